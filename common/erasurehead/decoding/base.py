@@ -1,0 +1,97 @@
+"""What a decoder is: arrivals in, weights out, and how good the result is.
+
+A decoder decides on *weights* only; it never sees a gradient. For the survivors R it fixes w_i and
+the master forms g_hat = sum_{i in R} w_i y_i, so the *realised task weights* are
+alpha_j = sum_i w_i A[i, j] and the decode error is ||alpha - 1||^2 / n. `estimate.py` applies the
+weights to vectors. Keeping the two apart lets stop rules and the simulator ask for coverage and
+error without any arithmetic on models.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from erasurehead.coding.base import FloatArray, GradientCode
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """The outcome of one round.
+
+    The gradient estimate is ``scale * sum(folded weight * y) + sum(held weight * y)``.
+
+    Attributes
+    ----------
+    scale: common factor of everything that was folded in on arrival.
+    held: symbol -> weight for symbols that had to be kept until the end.
+    task_weights: alpha, shape (n,).
+    decode_error: ||alpha - 1||^2 / n.
+    amplification: max_j sum_i |w_i| |A[i, j]|: rounding errors of the messages are magnified by it.
+    erased_tasks: tasks that no survivor covers (or that the decoder had to leave out).
+    """
+
+    scale: float
+    task_weights: FloatArray
+    decode_error: float
+    amplification: float
+    erased_tasks: int
+    held: Mapping[int, float] = field(default_factory=dict)
+
+
+class Decoder(ABC):
+    """Weights for the arrivals of one round after another.
+
+    `begin`, then `arrive` for every symbol in order of arrival, then `finish`; `exact` and `error`
+    may be asked at any time in between. One decoder serves one code.
+    """
+
+    def __init__(self, code: GradientCode) -> None:
+        self.code = code
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Start a round with no arrivals."""
+
+    @abstractmethod
+    def arrive(self, symbol: int) -> float | None:
+        """Take one symbol.
+
+        Returns
+        -------
+        The weight to fold it in with at once, 0.0 when it adds nothing and can be dropped, or None
+        when the weight is only known at the end and the symbol must be kept.
+        """
+
+    @property
+    @abstractmethod
+    def exact(self) -> bool:
+        """True when the arrivals so far decode to alpha = 1 (to rounding)."""
+
+    @abstractmethod
+    def error(self) -> float:
+        """Return the decode error ||alpha - 1||^2 / n if the round closed now."""
+
+    @abstractmethod
+    def finish(self) -> Decoding:
+        """Close the round and return its weights."""
+
+
+def summarize(
+    code: GradientCode, weights: FloatArray, scale: float, held: Mapping[int, float]
+) -> Decoding:
+    """Fill a `Decoding` from final weights of all symbols, shape (n_symbols,), zeros for absent."""
+    alpha = np.asarray(weights @ code.matrix)
+    magnitude = np.asarray(np.abs(weights) @ abs(code.matrix))
+    covered = magnitude > 0
+    return Decoding(
+        scale=scale,
+        held=held,
+        task_weights=alpha,
+        decode_error=float(np.sum((alpha - 1.0) ** 2) / code.n_tasks),
+        amplification=float(magnitude.max(initial=0.0)),
+        erased_tasks=int(code.n_tasks - np.count_nonzero(covered)),
+    )

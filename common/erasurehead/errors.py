@@ -1,0 +1,76 @@
+"""The errors of ErasureHead: a small tree whose every message is one sentence for a person.
+
+The sentence says what was wrong, what was expected and what to do. ``exit_code`` is what the
+`erasurehead` command ends with when the error reaches it; docs/exit-codes.md lists them all.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_INTERNAL = 1
+EXIT_USAGE = 2
+EXIT_NO_WORKERS = 3
+EXIT_DIVERGED = 4
+EXIT_REFUSED = 5
+EXIT_CANNOT_BIND = 6
+EXIT_MASTER_LOST = 7
+EXIT_INTERRUPTED = 130
+
+
+class ErasureHeadError(Exception):
+    """Anything this project reports to a person instead of a traceback."""
+
+    exit_code = EXIT_INTERNAL
+
+
+class UsageError(ErasureHeadError, ValueError):
+    """The caller asked for something that cannot be: a bad option, an impossible combination."""
+
+    exit_code = EXIT_USAGE
+
+
+class DataError(UsageError):
+    """A file, table or store does not hold what it should."""
+
+
+class NoWorkersError(ErasureHeadError):
+    """Nobody who could answer was there within the limit."""
+
+    exit_code = EXIT_NO_WORKERS
+
+
+class DivergedError(ErasureHeadError):
+    """The loss, the gradient or the model stopped being finite."""
+
+    exit_code = EXIT_DIVERGED
+
+
+class RefusedError(ErasureHeadError):
+    """The master told this worker that it cannot take part."""
+
+    exit_code = EXIT_REFUSED
+
+
+class BindError(ErasureHeadError):
+    """The address to listen on cannot be had."""
+
+    exit_code = EXIT_CANNOT_BIND
+
+
+class MasterLostError(ErasureHeadError):
+    """The worker's limit for reaching a master passed."""
+
+    exit_code = EXIT_MASTER_LOST
+
+
+class ProtocolError(ErasureHeadError):
+    """The peer sent something that is not the protocol: counted by ``reason``, never fatal.
+
+    Attributes
+    ----------
+    reason: a short label from a fixed set, used as a metric's label (``malformed``, ...).
+    """
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason

@@ -1,0 +1,48 @@
+"""What a stop rule is: when the arrivals so far are enough to close the round."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Protocol
+
+from erasurehead.decoding.base import Decoder
+
+
+class RoundView(Protocol):
+    """What a stop rule may look at; the master's round implements it."""
+
+    @property
+    def n_arrived(self) -> int:
+        """Slots whose (last) result of this round is in."""
+
+    @property
+    def n_workers(self) -> int:
+        """k, all slots of the code, filled or not."""
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the round opened."""
+
+    @property
+    def decoder(self) -> Decoder:
+        """The decoder, which knows whether the arrivals are exact and how large the error is."""
+
+
+class StopRule(ABC):
+    """Judges one round after another. Pure: time and arrivals come in, a reason comes out.
+
+    That nobody else can arrive closes any round; that is the round's business, not the rule's.
+    """
+
+    def deadline_s(self) -> float | None:
+        """Seconds after opening at which the rule wants to judge again, or None."""
+        return None
+
+    @abstractmethod
+    def judge(self, round_: RoundView) -> str | None:
+        """Return why the round may close now, or None to go on. Asked after each arrival and at
+        the deadline."""
+
+    def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:  # noqa: B027
+        """Learn from a closed round: (slot, seconds after opening) in order, and its duration."""
