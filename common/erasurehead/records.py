@@ -1,0 +1,145 @@
+"""What is known of a round once it is over: one immutable record feeds every observer.
+
+The console line, ``rounds.jsonl``, the metrics and the report are all views of this record, so
+nothing is counted twice.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A result of the current round, `after_s` seconds after the round opened."""
+
+    slot: int
+    after_s: float
+    compute_s: float = 0.0
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """A result of an earlier round, heard `after_s` seconds after *that* round opened."""
+
+    slot: int
+    round: int
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRecord:
+    """One round, from opening to the optimiser's step.
+
+    Times ``*_s`` named opened/closed count from the start of the run on one monotonic clock.
+    `train_loss` is the regularised mean loss at the point that was broadcast, estimated from the
+    survivors' margins; `metrics` are those of the model after this round's step, when evaluated.
+    """
+
+    round: int
+    opened_s: float
+    closed_s: float
+    reason: str
+    arrivals: tuple[Arrival, ...]
+    stragglers: tuple[int, ...]
+    erased_tasks: int
+    decode_error: float
+    amplification: float
+    gradient_norm: float
+    step_size: float
+    train_loss: float
+    bytes_out: int
+    bytes_in: int
+    encode_s: float
+    wait_s: float
+    decode_s: float
+    step_s: float
+    late: tuple[Late, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from opening to the end of the optimiser's step."""
+        return self.closed_s - self.opened_s
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain lists and numbers, in the order of the fields."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> RoundRecord:
+        """Rebuild a record from a line of ``rounds.jsonl``."""
+        fields = dict(line)
+        fields["arrivals"] = tuple(Arrival(**a) for a in fields["arrivals"])
+        fields["late"] = tuple(Late(**a) for a in fields["late"])
+        fields["stragglers"] = tuple(fields["stragglers"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """What is known when the first round opens."""
+
+    run: str
+    scheme: str
+    n_workers: int
+    n_tasks: int
+    columns: int
+    training_rows: int
+    rounds: int
+    first_round: int
+    loads: tuple[int, ...]
+    objective: str
+    step: str
+    ready_s: float
+    """Seconds from the start of the process's work until the first round could open."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """How a run ended.
+
+    `wall_s` is the wall clock from the first round's opening to the end, nothing left out;
+    `rounds_s` the sum of the rounds alone; `evaluation_s` the time evaluations kept the master
+    busy while no round was open.
+    """
+
+    reason: str
+    exit_code: int
+    rounds: int
+    wall_s: float
+    rounds_s: float
+    evaluation_s: float
+    metrics: dict[str, float] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+    peak_memory_bytes: int = 0
+    cpu_s: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the summary as plain values."""
+        return dataclasses.asdict(self)
+
+
+class Observer:
+    """Something that watches a run. All methods do nothing unless overridden.
+
+    They are called on the master's own thread between messages, so they must be quick.
+    """
+
+    def started(self, start: RunStart) -> None:
+        """The first round is about to open."""
+
+    def round_over(self, record: RoundRecord) -> None:
+        """A round's record is complete; records come in order."""
+
+    def notice(self, level: str, text: str) -> None:
+        """Something worth telling happened; `level` is debug, info, warning or error."""
+
+    def model(self, theta: Any, start: RunStart, rounds: int) -> None:
+        """The model after the last round, shape (columns,), before `finished`."""
+
+    def finished(self, summary: RunSummary) -> None:
+        """The run is over."""

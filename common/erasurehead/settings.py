@@ -1,0 +1,295 @@
+"""The one configuration tree.
+
+Command line over environment (``ERASUREHEAD_WORKERS=30``, ``ERASUREHEAD_WIRE__DTYPE=<f4``) over
+YAML over default. The command line's options, docs/settings.md and the validation all come from
+these classes; nothing is listed twice. Everything is checked before a socket is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from erasurehead.errors import UsageError
+from erasurehead.registry import nearest
+
+ENV_PREFIX = "ERASUREHEAD_"
+ENV_NESTING = "__"
+
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WireSettings(Section):
+    """What travels between master and workers."""
+
+    dtype: Literal["<f8", "<f4"] = Field(
+        "<f8", description="number format of models and gradients on the wire"
+    )
+    dense_share: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="share of all columns above which a worker's support counts as dense",
+    )
+    max_frame_bytes: int = Field(
+        1 << 30, ge=1 << 16, description="largest frame accepted, in bytes"
+    )
+    high_water_mark: int = Field(
+        8, ge=2, description="messages queued for one peer before further ones are dropped"
+    )
+    chunk_bytes: int = Field(
+        4 << 20, ge=1 << 10, description="size of one chunk of streamed rows, in bytes"
+    )
+
+
+class MembershipSettings(Section):
+    """Who takes part, and when somebody is given up."""
+
+    min_workers: int | None = Field(
+        None, ge=1, description="workers that must be ready before round 1 [default: all]"
+    )
+    max_wait_s: PositiveSeconds = Field(
+        60.0, description="seconds to wait for all workers before starting with min_workers"
+    )
+    heartbeat_interval_s: PositiveSeconds = Field(
+        1.0, description="seconds between signs of life of an otherwise silent peer"
+    )
+    silence_limit_s: PositiveSeconds = Field(
+        5.0, description="seconds without any message after which a worker's slot is free"
+    )
+    empty_limit_s: PositiveSeconds = Field(
+        60.0, description="seconds without any worker after which the run ends (exit code 3)"
+    )
+    set_aside_after: int = Field(
+        3, ge=1, description="malformed or non-finite results after which a worker is set aside"
+    )
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> MembershipSettings:
+        if self.silence_limit_s < 2 * self.heartbeat_interval_s:
+            raise ValueError(
+                f"silence_limit_s={self.silence_limit_s:g} must be at least twice"
+                f" heartbeat_interval_s={self.heartbeat_interval_s:g}, or one late"
+                " heartbeat looks like a death"
+            )
+        return self
+
+
+class TreeSettings(BaseModel):
+    """A root of the tree."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def to_yaml(self) -> str:
+        """Return the effective settings as YAML that `load` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+class RunSettings(TreeSettings):
+    """One training run."""
+
+    store: str = Field(description="prepared data: a directory or any fsspec URL")
+    scheme: str = Field(
+        "agc:c=3,delta=0.37",
+        description="uncoded | egc:c=3 | agc:c=3,r=11 | ..., or code / decoder / stop rule",
+    )
+    workers: int = Field(12, ge=1, description="slots of the code (k)")
+    tasks: int | None = Field(
+        None, ge=1, description="row blocks the data is cut into (n) [default: the code's own]"
+    )
+    rounds: int = Field(100, ge=1, description="rounds to run")
+    seed: int = Field(0, ge=0, lt=2**31, description="everything random derives from it")
+    delay: str = Field(
+        "none",
+        description="injected delay: none | exponential:mean_s=0.5 | pareto:shape=1.5,... | ...",
+    )
+    objective: str | None = Field(
+        None, description="logistic | least-squares [default: the store's kind of task]"
+    )
+    optimizer: str = Field("gradient-descent", description="gradient-descent | nesterov")
+    step: str = Field(
+        "auto",
+        description="step size: a number | constant:eta= | exponential:eta=,decay= | inverse:eta="
+        " | auto (1 / largest curvature)",
+    )
+    l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of (l2/2)||theta||^2")
+    evaluate_every_rounds: int = Field(
+        10, ge=1, description="rounds between evaluations on the test rows"
+    )
+    out: Path | None = Field(None, description="run directory to write [default: runs/...]")
+    wire: WireSettings = WireSettings()
+    membership: MembershipSettings = MembershipSettings()
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> RunSettings:
+        minimum = self.membership.min_workers
+        if minimum is not None and minimum > self.workers:
+            raise ValueError(
+                f"membership.min_workers={minimum} can never be met by workers={self.workers}"
+            )
+        return self
+
+
+class MasterSettings(RunSettings):
+    """A master for workers on other machines."""
+
+    bind: str = Field("tcp://127.0.0.1:5577", description="address to listen on")
+    share_store: bool = Field(
+        True, description="let workers open the store by its location; else rows are streamed"
+    )
+
+
+class WorkerSettings(TreeSettings):
+    """One worker."""
+
+    connect: str = Field("tcp://127.0.0.1:5577", description="the master's address")
+    name: str | None = Field(
+        None, description="name that outlives the process [default: host name and process id]"
+    )
+    slot: int | None = Field(None, ge=0, description="slot this worker would like to have")
+    store: str | None = Field(
+        None, description="where this machine has the store [default: as the master says]"
+    )
+    cache: Path | None = Field(None, description="directory for streamed rows, kept by digest")
+    retry_limit_s: float | None = Field(
+        None, gt=0, description="seconds without a master before giving up [default: never]"
+    )
+
+
+S = TypeVar("S", bound=TreeSettings)
+
+
+def load(
+    cls: type[S],
+    given: Mapping[str, Any],
+    *,
+    config: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> S:
+    """Merge and validate the sources of a settings tree.
+
+    Parameters
+    ----------
+    given: values from the command line, nested like the tree.
+    config: a YAML file, or None.
+    environment: defaults to the process's own.
+
+    Raises
+    ------
+    UsageError: one sentence naming the source, the key and what was expected.
+    """
+    sources = {
+        "the command line": dict(given),
+        "the environment": _from_environment(
+            cls, os.environ if environment is None else environment
+        ),
+        f"{config}": _from_yaml(config) if config else {},
+    }
+    for source, tree in sources.items():
+        for path in _paths(tree):
+            _check_known(cls, path, source)
+    merged: dict[str, Any] = {}
+    for tree in reversed(sources.values()):
+        _merge(merged, tree)
+    try:
+        return cls(**merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = tuple(str(p) for p in first["loc"])
+        key = ".".join(path)
+        if first["type"] == "missing":
+            raise UsageError(f"setting '{key}' is missing; give it with --{_flag(key)}") from None
+        if first["type"] == "value_error":
+            raise UsageError(first["msg"].removeprefix("Value error, ")) from None
+        source = next((s for s, tree in sources.items() if path in _paths(tree)), "the defaults")
+        raise UsageError(
+            f"setting '{key}' = {first['input']!r} from {source} does not fit: {first['msg']}"
+        ) from None
+
+
+def _flag(key: str) -> str:
+    return key.replace(".", "-").replace("_", "-")
+
+
+def _paths(tree: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in tree.items():
+        path = (*prefix, str(key))
+        if isinstance(value, Mapping) and value:
+            yield from _paths(value, path)
+        else:
+            yield path
+
+
+def leaves(cls: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every setting of a tree."""
+    for name, field in cls.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from leaves(kind, (*prefix, name))
+        else:
+            yield (*prefix, name)
+
+
+def _check_known(cls: type[BaseModel], path: tuple[str, ...], source: str) -> None:
+    known = list(leaves(cls))
+    if path not in known and not any(k[: len(path)] == path for k in known):
+        names = [".".join(k) for k in known]
+        raise UsageError(
+            f"unknown setting '{'.'.join(path)}' in {source}{nearest('.'.join(path), names)}"
+        )
+
+
+def _merge(into: dict[str, Any], tree: Mapping[str, Any]) -> None:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = dict(value) if isinstance(value, Mapping) else value
+
+
+def _from_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read configuration {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(f"configuration {path} is not YAML: {reason}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise UsageError(f"configuration {path} must be a mapping of settings to values")
+    return tree
+
+
+def _from_environment(cls: type[TreeSettings], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Read the variables of this tree; a variable of another root of the tree is left alone."""
+    every = {p for root in (RunSettings, MasterSettings, WorkerSettings) for p in leaves(root)}
+    mine = set(leaves(cls))
+    tree: dict[str, Any] = {}
+    for variable, value in environment.items():
+        if not variable.startswith(ENV_PREFIX):
+            continue
+        path = tuple(variable.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING))
+        if path not in every:
+            names = [ENV_PREFIX + ENV_NESTING.join(p).upper() for p in sorted(every)]
+            raise UsageError(
+                f"unknown setting in environment variable {variable}{nearest(variable, names)}"
+            )
+        if path in mine:
+            branch = tree
+            for key in path[:-1]:
+                branch = branch.setdefault(key, {})
+            branch[path[-1]] = value
+    return tree

@@ -1,0 +1,268 @@
+"""The protocol: every message that master and workers exchange, and nothing else.
+
+A worker greets with `Hello` and is told its place by `Assign` (or `Refuse`); it asks for rows it
+cannot read itself with `NeedTask`, gets them as `Task` chunks, and says `Ready` with the columns
+its rows touch. From then on each round is one `Step` down and one `Result` a message part up.
+`Heartbeat` goes both ways when nothing else does; `Register` asks a stranger to greet again;
+`Stop` and `Goodbye` end things politely. docs/protocol.md is the table of all of this.
+
+Numbers are checked here once, so the state machines may trust what they are handed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+
+from erasurehead.errors import ProtocolError
+
+PROTOCOL_VERSION = 1
+"""Raised whenever an old peer could misread a new message."""
+
+_CHECKS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+Count = Annotated[int, Field(strict=True, ge=0, lt=2**53)]
+Seconds = Annotated[float, Field(strict=True, ge=0.0, allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Label = Annotated[str, Field(strict=True, min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
+Text = Annotated[str, Field(strict=True, max_length=4096)]
+
+
+def _array(kinds: str, *ndims: int) -> AfterValidator:
+    def check(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if array.dtype.kind not in kinds or array.ndim not in ndims:
+            raise ValueError(f"array of {array.dtype.str} with {array.ndim} axes is not expected")
+        return array
+
+    return AfterValidator(check)
+
+
+Vector = Annotated[npt.NDArray[Any], _array("f", 1)]
+Vectors = Annotated[npt.NDArray[Any], _array("f", 2)]
+Coefficients = Annotated[npt.NDArray[Any], _array("f", 3)]
+Indices = Annotated[npt.NDArray[Any], _array("i", 1)]
+Ranges = Annotated[npt.NDArray[Any], _array("i", 2)]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """Worker to master: who I am. Idempotent; answered by `Assign` or `Refuse`."""
+
+    kind: ClassVar = "hello"
+    __pydantic_config__ = _CHECKS
+    protocol: Count
+    name: Label
+    version: Text
+    host: Text
+    slot: Count | None = None
+    """The slot this worker would like to have (a StatefulSet's ordinal)."""
+    cached: Text | None = None
+    """Digest of a store this worker can read without help."""
+    cpu_limit: Number | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """Master to worker: your slot, your share of the code and where the rows are."""
+
+    kind: ClassVar = "assign"
+    __pydantic_config__ = _CHECKS
+    run: Label
+    epoch: Count
+    """Version of the code; grows when the code is rebuilt. `Ready`, `Step`, `Result` repeat it."""
+    slot: Count
+    n_slots: Count
+    columns: Count
+    tasks: Indices
+    """Ids of the tasks this slot holds, shape (c,)."""
+    row_ranges: Ranges
+    """First and past-the-end training row of each of these tasks, shape (c, 2)."""
+    coefficients: Coefficients
+    """Shape (parts, vectors, c): how the tasks enter each vector of each part of a result."""
+    objective: Label
+    store: Text | None
+    """Where the store may be read; None means: ask me for the rows."""
+    digest: Label
+    wire_dtype: Literal["<f8", "<f4"]
+    delay: Label
+    delay_seed: Count
+    load_share: Number
+    heartbeat_interval_s: Seconds
+    silence_limit_s: Seconds
+    dense_share: Number
+    """A support above this share of all columns is declared dense."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeedTask:
+    """Worker to master: send me this chunk of the rows of this task."""
+
+    kind: ClassVar = "need-task"
+    __pydantic_config__ = _CHECKS
+    epoch: Count
+    task: Count
+    chunk: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Master to worker: one chunk of a task's rows as CSR arrays; `chunks` says how many there are."""
+
+    kind: ClassVar = "task"
+    __pydantic_config__ = _CHECKS
+    epoch: Count
+    task: Count
+    chunk: Count
+    chunks: Count
+    indptr: Indices
+    indices: Indices
+    labels: Vector
+    values: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Worker to master: my rows are loaded; these are the columns they touch (None: dense)."""
+
+    kind: ClassVar = "ready"
+    __pydantic_config__ = _CHECKS
+    epoch: Count
+    slot: Count
+    rows: Count
+    digest: Label
+    support: Indices | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Master to worker: round `round` is open; the model on your support."""
+
+    kind: ClassVar = "step"
+    __pydantic_config__ = _CHECKS
+    epoch: Count
+    round: Count
+    theta: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Worker to master: one part of the coded gradient of a round, on the worker's support."""
+
+    kind: ClassVar = "result"
+    __pydantic_config__ = _CHECKS
+    epoch: Count
+    round: Count
+    slot: Count
+    part: Count
+    values: Vectors
+    """Shape (vectors, support)."""
+    loss: Vector
+    """Coded loss sums, shape (vectors,)."""
+    compute_s: Seconds
+    delay_s: Seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Either way, when nothing else was sent for a while: I am alive, at this round."""
+
+    kind: ClassVar = "heartbeat"
+    __pydantic_config__ = _CHECKS
+    round: Count
+    load_average: Number
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Master to a peer it does not know: greet me again."""
+
+    kind: ClassVar = "register"
+    __pydantic_config__ = _CHECKS
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Master to worker: you cannot take part, and why. The worker exits. Same in every version."""
+
+    kind: ClassVar = "refuse"
+    __pydantic_config__ = _CHECKS
+    code: Label
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Master to worker: leave now. ``finished`` and ``replaced`` are ordinary endings."""
+
+    kind: ClassVar = "stop"
+    __pydantic_config__ = _CHECKS
+    code: Label
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """Worker to master: I leave; my slot is free."""
+
+    kind: ClassVar = "goodbye"
+    __pydantic_config__ = _CHECKS
+    reason: Text
+
+
+ToMaster = Hello | NeedTask | Ready | Result | Heartbeat | Goodbye
+ToWorker = Assign | Task | Step | Heartbeat | Register | Refuse | Stop
+Message = ToMaster | ToWorker
+
+TO_MASTER: dict[str, type] = {m.kind: m for m in get_args(ToMaster)}
+TO_WORKER: dict[str, type] = {m.kind: m for m in get_args(ToWorker)}
+
+REFUSALS = (
+    "malformed",
+    "too-large",
+    "unknown-kind",
+    "wrong-version",
+    "unknown-peer",
+    "wrong-slot",
+    "wrong-shape",
+    "non-finite",
+    "duplicate",
+    "set-aside",
+)
+"""Every reason a message can be refused for; the label set of the counter."""
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {
+    cls: TypeAdapter(cls) for cls in (*TO_MASTER.values(), *TO_WORKER.values())
+}
+
+
+def _holds_array(hint: Any) -> bool:
+    return hint is np.ndarray or any(
+        _holds_array(a) for a in (getattr(hint, "__origin__", None), *get_args(hint)) if a
+    )
+
+
+ARRAY_FIELDS: dict[type, tuple[str, ...]] = {
+    cls: tuple(name for name, hint in get_type_hints(cls).items() if _holds_array(hint))
+    for cls in _ADAPTERS
+}
+"""Per message, the fields that travel as arrays."""
+
+
+def check(cls: type, fields: dict[str, Any]) -> Any:
+    """Return a `cls` made of `fields`.
+
+    Raises
+    ------
+    ProtocolError: an unknown or missing key, a value of the wrong type or out of range.
+    """
+    try:
+        return _ADAPTERS[cls].validate_python(fields)
+    except ValueError as error:
+        kind = cls.kind  # type: ignore[attr-defined]
+        details = error.errors()[0] if hasattr(error, "errors") else {"loc": "", "msg": error}
+        where = ".".join(str(p) for p in details["loc"][:3])
+        raise ProtocolError("malformed", f"{kind}: {where}: {details['msg']}") from None
