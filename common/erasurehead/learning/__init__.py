@@ -1,0 +1,1 @@
+"""Objectives, optimisers, schedules and metrics; numpy and scipy.sparse only."""
