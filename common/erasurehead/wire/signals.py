@@ -1,0 +1,63 @@
+"""SIGTERM and SIGINT as something a poll loop can wait for, next to its sockets."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class SignalWatch:
+    """Collects signals while it is entered; `fileno` becomes readable when one came.
+
+    Outside the main thread (where Python has no signal handling) it never reports anything.
+    """
+
+    def __init__(self, *numbers: signal.Signals) -> None:
+        self._numbers = numbers or (signal.SIGTERM, signal.SIGINT)
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        self._came: list[int] = []
+        self._previous: dict[signal.Signals, Any] = {}
+        self._previous_fd = -1
+
+    def __enter__(self) -> SignalWatch:
+        if threading.current_thread() is threading.main_thread():
+            for number in self._numbers:
+                self._previous[number] = signal.signal(number, self._note)
+            self._previous_fd = signal.set_wakeup_fd(
+                self._writer.fileno(), warn_on_full_buffer=False
+            )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._previous:
+            signal.set_wakeup_fd(self._previous_fd)
+            for number, handler in self._previous.items():
+                signal.signal(number, handler)
+        self._reader.close()
+        self._writer.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor to poll for reading."""
+        return self._reader.fileno()
+
+    def take(self) -> int | None:
+        """Return the next signal that came, or None."""
+        if not self._came:
+            return None
+        with contextlib.suppress(BlockingIOError):
+            self._reader.recv(4096)
+        return self._came.pop(0)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came.append(number)

@@ -1,0 +1,1 @@
+"""Master and workers as processes of this machine."""

@@ -1,0 +1,115 @@
+"""Worker processes on this machine, started together and never left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from erasurehead.settings import WorkerSettings
+from erasurehead_local.nursery import GRACE_S
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class LocalCluster:
+    """A nursery and its workers; a context manager.
+
+    `pids` maps names of living workers to process ids; `exit_codes` those of ended ones.
+    """
+
+    def __init__(self, log_level: str = "WARNING") -> None:
+        self.pids: dict[str, int] = {}
+        self.exit_codes: dict[str, int] = {}
+        self._log_level = log_level
+        self._buffer = b""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> LocalCluster:
+        environment = dict(os.environ)
+        # One worker is one core's worth of work; a thread pool in each would only fight.
+        environment.update(dict.fromkeys(THREADS, "1"))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "erasurehead_local.nursery", self._log_level],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=environment,
+            # Ctrl-C in a terminal reaches the master only, which then ends the workers.
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        try:
+            process.wait(2 * GRACE_S + 1)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self.poll()
+        process.stdout.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when `poll` has news."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def start(self, workers: Sequence[WorkerSettings]) -> None:
+        """Start workers; each must have a name."""
+        for settings in workers:
+            self._order({"start": settings.model_dump(mode="json")})
+
+    def signal(self, name: str, number: int) -> None:
+        """Send a signal to a worker by name."""
+        self._order({"signal": name, "number": number})
+
+    def poll(self) -> list[tuple[str, int]]:
+        """Read the nursery's news; return (name, exit code) of workers that have ended."""
+        ended: list[tuple[str, int]] = []
+        while True:
+            try:
+                read = os.read(self.fileno(), 1 << 16)
+            except BlockingIOError:
+                break
+            if not read:
+                break
+            *lines, self._buffer = (self._buffer + read).split(b"\n")
+            for line in lines:
+                news = json.loads(line)
+                if "started" in news:
+                    self.pids[news["started"]] = news["pid"]
+                else:
+                    self.pids.pop(news["exited"], None)
+                    self.exit_codes[news["exited"]] = news["code"]
+                    ended.append((news["exited"], news["code"]))
+        return ended
+
+    def wait(self, limit_s: float) -> bool:
+        """Wait until every worker has ended; False if some had not after the limit."""
+        until = time.monotonic() + limit_s
+        while self.pids and time.monotonic() < until:
+            time.sleep(0.01)
+            self.poll()
+        return not self.pids
+
+    def _order(self, order: dict[str, object]) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()

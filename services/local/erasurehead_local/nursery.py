@@ -1,0 +1,123 @@
+"""A process that has everything a worker imports, and forks workers from itself in no time.
+
+Started as ``python -m erasurehead_local.nursery``; speaks lines of JSON. On its standard input:
+``{"start": {worker settings}}`` and ``{"signal": name, "number": 15}``; on its standard output:
+``{"started": name, "pid": ...}`` and ``{"exited": name, "code": ...}`` (negative: killed by that
+signal). When its standard input ends (the parent is gone, however it went), it ends its workers
+and then itself, so that no worker is ever left behind.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import select
+import signal
+import sys
+import time
+from typing import Any
+
+from erasurehead.settings import WorkerSettings
+from erasurehead.wire.signals import SignalWatch
+from erasurehead_worker.main import work
+
+GRACE_S = 3.0
+"""Seconds that workers have to leave by themselves before they are killed."""
+
+
+class Nursery:
+    """Forks workers, reaps them, and outlives none of them."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+
+    def run(self) -> None:
+        """Serve until the standard input ends and every worker is gone."""
+        buffer = b""
+        with SignalWatch(signal.SIGCHLD, signal.SIGTERM) as signals:
+            while True:
+                ready, _, _ = select.select([0, signals.fileno()], [], [])
+                came = set(iter(signals.take, None))
+                self._reap()
+                if signal.SIGTERM in came:
+                    break
+                if 0 in ready:
+                    read = os.read(0, 1 << 16)
+                    if not read:
+                        break
+                    *lines, buffer = (buffer + read).split(b"\n")
+                    for line in lines:
+                        self._obey(json.loads(line))
+            self._end_all(signals)
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        if "start" in order:
+            self._start(WorkerSettings(**order["start"]))
+        else:
+            for pid, name in self._names.items():
+                if name == order["signal"]:
+                    os.kill(pid, order["number"])
+
+    def _start(self, settings: WorkerSettings) -> None:
+        assert settings.name is not None
+        pid = os.fork()
+        if pid == 0:
+            # Leave through _exit whatever happens: this is a copy of the nursery's stack.
+            code = 1
+            try:
+                os.close(0)
+                os.dup2(2, 1)
+                signal.set_wakeup_fd(-1)
+                for number in (signal.SIGCHLD, signal.SIGTERM):
+                    signal.signal(number, signal.SIG_DFL)
+                code = work(settings)
+            except BaseException:
+                logging.getLogger(__name__).exception("worker %s failed", settings.name)
+            finally:
+                os._exit(code)
+        self._names[pid] = settings.name
+        _say({"started": settings.name, "pid": pid})
+
+    def _reap(self) -> None:
+        while self._names:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            name = self._names.pop(pid)
+            _say({"exited": name, "code": os.waitstatus_to_exitcode(status)})
+
+    def _end_all(self, signals: SignalWatch) -> None:
+        """Ask, wait for the grace time, then kill."""
+        for number, patience_s in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
+            for pid in self._names:
+                os.kill(pid, number)
+                os.kill(pid, signal.SIGCONT)
+            until = time.monotonic() + patience_s
+            while self._names and (left := until - time.monotonic()) > 0:
+                select.select([signals.fileno()], [], [], left)
+                set(iter(signals.take, None))
+                self._reap()
+
+
+def _say(line: dict[str, Any]) -> None:
+    """Tell the parent; it may be gone already."""
+    try:
+        os.write(1, json.dumps(line).encode() + b"\n")
+    except BrokenPipeError:
+        logging.getLogger(__name__).debug("nobody hears that %s", line)
+
+
+def main() -> None:
+    """Run the nursery of this process."""
+    logging.basicConfig(
+        level=sys.argv[1] if len(sys.argv) > 1 else "WARNING",
+        format="%(asctime)s worker %(process)d %(levelname)s %(message)s",
+        stream=sys.stderr,
+    )
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Nursery().run()
+
+
+if __name__ == "__main__":
+    main()

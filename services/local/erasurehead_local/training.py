@@ -1,0 +1,49 @@
+"""`erasurehead train`: one run with a master in this process and workers as its children."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from erasurehead.datasets.store import Store
+from erasurehead.records import Observer, RunSummary
+from erasurehead.settings import RunSettings, WorkerSettings
+from erasurehead_local.cluster import LocalCluster
+from erasurehead_master.machine import Departed, Event
+from erasurehead_master.plan import make_plan
+from erasurehead_master.server import MasterServer
+from erasurehead_master.serving import host
+
+LOOPBACK = "tcp://127.0.0.1:*"
+
+
+def train(settings: RunSettings, observers: Sequence[Observer]) -> RunSummary:
+    """Run `settings.workers` worker processes and a master, and wait for the end.
+
+    Raises
+    ------
+    UsageError, DataError: the settings or the store do not fit; nothing was started.
+    """
+    begun = time.monotonic()
+    store = Store.open(settings.store)
+    plan = make_plan(settings, store, str(store.path))
+    with LocalCluster() as cluster:
+
+        def attach(server: MasterServer, address: str) -> None:
+            cluster.start(
+                [
+                    WorkerSettings(connect=address, name=f"local-{i}", slot=i)
+                    for i in range(settings.workers)
+                ]
+            )
+
+            def departures() -> list[Event]:
+                return [
+                    Departed(name, f"ended with code {code}")
+                    for name, code in cluster.poll()
+                    if code != 0
+                ]
+
+            server.watch(cluster.fileno(), departures)
+
+        return host(plan, store, LOOPBACK, observers, begun, attach)

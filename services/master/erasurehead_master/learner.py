@@ -1,0 +1,91 @@
+"""The arithmetic of a run: folding arrivals, decoding, stepping. No I/O."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.decoding.base import Decoding
+from erasurehead.decoding.estimate import GradientEstimate
+from erasurehead.learning.optimizers import Optimizer
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What one step did; `diverged` says why no step was taken."""
+
+    gradient_norm: float
+    step_size: float
+    train_loss: float
+    diverged: str | None = None
+
+
+class Learner:
+    """Gradient estimate and optimiser of one run.
+
+    Parameters
+    ----------
+    optimizer: holds the model.
+    estimate: applies the decoder's weights to coded gradients.
+    training_rows: N; the objective is the mean loss over them plus (l2/2)||theta||^2.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, estimate: GradientEstimate, training_rows: int
+    ) -> None:
+        self.optimizer = optimizer
+        self.estimate = estimate
+        self.training_rows = training_rows
+
+    def begin(self) -> None:
+        """Forget the last round's arrivals."""
+        self.estimate.begin()
+
+    def slice(self, support: npt.NDArray[Any] | None, dtype: str) -> npt.NDArray[Any]:
+        """Return a fresh copy of the point to broadcast, on a support (None: all columns)."""
+        query = self.optimizer.query
+        picked = query.copy() if support is None else query[support]
+        return picked.astype(dtype, copy=False)
+
+    def fold(
+        self,
+        symbol: int,
+        support: npt.NDArray[Any] | None,
+        values: npt.NDArray[Any],
+        loss: float,
+        weight: float | None,
+    ) -> None:
+        """Take one vector of an arrival with its weight (None: known when the round closes)."""
+        if weight is None:
+            self.estimate.hold(symbol, support, values, loss)
+        elif weight != 0.0:
+            self.estimate.fold(symbol, support, values, weight, loss)
+
+    def step(self, decoding: Decoding, round_: int) -> StepOutcome:
+        """Decode, and take the optimiser's step unless something is not finite."""
+        gradient, loss_sum = self.estimate.finish(decoding)
+        gradient /= self.training_rows
+        query = self.optimizer.query
+        l2 = self.optimizer.l2
+        penalty = 0.5 * l2 * float(query @ query) if l2 else 0.0
+        loss = loss_sum / self.training_rows + penalty
+        norm = math.sqrt(float(gradient @ gradient))
+        if not math.isfinite(norm) or not math.isfinite(loss):
+            return StepOutcome(
+                norm,
+                0.0,
+                loss,
+                f"the run diverged in round {round_}: the training loss is {loss:g} and the"
+                f" gradient's norm {norm:g}; take a smaller --step",
+            )
+        size = self.optimizer.step(gradient, round_)
+        model = self.optimizer.model
+        if not np.isfinite(model.sum()) and not np.isfinite(model).all():
+            return StepOutcome(
+                norm, size, loss, f"the model is not finite after round {round_}; smaller --step"
+            )
+        return StepOutcome(norm, size, loss)

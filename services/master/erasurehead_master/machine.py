@@ -1,0 +1,504 @@
+"""The master without I/O: `Master.handle(event, now) -> actions` is the only way its state changes.
+
+The shell (`server.py`) and the simulator deliver events and carry out actions in order. Deadlines
+live in here: after handling, `wake_at` says when the machine wants a `Woke` event at the latest
+(a property rather than an action, so that a thousand results do not make a thousand timers).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
+from erasurehead.records import Late
+from erasurehead.wire.messages import (
+    Goodbye,
+    Heartbeat,
+    Hello,
+    NeedTask,
+    Ready,
+    Refuse,
+    Register,
+    Result,
+    Stop,
+    ToMaster,
+)
+from erasurehead_master.actions import (
+    Action,
+    CloseRound,
+    Finish,
+    Fold,
+    FoldLate,
+    Notice,
+    OpenRound,
+    Send,
+    SendStep,
+    SendTask,
+)
+from erasurehead_master.membership import Change, Member, Membership
+from erasurehead_master.plan import RunPlan
+from erasurehead_master.rounds import Rounds
+
+REMEMBERED_ROUNDS = 1024
+"""Rounds whose opening time is kept, to say how late a stale result was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A well-formed message came."""
+
+    peer: bytes
+    message: ToMaster
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something came that is not the protocol."""
+
+    peer: bytes
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A message could not be sent: the peer is gone, or does not read."""
+
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """The process of the worker of this name has ended (known for local processes only)."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """Time has passed. The shell drains its inbox before it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """The optimiser has taken the step of the round that was closed; or why it could not."""
+
+    diverged: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Somebody wants the run to end: now, or after the open round."""
+
+    at_once: bool
+    reason: str
+
+
+Event = Received | Garbage | Unreachable | Departed | Woke | Stepped | Shutdown
+
+
+class Phase(Enum):
+    """Where the run is."""
+
+    GATHERING = "gathering"
+    TRAINING = "training"
+    FINISHED = "finished"
+
+
+class Master:
+    """Membership and rounds of one run.
+
+    Parameters
+    ----------
+    plan: code, scheme and sizes of the run.
+    now: the clock's reading at the start.
+    first_round: 1, or the round to resume with.
+    """
+
+    def __init__(self, plan: RunPlan, now: float, first_round: int = 1) -> None:
+        self.plan = plan
+        self.limits = plan.settings.membership
+        self.phase = Phase.GATHERING
+        self.epoch = 0
+        self.round = first_round - 1
+        self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
+        self.membership = Membership(plan.code.n_workers, self.limits.silence_limit_s)
+        self.rounds_done = first_round - 1
+        self.supports: dict[int, npt.NDArray[Any] | None] = {}
+        self.support_keys: dict[int, int] = {}
+        """Slots of equal key have the same support, and so can share one encoded model."""
+        self.refused: Counter[str] = Counter()
+        self.stale = 0
+        self._late: list[Late] = []
+        self._opened: OrderedDict[int, float] = OrderedDict()
+        self._gather_until = now + self.limits.max_wait_s
+        self._tick_at = now + self.limits.heartbeat_interval_s
+        self._empty_since: float | None = now
+        self._stop_after_round: str | None = None
+        self._actions: list[Action] = []
+
+    @property
+    def wake_at(self) -> float:
+        """When the machine wants to be woken at the latest."""
+        times = [self._tick_at]
+        if self.rounds.wake_at is not None:
+            times.append(self.rounds.wake_at)
+        if self.phase is Phase.GATHERING:
+            times.append(self._gather_until)
+        return min(times)
+
+    @property
+    def needed(self) -> int:
+        """Workers that must be ready before round 1 if not all of them come in time."""
+        return self.limits.min_workers or self.plan.code.n_workers
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """Take one event and return what must be done, in order."""
+        self._actions = actions = []
+        if self.phase is Phase.FINISHED:
+            return actions
+        match event:
+            case Received(peer, message):
+                self._received(peer, message, now)
+            case Stepped(diverged):
+                self._stepped(diverged, now)
+            case Woke():
+                self._woke(now)
+            case Garbage(peer, reason, sentence):
+                self._garbage(peer, reason, sentence)
+            case Unreachable(peer):
+                self._unreachable(peer, now)
+            case Departed(name, why):
+                self._departed(name, why, now)
+            case Shutdown(at_once, reason):
+                self._shutdown(at_once, reason)
+        return actions
+
+    def validate(self) -> None:
+        """Assert every invariant (on in tests)."""
+        self.membership.validate()
+        self.rounds.validate()
+        assert 0 <= self.round <= self.plan.settings.rounds
+        if self.phase is Phase.GATHERING:
+            assert not self.rounds.is_open
+        for slot, _ in self.membership.ready_slots():
+            assert slot in self.supports
+
+    # What peers say
+
+    def _received(self, peer: bytes, message: ToMaster, now: float) -> None:
+        member = self.membership.hear(peer, now)
+        if isinstance(message, Hello):
+            self._hello(peer, message, now)
+        elif member is None:
+            self.refused["unknown-peer"] += 1
+            self._actions.append(Send(peer, Register()))
+        elif isinstance(message, Result):
+            self._result(member, message, now)
+        elif isinstance(message, Heartbeat):
+            self._heartbeat(member, message, now)
+        elif isinstance(message, Ready):
+            self._ready(member, message, now)
+        elif isinstance(message, NeedTask):
+            self._need_task(member, message)
+        elif isinstance(message, Goodbye):
+            self._notice("info", f"worker {member.name} leaves: {message.reason}")
+            self._apply(self.membership.leave(peer), now)
+
+    def _hello(self, peer: bytes, hello: Hello, now: float) -> None:
+        if hello.name in self.membership.set_aside:
+            self.refused["set-aside"] += 1
+            reason = f"worker {hello.name} was set aside in this run for its wrong results"
+            self._actions.append(Send(peer, Refuse("set-aside", reason)))
+            return
+        known = peer in self.membership.members
+        self._apply(self.membership.greet(peer, hello, now), now)
+        member = self.membership.members[peer]
+        if member.slot is None:
+            self._actions.append(Send(peer, self._sign_of_life()))
+        if not known:
+            place = "as a spare" if member.slot is None else f"in slot {member.slot}"
+            self._notice("debug", f"worker {member.name} on {member.host} registered {place}")
+
+    def _ready(self, member: Member, ready: Ready, now: float) -> None:
+        slot = member.slot
+        if slot is None or ready.slot != slot or ready.epoch != self.epoch:
+            self.refused["wrong-slot"] += 1
+            return
+        support = ready.support
+        columns = self.plan.columns
+        if support is not None and (
+            support.size == 0
+            or support[0] < 0
+            or support[-1] >= columns
+            or bool(np.any(np.diff(support) <= 0))
+        ):
+            self._strike(member, "wrong-shape", "a support that is not a sorted set of columns")
+            return
+        if ready.digest != self.plan.digest:
+            self.refused["wrong-shape"] += 1
+            reason = f"it read another store (digest {ready.digest:.12}, not {self.plan.digest:.12})"
+            self._expel(member, "wrong-data", reason, now)
+            return
+        member.ready = True
+        self._empty_since = None
+        self._remember_support(slot, support)
+        if self.phase is Phase.GATHERING:
+            self._maybe_start(now)
+        elif self.rounds.is_open and self.rounds.closed is None and self.rounds.join(slot):
+            self._actions.append(SendStep(self.round, ((slot, member.peer),)))
+
+    def _remember_support(self, slot: int, support: npt.NDArray[Any] | None) -> None:
+        key = 0 if support is None else hash(support.tobytes()) or 1
+        twin = next((s for s, k in self.support_keys.items() if k == key and s != slot), None)
+        if support is None:
+            self.supports[slot] = None
+        elif twin is not None and np.array_equal(self.supports[twin], support):
+            self.supports[slot] = self.supports[twin]
+        else:
+            # Fancy indexing converts anything narrower on every use.
+            self.supports[slot] = support.astype(np.intp)
+        self.support_keys[slot] = key
+
+    def _need_task(self, member: Member, need: NeedTask) -> None:
+        slot = member.slot
+        if (
+            slot is None
+            or need.epoch != self.epoch
+            or need.task not in self.plan.tasks_of(slot)
+            or need.chunk >= self.plan.n_chunks(need.task)
+        ):
+            self.refused["wrong-slot"] += 1
+            return
+        self._actions.append(SendTask(member.peer, need.task, need.chunk))
+
+    def _heartbeat(self, member: Member, beat: Heartbeat, now: float) -> None:
+        self._actions.append(Send(member.peer, self._sign_of_life()))
+        slot = member.slot
+        if slot is None or not member.ready or not self.rounds.is_open:
+            return
+        # A worker that is behind long after the broadcast has missed it (a cut connection).
+        opened = self._opened[self.round]
+        behind = beat.round < self.round and now - opened > self.limits.heartbeat_interval_s
+        if behind and self.rounds.closed is None and self.rounds.join(slot):
+            self._actions.append(SendStep(self.round, ((slot, member.peer),)))
+
+    def _result(self, member: Member, result: Result, now: float) -> None:
+        slot = member.slot
+        if slot is None or result.slot != slot or not member.ready or result.epoch != self.epoch:
+            self.refused["wrong-slot"] += 1
+            return
+        current = result.round == self.round and self.rounds.is_open
+        if result.round > self.round or result.round == 0 or result.part >= self.plan.n_parts:
+            self._strike(member, "wrong-shape", f"a result of round {result.round}", now)
+            return
+        if current and not self.rounds.expects(slot, result.part):
+            self.refused["duplicate"] += 1
+            return
+        support = self.supports[slot]
+        width = self.plan.columns if support is None else support.size
+        n_vectors = self.plan.code.n_vectors
+        if result.values.shape != (n_vectors, width) or result.loss.shape != (n_vectors,):
+            self._strike(member, "wrong-shape", f"a result of shape {result.values.shape}", now)
+            return
+        if not _finite(result.values) or not _finite(result.loss):
+            self._strike(member, "non-finite", "a result that is not finite", now)
+            return
+        symbol = self.plan.code.symbols(slot, result.part)[0]
+        if not current:
+            self.stale += 1
+            opened = self._opened.get(result.round)
+            if opened is not None:
+                self._late.append(Late(slot, result.round, now - opened))
+            self._actions.append(FoldLate(symbol, slot, result))
+            return
+        weights = self.rounds.arrive(slot, result.part, now, result.compute_s, result.delay_s)
+        self._actions.append(Fold(symbol, slot, result, weights))
+        self._maybe_close()
+
+    def _garbage(self, peer: bytes, reason: str, sentence: str) -> None:
+        self.refused[reason] += 1
+        member = self.membership.members.get(peer)
+        if reason == "wrong-version":
+            self._actions.append(Send(peer, Refuse("wrong-version", sentence)))
+        if member is not None:
+            self._strike(member, None, sentence)
+        else:
+            self._notice("debug", f"refused a message ({reason}): {sentence}")
+
+    # What happens to peers
+
+    def _unreachable(self, peer: bytes, now: float) -> None:
+        """A send failed; the peer keeps its slot until the silence limit, but not this round."""
+        member = self.membership.members.get(peer)
+        if member is not None and member.slot is not None:
+            self.rounds.lose(member.slot, now)
+            self._maybe_close()
+
+    def _departed(self, name: str, why: str, now: float) -> None:
+        member = next((m for m in self.membership.members.values() if m.name == name), None)
+        self._notice("warning", f"worker {name} {why}")
+        if member is not None:
+            self._apply(self.membership.leave(member.peer), now)
+
+    def _strike(
+        self, member: Member, reason: str | None, what: str, now: float | None = None
+    ) -> None:
+        """Count a wrong message against a member; after a few, set it aside."""
+        if reason is not None:
+            self.refused[reason] += 1
+        member.strikes += 1
+        allowed = self.limits.set_aside_after
+        self._notice(
+            "warning", f"worker {member.name} sent {what} ({member.strikes} of {allowed} allowed)"
+        )
+        if member.strikes >= allowed:
+            self.membership.set_aside.add(member.name)
+            when = member.last_heard if now is None else now
+            self._expel(member, "set-aside", f"{member.strikes} wrong messages", when)
+
+    def _expel(self, member: Member, code: str, reason: str, now: float) -> None:
+        self._notice("error", f"worker {member.name} is sent away: {reason}")
+        self._actions.append(Send(member.peer, Stop(code, reason)))
+        self._apply(self.membership.leave(member.peer), now)
+
+    def _apply(self, change: Change, now: float) -> None:
+        """Carry a membership change into the round and to the peers."""
+        for old in change.replaced:
+            reason = f"a newer process took the place of worker {old.name}"
+            self._actions.append(Send(old.peer, Stop("replaced", reason)))
+            self._notice("info", reason)
+        for slot in change.vacated:
+            self.rounds.lose(slot, now)
+        for member in change.assigned:
+            assert member.slot is not None
+            self._actions.append(Send(member.peer, self.plan.assign(member.slot, self.epoch)))
+        if self.membership.n_ready == 0:
+            if self._empty_since is None:
+                self._empty_since = now
+                self._notice(
+                    "warning",
+                    "no worker is left; waiting"
+                    f" {self.limits.empty_limit_s:g} s for one to come (back)",
+                )
+        else:
+            self._empty_since = None
+        self._maybe_close()
+
+    # Rounds
+
+    def _maybe_start(self, now: float) -> None:
+        ready = self.membership.n_ready
+        everybody = ready == self.plan.code.n_workers
+        if everybody or (now >= self._gather_until and ready >= self.needed):
+            self.phase = Phase.TRAINING
+            if not everybody:
+                self._notice("warning", f"starting with {ready} of {self.plan.code.n_workers} workers")
+            self._open(now)
+
+    def _open(self, now: float) -> None:
+        self.round += 1
+        ready = self.membership.ready_slots()
+        # Whoever is sent the model first answers first when all are equal; a fresh order every
+        # round keeps the same few from being erased every time.
+        order = np.random.default_rng((self.plan.settings.seed, self.round)).permutation(len(ready))
+        targets = tuple(ready[i] for i in order)
+        self._opened[self.round] = now
+        if len(self._opened) > REMEMBERED_ROUNDS:
+            self._opened.popitem(last=False)
+        self.rounds.open(now, [slot for slot, _ in targets])
+        self._actions.append(OpenRound(self.round))
+        if targets:
+            self._actions.append(SendStep(self.round, targets))
+
+    def _maybe_close(self) -> None:
+        if not self.rounds.is_open or self.rounds.closed is None:
+            return
+        reason = self.rounds.closed
+        arrivals = tuple(self.rounds.arrivals)
+        decoding, stragglers = self.rounds.close()
+        late, self._late = tuple(self._late), []
+        self._actions.append(
+            CloseRound(self.round, reason, decoding, arrivals, stragglers, late)
+        )
+
+    def _stepped(self, diverged: str | None, now: float) -> None:
+        self.rounds_done = self.round - (diverged is not None)
+        if diverged is not None:
+            self._finish(EXIT_DIVERGED, diverged, "diverged")
+        elif self.round >= self.plan.settings.rounds:
+            self._finish(EXIT_OK, f"all {self.round} rounds done", "finished")
+        elif self._stop_after_round is not None:
+            self._finish(EXIT_OK, self._stop_after_round, "finished")
+        else:
+            self._open(now)
+
+    def _woke(self, now: float) -> None:
+        if now >= self._tick_at:
+            self._tick_at = now + self.limits.heartbeat_interval_s
+            for member in self.membership.silent(now):
+                self._notice(
+                    "warning",
+                    f"worker {member.name} was silent for {now - member.last_heard:.1f} s;"
+                    f" its slot {member.slot} is free",
+                )
+                self._apply(self.membership.leave(member.peer), now)
+            limit = self.limits.empty_limit_s
+            if (
+                self.phase is Phase.TRAINING
+                and self._empty_since is not None
+                and now - self._empty_since >= limit
+            ):
+                self._finish(
+                    EXIT_NO_WORKERS,
+                    f"no worker was there for {limit:g} s, so the run ends in round {self.round};"
+                    " start workers or raise membership.empty_limit_s",
+                    "abandoned",
+                )
+                return
+        self.rounds.wake(now)
+        self._maybe_close()
+        if self.phase is Phase.GATHERING and now >= self._gather_until:
+            self._maybe_start(now)
+            if self.phase is Phase.GATHERING:
+                ready, all_ = self.membership.n_ready, self.plan.code.n_workers
+                self._finish(
+                    EXIT_NO_WORKERS,
+                    f"only {ready} of {all_} workers were ready after"
+                    f" {self.limits.max_wait_s:g} s and {self.needed} are needed; start more"
+                    " workers, raise membership.max_wait_s or lower membership.min_workers",
+                    "abandoned",
+                )
+
+    def _shutdown(self, at_once: bool, reason: str) -> None:
+        if at_once:
+            self.rounds.abandon()
+            self._finish(EXIT_INTERRUPTED, reason, "finished")
+        elif self.phase is Phase.GATHERING or self.membership.n_ready == 0:
+            self._finish(EXIT_OK, reason, "finished")
+        else:
+            self._stop_after_round = reason
+
+    def _finish(self, exit_code: int, reason: str, code: str) -> None:
+        self.phase = Phase.FINISHED
+        for peer in self.membership.members:
+            self._actions.append(Send(peer, Stop(code, reason)))
+        self._actions.append(Finish(exit_code, reason))
+
+    def _sign_of_life(self) -> Heartbeat:
+        return Heartbeat(self.round, 0.0)
+
+    def _notice(self, level: str, text: str) -> None:
+        self._actions.append(Notice(level, text))
+
+
+def _finite(array: npt.NDArray[Any]) -> bool:
+    """True when no element is NaN or infinite; one pass without a temporary in the usual case."""
+    return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())

@@ -1,0 +1,157 @@
+"""Who is there, and which slot each has. No I/O; time comes in as a number.
+
+Slots outlive processes and routing ids: a slot belongs to the code, a *peer* is one connection of
+one process, a *name* is what a worker calls itself across restarts. The newest claimant wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from erasurehead.wire.messages import Hello
+
+
+@dataclass(slots=True)
+class Member:
+    """One registered worker process."""
+
+    peer: bytes
+    name: str
+    host: str
+    last_heard: float
+    slot: int | None = None
+    ready: bool = False
+    strikes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a membership event did, for the master's machine to act on."""
+
+    assigned: tuple[Member, ...] = ()
+    """Members that were given a slot and must be told."""
+    replaced: tuple[Member, ...] = ()
+    """Members whose place somebody newer took; they must be told to stop."""
+    vacated: tuple[int, ...] = ()
+    """Slots from which nothing more will come until somebody is ready there again."""
+
+
+@dataclass
+class Membership:
+    """Peers, names and slots.
+
+    Parameters
+    ----------
+    n_slots: slots of the code.
+    silence_limit_s: seconds without a message after which a member is dropped.
+    """
+
+    n_slots: int
+    silence_limit_s: float
+    members: dict[bytes, Member] = field(default_factory=dict)
+    set_aside: set[str] = field(default_factory=set)
+    holders: list[Member | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.holders = [None] * self.n_slots
+
+    @property
+    def n_ready(self) -> int:
+        """Slots whose worker has its rows."""
+        return sum(1 for m in self.holders if m is not None and m.ready)
+
+    def ready_slots(self) -> list[tuple[int, bytes]]:
+        """Return (slot, peer) of every ready slot, ascending."""
+        return [(i, m.peer) for i, m in enumerate(self.holders) if m is not None and m.ready]
+
+    def hear(self, peer: bytes, now: float) -> Member | None:
+        """Note a sign of life; None for a stranger."""
+        member = self.members.get(peer)
+        if member is not None:
+            member.last_heard = now
+        return member
+
+    def greet(self, peer: bytes, hello: Hello, now: float) -> Change:
+        """Register a peer, or greet a known one again (which changes nothing).
+
+        A newer process with the same name, or one that asks for an occupied slot by number,
+        takes the place over; anyone else gets the lowest free slot or becomes a spare.
+        """
+        known = self.members.get(peer)
+        if known is not None:
+            known.last_heard = now
+            return Change(assigned=(known,) if known.slot is not None else ())
+        newcomer = Member(peer, hello.name, hello.host, now)
+        replaced: list[Member] = []
+        vacated: list[int] = []
+        slot = hello.slot if hello.slot is not None and hello.slot < self.n_slots else None
+        namesake = next((m for m in self.members.values() if m.name == hello.name), None)
+        if namesake is not None:
+            replaced.append(namesake)
+            slot = namesake.slot if slot is None else slot
+        if slot is not None:
+            holder = self.holders[slot]
+            if holder is not None and holder not in replaced:
+                replaced.append(holder)
+        for old in replaced:
+            vacated.extend(self._remove(old))
+        self.members[peer] = newcomer
+        if slot is None:
+            slot = next((i for i, m in enumerate(self.holders) if m is None), None)
+        assigned: list[Member] = []
+        if slot is not None:
+            self._seat(newcomer, slot)
+            assigned.append(newcomer)
+        assigned.extend(self._seat_spares())
+        return Change(tuple(assigned), tuple(replaced), tuple(vacated))
+
+    def leave(self, peer: bytes) -> Change:
+        """Drop a member; the first spare takes its slot."""
+        member = self.members.get(peer)
+        if member is None:
+            return Change()
+        vacated = self._remove(member)
+        return Change(assigned=tuple(self._seat_spares()), vacated=tuple(vacated))
+
+    def silent(self, now: float) -> list[Member]:
+        """Return the members not heard of for longer than the limit."""
+        limit = now - self.silence_limit_s
+        return [m for m in self.members.values() if m.last_heard < limit]
+
+    def validate(self) -> None:
+        """Assert every invariant (on in tests)."""
+        names = [m.name for m in self.members.values()]
+        assert len(set(names)) == len(names), "two members of one name"
+        assert not set(names) & self.set_aside
+        seated = [m for m in self.holders if m is not None]
+        assert len({id(m) for m in seated}) == len(seated), "one member in two slots"
+        for i, holder in enumerate(self.holders):
+            if holder is not None:
+                assert holder.slot == i
+                assert self.members.get(holder.peer) is holder
+        spares = [m for m in self.members.values() if m.slot is None]
+        assert not spares or len(seated) == self.n_slots, "a spare waits beside an empty slot"
+        assert all(not m.ready for m in spares)
+
+    def _seat(self, member: Member, slot: int) -> None:
+        member.slot, member.ready = slot, False
+        self.holders[slot] = member
+
+    def _seat_spares(self) -> list[Member]:
+        """Seat spares, first come first seated, while there are empty slots."""
+        seated: list[Member] = []
+        empty = [i for i, m in enumerate(self.holders) if m is None]
+        spares = [m for m in self.members.values() if m.slot is None]
+        for slot, spare in zip(empty, spares, strict=False):
+            self._seat(spare, slot)
+            seated.append(spare)
+        return seated
+
+    def _remove(self, member: Member) -> list[int]:
+        del self.members[member.peer]
+        if member.slot is None:
+            return []
+        slot = member.slot
+        self.holders[slot] = None
+        member.slot, member.ready = None, False
+        return [slot]

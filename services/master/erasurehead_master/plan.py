@@ -1,0 +1,144 @@
+"""Everything about a run that is fixed before the first worker is greeted."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from erasurehead.coding.base import GradientCode, IntArray
+from erasurehead.datasets.store import Store, task_ranges
+from erasurehead.decoding.base import Decoder
+from erasurehead.learning.objectives import OBJECTIVES, Objective
+from erasurehead.schemes import Scheme
+from erasurehead.settings import RunSettings
+from erasurehead.stopping.base import StopRule
+from erasurehead.straggling import DELAYS
+from erasurehead.wire.messages import Assign
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """Code, decoder, stop rule and sizes of one run, and what each slot is told.
+
+    Attributes
+    ----------
+    run: a fresh id.
+    columns: columns of the store.
+    ranges: first and past-the-end training row of each task, shape (n, 2).
+    data_reference: where workers may read the store themselves; None: rows are streamed.
+    chunk_rows: rows in one streamed chunk.
+    """
+
+    run: str
+    settings: RunSettings
+    scheme: Scheme
+    code: GradientCode
+    decoder: Decoder
+    stop: StopRule
+    estimator: str
+    objective: Objective
+    columns: int
+    training_rows: int
+    digest: str
+    ranges: IntArray
+    data_reference: str | None
+    chunk_rows: int
+
+    @property
+    def n_parts(self) -> int:
+        """Results a slot sends a round."""
+        return self.code.n_messages
+
+    @property
+    def exact(self) -> bool:
+        """True when every round is meant to decode the full gradient."""
+        return self.scheme.exact
+
+    @cached_property
+    def _tasks(self) -> dict[int, IntArray]:
+        return {}
+
+    def tasks_of(self, slot: int) -> IntArray:
+        """Return the tasks a slot holds, ascending."""
+        if slot not in self._tasks:
+            self._tasks[slot] = self.code.tasks_of(slot)
+        return self._tasks[slot]
+
+    def n_chunks(self, task: int) -> int:
+        """Chunks in which the rows of a task are streamed."""
+        lo, hi = self.ranges[task]
+        return max(1, -(-int(hi - lo) // self.chunk_rows))
+
+    def chunk_range(self, task: int, chunk: int) -> tuple[int, int]:
+        """Return the first and the past-the-end training row of a chunk of a task."""
+        lo, hi = (int(x) for x in self.ranges[task])
+        first = lo + chunk * self.chunk_rows
+        return first, min(first + self.chunk_rows, hi)
+
+    def assign(self, slot: int, epoch: int) -> Assign:
+        """Return what the worker in `slot` is told."""
+        code, settings = self.code, self.settings
+        tasks = self.tasks_of(slot)
+        coefficients = np.zeros((code.n_messages, code.n_vectors, len(tasks)))
+        for part in range(code.n_messages):
+            for vector, symbol in enumerate(code.symbols(slot, part)):
+                held, values = code.row(symbol)
+                coefficients[part, vector, np.searchsorted(tasks, held)] = values
+        return Assign(
+            run=self.run,
+            epoch=epoch,
+            slot=slot,
+            n_slots=code.n_workers,
+            columns=self.columns,
+            tasks=tasks,
+            row_ranges=self.ranges[tasks],
+            coefficients=coefficients,
+            objective=self.objective.name,
+            store=self.data_reference,
+            digest=self.digest,
+            wire_dtype=settings.wire.dtype,
+            delay=settings.delay,
+            delay_seed=settings.seed,
+            load_share=len(tasks) / code.n_tasks,
+            heartbeat_interval_s=settings.membership.heartbeat_interval_s,
+            silence_limit_s=settings.membership.silence_limit_s,
+            dense_share=settings.wire.dense_share,
+        )
+
+
+def make_plan(settings: RunSettings, store: Store, data_reference: str | None) -> RunPlan:
+    """Check the settings against the store and each other, and fix the run.
+
+    Raises
+    ------
+    UsageError: an impossible combination, in one sentence that names both sides.
+    """
+    scheme = Scheme.parse(settings.scheme)
+    rng = np.random.default_rng((settings.seed, 0xC0DE))
+    built = scheme.build(settings.workers, settings.tasks, rng)
+    DELAYS.build(settings.delay, settings.workers, settings.seed)
+    rows = store.manifest.rows
+    ranges = np.array(task_ranges(rows, built.code.n_tasks), dtype=np.int64)
+    # The row blocks are dealt to the tasks in a seeded order, so that no code meets an order that
+    # happens to be in the data.
+    shuffled = np.random.default_rng((settings.seed, 0x7A5C)).permutation(len(ranges))
+    bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
+    return RunPlan(
+        run=secrets.token_hex(6),
+        settings=settings,
+        scheme=scheme,
+        code=built.code,
+        decoder=built.decoder,
+        stop=built.stop,
+        estimator=built.estimator,
+        objective=OBJECTIVES.build(settings.objective or store.manifest.task),
+        columns=store.manifest.columns,
+        training_rows=rows,
+        digest=store.digest,
+        ranges=ranges[shuffled],
+        data_reference=data_reference,
+        chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
+    )

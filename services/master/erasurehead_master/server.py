@@ -1,0 +1,363 @@
+"""The master's shell: socket, clock and arithmetic around the state machine.
+
+One thread, one loop: poll until the machine wants to be woken, drain the inbox, carry out what the
+machine says. Evaluations run in small pieces while there is nothing to receive.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import resource
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+import zmq
+
+from erasurehead.errors import ProtocolError
+from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
+from erasurehead.wire import sockets
+from erasurehead.wire.frames import Buffer, decode, encode
+from erasurehead.wire.messages import TO_MASTER, Step, ToWorker
+from erasurehead.wire.signals import SignalWatch
+from erasurehead_master.actions import (
+    Action,
+    CloseRound,
+    Finish,
+    Fold,
+    FoldLate,
+    Notice,
+    OpenRound,
+    Send,
+    SendStep,
+    SendTask,
+)
+from erasurehead_master.evaluation import Evaluator
+from erasurehead_master.learner import Learner
+from erasurehead_master.machine import (
+    Event,
+    Garbage,
+    Master,
+    Received,
+    Shutdown,
+    Stepped,
+    Unreachable,
+    Woke,
+)
+from erasurehead_master.streaming import TaskStreamer
+
+log = logging.getLogger(__name__)
+
+
+class MasterServer:
+    """Runs one training run over a bound ROUTER socket.
+
+    Parameters
+    ----------
+    machine: the state machine, fresh.
+    learner: holds the model.
+    evaluator: rates models on the test rows.
+    streamer: reads rows for workers without the store.
+    socket: bound ROUTER.
+    signals: tells when the process was asked to end.
+    observers: watch the run; called in order on this thread.
+    begun: `time.monotonic()` when the work for this run began.
+    """
+
+    def __init__(
+        self,
+        machine: Master,
+        learner: Learner,
+        evaluator: Evaluator,
+        streamer: TaskStreamer,
+        socket: zmq.Socket[bytes],
+        signals: SignalWatch,
+        observers: Sequence[Observer],
+        begun: float,
+    ) -> None:
+        self._machine = machine
+        self._learner = learner
+        self._evaluator = evaluator
+        self._streamer = streamer
+        self._socket = socket
+        self._signals = signals
+        self._observers = observers
+        self._begun = begun
+        self._watched: dict[int, Callable[[], list[Event]]] = {}
+        self._actions: deque[Action] = deque()
+        self._finish: Finish | None = None
+        self._settings = machine.plan.settings
+        self._start: RunStart | None = None
+        self._first_open = 0.0
+        self._pending: deque[RoundRecord] = deque()
+        self._evaluation: Iterator[dict[str, float] | None] | None = None
+        self._metrics: dict[str, float] = {}
+        self._rounds_s = 0.0
+        self._evaluation_s = 0.0
+        self._opened = 0.0
+        self._bytes_out = self._bytes_in = 0
+        self._encode_s = self._decode_s = 0.0
+        self._encoded: dict[int, list[Buffer]] = {}
+
+    def watch(self, descriptor: int, events: Callable[[], list[Event]]) -> None:
+        """Poll a descriptor too (the local cluster's); `events` reads what it has to say."""
+        self._watched[descriptor] = events
+
+    def run(self) -> RunSummary:
+        """Serve until the run is over and return how it ended."""
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._signals.fileno(), zmq.POLLIN)
+        for descriptor in self._watched:
+            poller.register(descriptor, zmq.POLLIN)
+        asked = 0
+        while self._finish is None:
+            if self._evaluation is not None:
+                timeout_ms = 0
+            else:
+                timeout_ms = max(
+                    0, math.ceil((self._machine.wake_at - time.monotonic()) * 1000)
+                )
+            ready = dict(poller.poll(timeout_ms))
+            self._drain()
+            for descriptor, events in self._watched.items():
+                if descriptor in ready:
+                    for event in events():
+                        self._handle(event)
+            while (number := self._signals.take()) is not None:
+                asked += 1
+                at_once = asked > 1 or number == signal.SIGINT
+                self._handle(Shutdown(at_once, f"asked to end by {signal.Signals(number).name}"))
+            if time.monotonic() >= self._machine.wake_at:
+                self._handle(Woke())
+            if self._evaluation is not None and not ready:
+                self._evaluate_piece()
+        return self._conclude()
+
+    # Messages
+
+    def _drain(self) -> None:
+        """Handle every message that is waiting."""
+        limit = self._settings.wire.max_frame_bytes
+        while self._finish is None and (frames := sockets.receive(self._socket)) is not None:
+            peer = bytes(frames[0])
+            self._bytes_in += sum(map(len, frames)) - len(peer)
+            try:
+                message = decode(frames[1:], TO_MASTER, limit)
+            except ProtocolError as error:
+                self._handle(Garbage(peer, error.reason, str(error)))
+            else:
+                self._handle(Received(peer, message))
+
+    def _send(self, peer: bytes, frames: Sequence[Buffer]) -> bool:
+        try:
+            sockets.send(self._socket, [peer, *frames])
+        except sockets.Unsendable:
+            return False
+        self._bytes_out += sum(map(len, frames))
+        return True
+
+    # The machine and its actions
+
+    def _handle(self, event: Event) -> None:
+        self._actions.extend(self._machine.handle(event, time.monotonic()))
+        while self._actions:
+            self._carry_out(self._actions.popleft())
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case Fold():
+                self._fold(action)
+            case SendStep(round_, targets):
+                self._broadcast(round_, targets)
+            case CloseRound():
+                self._close(action)
+            case OpenRound():
+                self._open()
+            case Send(peer, message):
+                self._send_control(peer, message)
+            case SendTask(peer, task, chunk):
+                self._send_control(peer, self._streamer.chunk(self._machine.epoch, task, chunk))
+            case FoldLate(symbol, slot, result):
+                support = self._machine.supports[slot]
+                for vector, values in enumerate(result.values):
+                    self._learner.estimate.late(symbol + vector, support, values)
+            case Notice(level, text):
+                self._notice(level, text)
+            case Finish():
+                self._finish = action
+
+    def _send_control(self, peer: bytes, message: ToWorker) -> None:
+        if not self._send(peer, encode(message)):
+            self._queue(Unreachable(peer))
+
+    def _queue(self, event: Event) -> None:
+        """Let the machine hear of something that happened while carrying out its actions."""
+        self._actions.extend(self._machine.handle(event, time.monotonic()))
+
+    def _open(self) -> None:
+        self._opened = time.monotonic()
+        if self._start is None:
+            self._announce()
+        self._learner.begin()
+        self._encode_s = self._decode_s = 0.0
+        self._encoded.clear()
+
+    def _broadcast(self, round_: int, targets: Sequence[tuple[int, bytes]]) -> None:
+        """Send the model; slots with one support share the encoded frames."""
+        start = time.perf_counter()
+        supports = self._machine.supports
+        keys = self._machine.support_keys
+        lost: list[bytes] = []
+        for slot, peer in targets:
+            key = keys[slot]
+            frames = self._encoded.get(key)
+            if frames is None:
+                theta = self._learner.slice(supports[slot], self._settings.wire.dtype)
+                frames = self._encoded[key] = encode(Step(self._machine.epoch, round_, theta))
+            if not self._send(peer, frames):
+                lost.append(peer)
+        self._encode_s += time.perf_counter() - start
+        for peer in lost:
+            self._queue(Unreachable(peer))
+
+    def _fold(self, fold: Fold) -> None:
+        start = time.perf_counter()
+        support = self._machine.supports[fold.slot]
+        result = fold.result
+        for vector, weight in enumerate(fold.weights):
+            self._learner.fold(
+                fold.first_symbol + vector,
+                support,
+                result.values[vector],
+                float(result.loss[vector]),
+                weight,
+            )
+        self._decode_s += time.perf_counter() - start
+
+    def _close(self, action: CloseRound) -> None:
+        """Decode, step, let the machine open the next round, then report this one."""
+        start = time.perf_counter()
+        outcome = self._learner.step(action.decoding, action.round)
+        step_s = time.perf_counter() - start
+        closed = time.monotonic()
+        self._finish_evaluation()
+        snapshot = self._snapshot_if_due(action.round)
+        record = RoundRecord(
+            round=action.round,
+            opened_s=self._opened - self._first_open,
+            closed_s=closed - self._first_open,
+            reason=action.reason,
+            arrivals=action.arrivals,
+            stragglers=action.stragglers,
+            erased_tasks=action.decoding.erased_tasks,
+            decode_error=action.decoding.decode_error,
+            amplification=action.decoding.amplification,
+            gradient_norm=outcome.gradient_norm,
+            step_size=outcome.step_size,
+            train_loss=outcome.train_loss,
+            bytes_out=self._bytes_out,
+            bytes_in=self._bytes_in,
+            encode_s=self._encode_s,
+            wait_s=max(
+                0.0, closed - self._opened - self._encode_s - self._decode_s - step_s
+            ),
+            decode_s=self._decode_s,
+            step_s=step_s,
+            late=action.late,
+        )
+        self._rounds_s += record.duration_s
+        self._bytes_out = self._bytes_in = 0
+        # The next round is opened before this one is reported: nobody waits for a reporter.
+        for follow in self._machine.handle(Stepped(outcome.diverged), time.monotonic()):
+            self._carry_out(follow)
+        if snapshot is not None and self._evaluator:
+            self._evaluation = self._evaluator.steps(snapshot)
+            self._pending.append(record)
+        else:
+            self._report(record)
+
+    # Reporting
+
+    def _snapshot_if_due(self, round_: int) -> npt.NDArray[np.float64] | None:
+        every, last = self._settings.evaluate_every_rounds, self._settings.rounds
+        if round_ % every == 0 or round_ == last:
+            return self._learner.optimizer.model.copy()
+        return None
+
+    def _evaluate_piece(self) -> None:
+        assert self._evaluation is not None
+        metrics = next(self._evaluation)
+        if metrics is not None:
+            self._evaluated(metrics)
+
+    def _finish_evaluation(self) -> None:
+        """An evaluation that did not fit into the waiting is finished now, between two rounds."""
+        if self._evaluation is None:
+            return
+        start = time.monotonic()
+        while self._evaluation is not None:
+            self._evaluate_piece()
+        self._evaluation_s += time.monotonic() - start
+
+    def _evaluated(self, metrics: dict[str, float]) -> None:
+        self._evaluation = None
+        self._metrics = metrics
+        self._report(replace(self._pending.popleft(), metrics=metrics))
+
+    def _report(self, record: RoundRecord) -> None:
+        for observer in self._observers:
+            observer.round_over(record)
+
+    def _notice(self, level: str, text: str) -> None:
+        log.log(logging.getLevelName(level.upper()), "%s", text)
+        for observer in self._observers:
+            observer.notice(level, text)
+
+    def _announce(self) -> None:
+        plan = self._machine.plan
+        self._first_open = self._opened
+        self._start = RunStart(
+            run=plan.run,
+            scheme=str(plan.scheme),
+            n_workers=plan.code.n_workers,
+            n_tasks=plan.code.n_tasks,
+            columns=plan.columns,
+            training_rows=plan.training_rows,
+            rounds=self._settings.rounds,
+            first_round=self._machine.round,
+            loads=tuple(int(x) for x in plan.code.loads),
+            objective=plan.objective.name,
+            step=str(self._learner.optimizer.schedule),
+            ready_s=self._first_open - self._begun,
+        )
+        for observer in self._observers:
+            observer.started(self._start)
+
+    def _conclude(self) -> RunSummary:
+        assert self._finish is not None
+        self._finish_evaluation()
+        ended = time.monotonic()
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+                summary = RunSummary(
+            reason=self._finish.reason,
+            exit_code=self._finish.exit_code,
+            rounds=self._machine.rounds_done,
+            wall_s=ended - self._first_open if self._start else 0.0,
+            rounds_s=self._rounds_s,
+            evaluation_s=self._evaluation_s,
+            metrics=self._metrics,
+            refused=dict(self._machine.refused),
+            peak_memory_bytes=usage.ru_maxrss * 1024,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+        )
+        for observer in self._observers:
+            if self._start is not None:
+                observer.model(self._learner.optimizer.model, self._start, summary.rounds)
+            observer.finished(summary)
+        return summary

@@ -1,0 +1,84 @@
+"""One run of the master, from its settings to its summary."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import zmq
+
+from erasurehead.datasets.store import Store
+from erasurehead.records import Observer, RunSummary
+from erasurehead.settings import MasterSettings, RunSettings
+from erasurehead.wire import sockets
+from erasurehead.wire.signals import SignalWatch
+from erasurehead_master.evaluation import Evaluator
+from erasurehead_master.learner import Learner
+from erasurehead_master.machine import Master
+from erasurehead_master.plan import RunPlan, make_plan
+from erasurehead_master.server import MasterServer
+from erasurehead_master.setup import make_learner
+from erasurehead_master.streaming import TaskStreamer
+
+
+def serve(settings: MasterSettings, observers: Sequence[Observer]) -> RunSummary:
+    """Run the master for workers that connect to `settings.bind`.
+
+    Raises
+    ------
+    UsageError, DataError: the settings or the store do not fit.
+    BindError: the address cannot be had.
+    """
+    begun = time.monotonic()
+    store = Store.open(settings.store)
+    reference = settings.store if settings.share_store else None
+    plan = make_plan(settings, store, reference)
+    return host(plan, store, settings.bind, observers, begun)
+
+
+def host(
+    plan: RunPlan,
+    store: Store,
+    address: str,
+    observers: Sequence[Observer],
+    begun: float,
+    attach: Callable[[MasterServer, str], None] | None = None,
+) -> RunSummary:
+    """Bind, run and clean up.
+
+    Parameters
+    ----------
+    begun: `time.monotonic()` when the work for this run began.
+    attach: called with the server and the bound address before the run (to start workers).
+    """
+    settings: RunSettings = plan.settings
+    wire = settings.wire
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    try:
+        socket = sockets.bind_router(
+            context,
+            address,
+            high_water_mark=wire.high_water_mark,
+            max_frame_bytes=wire.max_frame_bytes,
+        )
+        try:
+            bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            with SignalWatch() as signals:
+                learner: Learner = make_learner(plan, store)
+                server = MasterServer(
+                    Master(plan, time.monotonic()),
+                    learner,
+                    Evaluator(store.test, plan.objective),
+                    TaskStreamer(plan, store.train),
+                    socket,
+                    signals,
+                    observers,
+                    begun,
+                )
+                if attach is not None:
+                    attach(server, bound)
+                return server.run()
+        finally:
+            socket.close()
+    finally:
+        context.term()

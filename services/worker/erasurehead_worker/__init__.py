@@ -1,0 +1,1 @@
+"""The worker: what it is at as a state machine, its rows, and the loop around both."""

@@ -1,0 +1,172 @@
+"""The worker's one thread: look at the inbox, do one chunk of work, look again.
+
+Arithmetic runs in chunks of some milliseconds between two looks, which is what makes a second
+thread (and its hand-over in every round) unnecessary: heartbeats go out, newer rounds replace older
+ones and SIGTERM is answered while a long gradient is being computed.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import zmq
+
+from erasurehead.errors import ErasureHeadError, ProtocolError
+from erasurehead.wire import sockets
+from erasurehead.wire.frames import decode, encode
+from erasurehead.wire.messages import TO_WORKER, Step
+from erasurehead.wire.signals import SignalWatch
+from erasurehead_worker.machine import (
+    Abandon,
+    Action,
+    Compute,
+    Event,
+    Exit,
+    Feed,
+    Load,
+    Loaded,
+    Notice,
+    PartDone,
+    Received,
+    Send,
+    Shutdown,
+    StoreUnreadable,
+    Woke,
+    Worker,
+)
+from erasurehead_worker.rows import RowSource, WorkerRows
+
+log = logging.getLogger(__name__)
+
+
+class WorkerLoop:
+    """Carries out what the worker's state machine wants, until it exits.
+
+    Parameters
+    ----------
+    machine: the state machine, fresh.
+    socket: a DEALER connected to the master.
+    source: where rows come from.
+    signals: tells when the process was asked to end.
+    """
+
+    def __init__(
+        self,
+        machine: Worker,
+        socket: zmq.Socket[bytes],
+        source: RowSource,
+        signals: SignalWatch,
+    ) -> None:
+        self._machine = machine
+        self._socket = socket
+        self._source = source
+        self._signals = signals
+        self._exit: Exit | None = None
+        self._step: Step | None = None
+        self._rows: WorkerRows | None = None
+        self._work: Iterator[Event | None] | None = None
+
+    def run(self) -> Exit:
+        """Work until the master or a signal ends it; return the exit code and the reason."""
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._signals.fileno(), zmq.POLLIN)
+        while self._exit is None:
+            now = time.monotonic()
+            if self._work is not None:
+                timeout_ms = 0
+            else:
+                timeout_ms = max(0, math.ceil((self._machine.wake_at - now) * 1000))
+            poller.poll(timeout_ms)
+            self._drain()
+            now = time.monotonic()
+            if self._signals.take() is not None:
+                self._handle(Shutdown("asked to end"), now)
+            if now >= self._machine.wake_at:
+                self._handle(Woke(), now)
+            self._advance()
+        return self._exit
+
+    def _drain(self) -> None:
+        """Hand every waiting message to the machine, so that only the newest round is worked on."""
+        while (frames := sockets.receive(self._socket)) is not None:
+            try:
+                message = decode(frames, TO_WORKER)
+            except ProtocolError as error:
+                log.warning("refused a message of the master (%s): %s", error.reason, error)
+                continue
+            self._handle(Received(message), time.monotonic())
+
+    def _advance(self) -> None:
+        """Do one chunk of whatever is at hand."""
+        if self._step is not None:
+            assert self._rows is not None
+            self._work, self._step = self._compute(self._rows, self._step), None
+        if self._work is None:
+            return
+        try:
+            event = next(self._work, _DONE)
+        except ErasureHeadError as error:
+            self._work = None
+            event = StoreUnreadable(str(error))
+        if event is _DONE:
+            self._work = None
+        elif event is not None:
+            self._handle(event, time.monotonic())
+
+    def _compute(self, rows: WorkerRows, step: Step) -> Iterator[Event | None]:
+        """Yield None after a chunk of arithmetic, `PartDone` after a part."""
+        for part in range(rows.n_parts):
+            computation = rows.gradient(part, step.theta)
+            spent_s = 0.0
+            finished = False
+            while not finished:
+                start = time.perf_counter()
+                finished = computation.advance()
+                spent_s += time.perf_counter() - start
+                if not finished:
+                    yield None
+            yield PartDone(step.round, part, computation.values, computation.loss, spent_s)
+
+    def _handle(self, event: Event, now: float) -> None:
+        for action in self._machine.handle(event, now):
+            self._carry_out(action)
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case Send(message):
+                try:
+                    sockets.send(self._socket, encode(message))
+                except sockets.Unsendable:
+                    log.debug("the master does not read; dropped %s", message.kind)
+            case Compute(step):
+                self._step = step
+            case Abandon():
+                self._step = self._work = None
+            case Load(assign):
+                self._rows = None
+                self._work = self._load(self._source.read(assign))
+            case Feed(task, last):
+                self._source.feed(task)
+                if last:
+                    self._work = self._load(self._source.finish())
+            case Notice(level, text):
+                log.log(logging.getLevelName(level.upper()), "%s", text)
+            case Exit():
+                self._exit = action
+
+    def _load(self, pieces: Iterator[WorkerRows | None]) -> Iterator[Event | None]:
+        """Yield None after each piece of the rows, `Loaded` at the end."""
+        for rows in pieces:
+            if rows is None:
+                yield None
+            else:
+                self._rows = rows
+                yield Loaded(rows.n_rows, rows.support)
+
+
+_DONE: Any = object()
