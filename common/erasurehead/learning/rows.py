@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from erasurehead.coding.base import FloatArray, IntArray
 from erasurehead.errors import DataError
@@ -179,7 +179,7 @@ class LocalRowsBuilder:
             matrix = np.zeros((len(labels), n_support))
             for _ in self._fill_dense(position, matrix):
                 yield None
-            blocks = [matrix[lo:hi] for lo, hi in bounds]
+            blocks = [(matrix[lo:hi], matrix[lo:hi].T) for lo, hi in bounds]
             n_bytes = matrix.nbytes
         else:
             indices = np.empty(offsets[-1], dtype=np.int32)
@@ -191,12 +191,12 @@ class LocalRowsBuilder:
             n_bytes = indices.nbytes + 4 * len(offsets) + (0 if values is None else values.nbytes)
         chunks = tuple(
             Chunk(
-                matrix=block,
-                transposed=block.T,
+                matrix=matrix,
+                transposed=transposed,
                 labels=labels[lo:hi],
                 coefficients=None if coefficients is None else coefficients[:, :, lo:hi],
             )
-            for block, (lo, hi) in zip(blocks, bounds, strict=True)
+            for (matrix, transposed), (lo, hi) in zip(blocks, bounds, strict=True)
         )
         n_bytes += labels.nbytes + (0 if coefficients is None else coefficients.nbytes)
         n_messages, n_vectors = self._weights_shape
@@ -345,14 +345,22 @@ def _csr_blocks(
     indices: IndexArray,
     values: FloatArray | None,
     n_support: int,
-) -> list[csr_array]:
-    """Return CSR views of the rows within each pair of bounds; implied ones are shared."""
+) -> list[tuple[Any, Any]]:
+    """Return the rows within each pair of bounds as CSR views, plain and transposed.
+
+    Implied ones are shared by all.
+    """
     longest = max((int(offsets[hi] - offsets[lo]) for lo, hi in bounds), default=0)
-    ones = np.ones(longest) if values is None else None
+    ones = np.ones(longest)
     blocks = []
     for lo, hi in bounds:
         here = slice(int(offsets[lo]), int(offsets[hi]))
-        data = values[here] if values is not None else np.asarray(ones)[: here.stop - here.start]
+        data = ones[: here.stop - here.start] if values is None else values[here]
         indptr = (offsets[lo : hi + 1] - offsets[lo]).astype(np.int32)
-        blocks.append(csr_array((data, indices[here], indptr), shape=(hi - lo, n_support)))
+        matrix = csr_array((hi - lo, n_support))
+        transposed = csc_array((n_support, hi - lo))
+        for block in (matrix, transposed):
+            # Not by the constructor: it copies views that are less than half of their base.
+            block.data, block.indices, block.indptr = data, indices[here], indptr
+        blocks.append((matrix, transposed))
     return blocks

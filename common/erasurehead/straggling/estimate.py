@@ -1,0 +1,79 @@
+"""How likely each slot is to be a straggler, learnt from who arrived."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.errors import DataError, UsageError
+
+LEAST_PROBABILITY = 1e-4
+"""Estimates are kept this far from 0 and 1, so that decode weights 1/(1-p) stay finite."""
+
+
+class StragglerEstimate:
+    """Posterior mean of each slot's straggling probability, Beta prior, exponential forgetting.
+
+    With s and f the counts of rounds missed and made, each round multiplied by `forgetting` before
+    it counts the new one: p = (a + s) / (a + b + s + f). Whoever is not a survivor missed the
+    round, so the estimate belongs to the stop rule in force while it was learnt.
+
+    Parameters
+    ----------
+    n_workers: k.
+    prior: (a, b) of the Beta prior, both positive; a/(a+b) is the guess before any round.
+    forgetting: in (0, 1]; about 1 / (1 - forgetting) rounds are remembered.
+    """
+
+    def __init__(
+        self,
+        n_workers: int,
+        prior: tuple[float, float] = (1.0, 1.0),
+        forgetting: float = 0.98,
+    ) -> None:
+        a, b = prior
+        if not (math.isfinite(a) and math.isfinite(b) and a > 0 and b > 0):
+            raise UsageError(f"a Beta prior needs two positive numbers, not ({a:g}, {b:g})")
+        if not 0 < forgetting <= 1:
+            raise UsageError(f"forgetting={forgetting:g} must be above 0 and at most 1")
+        self.prior = prior
+        self.forgetting = forgetting
+        self._missed = np.zeros(n_workers)
+        self._made = np.zeros(n_workers)
+
+    def observe(self, arrived: npt.NDArray[np.bool_]) -> None:
+        """Count one round; `arrived` has shape (k,)."""
+        self._missed *= self.forgetting
+        self._made *= self.forgetting
+        self._made += arrived
+        self._missed += ~arrived
+
+    @property
+    def probabilities(self) -> FloatArray:
+        """Probability that each slot misses the next round, shape (k,), within [1e-4, 1 - 1e-4]."""
+        a, b = self.prior
+        estimate = (a + self._missed) / (a + b + self._missed + self._made)
+        return np.clip(estimate, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return what a checkpoint must hold: `missed` and `made`, copies of shape (k,)."""
+        return {"missed": self._missed.copy(), "made": self._made.copy()}
+
+    def load_state(self, state: Mapping[str, FloatArray]) -> None:
+        """Go on from `state`.
+
+        Raises
+        ------
+        DataError: it is not the state of an estimate for k workers.
+        """
+        for key, own in (("missed", self._missed), ("made", self._made)):
+            if key not in state or state[key].shape != own.shape:
+                raise DataError(
+                    f"the checkpoint's straggler estimate has no '{key}' of shape {own.shape};"
+                    " resume with the number of workers it was written with"
+                )
+        self._missed[:], self._made[:] = state["missed"], state["made"]

@@ -1,0 +1,30 @@
+"""Compute times with a fixed part and an exponential one."""
+
+from __future__ import annotations
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.straggling.base import DelayModel
+from erasurehead.straggling.options import not_negative, positive
+
+
+class ShiftedExponentialDelay(DelayModel):
+    """(c/n) (shift + Exp(mean)): the model of ErasureHead's runtime analysis.
+
+    arXiv 1901.09671, section 4: a worker that did all n tasks would take shift + Exp(mean).
+
+    Parameters
+    ----------
+    shift_s, mean_s: seconds for the work of all tasks.
+    """
+
+    def __init__(self, n_workers: int, seed: int, *, shift_s: float, mean_s: float) -> None:
+        super().__init__(n_workers, seed)
+        self.shift_s = not_negative("shifted-exponential", "shift_s", shift_s)
+        self.mean_s = positive("shifted-exponential", "mean_s", mean_s)
+
+    def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
+        """Return load_share * (shift_s + mean_s * Exp(1)) of every slot."""
+        delays = self.generator(round_).exponential(self.mean_s, self.n_workers)
+        delays += self.shift_s
+        delays *= load_share
+        return delays
