@@ -11,7 +11,7 @@ from erasurehead.settings import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.machine import Departed, Event
 from erasurehead_master.plan import make_plan
-from erasurehead_master.server import MasterServer
+from erasurehead_master.server import Watched
 from erasurehead_master.serving import host
 
 LOOPBACK = "tcp://127.0.0.1:*"
@@ -29,21 +29,20 @@ def train(settings: RunSettings, observers: Sequence[Observer]) -> RunSummary:
     plan = make_plan(settings, store, str(store.path))
     with LocalCluster() as cluster:
 
-        def attach(server: MasterServer, address: str) -> None:
+        def attach(address: str) -> Watched:
             cluster.start(
                 [
                     WorkerSettings(connect=address, name=f"local-{i}", slot=i)
                     for i in range(settings.workers)
                 ]
             )
+            return cluster.fileno(), departures
 
-            def departures() -> list[Event]:
-                return [
-                    Departed(name, f"ended with code {code}")
-                    for name, code in cluster.poll()
-                    if code != 0
-                ]
-
-            server.watch(cluster.fileno(), departures)
+        def departures() -> list[Event]:
+            return [
+                Departed(name, f"ended with code {code}")
+                for name, code in cluster.poll()
+                if code != 0
+            ]
 
         return host(plan, store, LOOPBACK, observers, begun, attach)

@@ -65,6 +65,12 @@ class Learner:
         elif weight != 0.0:
             self.estimate.fold(symbol, support, values, weight, loss)
 
+    def late(
+        self, symbol: int, support: npt.NDArray[Any] | None, values: npt.NDArray[Any]
+    ) -> None:
+        """Offer one vector of a stale result."""
+        self.estimate.late(symbol, support, values)
+
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and take the optimiser's step unless something is not finite."""
         gradient, loss_sum = self.estimate.finish(decoding)

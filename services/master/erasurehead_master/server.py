@@ -39,6 +39,7 @@ from erasurehead_master.actions import (
 )
 from erasurehead_master.evaluation import Evaluator
 from erasurehead_master.learner import Learner
+from erasurehead_master.ledger import RoundLedger
 from erasurehead_master.machine import (
     Event,
     Garbage,
@@ -53,6 +54,9 @@ from erasurehead_master.streaming import TaskStreamer
 
 log = logging.getLogger(__name__)
 
+Watched = tuple[int, Callable[[], list[Event]]]
+"""A descriptor that becomes readable when the function has events to return."""
+
 
 class MasterServer:
     """Runs one training run over a bound ROUTER socket.
@@ -66,6 +70,7 @@ class MasterServer:
     socket: bound ROUTER.
     signals: tells when the process was asked to end.
     observers: watch the run; called in order on this thread.
+    watched: further descriptors to poll, each with what reads its news.
     begun: `time.monotonic()` when the work for this run began.
     """
 
@@ -78,35 +83,28 @@ class MasterServer:
         socket: zmq.Socket[bytes],
         signals: SignalWatch,
         observers: Sequence[Observer],
+        watched: Sequence[Watched],
         begun: float,
     ) -> None:
         self._machine = machine
         self._learner = learner
+        self._ledger = RoundLedger(machine, learner, time.perf_counter)
         self._evaluator = evaluator
         self._streamer = streamer
         self._socket = socket
         self._signals = signals
         self._observers = observers
         self._begun = begun
-        self._watched: dict[int, Callable[[], list[Event]]] = {}
+        self._watched = dict(watched)
         self._actions: deque[Action] = deque()
         self._finish: Finish | None = None
         self._settings = machine.plan.settings
         self._start: RunStart | None = None
-        self._first_open = 0.0
         self._pending: deque[RoundRecord] = deque()
         self._evaluation: Iterator[dict[str, float] | None] | None = None
         self._metrics: dict[str, float] = {}
-        self._rounds_s = 0.0
         self._evaluation_s = 0.0
-        self._opened = 0.0
-        self._bytes_out = self._bytes_in = 0
-        self._encode_s = self._decode_s = 0.0
         self._encoded: dict[int, list[Buffer]] = {}
-
-    def watch(self, descriptor: int, events: Callable[[], list[Event]]) -> None:
-        """Poll a descriptor too (the local cluster's); `events` reads what it has to say."""
-        self._watched[descriptor] = events
 
     def run(self) -> RunSummary:
         """Serve until the run is over and return how it ended."""
@@ -146,7 +144,7 @@ class MasterServer:
         limit = self._settings.wire.max_frame_bytes
         while self._finish is None and (frames := sockets.receive(self._socket)) is not None:
             peer = bytes(frames[0])
-            self._bytes_in += sum(map(len, frames)) - len(peer)
+            self._ledger.bytes_in += sum(map(len, frames)) - len(peer)
             try:
                 message = decode(frames[1:], TO_MASTER, limit)
             except ProtocolError as error:
@@ -159,7 +157,7 @@ class MasterServer:
             sockets.send(self._socket, [peer, *frames])
         except sockets.Unsendable:
             return False
-        self._bytes_out += sum(map(len, frames))
+        self._ledger.bytes_out += sum(map(len, frames))
         return True
 
     # The machine and its actions
@@ -172,7 +170,7 @@ class MasterServer:
     def _carry_out(self, action: Action) -> None:
         match action:
             case Fold():
-                self._fold(action)
+                self._ledger.fold(action)
             case SendStep(round_, targets):
                 self._broadcast(round_, targets)
             case CloseRound():
@@ -183,10 +181,8 @@ class MasterServer:
                 self._send_control(peer, message)
             case SendTask(peer, task, chunk):
                 self._send_control(peer, self._streamer.chunk(self._machine.epoch, task, chunk))
-            case FoldLate(symbol, slot, result):
-                support = self._machine.supports[slot]
-                for vector, values in enumerate(result.values):
-                    self._learner.estimate.late(symbol + vector, support, values)
+            case FoldLate():
+                self._ledger.fold_late(action)
             case Notice(level, text):
                 self._notice(level, text)
             case Finish():
@@ -201,78 +197,34 @@ class MasterServer:
         self._actions.extend(self._machine.handle(event, time.monotonic()))
 
     def _open(self) -> None:
-        self._opened = time.monotonic()
+        now = time.monotonic()
         if self._start is None:
-            self._announce()
-        self._learner.begin()
-        self._encode_s = self._decode_s = 0.0
+            self._announce(now)
+        self._ledger.open(now)
         self._encoded.clear()
 
     def _broadcast(self, round_: int, targets: Sequence[tuple[int, bytes]]) -> None:
         """Send the model; slots with one support share the encoded frames."""
         start = time.perf_counter()
-        supports = self._machine.supports
         keys = self._machine.support_keys
         lost: list[bytes] = []
         for slot, peer in targets:
             key = keys[slot]
             frames = self._encoded.get(key)
             if frames is None:
-                theta = self._learner.slice(supports[slot], self._settings.wire.dtype)
+                theta = self._ledger.theta(slot, self._settings.wire.dtype)
                 frames = self._encoded[key] = encode(Step(self._machine.epoch, round_, theta))
             if not self._send(peer, frames):
                 lost.append(peer)
-        self._encode_s += time.perf_counter() - start
+        self._ledger.encoded(time.perf_counter() - start)
         for peer in lost:
             self._queue(Unreachable(peer))
 
-    def _fold(self, fold: Fold) -> None:
-        start = time.perf_counter()
-        support = self._machine.supports[fold.slot]
-        result = fold.result
-        for vector, weight in enumerate(fold.weights):
-            self._learner.fold(
-                fold.first_symbol + vector,
-                support,
-                result.values[vector],
-                float(result.loss[vector]),
-                weight,
-            )
-        self._decode_s += time.perf_counter() - start
-
     def _close(self, action: CloseRound) -> None:
         """Decode, step, let the machine open the next round, then report this one."""
-        start = time.perf_counter()
-        outcome = self._learner.step(action.decoding, action.round)
-        step_s = time.perf_counter() - start
-        closed = time.monotonic()
+        record, outcome = self._ledger.close(action, time.monotonic)
         self._finish_evaluation()
         snapshot = self._snapshot_if_due(action.round)
-        record = RoundRecord(
-            round=action.round,
-            opened_s=self._opened - self._first_open,
-            closed_s=closed - self._first_open,
-            reason=action.reason,
-            arrivals=action.arrivals,
-            stragglers=action.stragglers,
-            erased_tasks=action.decoding.erased_tasks,
-            decode_error=action.decoding.decode_error,
-            amplification=action.decoding.amplification,
-            gradient_norm=outcome.gradient_norm,
-            step_size=outcome.step_size,
-            train_loss=outcome.train_loss,
-            bytes_out=self._bytes_out,
-            bytes_in=self._bytes_in,
-            encode_s=self._encode_s,
-            wait_s=max(
-                0.0, closed - self._opened - self._encode_s - self._decode_s - step_s
-            ),
-            decode_s=self._decode_s,
-            step_s=step_s,
-            late=action.late,
-        )
-        self._rounds_s += record.duration_s
-        self._bytes_out = self._bytes_in = 0
         # The next round is opened before this one is reported: nobody waits for a reporter.
         for follow in self._machine.handle(Stepped(outcome.diverged), time.monotonic()):
             self._carry_out(follow)
@@ -319,9 +271,8 @@ class MasterServer:
         for observer in self._observers:
             observer.notice(level, text)
 
-    def _announce(self) -> None:
+    def _announce(self, now: float) -> None:
         plan = self._machine.plan
-        self._first_open = self._opened
         self._start = RunStart(
             run=plan.run,
             scheme=str(plan.scheme),
@@ -334,7 +285,7 @@ class MasterServer:
             loads=tuple(int(x) for x in plan.code.loads),
             objective=plan.objective.name,
             step=str(self._learner.optimizer.schedule),
-            ready_s=self._first_open - self._begun,
+            ready_s=now - self._begun,
         )
         for observer in self._observers:
             observer.started(self._start)
@@ -348,8 +299,8 @@ class MasterServer:
             reason=self._finish.reason,
             exit_code=self._finish.exit_code,
             rounds=self._machine.rounds_done,
-            wall_s=ended - self._first_open if self._start else 0.0,
-            rounds_s=self._rounds_s,
+            wall_s=0.0 if self._ledger.origin is None else ended - self._ledger.origin,
+            rounds_s=self._ledger.rounds_s,
             evaluation_s=self._evaluation_s,
             metrics=self._metrics,
             refused=dict(self._machine.refused),

@@ -13,10 +13,9 @@ from erasurehead.settings import MasterSettings, RunSettings
 from erasurehead.wire import sockets
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_master.evaluation import Evaluator
-from erasurehead_master.learner import Learner
 from erasurehead_master.machine import Master
 from erasurehead_master.plan import RunPlan, make_plan
-from erasurehead_master.server import MasterServer
+from erasurehead_master.server import MasterServer, Watched
 from erasurehead_master.setup import make_learner
 from erasurehead_master.streaming import TaskStreamer
 
@@ -42,14 +41,15 @@ def host(
     address: str,
     observers: Sequence[Observer],
     begun: float,
-    attach: Callable[[MasterServer, str], None] | None = None,
+    attach: Callable[[str], Watched] | None = None,
 ) -> RunSummary:
     """Bind, run and clean up.
 
     Parameters
     ----------
     begun: `time.monotonic()` when the work for this run began.
-    attach: called with the server and the bound address before the run (to start workers).
+    attach: called with the bound address, to start workers; returns a descriptor to poll and what
+        reads its news.
     """
     settings: RunSettings = plan.settings
     wire = settings.wire
@@ -64,7 +64,9 @@ def host(
         try:
             bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
             with SignalWatch() as signals:
-                learner: Learner = make_learner(plan, store)
+                watched = [] if attach is None else [attach(bound)]
+                # Workers load their rows meanwhile.
+                learner = make_learner(plan, store)
                 server = MasterServer(
                     Master(plan, time.monotonic()),
                     learner,
@@ -73,10 +75,9 @@ def host(
                     socket,
                     signals,
                     observers,
+                    watched,
                     begun,
                 )
-                if attach is not None:
-                    attach(server, bound)
                 return server.run()
         finally:
             socket.close()

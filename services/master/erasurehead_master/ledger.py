@@ -1,0 +1,113 @@
+"""What the open round amounts to so far, and its record once it is over.
+
+Real master and simulator carry out the machine's arithmetic actions through this one class; they
+differ in the clocks they hand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy.typing as npt
+
+from erasurehead.records import RoundRecord
+from erasurehead_master.actions import CloseRound, Fold, FoldLate
+from erasurehead_master.learner import Learner, StepOutcome
+from erasurehead_master.machine import Master
+
+
+class RoundLedger:
+    """Books arrivals into the learner and time and bytes into the record.
+
+    Parameters
+    ----------
+    machine: knows each slot's support.
+    learner: does the arithmetic.
+    stopwatch: seconds, for the master's own phases (a simulator's stands still).
+    """
+
+    def __init__(
+        self, machine: Master, learner: Learner, stopwatch: Callable[[], float]
+    ) -> None:
+        self._machine = machine
+        self._learner = learner
+        self._stopwatch = stopwatch
+        self.origin: float | None = None
+        """The clock when the first round opened; record times count from there."""
+        self.rounds_s = 0.0
+        self.bytes_out = 0
+        self.bytes_in = 0
+        self._opened = 0.0
+        self._encode_s = 0.0
+        self._decode_s = 0.0
+
+    def open(self, now: float) -> None:
+        """A round opens."""
+        if self.origin is None:
+            self.origin = now
+        self._opened = now
+        self._encode_s = self._decode_s = 0.0
+        self._learner.begin()
+
+    def theta(self, slot: int, dtype: str) -> npt.NDArray[Any]:
+        """Return what is broadcast to a slot."""
+        return self._learner.slice(self._machine.supports[slot], dtype)
+
+    def encoded(self, seconds: float) -> None:
+        """Book time spent on encoding and sending."""
+        self._encode_s += seconds
+
+    def fold(self, fold: Fold) -> None:
+        """Take an arrival."""
+        start = self._stopwatch()
+        support = self._machine.supports[fold.slot]
+        result = fold.result
+        for vector, weight in enumerate(fold.weights):
+            self._learner.fold(
+                fold.first_symbol + vector,
+                support,
+                result.values[vector],
+                float(result.loss[vector]),
+                weight,
+            )
+        self._decode_s += self._stopwatch() - start
+
+    def fold_late(self, late: FoldLate) -> None:
+        """Offer a stale result to an estimate that remembers."""
+        support = self._machine.supports[late.slot]
+        for vector, values in enumerate(late.result.values):
+            self._learner.late(late.first_symbol + vector, support, values)
+
+    def close(self, action: CloseRound, clock: Callable[[], float]) -> tuple[RoundRecord, StepOutcome]:
+        """Decode and step; return the round's record (without metrics) and the step's outcome."""
+        assert self.origin is not None
+        start = self._stopwatch()
+        outcome = self._learner.step(action.decoding, action.round)
+        step_s = self._stopwatch() - start
+        closed = clock()
+        duration_s = closed - self._opened
+        record = RoundRecord(
+            round=action.round,
+            opened_s=self._opened - self.origin,
+            closed_s=closed - self.origin,
+            reason=action.reason,
+            arrivals=action.arrivals,
+            stragglers=action.stragglers,
+            erased_tasks=action.decoding.erased_tasks,
+            decode_error=action.decoding.decode_error,
+            amplification=action.decoding.amplification,
+            gradient_norm=outcome.gradient_norm,
+            step_size=outcome.step_size,
+            train_loss=outcome.train_loss,
+            bytes_out=self.bytes_out,
+            bytes_in=self.bytes_in,
+            encode_s=self._encode_s,
+            wait_s=max(0.0, duration_s - self._encode_s - self._decode_s - step_s),
+            decode_s=self._decode_s,
+            step_s=step_s,
+            late=action.late,
+        )
+        self.rounds_s += duration_s
+        self.bytes_out = self.bytes_in = 0
+        return record, outcome

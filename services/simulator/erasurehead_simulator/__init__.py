@@ -1,0 +1,1 @@
+"""Runs under a virtual clock: the master's and the workers' own state machines, without a wire."""

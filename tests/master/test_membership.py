@@ -1,0 +1,116 @@
+"""Slots, names and peers: who sits where, whatever order they come and go in."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
+from erasurehead_master.membership import Membership
+
+
+def hello(name: str, slot: int | None = None) -> Hello:
+    return Hello(PROTOCOL_VERSION, name, "1", "host", slot)
+
+
+def seats(membership: Membership) -> list[str | None]:
+    return [None if m is None else m.name for m in membership.holders]
+
+
+def test_workers_take_free_slots_in_order_and_the_rest_are_spares() -> None:
+    members = Membership(2, 5.0)
+    for i, name in enumerate("abc"):
+        members.greet(b"%d" % i, hello(name), 0.0)
+    assert seats(members) == ["a", "b"]
+    change = members.leave(b"0")
+    assert seats(members) == ["c", "b"]
+    assert change.vacated == (0,)
+    assert [m.name for m in change.assigned] == ["c"]
+
+
+def test_a_preferred_slot_is_honoured() -> None:
+    members = Membership(3, 5.0)
+    members.greet(b"1", hello("a", slot=2), 0.0)
+    members.greet(b"2", hello("b"), 0.0)
+    assert seats(members) == ["b", None, "a"]
+
+
+def test_a_slot_beyond_the_code_is_no_preference() -> None:
+    members = Membership(1, 5.0)
+    members.greet(b"1", hello("a", slot=7), 0.0)
+    assert seats(members) == ["a"]
+
+
+def test_hello_is_idempotent() -> None:
+    members = Membership(2, 5.0)
+    members.greet(b"1", hello("a"), 0.0)
+    members.holders[0].ready = True  # type: ignore[union-attr]
+    again = members.greet(b"1", hello("a"), 1.0)
+    assert [m.slot for m in again.assigned] == [0]
+    assert not again.replaced
+    assert not again.vacated
+    assert members.n_ready == 1
+
+
+def test_the_newer_process_of_a_name_takes_its_slot() -> None:
+    members = Membership(2, 5.0)
+    members.greet(b"1", hello("a"), 0.0)
+    members.greet(b"2", hello("b"), 0.0)
+    change = members.greet(b"3", hello("a"), 1.0)
+    assert [m.peer for m in change.replaced] == [b"1"]
+    assert seats(members) == ["a", "b"]
+    assert members.holders[0].peer == b"3"  # type: ignore[union-attr]
+
+
+def test_the_newer_claimant_of_a_slot_wins() -> None:
+    members = Membership(2, 5.0)
+    members.greet(b"1", hello("a", slot=1), 0.0)
+    change = members.greet(b"2", hello("b", slot=1), 1.0)
+    assert [m.name for m in change.replaced] == ["a"]
+    assert change.vacated == (1,)
+    assert seats(members) == [None, "b"]
+
+
+def test_silence_is_judged_by_the_last_message() -> None:
+    members = Membership(2, 5.0)
+    members.greet(b"1", hello("a"), 0.0)
+    members.greet(b"2", hello("b"), 0.0)
+    members.hear(b"2", 4.0)
+    assert [m.name for m in members.silent(5.5)] == ["a"]
+    assert members.hear(b"9", 5.0) is None
+
+
+ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["hello", "leave", "silence", "ready"]),
+        st.integers(0, 5),
+        st.sampled_from("abcd"),
+        st.none() | st.integers(0, 4),
+    ),
+    max_size=60,
+)
+
+
+@given(ACTIONS)
+def test_whatever_happens_the_invariants_hold(actions: list[tuple[str, int, str, int | None]]) -> None:
+    """Peers greet under changing names and slots, leave and fall silent in any order."""
+    members = Membership(3, 2.0)
+    for now, (what, number, name, slot) in enumerate(actions):
+        peer = b"%d" % number
+        if what == "hello":
+            change = members.greet(peer, hello(name, slot), float(now))
+            assert members.members[peer].last_heard == now
+            assert peer not in {m.peer for m in change.replaced}
+            for member in change.assigned:
+                assert members.holders[member.slot] is member  # type: ignore[index]
+        elif what == "leave":
+            members.leave(peer)
+            assert peer not in members.members
+        elif what == "ready":
+            member = members.members.get(peer)
+            if member is not None and member.slot is not None:
+                member.ready = True
+        else:
+            for member in members.silent(float(now)):
+                members.leave(member.peer)
+        members.validate()

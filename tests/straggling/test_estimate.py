@@ -1,0 +1,103 @@
+"""Online straggler probabilities against the Beta posterior and against known truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from erasurehead.errors import DataError, UsageError
+from erasurehead.straggling.estimate import LEAST_PROBABILITY, StragglerEstimate
+
+
+@given(st.lists(st.booleans(), max_size=40), st.floats(0.1, 5), st.floats(0.1, 5))
+def test_without_forgetting_it_is_the_posterior_mean(
+    history: list[bool], a: float, b: float
+) -> None:
+    estimate = StragglerEstimate(1, prior=(a, b), forgetting=1.0)
+    for arrived in history:
+        estimate.observe(np.array([arrived]))
+    posterior = stats.beta(a + history.count(False), b + history.count(True))
+    assert estimate.probabilities[0] == pytest.approx(posterior.mean())
+
+
+@given(st.lists(st.booleans(), max_size=40), st.floats(0.5, 1))
+def test_old_rounds_weigh_less(history: list[bool], forgetting: float) -> None:
+    """Against the weighted counts written out."""
+    estimate = StragglerEstimate(1, forgetting=forgetting)
+    for arrived in history:
+        estimate.observe(np.array([arrived]))
+    weights = forgetting ** np.arange(len(history))[::-1]
+    missed = float(weights @ ~np.array(history, dtype=bool)) if history else 0.0
+    expected = (1 + missed) / (2 + weights.sum())
+    assert estimate.probabilities[0] == pytest.approx(expected)
+
+
+def test_it_finds_each_slots_probability() -> None:
+    """2,000 rounds: the posterior's standard deviation is at most 1.2 %."""
+    rng = np.random.default_rng(0)
+    p = np.linspace(0.05, 0.95, 10)
+    estimate = StragglerEstimate(10, forgetting=1.0)
+    for _ in range(2000):
+        estimate.observe(rng.random(10) >= p)
+    np.testing.assert_allclose(estimate.probabilities, p, atol=0.04)
+
+
+def test_it_follows_a_slot_that_dies_and_returns() -> None:
+    estimate = StragglerEstimate(2, forgetting=0.9)
+    for arrived, expected in ((True, 0.1), (False, 0.9), (True, 0.1)):
+        for _ in range(60):
+            estimate.observe(np.array([arrived, True]))
+        assert estimate.probabilities[0] == pytest.approx(expected, abs=0.03)
+    assert estimate.probabilities[1] < 0.1
+
+
+def test_a_dead_slot_never_reaches_certainty() -> None:
+    """Weights 1/(1-p) must stay finite."""
+    estimate = StragglerEstimate(2, prior=(1e-9, 1e-9), forgetting=1.0)
+    for _ in range(10):
+        estimate.observe(np.array([False, True]))
+    assert estimate.probabilities.tolist() == [1 - LEAST_PROBABILITY, LEAST_PROBABILITY]
+
+
+def test_before_any_round_it_is_the_prior() -> None:
+    np.testing.assert_allclose(StragglerEstimate(3, prior=(1, 3)).probabilities, 0.25)
+
+
+def test_a_restored_estimate_goes_on_bit_for_bit() -> None:
+    rng = np.random.default_rng(1)
+    one, two = StragglerEstimate(5), StragglerEstimate(5)
+    for _ in range(10):
+        one.observe(rng.random(5) < 0.5)
+    two.load_state(one.state())
+    saved = one.state()["missed"]
+    arrived = rng.random(5) < 0.5
+    one.observe(arrived)
+    two.observe(arrived)
+    assert one.probabilities.tobytes() == two.probabilities.tobytes()
+    assert not np.array_equal(saved, one.state()["missed"])
+
+
+def test_a_state_of_other_workers_is_refused() -> None:
+    with pytest.raises(DataError, match="number of workers"):
+        StragglerEstimate(3).load_state(StragglerEstimate(4).state())
+    with pytest.raises(DataError, match="'missed'"):
+        StragglerEstimate(3).load_state({})
+
+
+@pytest.mark.parametrize(
+    ("prior", "forgetting", "sentence"),
+    [
+        ((0.0, 1.0), 1.0, "two positive numbers"),
+        ((1.0, float("nan")), 1.0, "two positive numbers"),
+        ((1.0, 1.0), 0.0, "forgetting=0"),
+        ((1.0, 1.0), 1.1, "forgetting=1.1"),
+    ],
+)
+def test_bad_options_are_one_sentence(
+    prior: tuple[float, float], forgetting: float, sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        StragglerEstimate(3, prior=prior, forgetting=forgetting)

@@ -1,0 +1,320 @@
+"""The worker's state machine on virtual time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erasurehead.errors import EXIT_MASTER_LOST, EXIT_OK, EXIT_REFUSED, EXIT_USAGE
+from erasurehead.wire.messages import (
+    PROTOCOL_VERSION,
+    Assign,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    NeedTask,
+    Ready,
+    Refuse,
+    Register,
+    Result,
+    Step,
+    Stop,
+    Task,
+)
+from erasurehead_worker.machine import (
+    Abandon,
+    Action,
+    Compute,
+    Exit,
+    Feed,
+    Load,
+    Loaded,
+    PartDone,
+    Phase,
+    Received,
+    Send,
+    Shutdown,
+    StoreUnreadable,
+    Woke,
+    Worker,
+)
+
+ASSIGN = Assign(
+    run="r",
+    epoch=0,
+    slot=1,
+    n_slots=2,
+    columns=6,
+    tasks=np.array([0, 1]),
+    row_ranges=np.array([[0, 5], [5, 9]]),
+    coefficients=np.ones((1, 1, 2)),
+    objective="logistic",
+    store=None,
+    digest="abc",
+    wire_dtype="<f8",
+    delay="none",
+    delay_seed=0,
+    load_share=0.5,
+    heartbeat_interval_s=1.0,
+    silence_limit_s=5.0,
+    dense_share=0.7,
+)
+SUPPORT = np.array([0, 2, 5])
+
+
+def worker(**options: float) -> Worker:
+    hello = Hello(PROTOCOL_VERSION, "w", "1", "host")
+    return Worker(hello, 0.0, np.random.default_rng(0), **options)
+
+
+def ready_worker(assign: Assign = ASSIGN) -> Worker:
+    machine = worker()
+    machine.handle(Woke(), 0.0)
+    assert machine.handle(Received(assign), 0.0) == [Load(assign)]
+    machine.handle(Loaded(9, SUPPORT), 0.0)
+    return machine
+
+
+def step(round_: int) -> Received:
+    return Received(Step(0, round_, np.zeros(3)))
+
+
+def done(round_: int, part: int = 0) -> PartDone:
+    return PartDone(round_, part, np.ones((1, 3)), np.ones(1), 0.01)
+
+
+def sent(actions: list[Action]) -> list[object]:
+    return [a.message for a in actions if isinstance(a, Send)]
+
+
+def test_it_greets_with_growing_pauses_until_it_is_assigned() -> None:
+    machine = worker()
+    times = []
+    now = 0.0
+    for _ in range(8):
+        now = machine.wake_at
+        assert isinstance(sent(machine.handle(Woke(), now))[0], Hello)
+        times.append(now)
+    pauses = np.diff(times)
+    assert pauses[0] < 0.5
+    assert pauses[-1] > 3.0
+    assert max(pauses) <= 5.0 * 1.25
+    machine.handle(Received(ASSIGN), now)
+    assert machine.phase is Phase.LOADING
+
+
+def test_a_round_without_delay() -> None:
+    """STEP, compute, RESULT; then idle."""
+    machine = ready_worker()
+    (compute,) = machine.handle(step(1), 1.0)
+    assert isinstance(compute, Compute)
+    (result,) = sent(machine.handle(done(1), 1.2))
+    assert isinstance(result, Result)
+    assert (result.round, result.slot, result.compute_s) == (1, 1, 0.01)
+    assert machine.phase is Phase.IDLE
+
+
+def test_a_delay_is_waited_for_and_given_up_for_a_newer_round() -> None:
+    """1. Round 1 is delayed. 2. Round 2 comes first: round 1 is never computed."""
+    machine = ready_worker(replace(ASSIGN, delay="exponential:mean_s=10"))
+    assert machine.handle(step(1), 0.0) == []
+    assert machine.phase is Phase.DELAYED
+    first = machine.handle(step(2), 0.1)
+    assert first == [Abandon()]
+    until = machine._until
+    assert until > 0.1
+    (compute,) = [a for a in machine.handle(Woke(), until) if isinstance(a, Compute)]
+    assert compute.step.round == 2
+    (result,) = sent(machine.handle(done(2), until))
+    assert isinstance(result, Result)
+    assert result.delay_s == pytest.approx(until - 0.1)
+
+
+def test_a_newer_round_replaces_one_being_computed() -> None:
+    machine = ready_worker()
+    machine.handle(step(1), 0.0)
+    abandon, compute = machine.handle(step(2), 0.0)
+    assert abandon == Abandon()
+    assert isinstance(compute, Compute)
+    assert machine.handle(done(1), 0.0) == [], "the old round's gradient is not sent"
+    assert machine.abandoned == 1
+
+
+def test_older_and_repeated_rounds_are_ignored() -> None:
+    machine = ready_worker()
+    machine.handle(step(5), 0.0)
+    assert machine.handle(step(5), 0.0) == []
+    assert machine.handle(step(4), 0.0) == []
+
+
+def test_it_beats_while_it_computes() -> None:
+    machine = ready_worker()
+    machine.handle(step(1), 0.0)
+    assert machine.wake_at == pytest.approx(1.0)
+    (beat,) = sent(machine.handle(Woke(), 1.0))
+    assert isinstance(beat, Heartbeat)
+    assert beat.round == 1
+
+
+def test_it_greets_a_silent_master_again_and_keeps_its_rows() -> None:
+    """1. Nothing is heard for the silence limit. 2. HELLO. 3. The same place: READY at once."""
+    machine = ready_worker()
+    messages: list[object] = []
+    now = 0.0
+    while now < 5.0:
+        now = machine.wake_at
+        messages += sent(machine.handle(Woke(), now))
+    assert any(isinstance(m, Hello) for m in messages)
+    (again,) = sent(machine.handle(Received(ASSIGN), now))
+    assert isinstance(again, Ready)
+    # A restarted master may be at an earlier round than this worker has seen.
+    assert isinstance(machine.handle(step(1), now)[0], Compute)
+
+
+def test_other_rows_are_loaded_anew() -> None:
+    machine = ready_worker()
+    other = replace(ASSIGN, row_ranges=np.array([[0, 4], [5, 9]]))
+    assert machine.handle(Received(other), 0.0) == [Load(other)]
+    assert machine.handle(step(1), 0.0) == [], "not before the rows are there"
+
+
+def test_register_makes_it_greet() -> None:
+    machine = ready_worker()
+    (hello,) = sent(machine.handle(Received(Register()), 1.0))
+    assert isinstance(hello, Hello)
+
+
+def test_rows_are_streamed_when_the_store_cannot_be_read() -> None:
+    """Two tasks, the first in two chunks; a lost chunk is asked for again."""
+    machine = worker()
+    machine.handle(Woke(), 0.0)
+    machine.handle(Received(ASSIGN), 0.0)
+    (ask,) = sent(machine.handle(StoreUnreadable("no such directory"), 0.0))
+    assert ask == NeedTask(0, 0, 0)
+
+    def chunk(task: int, number: int, of: int) -> Received:
+        one = np.array([0, 1])
+        return Received(Task(0, task, number, of, one, np.array([2]), np.array([1.0])))
+
+    assert machine.handle(chunk(1, 0, 1), 0.0) == [], "not the one that was asked for"
+    assert ask in sent(machine.handle(Woke(), machine._retry_at))
+    feed, again = machine.handle(chunk(0, 0, 2), 6.0)
+    assert isinstance(feed, Feed)
+    assert not feed.last
+    assert sent([again]) == [NeedTask(0, 0, 1)]
+    assert sent(machine.handle(chunk(0, 1, 2), 6.0)) == [NeedTask(0, 1, 0)]
+    (last,) = machine.handle(chunk(1, 0, 1), 6.0)
+    assert isinstance(last, Feed)
+    assert last.last
+    assert isinstance(sent(machine.handle(Loaded(2, SUPPORT), 6.0))[0], Ready)
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (Stop("finished", "done"), EXIT_OK),
+        (Stop("replaced", "a newer one came"), EXIT_OK),
+        (Stop("set-aside", "3 wrong messages"), EXIT_REFUSED),
+        (Refuse("wrong-version", "speak 1"), EXIT_REFUSED),
+    ],
+)
+def test_how_it_ends(message: Stop | Refuse, code: int) -> None:
+    machine = ready_worker()
+    machine.handle(step(1), 0.0)
+    assert machine.handle(Received(message), 0.0) == [Exit(code, message.reason)]
+    assert machine.handle(Woke(), 99.0) == []
+
+
+def test_it_says_goodbye_when_asked_to_end() -> None:
+    goodbye, leave = ready_worker().handle(Shutdown("asked to end"), 0.0)
+    assert sent([goodbye]) == [Goodbye("asked to end")]
+    assert leave == Exit(EXIT_OK, "asked to end")
+
+
+def test_it_gives_up_after_its_limit_only_when_it_has_one() -> None:
+    limited = worker(retry_limit_s=3.0)
+    actions: list[Action] = []
+    now = 0.0
+    while not any(isinstance(a, Exit) for a in actions):
+        now = limited.wake_at
+        actions = limited.handle(Woke(), now)
+    assert now == pytest.approx(3.0)
+    assert actions[-1].code == EXIT_MASTER_LOST  # type: ignore[union-attr]
+    patient = worker()
+    for _ in range(1000):
+        now = patient.wake_at
+        assert not any(isinstance(a, Exit) for a in patient.handle(Woke(), now))
+
+
+def test_a_delay_model_it_does_not_know_is_said() -> None:
+    machine = worker()
+    machine.handle(Woke(), 0.0)
+    goodbye, leave = machine.handle(Received(replace(ASSIGN, delay="nap")), 0.0)
+    assert "unknown delay model 'nap'" in sent([goodbye])[0].reason  # type: ignore[attr-defined]
+    assert isinstance(leave, Exit)
+    assert leave.code == EXIT_USAGE
+
+
+def test_a_result_of_two_parts_is_sent_part_by_part() -> None:
+    machine = ready_worker(replace(ASSIGN, coefficients=np.ones((2, 1, 2))))
+    machine.handle(step(1), 0.0)
+    (first,) = sent(machine.handle(done(1, 0), 0.0))
+    assert machine.phase is Phase.COMPUTING
+    (second,) = sent(machine.handle(done(1, 1), 0.0))
+    assert [m.part for m in (first, second)] == [0, 1]  # type: ignore[attr-defined]
+    assert machine.phase is Phase.IDLE
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.integers(1, 6).map(step),
+        st.integers(1, 6).map(done),
+        st.sampled_from(
+            [
+                Woke(),
+                Received(ASSIGN),
+                Received(replace(ASSIGN, epoch=1, slot=0)),
+                Received(replace(ASSIGN, delay="exponential:mean_s=1")),
+                Received(Register()),
+                Received(Heartbeat(3, 0.0)),
+                Loaded(9, SUPPORT),
+                StoreUnreadable("gone"),
+            ]
+        ),
+    ),
+    max_size=40,
+)
+
+
+@given(EVENTS, st.floats(0.0, 3.0))
+def test_whatever_comes_the_invariants_hold(events: list[object], pause_s: float) -> None:
+    """Any events in any order, as a shell could deliver them."""
+    machine = worker()
+    machine.handle(Woke(), 0.0)
+    now = 0.0
+    loading = computing = False
+    for event in events:
+        now += pause_s
+        if isinstance(event, Loaded | StoreUnreadable) and not loading:
+            continue
+        if isinstance(event, PartDone) and not computing:
+            continue
+        actions = machine.handle(event, now)  # type: ignore[arg-type]
+        machine.validate()
+        for action in actions:
+            if isinstance(action, Load):
+                loading, computing = True, False
+            elif isinstance(action, Compute):
+                computing = True
+            elif isinstance(action, Abandon):
+                computing = False
+            elif isinstance(action, Send) and isinstance(action.message, Result):
+                assert action.message.round == machine.round
+        if isinstance(event, Loaded | StoreUnreadable):
+            loading = False
+        if machine.phase is not Phase.EXITED:
+            assert machine.wake_at < now + 100
