@@ -1,4 +1,4 @@
-"""Delay models: distributions by large fixed-seed samples, and that only (seed, round, slot) count."""
+"""Delay models: distributions by large samples; only (seed, round, slot) count."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -138,7 +138,8 @@ def test_gilbert_elliott_moments() -> None:
     assert np.corrcoef(now, then)[0, 1] == pytest.approx(0.55, abs=0.02)
 
 
-@given(st.lists(st.integers(1, 1100), min_size=1, max_size=8))
+@settings(max_examples=25)
+@given(st.lists(st.integers(1, 1100), min_size=1, max_size=6))
 def test_gilbert_elliott_answers_in_any_order(rounds: list[int]) -> None:
     """Beyond several snapshots, backwards and forwards."""
     model = DELAYS.build("gilbert-elliott:p_gb=0.1,p_bg=0.2,slow_s=1", 9, 2)
@@ -189,7 +190,7 @@ def test_a_trace_with_its_load_scales_with_the_load(
     recorded = np.arange(6.0).reshape(2, 3)
     model = DELAYS.build(f"trace:file={trace(delays_s=recorded, load_share=share)}", 3, 0)
     np.testing.assert_allclose(model.delays_s(2, 0.2), recorded[1] * 0.2 / np.array(share))
-    assert model.delay_s(2, 1, 0.2) == pytest.approx(4 * 0.2 / np.ravel(share)[-2])
+    assert model.delay_s(2, 1, 0.2) == pytest.approx(4 * 0.2 / np.broadcast_to(share, 3)[1])
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_a_file_that_is_no_trace_is_one_sentence(tmp_path: Path) -> None:
     ("spec", "sentence"),
     [
         ("exponential", "needs one of mean_s and rate, but neither was given"),
-        ("exponential:mean_s=1,rate=1", "but both was given|but both were given"),
+        ("exponential:mean_s=1,rate=1", "but both were given"),
         ("exponential:mean_s=0", "mean_s=0 of delay model 'exponential' must be above 0"),
         ("exponential:rate=-1", "rate=-1"),
         ("exponential:mean_s=inf", "finite"),

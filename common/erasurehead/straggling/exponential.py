@@ -34,9 +34,9 @@ class ExponentialDelay(DelayModel):
         elif rate is not None and mean_s is None:
             self.mean_s = 1.0 / positive("exponential", "rate", rate)
         else:
-            given = "neither" if rate is None else "both"
+            given = "neither was" if rate is None else "both were"
             raise UsageError(
-                f"delay model 'exponential' needs one of mean_s and rate, but {given} was given;"
+                f"delay model 'exponential' needs one of mean_s and rate, but {given} given;"
                 " write for example exponential:mean_s=0.5"
             )
 

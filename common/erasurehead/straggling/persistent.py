@@ -38,9 +38,9 @@ class PersistentDelay(DelayModel):
     ) -> None:
         super().__init__(n_workers, seed)
         if (fraction is None) == (count is None):
-            given = "neither" if count is None else "both"
+            given = "neither was" if count is None else "both were"
             raise UsageError(
-                f"delay model 'persistent' needs one of fraction and count, but {given} was given;"
+                f"delay model 'persistent' needs one of fraction and count, but {given} given;"
                 " write for example persistent:count=1,slow_s=2"
             )
         if fraction is not None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -51,12 +51,13 @@ def read_trace(n_workers: int, seed: int, *, file: Path) -> TraceDelay:
     DataError: no such file, not a trace, not for `n_workers`, or not delays.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        # Opened here, because np.load does not close a file whose archive is cut off.
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             delays = np.array(arrays["delays_s"], dtype=np.float64)
             share = np.array(arrays["load_share"], np.float64) if "load_share" in arrays else None
     except FileNotFoundError:
         raise DataError(f"there is no trace file '{file}'; give the path of an .npz file") from None
-    except (OSError, KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile):
+    except (OSError, EOFError, LookupError, ValueError, TypeError, AttributeError, BadZipFile):
         raise DataError(
             f"'{file}' is not a trace; expected an .npz file with an array delays_s of shape"
             " (rounds, workers)"
