@@ -1,0 +1,69 @@
+# ErasureHead: `make` or `make help` lists what there is to run.
+#
+# Everything happens in .venv, made on first use; a second call finds it and starts at once.
+# Another interpreter: make demo PYTHON=/path/to/python3.12
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+
+# A stamp says that .venv holds what one extra of pyproject.toml asks for, in this pyproject's form.
+DEV    := $(VENV)/.erasurehead-dev
+DEMO   := $(VENV)/.erasurehead-demo
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format docs bench clean
+
+help:  ## list the targets
+	@sed -nE 's/^([a-z]+):.*##[ ]*(.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+
+demo: $(DEMO)  ## train on real flights: uncoded, exact code and ErasureHead under the same delays
+	$(BIN)/erasurehead prepare flights --out stores/flights
+	$(BIN)/erasurehead compare stores/flights --workers 12 --delay exponential:mean_s=0.5 \
+	    --scheme uncoded --scheme egc:c=3 --scheme agc:c=3,delta=0.37 \
+	    --rounds 45 --evaluate-every-rounds 1
+
+test: $(DEV)  ## run all tests
+	$(BIN)/python -m pytest -n $(JOBS) tests
+
+lint: $(DEV)  ## ruff (lint, format) and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV)  ## rewrite the code as ruff wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(DEV)  ## write the pages that are generated from the code
+	$(BIN)/erasurehead settings --markdown > docs/settings.md
+
+bench: $(DEV)  ## run the benchmarks that back the figures we quote
+	@set -e; found=; for script in benchmarks/bench_*.py; do \
+	    [ -e "$$script" ] || continue; found=1; echo "== $$script"; $(BIN)/python "$$script"; \
+	done; [ -n "$$found" ] || echo "no benchmarks/bench_*.py here"
+
+clean:  ## remove .venv, caches, build output (stores/ and runs/ stay)
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find common services tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# pyvenv.cfg is written when a virtual environment is made: it stands for "there is one".
+$(VENV)/pyvenv.cfg:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "ErasureHead needs Python 3.11 or newer, and there is no '$(PYTHON)' here; install it or say make PYTHON=/path/to/python3" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "ErasureHead needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) -V 2>&1); say make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "'$(PYTHON)' cannot make virtual environments; install its venv package (Debian and Ubuntu: apt-get install python3-venv)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(DEMO): pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
+	@touch $@
+
+# dev contains demo, so both stamps are due.
+$(DEV): pyproject.toml | $(VENV)/pyvenv.cfg
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(DEMO)

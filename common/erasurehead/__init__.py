@@ -1,0 +1,1 @@
+"""ErasureHead: distributed gradient descent that does not wait for stragglers."""
