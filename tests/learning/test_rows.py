@@ -14,8 +14,9 @@ from scipy.sparse import csr_array
 
 from erasurehead.errors import DataError
 from erasurehead.learning import rows as rows_module
+from erasurehead.learning.coded_gradient import CodedGradient
 from erasurehead.learning.objectives import OBJECTIVES, Logistic
-from erasurehead.learning.rows import CodedGradient, LocalRows, LocalRowsBuilder
+from erasurehead.learning.rows import LocalRows, LocalRowsBuilder
 
 Vector = npt.NDArray[Any]
 

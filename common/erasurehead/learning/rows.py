@@ -1,4 +1,4 @@
-"""A worker's rows on its own columns, and the coded gradient it sends of them.
+"""A worker's rows on its own columns, in chunks.
 
 The *support* of a worker is the sorted set of columns its rows touch; models and gradients travel
 as values on it, and the rows' column indices are renumbered to positions in it. Rows are cut into
@@ -19,7 +19,6 @@ from scipy.sparse import csc_array, csr_array
 
 from erasurehead.coding.base import FloatArray, IntArray
 from erasurehead.errors import DataError
-from erasurehead.learning.objectives import Objective
 
 CHUNK_NONZEROS = 1 << 19
 """Non-zeros in a chunk: a few milliseconds of work."""
@@ -252,63 +251,6 @@ class LocalRowsBuilder:
                 values[here] = 1.0 if weights is None else weights
             at += len(block)
             yield
-
-
-class CodedGradient:
-    """The computation of one message for one model, chunk by chunk.
-
-    Parameters
-    ----------
-    rows: the worker's rows.
-    objective: the loss.
-    theta: the model on the support, shape (support,).
-    message: which of the code's messages.
-    """
-
-    def __init__(
-        self,
-        rows: LocalRows,
-        objective: Objective,
-        theta: npt.NDArray[np.floating[Any]],
-        message: int = 0,
-    ) -> None:
-        self._rows = rows
-        self._objective = objective
-        self._theta = np.asarray(theta, dtype=np.float64)
-        self._message = message
-        self._ahead = [c for c in reversed(rows.chunks) if c.used_by(message)]
-        self._sums: list[FloatArray | None] = [None] * rows.n_vectors
-        self.loss: FloatArray = np.zeros(rows.n_vectors)
-        """Coded loss sums so far, shape (n_vectors,): decode weights apply to them as well."""
-
-    def advance(self) -> bool:
-        """Work through one more chunk; return True when none is left."""
-        if not self._ahead:
-            return True
-        chunk = self._ahead.pop()
-        loss, derivative = self._objective.loss_and_derivative(
-            chunk.matrix @ self._theta, chunk.labels
-        )
-        for v in range(len(self._sums)):
-            if chunk.coefficients is None:
-                weighted = derivative
-                self.loss[v] += loss.sum()
-            else:
-                coefficients = chunk.coefficients[self._message, v]
-                weighted = coefficients * derivative
-                self.loss[v] += coefficients @ loss
-            gradient = chunk.transposed @ weighted
-            so_far = self._sums[v]
-            # The first chunk's result is kept rather than added to zeros: most workers have
-            # only one chunk, and the support may be long.
-            self._sums[v] = gradient if so_far is None else np.add(so_far, gradient, out=so_far)
-        return not self._ahead
-
-    @property
-    def values(self) -> FloatArray:
-        """The coded gradient so far on the support, shape (n_vectors, support)."""
-        sums = [np.zeros(self._rows.n_support) if s is None else s for s in self._sums]
-        return sums[0][np.newaxis] if len(sums) == 1 else np.stack(sums)
 
 
 def _unless_ones(values: npt.NDArray[Any] | None, at_least: Any) -> FloatArray | None:

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from erasurehead.datasets.store import CsrRows, Store
 from erasurehead.errors import DataError
+from erasurehead.learning.coded_gradient import CodedGradient
 from erasurehead.learning.objectives import OBJECTIVES, Objective
-from erasurehead.learning.rows import CodedGradient, LocalRows, LocalRowsBuilder
+from erasurehead.learning.rows import LocalRows, LocalRowsBuilder
 from erasurehead.wire.messages import Assign, Task
 
 log = logging.getLogger(__name__)
@@ -27,13 +28,12 @@ PIECE_ROWS = 1 << 15
 class WorkerRows:
     """The loaded rows of one assignment and the gradients they give."""
 
-    def __init__(self, rows: LocalRows, objective: Objective, columns: int) -> None:
+    def __init__(self, rows: LocalRows, objective: Objective) -> None:
         self._rows = rows
         self._objective = objective
         self.n_rows = rows.n_rows
         self.n_parts = rows.n_messages
-        dense = len(rows.support) == columns
-        self.support: npt.NDArray[np.int32] | None = None if dense else rows.support
+        self.support = rows.support
 
     def gradient(self, part: int, theta: npt.NDArray[Any]) -> CodedGradient:
         """Return the computation of one part of the result for this model."""
@@ -129,7 +129,7 @@ class RowSource:
         assert self._assign is not None
         assert self._builder is not None
         objective = OBJECTIVES.build(self._assign.objective)
-        rows = WorkerRows(self._builder.finish(), objective, self._assign.columns)
+        rows = WorkerRows(self._builder.finish(), objective)
         self._builder = None
         return rows
 
