@@ -1,0 +1,11 @@
+"""Names of the files of a run's directory."""
+
+from __future__ import annotations
+
+CONFIG = "config.yaml"
+ROUNDS = "rounds.jsonl"
+EVENTS = "events.log"
+MODEL = "model.npz"
+SUMMARY = "summary.json"
+
+EVERY = (CONFIG, ROUNDS, EVENTS, MODEL, SUMMARY)

@@ -1,0 +1,245 @@
+"""Writing a run's directory while the run goes on."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+
+from erasurehead.errors import UsageError
+from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
+from erasurehead.runs.layout import CONFIG, EVENTS, EVERY, MODEL, ROUNDS, SUMMARY
+from erasurehead.settings import RunSettings
+
+log = logging.getLogger(__name__)
+
+KEPT_LINES = 10_000
+"""Rounds kept in memory while the disk takes none; older ones are lost after that."""
+
+# pydantic writes a record in a tenth of the time that asdict and json.dumps need.
+_RECORD = TypeAdapter(RoundRecord)
+
+
+class RunWriter(Observer):
+    """Writes a run's directory while the run goes on.
+
+    A write that fails does not end the run: it is reported once, what could not be written is
+    kept, and the next round tries again. Use it in a ``with`` statement, or `close` it.
+
+    Parameters
+    ----------
+    directory: made if it does not exist.
+    settings: the effective settings of the run.
+    trouble: told, in one sentence, when writing first fails; the default logs a warning.
+
+    Attributes
+    ----------
+    lost_writes: writes that failed.
+    whole: True once everything down to ``summary.json`` is written.
+
+    Raises
+    ------
+    UsageError: the directory already holds a run, or cannot be written.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: RunSettings,
+        trouble: Callable[[str], None] | None = None,
+    ) -> None:
+        self.directory = directory
+        self.lost_writes = 0
+        self.whole = False
+        self._trouble = trouble or (lambda sentence: log.warning("%s", sentence))
+        self._settings = settings
+        self._start: RunStart | None = None
+        self._unsaved_model: tuple[npt.NDArray[np.float64], RunStart, int] | None = None
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            held = [name for name in EVERY if (directory / name).exists()]
+            if held:
+                raise UsageError(
+                    f"directory {directory} already holds a run ({held[0]});"
+                    " name another one with --out, or remove it"
+                )
+            # "x" settles which of two runs started into one directory has it.
+            with (directory / CONFIG).open("x", encoding="utf-8") as file:
+                file.write(settings.to_yaml())
+            self._rounds = _Appender(directory / ROUNDS)
+            self._events = _Appender(directory / EVENTS)
+        except FileExistsError:
+            raise UsageError(
+                f"directory {directory} already holds a run ({CONFIG}), or is a file;"
+                " name another one with --out, or remove it"
+            ) from None
+        except OSError as error:
+            raise UsageError(
+                f"cannot write the run to {directory}: {error.strerror}; name another"
+                " directory with --out"
+            ) from None
+
+    def started(self, start: RunStart) -> None:
+        """Note what the run is, for the summary and the events."""
+        self._start = start
+        self.notice(
+            "info",
+            f"run {start.run}: {start.scheme}, {start.n_workers} workers, {start.n_tasks} tasks,"
+            f" {start.training_rows} rows, {start.columns} columns, ready after"
+            f" {start.ready_s:.3f} s",
+        )
+
+    def round_over(self, record: RoundRecord) -> None:
+        """Append the record's line."""
+        self._rounds.add(_RECORD.dump_json(record))
+        self._try(self._rounds.flush, ROUNDS)
+
+    def notice(self, level: str, text: str) -> None:
+        """Append a line of the events."""
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._events.add(f"{stamp} {level} {' '.join(text.split())}".encode())
+        self._try(self._events.flush, EVENTS)
+
+    def model(self, theta: Any, start: RunStart, rounds: int) -> None:
+        """Write the model."""
+        self._unsaved_model = (np.asarray(theta), start, rounds)
+        self._save_model()
+
+    def finished(self, summary: RunSummary) -> None:
+        """Write what is still due, then the summary, and close the files."""
+        self.notice(
+            "info" if summary.exit_code == 0 else "error",
+            f"ended after {summary.rounds} rounds and {summary.wall_s:.3f} s: {summary.reason}",
+        )
+        self._save_model()
+        self._try(self._rounds.sync, ROUNDS)
+        self._try(self._events.sync, EVENTS)
+        if self._rounds.empty and self._unsaved_model is None:
+            self.whole = self._try(lambda: self._save_summary(summary), SUMMARY)
+        self.close()
+
+    def close(self) -> None:
+        """Close the files; what was not finished stays unfinished."""
+        self._rounds.close()
+        self._events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        """Close; a run that failed before its first round opened leaves nothing behind."""
+        self.close()
+        if kind is not None and self._start is None:
+            for name in EVERY:
+                (self.directory / name).unlink(missing_ok=True)
+            if not any(self.directory.iterdir()):
+                self.directory.rmdir()
+
+    def _save_model(self) -> None:
+        if self._unsaved_model is None:
+            return
+        theta, start, rounds = self._unsaved_model
+        described: dict[str, Any] = {
+            "theta": theta,
+            "run": start.run,
+            "rounds": rounds,
+            "columns": start.columns,
+            "objective": start.objective,
+            "scheme": start.scheme,
+            "store": self._settings.store,
+            "seed": self._settings.seed,
+            "l2": self._settings.l2,
+        }
+        if self._try(
+            lambda: _replace(self.directory / MODEL, lambda file: np.savez(file, **described)),
+            MODEL,
+        ):
+            self._unsaved_model = None
+
+    def _save_summary(self, summary: RunSummary) -> None:
+        held = {**summary.to_json(), "lost_writes": self.lost_writes, "start": self._start}
+        text = to_json(held, indent=2, inf_nan_mode="null") + b"\n"
+        _replace(self.directory / SUMMARY, lambda file: file.write(text))
+
+    def _try(self, write: Callable[[], Any], name: str) -> bool:
+        """Carry out a write; count a failure, and report the first."""
+        try:
+            write()
+        except OSError as error:
+            self.lost_writes += 1
+            if self.lost_writes == 1:
+                self._trouble(
+                    f"cannot write {self.directory / name}: {error.strerror}; the run goes on and"
+                    " tries again after each round"
+                )
+            return False
+        return True
+
+
+class _Appender:
+    """Lines at the end of a file, whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: FileIO = path.open("xb", buffering=0)
+        self._end = 0
+        self._lines: deque[bytes] = deque(maxlen=KEPT_LINES)
+
+    @property
+    def empty(self) -> bool:
+        """True when every line is in the file."""
+        return not self._lines
+
+    def add(self, line: bytes) -> None:
+        """Queue a line."""
+        self._lines.append(line + b"\n")
+
+    def flush(self) -> None:
+        """Hand every queued line to the system; after an OSError all of them are still queued."""
+        text = b"".join(self._lines)
+        if self._file.tell() != self._end:
+            # Half a line from a write that failed.
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+        done = 0
+        while done < len(text):
+            done += self._file.write(text[done:]) or 0
+        self._end += len(text)
+        self._lines.clear()
+
+    def sync(self) -> None:
+        """Flush, and wait until the disk has it."""
+        self.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:
+    """Write a file so that its name always stands for a whole one, even after a power cut."""
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        with beside.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
