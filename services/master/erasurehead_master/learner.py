@@ -66,10 +66,10 @@ class Learner:
             self.estimate.fold(symbol, support, values, weight, loss)
 
     def late(
-        self, symbol: int, support: npt.NDArray[Any] | None, values: npt.NDArray[Any]
+        self, symbol: int, support: npt.NDArray[Any] | None, values: npt.NDArray[Any], age: int
     ) -> None:
-        """Offer one vector of a stale result."""
-        self.estimate.late(symbol, support, values)
+        """Offer one vector of a result that is `age` rounds old."""
+        self.estimate.late(symbol, support, values, age)
 
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and take the optimiser's step unless something is not finite."""

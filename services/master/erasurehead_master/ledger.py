@@ -76,8 +76,9 @@ class RoundLedger:
     def fold_late(self, late: FoldLate) -> None:
         """Offer a stale result to an estimate that remembers."""
         support = self._machine.supports[late.slot]
+        age = self._machine.round - late.result.round
         for vector, values in enumerate(late.result.values):
-            self._learner.late(late.first_symbol + vector, support, values)
+            self._learner.late(late.first_symbol + vector, support, values, age)
 
     def close(self, action: CloseRound, clock: Callable[[], float]) -> tuple[RoundRecord, StepOutcome]:
         """Decode and step; return the round's record (without metrics) and the step's outcome."""

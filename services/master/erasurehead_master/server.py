@@ -295,7 +295,7 @@ class MasterServer:
         self._finish_evaluation()
         ended = time.monotonic()
         usage = resource.getrusage(resource.RUSAGE_SELF)
-                summary = RunSummary(
+        summary = RunSummary(
             reason=self._finish.reason,
             exit_code=self._finish.exit_code,
             rounds=self._machine.rounds_done,

@@ -1,0 +1,27 @@
+"""`erasurehead worker`: one worker for a master on this or another machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from erasurehead.settings import WorkerSettings
+from erasurehead_cli.options import Given, with_settings
+
+
+@with_settings(WorkerSettings)
+def worker(
+    given: Given,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Log warnings and errors only.")
+    ] = False,
+) -> int:
+    """Work for a master until it is done."""
+    settings = given.load(WorkerSettings)
+
+    from erasurehead_cli import logs
+    from erasurehead_worker.main import work
+
+    logs.to_stderr("WARNING" if quiet else "INFO")
+    return work(settings)

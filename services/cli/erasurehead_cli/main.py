@@ -1,0 +1,95 @@
+"""The `erasurehead` command: its subcommands, and errors as one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ErasureHeadError
+from erasurehead_cli.commands.compare import compare
+from erasurehead_cli.commands.master import master
+from erasurehead_cli.commands.predict import predict
+from erasurehead_cli.commands.prepare import prepare
+from erasurehead_cli.commands.settings import settings
+from erasurehead_cli.commands.train import train
+from erasurehead_cli.commands.worker import worker
+
+app = typer.Typer(
+    name="erasurehead",
+    rich_markup_mode="rich",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (prepare, train, compare, predict, master, worker):
+    app.command()(command)
+app.add_typer(settings)
+
+# The base of what the parser raises; its home differs between versions of typer.
+ParserError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+@app.callback(invoke_without_command=True)
+def erasurehead(
+    context: typer.Context,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.")
+    ] = False,
+) -> None:
+    """Distributed gradient descent that does not wait for stragglers."""
+    if show_version:
+        typer.echo(f"erasurehead {_version()}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    else:
+        return
+    raise typer.Exit(EXIT_OK)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code (docs/exit-codes.md).
+
+    An error that a user can cause is one sentence on stderr; anything else keeps its traceback.
+    """
+    try:
+        code = app(
+            args=None if arguments is None else list(arguments),
+            prog_name="erasurehead",
+            standalone_mode=False,
+        )
+    except ErasureHeadError as error:
+        return _say(str(error), error.exit_code)
+    except ParserError as error:
+        return _say(_parser_sentence(error), EXIT_USAGE)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has gone; there is nobody left to tell, and the interpreter
+        # must not try to flush into the closed pipe when it ends.
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123
+        return EXIT_OK
+    return code if isinstance(code, int) else EXIT_OK
+
+
+def _parser_sentence(error: Exception) -> str:
+    """Return the parser's message, and which help to read."""
+    context = getattr(error, "ctx", None)
+    sentence: str = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+    path = "erasurehead" if context is None else context.command_path
+    return f"{sentence}; see {path} --help"
+
+
+def _say(sentence: str, code: int) -> int:
+    typer.echo(f"erasurehead: {' '.join(sentence.split())}", err=True)
+    return code
+
+
+def _version() -> str:
+    try:
+        return version("erasurehead")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,453 @@
+"""The master's state machine with real workers' state machines, on virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+from virtual_run import COLUMNS, make_virtual, some_rows
+
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
+from erasurehead.straggling import DELAYS
+from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Result, Step
+from erasurehead_master.machine import Garbage, Received, Shutdown, Unreachable
+from erasurehead_master.rounds import NOBODY_LEFT
+from erasurehead_simulator.cluster import Timing, VirtualCluster
+
+Virtual = Callable[..., VirtualCluster]
+
+
+def start_all(cluster: VirtualCluster) -> None:
+    for i in range(cluster.machine.plan.code.n_workers):
+        cluster.start(f"w{i}", i)
+
+
+def reference_theta(rounds: int, step: float = 0.5) -> np.ndarray:
+    """Plain gradient descent on all rows in one place."""
+    rows = some_rows()
+    x = np.zeros((len(rows.labels), COLUMNS))
+    for i in range(len(rows.labels)):
+        x[i, rows.indices[3 * i : 3 * i + 3]] = 1.0
+    theta = np.zeros(COLUMNS)
+    for _ in range(rounds):
+        theta = theta - step * x.T @ (x @ theta - rows.labels) / len(rows.labels)
+    return theta
+
+
+def theta_of(cluster: VirtualCluster) -> np.ndarray:
+    return np.array(cluster._ledger._learner.optimizer.model)
+
+
+@pytest.mark.parametrize("scheme", ["uncoded", "egc:c=3", "egc:c=2", "agc:c=3,r=6"])
+def test_exact_schemes_equal_one_process(virtual: Virtual, scheme: str) -> None:
+    """With r = k the approximate scheme is exact as well."""
+    cluster = virtual(scheme=scheme, workers=6, rounds=20)
+    start_all(cluster)
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert [r.round for r in cluster.records] == list(range(1, 21))
+    np.testing.assert_allclose(theta_of(cluster), reference_theta(20), rtol=1e-10, atol=1e-13)
+    assert all(r.decode_error < 1e-20 for r in cluster.records)
+
+
+def test_a_round_closes_at_the_rth_arrival_and_the_next_opens_at_once(virtual: Virtual) -> None:
+    """Delays are known from the seed, so every opening time is."""
+    cluster = virtual(
+        scheme="uncoded:r=4", workers=6, rounds=30, delay="exponential:mean_s=1", seed=5
+    )
+    start_all(cluster)
+    cluster.run()
+    delays = DELAYS.build("exponential:mean_s=1", 6, 5)
+    for record in cluster.records:
+        drawn = np.sort(delays.delays_s(record.round, 1 / 6))
+        assert record.closed_s - record.opened_s == pytest.approx(drawn[3], abs=1e-9)
+        assert [a.after_s for a in record.arrivals] == pytest.approx(drawn[:4], abs=1e-9)
+        assert len(record.stragglers) == 2
+    opened = [r.opened_s for r in cluster.records[1:]]
+    assert opened == [r.closed_s for r in cluster.records[:-1]]
+
+
+def test_delays_are_the_same_for_every_scheme(virtual: Virtual) -> None:
+    """A slot's delay in a round does not depend on what the others wait for."""
+    seen: dict[str, dict[tuple[int, int], float]] = {}
+    for scheme in ("uncoded", "egc:c=3", "agc:c=3,r=4"):
+        cluster = virtual(scheme=scheme, workers=6, rounds=10, delay="exponential:mean_s=1")
+        start_all(cluster)
+        cluster.run()
+        seen[scheme] = {
+            (r.round, a.slot): a.delay_s for r in cluster.records for a in r.arrivals
+        }
+    for other in ("egc:c=3", "agc:c=3,r=4"):
+        common = seen["uncoded"].keys() & seen[other].keys()
+        assert common
+        assert all(seen["uncoded"][key] == seen[other][key] for key in common)
+
+
+def test_equal_workers_are_erased_equally_often(virtual: Virtual) -> None:
+    """Sends are staggered, so whoever is sent the model last answers last.
+
+    Without a fresh order every round the same groups would always be covered. With it the
+    coverage of each of the ten groups is uniform (chi-square, fixed seed).
+    """
+    cluster = virtual(
+        scheme="agc:c=3,r=11",
+        workers=30,
+        rounds=1500,
+        step="0.01",
+        timing=Timing(compute_s=lambda slot: 0.01, send_s=0.001),
+    )
+    start_all(cluster)
+    cluster.run()
+    code = cluster.machine.plan.code
+    covered = np.zeros(10)
+    for record in cluster.records:
+        groups = {int(code.group_of_slot[a.slot]) for a in record.arrivals}  # type: ignore[attr-defined]
+        covered[list(groups)] += 1
+    expected_share = 1 - 0.23867  # Lemma 2 at (30, 30, 3, 11)
+    assert covered.mean() / 1500 == pytest.approx(expected_share, abs=0.01)
+    assert chisquare(covered).pvalue > 0.01
+
+
+def test_a_dead_worker_is_an_erasure(virtual: Virtual) -> None:
+    """1. A worker dies in mid-round. 2. The round closes without it. 3. Training ends."""
+    cluster = virtual(
+        scheme="uncoded", workers=3, rounds=10, delay="exponential:mean_s=1", seed=1
+    )
+    start_all(cluster)
+    victim = next(iter(cluster.workers.values()))
+    cluster.clock.at(0.05, lambda: cluster.depart(victim))
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert {r.reason for r in cluster.records} == {NOBODY_LEFT}
+    assert all(0 not in [a.slot for a in r.arrivals] for r in cluster.records)
+    assert all(r.erased_tasks == 1 for r in cluster.records)
+
+
+def test_a_frozen_worker_is_given_up_after_the_silence_limit(virtual: Virtual) -> None:
+    cluster = virtual(scheme="uncoded", workers=3, rounds=5, delay="exponential:mean_s=0.1")
+    start_all(cluster)
+    victim = next(iter(cluster.workers.values()))
+
+    def freeze() -> None:
+        victim.frozen = True
+
+    cluster.clock.at(0.01, freeze)
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert cluster.records[0].closed_s > 5.0
+    assert "was silent for" in " ".join(n.text for n in cluster.notices)
+
+
+def test_a_restarted_worker_takes_part_in_the_open_round(virtual: Virtual) -> None:
+    """1. The only holder of a task dies. 2. A process of the same name comes: sent the round."""
+    cluster = virtual(scheme="uncoded", workers=1, rounds=3, delay="exponential:mean_s=1")
+    start_all(cluster)
+    victim = next(iter(cluster.workers.values()))
+    cluster.clock.at(0.01, lambda: cluster.depart(victim))
+    cluster.clock.at(7.0, lambda: cluster.start("w0"))
+    cluster.run()
+    assert [r.round for r in cluster.records] == [1, 2, 3]
+    np.testing.assert_allclose(theta_of(cluster), reference_theta(3), rtol=1e-10)
+
+
+def test_spares_step_in(virtual: Virtual) -> None:
+    cluster = virtual(scheme="uncoded", workers=2, rounds=4, delay="exponential:mean_s=1")
+    start_all(cluster)
+    cluster.start("spare")
+    victim = next(iter(cluster.workers.values()))
+    cluster.clock.at(0.3, lambda: cluster.depart(victim))
+    cluster.run()
+    np.testing.assert_allclose(theta_of(cluster), reference_theta(4), rtol=1e-10)
+
+
+def test_a_cut_off_worker_is_sent_the_open_round_when_it_is_heard_again(virtual: Virtual) -> None:
+    """The connection drops one STEP; the heartbeat that is behind brings it again."""
+    cluster = virtual(scheme="uncoded", workers=2, rounds=3, delay="exponential:mean_s=0.1")
+    start_all(cluster)
+    victim = next(iter(cluster.workers.values()))
+
+    def cut(on: bool) -> None:
+        victim.cut = on
+
+    cluster.clock.at(0.0, lambda: cut(False))
+    cluster.run(until_s=0.01)
+    cut(True)
+    cluster.clock.at(3.0, lambda: cut(False))
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    np.testing.assert_allclose(theta_of(cluster), reference_theta(3), rtol=1e-10)
+
+
+def test_nobody_comes(virtual: Virtual) -> None:
+    cluster = virtual(workers=3, scheme="uncoded", membership={"max_wait_s": 20})
+    cluster.start("w0")
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_NO_WORKERS
+    assert "only 1 of 3 workers were ready after 20 s" in cluster.finished.reason
+
+
+def test_everybody_goes(virtual: Virtual) -> None:
+    """The run says so once, waits for its limit, and ends with its exit code."""
+    cluster = virtual(workers=2, scheme="uncoded", delay="exponential:mean_s=1")
+    start_all(cluster)
+    for worker in list(cluster.workers.values()):
+        cluster.clock.at(0.5, lambda w=worker: cluster.depart(w))
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_NO_WORKERS
+    assert 60.0 <= cluster.clock.now < 63.0
+    assert sum("no worker is left" in n.text for n in cluster.notices) == 1
+
+
+def test_a_run_starts_with_fewer_workers_after_the_wait(virtual: Virtual) -> None:
+    cluster = virtual(
+        workers=4,
+        scheme="agc:c=2,r=3",
+        rounds=5,
+        membership={"min_workers": 2, "max_wait_s": 10},
+    )
+    cluster.start("w0")
+    cluster.start("w1")
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert cluster.clock.now == pytest.approx(10.0, abs=1.5)
+
+
+def running(virtual: Virtual, **settings: object) -> VirtualCluster:
+    """Return a cluster in the middle of its first round."""
+    cluster = virtual(workers=2, scheme="uncoded", delay="exponential:mean_s=9", **settings)
+    start_all(cluster)
+    cluster.run(until_s=0.001)
+    assert cluster.machine.rounds.is_open
+    return cluster
+
+
+def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Received:
+    width = COLUMNS if cluster.machine.supports[slot] is None else len(cluster.machine.supports[slot])  # type: ignore[arg-type]
+    fields: dict[str, object] = {
+        "epoch": 0,
+        "round": 1,
+        "slot": slot,
+        "part": 0,
+        "values": np.ones((1, width)),
+        "loss": np.ones(1),
+        "compute_s": 0.0,
+        "delay_s": 0.0,
+    }
+    fields.update(changes)
+    peer = next(p for s, p in cluster.machine.membership.ready_slots() if s == slot)
+    return Received(peer, Result(**fields))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"slot": 1}, "wrong-slot"),
+        ({"epoch": 3}, "wrong-slot"),
+        ({"round": 9}, "wrong-shape"),
+        ({"round": 0}, "wrong-shape"),
+        ({"part": 1}, "wrong-shape"),
+        ({"values": np.ones((1, 3))}, "wrong-shape"),
+        ({"values": np.ones((2, COLUMNS))}, "wrong-shape"),
+        ({"loss": np.ones(2)}, "wrong-shape"),
+        ({"values": np.full((1, COLUMNS), np.nan)}, "non-finite"),
+        ({"loss": np.array([np.inf])}, "non-finite"),
+    ],
+)
+def test_wrong_results_are_refused_and_counted(
+    virtual: Virtual, changes: dict[str, object], reason: str
+) -> None:
+    cluster = running(virtual)
+    event = result_of(cluster)
+    (good,) = [event.message]
+    fields = {name: getattr(good, name) for name in Result.__slots__} | changes  # type: ignore[attr-defined]
+    cluster.handle(Received(event.peer, Result(**fields)))
+    assert cluster.machine.refused == {reason: 1}
+    assert cluster.machine.rounds.n_arrived == 0
+
+
+def test_a_second_result_of_a_round_is_a_duplicate(virtual: Virtual) -> None:
+    cluster = running(virtual)
+    cluster.handle(result_of(cluster))
+    cluster.handle(result_of(cluster))
+    assert cluster.machine.refused == {"duplicate": 1}
+    assert cluster.machine.rounds.n_arrived == 1
+
+
+def test_a_worker_that_keeps_sending_nan_is_set_aside(virtual: Virtual) -> None:
+    """1. Three wrong results. 2. STOP. 3. Its HELLO is refused from then on."""
+    cluster = running(virtual)
+    peer = result_of(cluster).peer
+    for _ in range(3):
+        cluster.handle(result_of(cluster, values=np.full((1, COLUMNS), np.nan)))
+    assert cluster.machine.membership.set_aside == {"w0"}
+    assert peer not in cluster.machine.membership.members
+    cluster.run(until_s=0.002)
+    (exit_,) = [w.exit for w in cluster.workers.values() if w.exit]
+    assert exit_.code == 5
+    cluster.handle(Received(b"new", Hello(PROTOCOL_VERSION, "w0", "1", "h")))
+    assert cluster.machine.refused["set-aside"] == 1
+
+
+def test_strangers_are_asked_to_register(virtual: Virtual) -> None:
+    cluster = running(virtual)
+    cluster.handle(Received(b"stranger", result_of(cluster).message))
+    assert cluster.machine.refused == {"unknown-peer": 1}
+
+
+def test_garbage_is_counted_by_reason(virtual: Virtual) -> None:
+    cluster = running(virtual)
+    cluster.handle(Garbage(b"stranger", "malformed", "not msgpack"))
+    cluster.handle(Garbage(b"stranger", "too-large", "a frame of 9 bytes"))
+    assert cluster.machine.refused == {"malformed": 1, "too-large": 1}
+    assert cluster.machine.rounds.is_open
+
+
+def test_a_peer_that_cannot_be_reached_misses_the_round_only(virtual: Virtual) -> None:
+    cluster = running(virtual)
+    peer = result_of(cluster).peer
+    cluster.handle(Unreachable(peer))
+    assert peer in cluster.machine.membership.members
+    assert not cluster.machine.rounds.expects(0, 0)
+
+
+def test_late_results_are_told_with_their_round(virtual: Virtual) -> None:
+    cluster = virtual(
+        scheme="uncoded:r=2", workers=4, rounds=30, timing=Timing(compute_s=lambda s: 1.0 + s)
+    )
+    start_all(cluster)
+    cluster.run(until_s=0.5)
+    stale = result_of(cluster, slot=3)
+    cluster.run(until_s=2.5)
+    assert cluster.machine.round == 2
+    cluster.handle(stale)
+    cluster.run()
+    late = [entry for r in cluster.records for entry in r.late]
+    assert [(entry.slot, entry.round) for entry in late] == [(3, 1)]
+    assert late[0].after_s == pytest.approx(2.5, abs=0.6)
+
+
+def test_sigterm_finishes_the_round_and_ctrl_c_does_not(virtual: Virtual) -> None:
+    cluster = running(virtual)
+    cluster.handle(Shutdown(False, "asked to end by SIGTERM"))
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert len(cluster.records) == 1
+    cluster = running(virtual)
+    cluster.handle(Shutdown(True, "asked to end by SIGINT"))
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_INTERRUPTED
+    assert cluster.records == []
+
+
+def test_divergence_ends_the_run_before_the_model_is_spoilt(virtual: Virtual) -> None:
+    cluster = virtual(scheme="uncoded", workers=2, rounds=2000, step="1e30")
+    start_all(cluster)
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == 4
+    assert "smaller --step" in cluster.finished.reason
+    assert np.isfinite(theta_of(cluster)).all()
+
+
+FAULTS = st.lists(
+    st.tuples(
+        st.sampled_from(["kill", "depart", "freeze", "thaw", "cut", "heal", "start", "restart"]),
+        st.integers(0, 5),
+        st.floats(0.0, 4.0),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    faults=FAULTS,
+    scheme=st.sampled_from(["uncoded", "egc:c=2", "agc:c=2,r=3", "agc:c=2,deadline_s=0.3"]),
+    latency_seed=st.integers(0, 1000),
+)
+def test_any_interleaving_keeps_the_invariants_and_ends(
+    faults: list[tuple[str, int, float]], scheme: str, latency_seed: int
+) -> None:
+    """Workers die, freeze, lose their connection and come back while messages take random times.
+
+    Both machines assert their invariants after every event. When the faults are over one healthy
+    worker a slot is started, and the run must end by itself.
+    """
+    rng = np.random.default_rng(latency_seed)
+    cluster = make_virtual(
+        some_rows(),
+        Timing(message_s=lambda: float(rng.exponential(0.02)), compute_s=lambda s: 0.05),
+        scheme=scheme,
+        workers=4,
+        rounds=40,
+        delay="exponential:mean_s=0.2",
+        membership={"silence_limit_s": 2.0, "max_wait_s": 15, "empty_limit_s": 30},
+    )
+    start_all(cluster)
+    now = 0.0
+    for what, number, pause_s in faults:
+        now += pause_s
+
+        def happen(what: str = what, number: int = number) -> None:
+            workers = list(cluster.workers.values())
+            worker = workers[number % len(workers)]
+            if what == "kill":
+                worker.kill()
+            elif what == "depart":
+                cluster.depart(worker)
+            elif what == "freeze":
+                worker.frozen = True
+            elif what == "thaw" and worker.frozen:
+                worker.thaw()
+            elif what == "cut":
+                worker.cut = True
+            elif what == "heal":
+                worker.cut = False
+            elif what == "start":
+                cluster.start(f"extra{number}")
+            elif what == "restart":
+                worker.kill()
+                cluster.start(worker.name)
+
+        cluster.clock.at(now, happen)
+    for i in range(4):
+        cluster.clock.at(now + 1.0, lambda i=i: cluster.start(f"healthy{i}", i))
+    cluster.run(until_s=now + 500)
+    assert cluster.finished is not None, "the run hangs"
+    assert cluster.finished.exit_code in (EXIT_OK, EXIT_NO_WORKERS)
+    rounds = [r.round for r in cluster.records]
+    assert rounds == list(range(1, len(rounds) + 1))
+    if cluster.finished.exit_code == EXIT_OK:
+        assert len(rounds) == 40
+    for record in cluster.records:
+        assert record.arrivals, "a round closed with nothing"
+        assert record.closed_s >= record.opened_s
+
+
+def test_theta_travels_on_the_support_only(virtual: Virtual) -> None:
+    cluster = virtual(scheme="uncoded", workers=20, tasks=20, rounds=1)
+    start_all(cluster)
+    sizes: list[int] = []
+    original = cluster._send
+
+    def spy(peer: bytes, message: object, later_s: float = 0.0) -> None:
+        if isinstance(message, Step):
+            sizes.append(message.theta.size)
+        original(peer, message, later_s)  # type: ignore[arg-type]
+
+    cluster._send = spy  # type: ignore[method-assign,assignment]
+    cluster.run()
+    assert sizes
+    assert min(sizes) < COLUMNS

@@ -1,0 +1,75 @@
+"""Runs under a virtual clock on a few made-up rows."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import numpy as np
+
+from erasurehead.datasets.store import CsrRows, task_ranges
+from erasurehead.decoding import ESTIMATES
+from erasurehead.learning.objectives import OBJECTIVES
+from erasurehead.learning.optimizers import OPTIMIZERS
+from erasurehead.learning.schedules import build_schedule
+from erasurehead.schemes import Scheme
+from erasurehead.settings import RunSettings, load
+from erasurehead_master.learner import Learner
+from erasurehead_master.ledger import RoundLedger
+from erasurehead_master.machine import Master
+from erasurehead_master.plan import RunPlan
+from erasurehead_simulator.arithmetic import RealArithmetic
+from erasurehead_simulator.cluster import Timing, VirtualCluster
+
+ROWS, COLUMNS = 60, 8
+
+
+def some_rows(seed: int = 0) -> CsrRows:
+    """Return rows with three ones each and labels that a linear model can nearly explain."""
+    rng = np.random.default_rng(seed)
+    indices = np.stack([rng.permutation(COLUMNS)[:3] for _ in range(ROWS)]).astype(np.int32)
+    planted = rng.standard_normal(COLUMNS)
+    labels = planted[indices].sum(axis=1) + 0.1 * rng.standard_normal(ROWS)
+    return CsrRows(
+        indptr=np.arange(0, 3 * ROWS + 1, 3),
+        indices=indices.ravel(),
+        values=None,
+        labels=labels,
+        n_columns=COLUMNS,
+    )
+
+
+def make_virtual(
+    rows: CsrRows, timing: Timing | None = None, **settings: Any
+) -> VirtualCluster:
+    """Return a checked virtual cluster without workers."""
+    chosen: RunSettings = load(
+        RunSettings, {"store": "made-up", "step": "0.5", **settings}, environment={}
+    )
+    scheme = Scheme.parse(chosen.scheme)
+    built = scheme.build(chosen.workers, chosen.tasks, np.random.default_rng(chosen.seed))
+    plan = RunPlan(
+        run=secrets.token_hex(4),
+        settings=chosen,
+        scheme=scheme,
+        code=built.code,
+        decoder=built.decoder,
+        stop=built.stop,
+        estimator=built.estimator,
+        objective=OBJECTIVES.build(chosen.objective or "least-squares"),
+        columns=rows.n_columns,
+        training_rows=len(rows.labels),
+        digest="made-up",
+        ranges=np.array(task_ranges(len(rows.labels), built.code.n_tasks)),
+        data_reference=None,
+        chunk_rows=7,
+    )
+    schedule = build_schedule(chosen.step)
+    optimizer = OPTIMIZERS.build(chosen.optimizer, plan.columns, schedule, chosen.l2)
+    estimate = ESTIMATES.build(plan.estimator, plan.code, plan.columns, plan.exact)
+    learner = Learner(optimizer, estimate, plan.training_rows)
+    machine = Master(plan, 0.0)
+    ledger = RoundLedger(machine, learner, lambda: 0.0)
+    return VirtualCluster(
+        machine, ledger, RealArithmetic(rows), timing or Timing(), checked=True
+    )
