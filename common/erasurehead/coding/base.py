@@ -79,17 +79,23 @@ class GradientCode:
 
     def tasks_of(self, slot: int) -> IntArray:
         """Return the tasks a slot holds, ascending; their count is the slot's load."""
+        if self.symbols_per_slot == 1:
+            return self.row(slot)[0]
         rows = [self.row(s)[0] for m in range(self.n_messages) for s in self.symbols(slot, m)]
         return np.unique(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
 
     @cached_property
     def loads(self) -> IntArray:
         """Tasks per slot, shape (k,)."""
+        if self.symbols_per_slot == 1:
+            return np.diff(self.matrix.indptr).astype(np.int64)
         return np.array([len(self.tasks_of(i)) for i in range(self.n_workers)], dtype=np.int64)
 
     @cached_property
     def replication(self) -> IntArray:
         """Slots per task, shape (n,)."""
+        if self.symbols_per_slot == 1:
+            return np.bincount(self.matrix.indices, minlength=self.n_tasks).astype(np.int64)
         counts = np.zeros(self.n_tasks, dtype=np.int64)
         for slot in range(self.n_workers):
             counts[self.tasks_of(slot)] += 1
@@ -124,6 +130,33 @@ class RepetitionCode(GradientCode):
     def group_sizes(self) -> IntArray:
         """Slots per block, shape (B,)."""
         return np.bincount(self.group_of_slot, minlength=self.n_blocks).astype(np.int64)
+
+
+def repetition_code(
+    name: str, group_of_slot: IntArray, block_of_task: IntArray, tolerance: int | None = None
+) -> RepetitionCode:
+    """Build the code in which each slot sends the plain sum of its group's block.
+
+    Parameters
+    ----------
+    group_of_slot, block_of_task: as the attributes of `RepetitionCode`.
+    tolerance: default: the size of the smallest group, less one.
+    """
+    n_blocks = int(block_of_task.max()) + 1
+    by_block = np.argsort(block_of_task, kind="stable").astype(np.int64)
+    ends = np.cumsum(np.bincount(block_of_task, minlength=n_blocks))
+    blocks = np.split(by_block, ends[:-1])
+    rows = [(blocks[b], np.ones(len(blocks[b]))) for b in group_of_slot]
+    if tolerance is None:
+        tolerance = max(0, int(np.bincount(group_of_slot, minlength=n_blocks).min()) - 1)
+    return RepetitionCode(
+        name=name,
+        matrix=matrix_from_rows(rows, len(block_of_task)),
+        n_workers=len(group_of_slot),
+        tolerance=tolerance,
+        group_of_slot=group_of_slot,
+        block_of_task=block_of_task,
+    )
 
 
 def code_from_rows(

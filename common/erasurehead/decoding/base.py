@@ -10,12 +10,26 @@ error without any arithmetic on models.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from erasurehead.coding.base import FloatArray, GradientCode
+
+
+@dataclass(frozen=True)
+class DecoderContext:
+    """What a decoder may need to know besides its code.
+
+    Attributes
+    ----------
+    stop_arrivals: r of a stop rule that closes the round at the r-th arrival, else None.
+    probabilities: returns the straggler probability of each slot, shape (k,); asked once a round.
+    """
+
+    stop_arrivals: int | None = None
+    probabilities: Callable[[], FloatArray] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +83,11 @@ class Decoder(ABC):
     @property
     @abstractmethod
     def exact(self) -> bool:
-        """True when the arrivals so far decode to alpha = 1 (to rounding)."""
+        """True when the arrivals so far hold the sum of all task gradients (by rank or coverage).
+
+        Waiting longer gains nothing. The realised weights are then alpha = 1 to rounding, unless
+        the decoder's scale is a fixed one, such as 1/(1-p).
+        """
 
     @abstractmethod
     def error(self) -> float:

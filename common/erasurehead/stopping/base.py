@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from erasurehead.coding.base import FloatArray
 from erasurehead.decoding.base import Decoder
 
 
@@ -46,3 +47,10 @@ class StopRule(ABC):
 
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:  # noqa: B027
         """Learn from a closed round: (slot, seconds after opening) in order, and its duration."""
+
+    def state(self) -> dict[str, FloatArray]:
+        """Return what a checkpoint must hold for the rule to judge on as before."""
+        return {}
+
+    def load_state(self, state: Mapping[str, FloatArray]) -> None:  # noqa: B027
+        """Go on from what `state` returned."""

@@ -1,0 +1,73 @@
+"""Fractional repetition: groups of slots with identical tasks."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+
+from erasurehead.coding.base import FloatArray, IntArray, RepetitionCode, repetition_code
+from erasurehead.coding.partition import blocks_of
+from erasurehead.errors import UsageError
+
+
+def frc(
+    n_workers: int,
+    n_tasks: int | None,
+    rng: np.random.Generator,
+    probabilities: FloatArray | None = None,
+    *,
+    c: int,
+    groups: Literal["shuffled", "consecutive"] = "shuffled",
+) -> RepetitionCode:
+    """Return the fractional repetition code with about `c` tasks a slot.
+
+    The n tasks (default k) are cut into B consecutive blocks, B the whole number nearest n/c, and
+    the slots into B groups; every slot of group b sends the plain sum of block b. Blocks have
+    floor(n/B) or ceil(n/B) tasks, groups floor(k/B) or ceil(k/B) slots. Any min(group size) - 1
+    stragglers are tolerated. When c divides n and n/c divides k this is FRC(n, k, c) of
+    arXiv 1612.03301, Section 3, and arXiv 1901.09671, Section 2, with groups of kc/n slots.
+
+    Parameters
+    ----------
+    c: tasks per slot.
+    groups: `shuffled` deals the slots to the groups in an order drawn from `rng`, so that
+        neighbouring slots (often on one machine) do not share a group; `consecutive` does not.
+
+    Raises
+    ------
+    UsageError: no such code; the sentence names the nearest loads there are.
+    """
+    n_tasks = n_workers if n_tasks is None else n_tasks
+    n_blocks = block_count(n_workers, n_tasks, c)
+    order = rng.permutation(n_workers) if groups == "shuffled" else np.arange(n_workers)
+    group_of_slot: IntArray = np.empty(n_workers, dtype=np.int64)
+    group_of_slot[order] = blocks_of(n_workers, n_blocks)
+    return repetition_code("frc", group_of_slot, blocks_of(n_tasks, n_blocks))
+
+
+def block_count(n_workers: int, n_tasks: int, c: int) -> int:
+    """Return B, the whole number nearest n/c.
+
+    Raises
+    ------
+    UsageError: c is not in 1..n, or there would be more blocks than slots.
+    """
+    least = next(c for c in range(1, n_tasks + 1) if _nearest(n_tasks, c) <= n_workers)
+    if not 1 <= c <= n_tasks:
+        raise UsageError(
+            f"load c={c} does not fit {n_tasks} tasks on {n_workers} workers;"
+            f" c can be {least} to {n_tasks}"
+        )
+    n_blocks = _nearest(n_tasks, c)
+    if n_blocks > n_workers:
+        raise UsageError(
+            f"load c={c} cuts {n_tasks} tasks into {n_blocks} blocks, more than the {n_workers}"
+            f" workers; the nearest c that fits is {least}"
+        )
+    return n_blocks
+
+
+def _nearest(n_tasks: int, c: int) -> int:
+    return math.floor(n_tasks / c + 0.5)

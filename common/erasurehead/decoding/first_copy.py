@@ -1,0 +1,134 @@
+"""First copy: of each group of a repetition code the first arrival counts."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
+from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
+from erasurehead.errors import UsageError
+from erasurehead.theory.moments import uncovered_probability
+
+GREATEST_ERASURE = 0.95
+"""Groups erased more often are scaled as if they were erased this often: their 1/(1-q) would let
+one rare arrival outweigh everybody else, and is infinite for a group that never answers."""
+
+
+class FirstCopyDecoder(Decoder):
+    """Streaming decoder of repetition codes; later copies of a covered block are dropped.
+
+    After m of B blocks are covered (Y_b = 1), g_hat = sum_b s_b Y_b g[b] with s_b by `scale`:
+
+    * ``none``: 1, as Algorithm 1 of arXiv 1901.09671; E[g_hat] is (1-p) times the gradient.
+    * ``unbiased``: 1/(1-p_b), p_b = C(k - l_b, r)/C(k, r) for a group of l_b slots (Lemma 2);
+      unbiased for the stop rule ``fraction``, but above 1 even when everything arrived.
+    * ``group``: 1/(1-q_b), q_b the product of the group's straggler probabilities; unbiased for
+      slots that straggle independently.
+    * ``coverage``: tasks over covered tasks, which is B/m for equal blocks; exact when m = B, and
+      unbiased given m when all blocks are equally likely to be covered.
+
+    Parameters
+    ----------
+    code: a repetition code.
+    context: `unbiased` needs `stop_arrivals`, `group` needs `probabilities`.
+
+    Raises
+    ------
+    UsageError: the code has no groups of equal slots, or the context lacks what `scale` needs.
+    """
+
+    def __init__(
+        self,
+        code: GradientCode,
+        context: DecoderContext,
+        *,
+        scale: Literal["none", "unbiased", "group", "coverage"] = "none",
+    ) -> None:
+        if not isinstance(code, RepetitionCode):
+            raise UsageError(
+                f"decoder 'first-copy' needs groups of workers with equal tasks, which code"
+                f" '{code.name}' has not; use least-squares"
+            )
+        super().__init__(code)
+        self.scale = scale
+        self._probabilities = context.probabilities
+        self._group_of_slot: list[int] = code.group_of_slot.tolist()
+        self._member_groups = code.group_of_slot
+        self._block_of_task = code.block_of_task
+        self._block_sizes = code.block_sizes
+        self._size: list[int] = code.block_sizes.tolist()
+        self._n_coverable = int(np.count_nonzero(code.group_sizes))
+        self._weights = np.ones(code.n_blocks)
+        if scale == "unbiased":
+            if context.stop_arrivals is None:
+                raise UsageError(
+                    "scale=unbiased of decoder 'first-copy' is 1/(1-p) for a fixed number r of"
+                    " arrivals, which the stop rule does not have; use stop rule fraction:r=..."
+                    " or scale=coverage"
+                )
+            p = uncovered_probability(code.n_workers, code.group_sizes, context.stop_arrivals)
+            self._weights = 1.0 / (1.0 - np.where(p < 1.0, p, 0.0))
+        elif scale == "group" and self._probabilities is None:
+            raise UsageError(
+                "scale=group of decoder 'first-copy' needs the workers' straggler probabilities,"
+                " which are not known here; use scale=coverage"
+            )
+        self._weight: list[float] = self._weights.tolist()
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a round with no arrivals."""
+        if self.scale == "group" and self._probabilities is not None:
+            erased = np.ones(len(self._size))
+            np.multiply.at(erased, self._member_groups, self._probabilities())
+            self._weights = 1.0 / (1.0 - np.minimum(erased, GREATEST_ERASURE))
+            self._weight = self._weights.tolist()
+        self._covered = bytearray(len(self._size))
+        self._n_missing = self._n_coverable
+        self._n_covered_tasks = 0
+        self._weight_sum = 0.0
+        self._square_sum = 0.0
+
+    def arrive(self, symbol: int) -> float | None:
+        """Take one symbol: the block's weight for its first copy, else 0.0."""
+        group = self._group_of_slot[symbol]
+        if self._covered[group]:
+            return 0.0
+        self._covered[group] = 1
+        self._n_missing -= 1
+        size, weight = self._size[group], self._weight[group]
+        self._n_covered_tasks += size
+        self._weight_sum += size * weight
+        self._square_sum += size * weight * weight
+        return weight
+
+    @property
+    def exact(self) -> bool:
+        """True when every block that has a slot is covered."""
+        return self._n_missing == 0
+
+    def error(self) -> float:
+        """Return ||alpha - 1||^2 / n from running sums."""
+        s, n = self._common_scale(), len(self._block_of_task)
+        return max(0.0, s * s * self._square_sum / n - 2.0 * s * self._weight_sum / n + 1.0)
+
+    def finish(self) -> Decoding:
+        """Close the round and return its weights."""
+        covered = np.frombuffer(bytes(self._covered), dtype=np.uint8)
+        scale = self._common_scale()
+        per_block: FloatArray = scale * self._weights * covered
+        alpha = per_block[self._block_of_task]
+        return Decoding(
+            scale=scale,
+            task_weights=alpha,
+            decode_error=float(self._block_sizes @ (per_block - 1.0) ** 2) / len(alpha),
+            amplification=float(per_block.max(initial=0.0)),
+            erased_tasks=len(alpha) - self._n_covered_tasks,
+        )
+
+    def _common_scale(self) -> float:
+        if self.scale == "coverage" and self._n_covered_tasks:
+            return len(self._block_of_task) / self._n_covered_tasks
+        return 1.0

@@ -1,0 +1,1 @@
+"""Moments, bounds and expected runtimes of the papers."""

@@ -1,0 +1,59 @@
+"""How often a block is erased when the first r of k exchangeable slots count.
+
+Notation: k slots, groups of l slots, r arrivals, a uniform random r-subset of the slots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.errors import UsageError
+
+
+def uncovered_probability(n_workers: int, group_size: npt.ArrayLike, n_arrivals: int) -> FloatArray:
+    """Return p = C(k-l, r) / C(k, r): no slot of a group is among the arrivals.
+
+    arXiv 1901.09671, Lemma 2. `group_size` (l, 0 to k) may be an array; the result has its shape.
+    """
+    sizes = np.asarray(group_size, dtype=np.int64)
+    earlier = np.arange(sizes.max(initial=0))
+    # Slot by slot of the group: the next one is not an arrival either.
+    missed = (n_workers - n_arrivals - earlier) / (n_workers - earlier)
+    p: FloatArray = np.concatenate([[1.0], np.cumprod(np.maximum(missed, 0.0))])
+    return p[sizes]
+
+
+def either_uncovered_probability(n_workers: int, group_size: int, n_arrivals: int) -> float:
+    """Return q = 2p - C(k-2l, r)/C(k, r): of two groups of l slots at least one has no arrival.
+
+    arXiv 1901.09671, Lemma 2: E[Y_b Y_b'] = 1 - q, and p <= q <= 2p.
+    """
+    p = float(uncovered_probability(n_workers, group_size, n_arrivals))
+    if 2 * group_size > n_workers:
+        raise UsageError(
+            f"two groups of {group_size} slots do not fit {n_workers} workers; a group can have at"
+            f" most {n_workers // 2}"
+        )
+    return 2.0 * p - float(uncovered_probability(n_workers, 2 * group_size, n_arrivals))
+
+
+def first_copy_moments(
+    block_sums: FloatArray, n_workers: int, n_arrivals: int
+) -> tuple[FloatArray, float]:
+    """Return E[g_hat] and E||g_hat||^2 of unscaled first-copy decoding with equal groups.
+
+    arXiv 1901.09671, Lemma 3, for g_hat = sum_b Y_b g[b]:
+    E[g_hat] = (1-p) g and E||g_hat||^2 = (1-q) ||g||^2 + (q-p) sum_b ||g[b]||^2.
+
+    Parameters
+    ----------
+    block_sums: g[b], shape (B, columns); B divides k.
+    """
+    size = n_workers // len(block_sums)
+    p = float(uncovered_probability(n_workers, size, n_arrivals))
+    q = either_uncovered_probability(n_workers, size, n_arrivals) if len(block_sums) > 1 else p
+    gradient = block_sums.sum(axis=0)
+    square = (1.0 - q) * float(gradient @ gradient) + (q - p) * float(np.sum(block_sums**2))
+    return (1.0 - p) * gradient, square

@@ -1,0 +1,104 @@
+"""Uncoded and fractional repetition against the papers' definition and by property."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from erasurehead.coding import CODES
+from erasurehead.coding.base import RepetitionCode
+from erasurehead.errors import UsageError
+
+
+def make(spec: str, k: int, n: int | None = None, seed: int = 0) -> RepetitionCode:
+    code = CODES.build(spec, k, n, np.random.default_rng(seed))
+    assert isinstance(code, RepetitionCode)
+    return code
+
+
+def test_consecutive_groups_are_the_papers_code() -> None:
+    """n = k = 6, c = 2: three identical pairs of rows, each one on its own two tasks."""
+    code = make("frc:c=2,groups=consecutive", 6)
+    expected = np.kron(np.eye(3), np.ones((2, 2)))
+    np.testing.assert_array_equal(code.matrix.toarray(), expected)
+    assert code.tolerance == 1
+
+
+def test_more_workers_than_tasks() -> None:
+    """n = 6, k = 12, c = 2: three blocks, groups of l = kc/n = 4."""
+    code = make("frc:c=2", 12, 6)
+    assert code.group_sizes.tolist() == [4, 4, 4]
+    assert code.loads.tolist() == [2] * 12
+    assert code.replication.tolist() == [4] * 6
+    assert code.tolerance == 3
+
+
+@settings(deadline=None)
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(1, 60), st.integers(0, 3))
+def test_any_load_gives_balanced_blocks_and_groups(k: int, n: int, c: int, seed: int) -> None:
+    """Sizes differ by at most one, rows are equal within a group, tasks are each held."""
+    if c > n or int(n / c + 0.5) > k:
+        with pytest.raises(UsageError, match=f"c={c}"):
+            make(f"frc:c={c}", k, n, seed)
+        return
+    code = make(f"frc:c={c}", k, n, seed)
+    assert code.n_blocks == int(n / c + 0.5)
+    for sizes in (code.block_sizes, code.group_sizes):
+        assert sizes.min() >= 1
+        assert sizes.max() - sizes.min() <= 1
+    assert code.tolerance == code.group_sizes.min() - 1
+    dense = code.matrix.toarray()
+    expected = code.group_of_slot[:, None] == code.block_of_task[None, :]
+    np.testing.assert_array_equal(dense, expected)
+
+
+@pytest.mark.parametrize(("k", "n", "c"), [(6, None, 2), (7, None, 3), (9, 5, 2), (12, None, 4)])
+def test_tolerance_is_exact_by_enumeration(k: int, n: int | None, c: int) -> None:
+    """Every set of `tolerance` stragglers leaves all blocks; some set of one more does not."""
+    code = make(f"frc:c={c}", k, n)
+
+    def always_covered(stragglers: int) -> bool:
+        return all(
+            len(set(np.delete(code.group_of_slot, gone))) == code.n_blocks
+            for gone in itertools.combinations(range(k), stragglers)
+        )
+
+    assert always_covered(code.tolerance)
+    assert not always_covered(code.tolerance + 1)
+
+
+def test_the_seed_decides_who_shares_a_group() -> None:
+    one, again, other = (make("frc:c=3", 30, seed=s).group_of_slot for s in (1, 1, 2))
+    assert one.tolist() == again.tolist()
+    assert one.tolist() != other.tolist()
+
+
+def test_uncoded_spreads_tasks_over_slots() -> None:
+    code = make("uncoded", 4, 10)
+    assert code.loads.tolist() == [3, 3, 2, 2]
+    assert code.replication.tolist() == [1] * 10
+    assert code.tolerance == 0
+    assert code.tasks_of(1).tolist() == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("spec", "k", "n", "words"),
+    [
+        ("uncoded", 5, 4, ["4 tasks", "5 uncoded workers"]),
+        ("frc:c=0", 6, None, ["c=0", "1 to 6"]),
+        ("frc:c=7", 6, None, ["c=7", "6 tasks", "1 to 6"]),
+        ("frc:c=1", 3, 12, ["c=1", "12 tasks", "3 workers", "nearest c that fits is 4"]),
+    ],
+)
+def test_impossible_sizes_are_one_sentence(
+    spec: str, k: int, n: int | None, words: list[str]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        make(spec, k, n)
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)

@@ -1,0 +1,195 @@
+"""First-copy decoding against enumeration of all arrival sets, and the lemmas it must obey."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from erasurehead.coding import CODES
+from erasurehead.coding.base import FloatArray, RepetitionCode, code_from_rows
+from erasurehead.decoding import DECODERS
+from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
+from erasurehead.errors import UsageError
+from erasurehead.theory.moments import (
+    either_uncovered_probability,
+    first_copy_moments,
+    uncovered_probability,
+)
+
+
+def frc(k: int, c: int, n: int | None = None) -> RepetitionCode:
+    code = CODES.build(f"frc:c={c}", k, n, np.random.default_rng(5))
+    assert isinstance(code, RepetitionCode)
+    return code
+
+
+def decode(decoder: Decoder, arrivals: list[int]) -> tuple[FloatArray, Decoding]:
+    """Return the final weight of each symbol, and the decoding."""
+    weights = np.zeros(decoder.code.n_symbols)
+    decoder.begin()
+    for symbol in arrivals:
+        weight = decoder.arrive(symbol)
+        assert weight is not None
+        weights[symbol] = weight
+    decoding = decoder.finish()
+    return weights * decoding.scale, decoding
+
+
+def build(code: RepetitionCode, scale: str, r: int | None = None, p: float = 0.3) -> Decoder:
+    context = DecoderContext(r, lambda: np.full(code.n_workers, p))
+    return DECODERS.build(f"first-copy:scale={scale}", code, context)
+
+
+@pytest.mark.parametrize("scale", ["none", "unbiased", "group", "coverage"])
+@pytest.mark.parametrize(("k", "c", "n"), [(6, 2, None), (7, 3, None), (5, 2, 8), (8, 1, 3)])
+def test_reports_equal_the_weights_for_every_arrival_set(
+    scale: str, k: int, c: int, n: int | None
+) -> None:
+    """alpha, decode error, amplification and erasures by definition, on all 2^k subsets."""
+    code = frc(k, c, n)
+    decoder = build(code, scale, r=2)
+    A = code.matrix.toarray()
+    for size in range(k + 1):
+        for arrived in itertools.combinations(range(k), size):
+            weights, decoding = decode(decoder, list(arrived))
+            alpha = weights @ A
+            np.testing.assert_allclose(decoding.task_weights, alpha, atol=1e-14)
+            error = np.sum((alpha - 1) ** 2) / code.n_tasks
+            assert decoding.decode_error == pytest.approx(error, abs=1e-13)
+            assert decoder.error() == pytest.approx(error, abs=1e-13)
+            assert decoding.erased_tasks == np.count_nonzero(alpha == 0)
+            assert decoding.amplification == pytest.approx((np.abs(weights) @ A).max(initial=0))
+            assert decoder.exact == (decoding.erased_tasks == 0)
+
+
+@settings(deadline=None)
+@given(st.permutations(range(12)), st.integers(0, 12))
+def test_only_the_first_copy_counts(order: list[int], size: int) -> None:
+    code = frc(12, 3)
+    weights, decoding = decode(build(code, "none"), order[:size])
+    per_group = np.bincount(code.group_of_slot, weights, minlength=4)
+    assert set(per_group) <= {0.0, 1.0}
+    assert decoding.decode_error == pytest.approx(np.mean(per_group == 0))
+
+
+def all_sets(k: int, r: int) -> list[tuple[int, ...]]:
+    return list(itertools.combinations(range(k), r))
+
+
+def test_lemma_2_and_3_by_enumeration() -> None:
+    """n = k = 6, c = 2, r = 3: p = .2, q = .4, and both moments over all 20 arrival sets."""
+    code, rng = frc(6, 2), np.random.default_rng(1)
+    assert float(uncovered_probability(6, 2, 3)) == pytest.approx(0.2, abs=1e-15)
+    assert either_uncovered_probability(6, 2, 3) == pytest.approx(0.4, abs=1e-15)
+    g = rng.normal(size=(6, 4))
+    decoder = build(code, "none")
+    estimates = []
+    for arrived in all_sets(6, 3):
+        _, decoding = decode(decoder, list(arrived))
+        estimates.append(decoding.task_weights @ g)
+    blocks = np.array([g[code.block_of_task == b].sum(axis=0) for b in range(3)])
+    mean, square = first_copy_moments(blocks, 6, 3)
+    np.testing.assert_allclose(np.mean(estimates, axis=0), mean, atol=1e-15)
+    assert np.mean(np.sum(np.square(estimates), axis=1)) == pytest.approx(square, abs=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "c", "r", "covered", "blocks"),
+    [(30, None, 2, 11, 9.10, 15), (30, None, 3, 11, 7.61, 10), (30, None, 5, 11, 5.51, 6)],
+)
+def test_expected_coverage_by_simulation(
+    k: int, n: int | None, c: int, r: int, covered: float, blocks: int
+) -> None:
+    """E[covered blocks] = B (1 - p); the real decoder on random arrival orders agrees."""
+    code, rng = frc(k, c, n), np.random.default_rng(2)
+    p = float(uncovered_probability(k, int(code.group_sizes[0]), r))
+    assert code.n_blocks == blocks
+    assert blocks * (1 - p) == pytest.approx(covered, abs=0.005)
+    decoder = build(code, "none")
+    erased = []
+    for _ in range(2000):
+        _, decoding = decode(decoder, rng.permutation(k)[:r].tolist())
+        erased.append(decoding.erased_tasks / c)
+    spread = np.std(erased) / np.sqrt(len(erased))
+    assert np.mean(erased) == pytest.approx(blocks * p, abs=5 * spread)
+
+
+@pytest.mark.parametrize(("k", "c", "n", "r"), [(6, 2, None, 3), (7, 3, None, 3), (8, 2, 5, 4)])
+def test_unbiased_scale_is_unbiased_for_uniform_arrivals(
+    k: int, c: int, n: int | None, r: int
+) -> None:
+    """Mean of alpha over all r-subsets is 1 for every task, with unequal groups too."""
+    code = frc(k, c, n)
+    decoder = build(code, "unbiased", r=r)
+    alphas = [decode(decoder, list(arrived))[1].task_weights for arrived in all_sets(k, r)]
+    np.testing.assert_allclose(np.mean(alphas, axis=0), 1.0, atol=1e-14)
+
+
+def test_group_scale_is_unbiased_for_independent_stragglers() -> None:
+    """Slots straggle independently, each with its own p; alpha averages to 1 over all 2^6."""
+    code = frc(6, 3)
+    p = np.array([0.05, 0.3, 0.6, 0.2, 0.5, 0.4])
+    decoder = DECODERS.build("first-copy:scale=group", code, DecoderContext(None, lambda: p))
+    mean = np.zeros(6)
+    for size in range(7):
+        for arrived in all_sets(6, size):
+            here = np.isin(np.arange(6), arrived)
+            mean += (
+                np.prod(np.where(here, 1 - p, p)) * decode(decoder, list(arrived))[1].task_weights
+            )
+    np.testing.assert_allclose(mean, 1.0, atol=1e-14)
+
+
+def test_a_dead_group_does_not_divide_by_zero() -> None:
+    """All slots of a group never answer: its weight is capped at 1/(1 - .95) = 20."""
+    code = frc(4, 2)
+    decoder = DECODERS.build(
+        "first-copy:scale=group", code, DecoderContext(None, lambda: np.ones(4))
+    )
+    assert decode(decoder, [0])[1].task_weights.max() == pytest.approx(20.0)
+
+
+def test_coverage_scale_is_b_over_m() -> None:
+    """Unbiased given m: over all sets with m of B covered, alpha averages to 1; exact at m = B."""
+    code = frc(8, 2)
+    decoder = build(code, "coverage")
+    by_count: dict[int, list[FloatArray]] = {}
+    for r in range(1, 9):
+        for arrived in all_sets(8, r):
+            m = len(set(code.group_of_slot[list(arrived)]))
+            _, decoding = decode(decoder, list(arrived))
+            assert decoding.scale == pytest.approx(4 / m)
+            by_count.setdefault(m, []).append(decoding.task_weights)
+    for alphas in by_count.values():
+        np.testing.assert_allclose(np.mean(alphas, axis=0), 1.0, atol=1e-12)
+    assert np.all(np.array(by_count[4]) == 1.0)
+
+
+def test_relative_errors_of_the_three_scales() -> None:
+    """n = k = 30, c = 3, r = 11, MSE / ||g||^2 for equal and for orthogonal task gradients."""
+    code, rng = frc(30, 3), np.random.default_rng(3)
+    expected = {"none": (0.065, 0.239), "unbiased": (0.014, 0.314), "coverage": (0.0, 0.333)}
+    for scale, (equal, orthogonal) in expected.items():
+        decoder = build(code, scale, r=11)
+        alphas = np.array(
+            [
+                decode(decoder, rng.permutation(30)[:11].tolist())[1].task_weights
+                for _ in range(3000)
+            ]
+        )
+        assert np.mean((alphas.sum(axis=1) - 30) ** 2) / 900 == pytest.approx(equal, abs=0.004)
+        assert np.mean((alphas - 1) ** 2) == pytest.approx(orthogonal, abs=0.01)
+
+
+def test_misfits_are_one_sentence() -> None:
+    plain = code_from_rows("odd", [(np.array([0, 1]), np.array([1.0, 2.0]))], 2, n_workers=1)
+    with pytest.raises(UsageError, match=r"'first-copy'.*'odd'"):
+        DECODERS.build("first-copy", plain, DecoderContext())
+    with pytest.raises(UsageError, match=r"scale=unbiased.*fraction"):
+        DECODERS.build("first-copy:scale=unbiased", frc(6, 2), DecoderContext())
+    with pytest.raises(UsageError, match=r"scale=group.*probabilities"):
+        DECODERS.build("first-copy:scale=group", frc(6, 2), DecoderContext())

@@ -1,0 +1,102 @@
+"""Exact, fraction and deadline rules on a round made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from erasurehead.coding import CODES
+from erasurehead.decoding import DECODERS
+from erasurehead.decoding.base import Decoder, DecoderContext
+from erasurehead.errors import UsageError
+from erasurehead.stopping import STOPS
+from erasurehead.stopping.fraction import FractionStop
+
+
+@dataclass
+class Round:
+    """A round seen by a stop rule."""
+
+    decoder: Decoder
+    n_arrived: int = 0
+    elapsed_s: float = 0.0
+
+    @property
+    def n_workers(self) -> int:
+        return self.decoder.code.n_workers
+
+    def arrive(self, *slots: int) -> None:
+        for slot in slots:
+            self.decoder.arrive(slot)
+            self.n_arrived += 1
+
+
+@pytest.fixture
+def round_() -> Round:
+    code = CODES.build("frc:c=2,groups=consecutive", 6, None, np.random.default_rng(0))
+    return Round(DECODERS.build("first-copy", code, DecoderContext()))
+
+
+def test_exact_waits_for_every_group(round_: Round) -> None:
+    rule = STOPS.build("exact", round_.decoder.code)
+    round_.arrive(0, 1, 2, 3)
+    assert rule.judge(round_) is None
+    round_.arrive(5)
+    assert rule.judge(round_) == "all 3 groups covered"
+
+
+def test_fraction_closes_at_the_rth_arrival_or_when_exact(round_: Round) -> None:
+    rule = STOPS.build("fraction:r=4", round_.decoder.code)
+    round_.arrive(0, 1, 2)
+    assert rule.judge(round_) is None
+    round_.arrive(3)
+    assert rule.judge(round_) == "4 of 6 arrived"
+    round_.decoder.begin()
+    round_.n_arrived = 0
+    round_.arrive(0, 2, 4)
+    assert rule.judge(round_) == "all 3 groups covered"
+
+
+@pytest.mark.parametrize(("delta", "r"), [(0.37, 12), (0.1, 3), (1.0, 30), (0.001, 1)])
+def test_delta_is_a_share_of_the_workers(delta: float, r: int) -> None:
+    code = CODES.build("uncoded", 30, None, np.random.default_rng(0))
+    rule = STOPS.build(f"fraction:delta={delta}", code)
+    assert isinstance(rule, FractionStop)
+    assert rule.r == r
+
+
+def test_deadline_closes_with_a_minimum_of_arrivals(round_: Round) -> None:
+    rule = STOPS.build("deadline:after_s=0.3,minimum=2", round_.decoder.code)
+    assert rule.deadline_s() == 0.3
+    round_.arrive(0)
+    round_.elapsed_s = 0.3
+    assert rule.judge(round_) is None
+    round_.arrive(1)
+    assert rule.judge(round_) == "deadline of 0.3 s"
+    round_.elapsed_s = 0.1
+    assert rule.judge(round_) is None
+    round_.arrive(2, 4)
+    assert rule.judge(round_) == "all 3 groups covered"
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("fraction", "either r"),
+        ("fraction:r=2,delta=0.5", "either r"),
+        ("fraction:r=0", "r=0 arrivals cannot close a round of 6 workers"),
+        ("fraction:r=7", "r=7 arrivals cannot close a round of 6 workers"),
+        ("fraction:delta=0", "delta=0 is not a share"),
+        ("fraction:delta=1.5", "delta=1.5 is not a share"),
+        ("deadline:after_s=0", "after_s must be positive"),
+        ("deadline:after_s=nan", "after_s must be positive"),
+        ("deadline:after_s=1,minimum=7", "minimum=7 arrivals do not fit 6 workers"),
+        ("deadline", "needs after_s"),
+        ("franction:r=2", "did you mean 'fraction'"),
+    ],
+)
+def test_bad_rules_are_one_sentence(round_: Round, spec: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        STOPS.build(spec, round_.decoder.code)
