@@ -83,7 +83,9 @@ def settings_of(cls: type[BaseModel], prefix: SettingPath = ()) -> Iterator[Sett
         if isinstance(kind, type) and issubclass(kind, Section):
             yield from settings_of(kind, (*prefix, name))
         else:
-            declared_in = next(c for c in reversed(cls.__mro__) if name in vars(c).get("__annotations__", {}))
+            declared_in = next(
+                c for c in reversed(cls.__mro__) if name in vars(c).get("__annotations__", {})
+            )
             yield Setting((*prefix, name), field, _first_line(declared_in))
 
 
@@ -165,15 +167,15 @@ _CONFIG = typer.Option(
 
 
 def _option(name: str, setting: Setting) -> inspect.Parameter:
-    if setting.kind is bool:
-        flags, kind, metavar = f"--{setting.flag}/--no-{setting.flag}", bool | None, None
-    else:
-        # Text: the tree itself reads and checks the value, in one sentence of its own.
-        flags, kind, metavar = f"--{setting.flag}", str | None, setting.values
+    switch = setting.kind is bool
     info = typer.Option(
-        flags, metavar=metavar, help=escape(setting.help), rich_help_panel=setting.group
+        f"--{setting.flag}/--no-{setting.flag}" if switch else f"--{setting.flag}",
+        metavar=None if switch else setting.values,
+        help=escape(setting.help),
+        rich_help_panel=setting.group,
     )
-    return _parameter(name, kind, info)
+    # Text: the tree itself reads and checks the value, with one sentence of its own.
+    return _parameter(name, bool | None if switch else str | None, info)
 
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:

@@ -1,0 +1,130 @@
+"""`erasurehead compare`: schemes one after another, under the same delays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
+from erasurehead.registry import nearest
+from erasurehead.settings import RunSettings
+from erasurehead_cli.options import Given, with_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@with_settings(RunSettings, leave_out=["scheme"])
+def compare(
+    given: Given,
+    store: Annotated[
+        str | None, typer.Argument(metavar="STORE", help="Prepared data.", show_default=False)
+    ] = None,
+    scheme: Annotated[
+        list[str],
+        typer.Option(
+            "--scheme",
+            metavar="TEXT",
+            help="A scheme to run; give one --scheme for each. Speed-ups refer to 'uncoded', or"
+            " to the first without it.",
+        ),
+    ] = ["uncoded", "egc:c=3", "agc:c=3,delta=0.37"],  # noqa: B006 (read only)
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", help="Metric to time \\[default: auc or mse]", show_default=False),
+    ] = None,
+    target: Annotated[
+        float | None,
+        typer.Option(
+            "--target",
+            help="Value of the metric to time \\[default: what the baseline has reached after 9/10"
+            " of its rounds]",
+            show_default=False,
+        ),
+    ] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw figures at the end.")
+    ] = True,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the table, warnings and errors only.")
+    ] = False,
+) -> int:
+    """Run schemes one after another under the same delays, and compare them."""
+    runs = [given.load(RunSettings, store=store, scheme=each) for each in scheme]
+    twice = [each for each, count in Counter(scheme).items() if count > 1]
+    if twice:
+        raise UsageError(f"scheme {twice[0]} is given twice; a comparison runs each once")
+
+    from rich.console import Console
+
+    from erasurehead_cli import logs, running
+    from erasurehead_local.training import train
+
+    # All of them before any of them: a typing error in the last one must not cost an hour.
+    for settings in runs:
+        metrics = running.check(settings)
+    if metric is not None and metric not in metrics:
+        raise UsageError(
+            f"a run on {runs[0].store} reports no metric '{metric}'{nearest(metric, metrics)};"
+            f" it reports {', '.join(metrics)}"
+        )
+    out = runs[0].out or running.fresh_directory("compare")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"directory {out} is not empty; name another one with --out")
+    logs.beside_progress()
+    console = Console()
+    done: list[Path] = []
+    code = EXIT_OK
+    for number, settings in enumerate(runs, 1):
+        path = out / f"{number}-{running.slug(settings.scheme)}"
+        summary = running.run_recorded(settings, train, path, console, quiet=quiet)
+        if summary.exit_code == EXIT_INTERRUPTED:
+            return summary.exit_code
+        code = code or summary.exit_code
+        if summary.rounds:
+            done.append(path)
+    if done:
+        _conclude(done, out, metric, target, console, draw=figures)
+    return code
+
+
+def _conclude(
+    paths: list[Path],
+    out: Path,
+    metric: str | None,
+    target: float | None,
+    console: Console,
+    *,
+    draw: bool,
+) -> None:
+    """Measure the runs; write and print table and figures."""
+    from pydantic_core import to_json
+
+    from erasurehead.runs import Run
+    from erasurehead_cli import figures, running, tables
+    from erasurehead_cli.comparison import compare_runs
+
+    comparison = compare_runs([Run.open(path) for path in paths], metric=metric, target=target)
+    (out / "comparison.json").write_bytes(
+        to_json(comparison.to_json(), indent=2, inf_nan_mode="null") + b"\n"
+    )
+    drawn: list[Path] = []
+    said = "none"
+    if draw:
+        said = figures.MISSING
+        if figures.available():
+            drawn = figures.comparison_figures(comparison, out)
+            said = "  ".join(map(str, drawn))
+    (out / "comparison.md").write_text(
+        tables.markdown(comparison, [path.name for path in drawn]), encoding="utf-8"
+    )
+    console.print(tables.console_table(comparison))
+    pairs = {
+        "comparison": f"{out / 'comparison.md'}  {out / 'comparison.json'}",
+        "figures": said,
+        "models": "  ".join(str(path / "model.npz") for path in paths),
+    }
+    running.print_pairs(pairs, console)

@@ -1,0 +1,72 @@
+"""`erasurehead prepare`: from raw data to a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from erasurehead.errors import UsageError
+
+
+def prepare(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="flights, flights-delay, amazon, covertype, kc-housing, csv, svmlight, synthetic",
+        ),
+    ],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="FILE", help="The raw data.", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where the store goes \\[default: stores/NAME]",
+            show_default=False,
+        ),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch the raw data through scikit-learn.")
+    ] = False,
+    option: Annotated[
+        list[str],
+        typer.Option(
+            "--option",
+            "-o",
+            metavar="KEY=VALUE",
+            help="An option of this kind of data; once for each.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 (read only)
+) -> None:
+    """Make a store: the arrays that train, compare and master read."""
+    options: dict[str, str] = {}
+    for text in option:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise UsageError(f"--option {text} is not of the form KEY=VALUE")
+        if key in options:
+            raise UsageError(f"option '{key}' is given twice; give it once")
+        options[key] = value
+
+    from erasurehead.datasets.prepare import prepare as prepare_store
+
+    made = prepare_store(
+        name,
+        source=source,
+        out=Path("stores") / name if out is None else out,
+        download=download,
+        options=options,
+    )
+    manifest = made.store.manifest
+    how = "there already" if made.reused else f"prepared in {made.seconds:.1f} s"
+    typer.echo(
+        f"{made.path}: {manifest.rows:,} training rows x {manifest.columns:,} columns,"
+        f" {manifest.task}, {how}"
+    )

@@ -1,0 +1,208 @@
+"""Several runs under the same delays, measured against each other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.runs import Run
+
+HIGHER_IS_BETTER = {"auc": True, "accuracy": True, "r2": True, "mse": False, "log_loss": False}
+BASELINE = "uncoded"
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one run came to.
+
+    Attributes
+    ----------
+    path: its run directory.
+    rounds_s: sum of the rounds alone; `wall_s`: from the first round's opening to the end.
+    round_times_s: of each round, shape (rounds,).
+    arrivals, erased_tasks, decode_error, bytes_per_round: means over the rounds.
+    metrics: of the last model.
+    target_s, target_round: wall clock and round at which the target was first reached, None if
+        it never was.
+    speedup_per_round, speedup_to_target: the baseline's time over this run's.
+    curve_rounds, curve_s, curve: round, wall clock and value of the metric at each evaluation.
+    """
+
+    scheme: str
+    path: str
+    reason: str
+    exit_code: int
+    rounds: int
+    wall_s: float
+    rounds_s: float
+    evaluation_s: float
+    arrivals: float
+    erased_tasks: float
+    decode_error: float
+    bytes_per_round: float
+    metrics: dict[str, float]
+    curve_rounds: list[int]
+    curve_s: list[float]
+    curve: list[float]
+    round_times_s: FloatArray = field(repr=False)
+    target_s: float | None = None
+    target_round: int | None = None
+    speedup_per_round: float | None = None
+    speedup_to_target: float | None = None
+
+    @property
+    def round_s(self) -> float:
+        """Mean time of a round."""
+        return self.rounds_s / self.rounds
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the single round times, which the run's own records hold."""
+        held = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        del held["round_times_s"]
+        held["mean_round_s"] = self.round_s
+        held["median_round_s"] = float(np.median(self.round_times_s))
+        return held
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs that differ in their scheme alone.
+
+    Attributes
+    ----------
+    metric: what the target is a value of; None if nothing was evaluated.
+    target: the value all are timed to; None with `metric`.
+    baseline: the scheme that speed-ups refer to.
+    """
+
+    store: str
+    workers: int
+    delay: str
+    seed: int
+    metric: str | None
+    target: float | None
+    baseline: str
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way the metric improves."""
+        return HIGHER_IS_BETTER.get(self.metric or "", True)
+
+    @property
+    def title(self) -> str:
+        """What was the same for all."""
+        store = self.store.rstrip("/").rpartition("/")[2]
+        return f"{store}, {self.workers} workers, delay {self.delay}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        held = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        held["higher_is_better"] = self.higher_is_better
+        held["outcomes"] = [outcome.to_json() for outcome in self.outcomes]
+        return held
+
+
+def compare_runs(
+    runs: Sequence[Run], *, metric: str | None = None, target: float | None = None
+) -> Comparison:
+    """Measure runs against the uncoded one, or the first if there is none.
+
+    Parameters
+    ----------
+    runs: finished, at least one, each with at least one round.
+    metric: default: the first that the objective reports.
+    target: default: what the baseline had reached after nine tenths of its rounds. (Its very
+        last value is a poor target: curves are flat there, and a difference in the fifth digit
+        would decide between some speed-up and none.)
+
+    """
+    if metric is None:
+        metric = next(iter(_metrics(runs[0])), None)
+    outcomes = [_outcome(run, metric) for run in runs]
+    base = next((n for n, o in enumerate(outcomes) if o.scheme == BASELINE), 0)
+    if target is None:
+        target = _usual_target(outcomes[base])
+    better = HIGHER_IS_BETTER.get(metric or "", True)
+    timed = [_timed(outcome, target, better) for outcome in outcomes]
+    settings = runs[0].settings
+    return Comparison(
+        store=settings.store,
+        workers=settings.workers,
+        delay=settings.delay,
+        seed=settings.seed,
+        metric=metric,
+        target=None if metric is None else target,
+        baseline=timed[base].scheme,
+        outcomes=tuple(_against(outcome, timed[base]) for outcome in timed),
+    )
+
+
+def _usual_target(base: Outcome) -> float | None:
+    if not base.curve:
+        return None
+    early = [n for n, round_ in enumerate(base.curve_rounds) if round_ <= 0.9 * base.rounds]
+    return base.curve[early[-1] if early else -1]
+
+
+def _metrics(run: Run) -> dict[str, float]:
+    return next((record.metrics for record in run.records if record.metrics), {})
+
+
+def _outcome(run: Run, metric: str | None) -> Outcome:
+    summary, records = run.summary, run.records
+    assert summary is not None
+    evaluated = [r for r in records if metric is not None and metric in r.metrics]
+    return Outcome(
+        scheme=run.settings.scheme,
+        path=str(run.path),
+        reason=summary.reason,
+        exit_code=summary.exit_code,
+        rounds=len(records),
+        wall_s=summary.wall_s,
+        rounds_s=summary.rounds_s,
+        evaluation_s=summary.evaluation_s,
+        arrivals=_mean([len(r.arrivals) for r in records]),
+        erased_tasks=_mean([r.erased_tasks for r in records]),
+        decode_error=_mean([r.decode_error for r in records]),
+        bytes_per_round=_mean([r.bytes_in + r.bytes_out for r in records]),
+        metrics=summary.metrics,
+        curve_rounds=[r.round for r in evaluated],
+        curve_s=[r.closed_s for r in evaluated],
+        curve=[r.metrics[metric] for r in evaluated if metric is not None],
+        round_times_s=np.array([r.duration_s for r in records]),
+    )
+
+
+def _timed(outcome: Outcome, target: float | None, higher_is_better: bool) -> Outcome:
+    """Note when the target was first reached, at the evaluation that showed it."""
+    if target is None:
+        return outcome
+    for n, value in enumerate(outcome.curve):
+        if (value >= target) if higher_is_better else (value <= target):
+            return dataclasses.replace(
+                outcome, target_s=outcome.curve_s[n], target_round=outcome.curve_rounds[n]
+            )
+    return outcome
+
+
+def _against(outcome: Outcome, base: Outcome) -> Outcome:
+    to_target = None
+    if outcome.target_s is not None and base.target_s is not None:
+        to_target = base.target_s / outcome.target_s
+    return dataclasses.replace(
+        outcome,
+        speedup_per_round=base.round_s / outcome.round_s,
+        speedup_to_target=to_target,
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,91 @@
+"""A comparison as a table: on the console, and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from erasurehead_cli.comparison import Comparison
+
+_PAGE_ONLY = ("rounds", "arrivals", "MB a round")
+
+
+def cells(comparison: Comparison) -> dict[str, list[str]]:
+    """Return the columns of the table: heading -> one cell an outcome."""
+    every, metric = comparison.outcomes, comparison.metric
+    columns = {
+        "scheme": [o.scheme for o in every],
+        "rounds": [str(o.rounds) for o in every],
+        "wall clock": [_time(o.wall_s) for o in every],
+        "a round": [_time(o.round_s) for o in every],
+        "arrivals": [f"{o.arrivals:.1f}" for o in every],
+        "erased tasks": [f"{o.erased_tasks:.2f}" for o in every],
+        "MB a round": [f"{o.bytes_per_round / 1e6:.2f}" for o in every],
+    }
+    if metric is not None:
+        columns[metric] = [_number(o.metrics.get(metric)) for o in every]
+        columns[f"to {metric} {comparison.target:.4f}"] = [
+            "not reached" if o.target_s is None else _time(o.target_s) for o in every
+        ]
+        columns["speed-up"] = [_times(o.speedup_to_target) for o in every]
+    columns["speed-up a round"] = [_times(o.speedup_per_round) for o in every]
+    return columns
+
+
+def console_table(comparison: Comparison) -> Table:
+    """Return the table for a terminal of 80 columns; the page has more."""
+    table = Table(
+        title=comparison.title,
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    shown = {k: v for k, v in cells(comparison).items() if k not in _PAGE_ONLY}
+    for n, name in enumerate(shown):
+        table.add_column(_folded(name), justify="left" if n == 0 else "right", no_wrap=True)
+    for row in zip(*shown.values(), strict=True):
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _folded(heading: str) -> str:
+    """Return a heading on two lines, as narrow as its words allow."""
+    words = heading.split()
+    folds = [f"{' '.join(words[:n])}\n{' '.join(words[n:])}" for n in range(1, len(words))]
+    return min(folds, key=lambda fold: max(map(len, fold.split("\n"))), default=heading)
+
+
+def markdown(comparison: Comparison, figures: list[str]) -> str:
+    """Return the comparison as a page; `figures` are paths relative to it."""
+    columns = cells(comparison)
+    rule = ["---"] + ["---:"] * (len(columns) - 1)
+    lines = [f"# {comparison.title}", "", _line(columns), _line(rule)]
+    lines += [_line(row) for row in zip(*columns.values(), strict=True)]
+    lines += ["", f"Speed-ups are against {comparison.baseline}; seed {comparison.seed}."]
+    lines += ["Wall clock counts everything from the first round's opening, evaluations included."]
+    for path in figures:
+        lines += ["", f"![{path.rpartition('.')[0]}]({path})"]
+    return "\n".join(lines) + "\n"
+
+
+def _line(values: Iterable[str]) -> str:
+    return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
+
+
+def _time(seconds: float) -> str:
+    """Return seconds or milliseconds with three digits or more."""
+    if seconds >= 10:
+        return f"{seconds:.1f} s"
+    return f"{seconds:.3g} s" if seconds >= 0.1 else f"{seconds * 1e3:.3g} ms"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def _times(speedup: float | None) -> str:
+    return "-" if speedup is None else f"{speedup:.2f}x"
