@@ -151,6 +151,17 @@ def test_older_and_repeated_rounds_are_ignored() -> None:
     assert machine.handle(step(4), 0.0) == []
 
 
+def test_a_round_whose_result_was_lost_is_done_again() -> None:
+    """1. Round 5 is done. 2. The idle heartbeat says so. 3. The master sends it again."""
+    machine = ready_worker()
+    machine.handle(step(5), 0.0)
+    machine.handle(done(5), 0.0)
+    (beat,) = sent(machine.handle(Woke(), machine.wake_at))
+    assert isinstance(beat, Heartbeat)
+    assert beat.round == 0
+    assert isinstance(machine.handle(step(5), 1.0)[0], Compute)
+
+
 def test_it_beats_while_it_computes() -> None:
     machine = ready_worker()
     machine.handle(step(1), 0.0)

@@ -168,7 +168,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Either way, when nothing else was sent for a while: I am alive, at this round."""
+    """Either way, when nothing else was sent for a while: I am alive, at work on this round.
+
+    A worker without work says 0. Ordered after its results, this tells the master of lost ones.
+    """
 
     kind: ClassVar = "heartbeat"
     __pydantic_config__ = _CHECKS

@@ -137,6 +137,7 @@ class Master:
         self.refused: Counter[str] = Counter()
         self.stale = 0
         self._late: list[Late] = []
+        self._non_finite_slots: set[int] = set()
         self._opened: OrderedDict[int, float] = OrderedDict()
         self._gather_until = now + self.limits.max_wait_s
         self._tick_at = now + self.limits.heartbeat_interval_s
@@ -284,7 +285,8 @@ class Master:
         slot = member.slot
         if slot is None or not member.ready or not self.rounds.is_open:
             return
-        # A worker that is behind long after the broadcast has missed it (a cut connection).
+        # A worker that is not at work long after the broadcast has missed it, or its result was
+        # lost (a cut connection).
         opened = self._opened[self.round]
         behind = beat.round < self.round and now - opened > self.limits.heartbeat_interval_s
         if behind and self.rounds.closed is None and self.rounds.join(slot):
@@ -309,7 +311,7 @@ class Master:
             self._strike(member, "wrong-shape", f"a result of shape {result.values.shape}", now)
             return
         if not _finite(result.values) or not _finite(result.loss):
-            self._strike(member, "non-finite", "a result that is not finite", now)
+            self._non_finite(member, result.round, now)
             return
         symbol = self.plan.code.symbols(slot, result.part)[0]
         if not current:
@@ -322,6 +324,21 @@ class Master:
         weights = self.rounds.arrive(slot, result.part, now, result.compute_s, result.delay_s)
         self._actions.append(Fold(symbol, slot, result, weights))
         self._maybe_close()
+
+    def _non_finite(self, member: Member, round_: int, now: float) -> None:
+        """Blame the worker, unless most of them say the same: then it is the model's fault."""
+        slot = member.slot
+        self._strike(member, "non-finite", "a result that is not finite", now)
+        if slot is not None and round_ == self.round and self.rounds.is_open:
+            self._non_finite_slots.add(slot)
+            if 2 * len(self._non_finite_slots) > self.rounds.n_sent:
+                self.rounds.abandon()
+                self._finish(
+                    EXIT_DIVERGED,
+                    f"the run diverged in round {self.round}: most workers' gradients are not"
+                    " finite; take a smaller --step",
+                    "diverged",
+                )
 
     def _garbage(self, peer: bytes, reason: str, sentence: str) -> None:
         self.refused[reason] += 1
@@ -413,6 +430,7 @@ class Master:
         self._opened[self.round] = now
         if len(self._opened) > REMEMBERED_ROUNDS:
             self._opened.popitem(last=False)
+        self._non_finite_slots.clear()
         self.rounds.open(now, [slot for slot, _ in targets])
         self._actions.append(OpenRound(self.round))
         if targets:

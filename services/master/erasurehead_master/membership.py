@@ -51,9 +51,12 @@ class Membership:
     members: dict[bytes, Member] = field(default_factory=dict)
     set_aside: set[str] = field(default_factory=set)
     holders: list[Member | None] = field(init=False)
+    placements: list[int] = field(init=False)
+    """How often each slot was given to a worker."""
 
     def __post_init__(self) -> None:
         self.holders = [None] * self.n_slots
+        self.placements = [0] * self.n_slots
 
     @property
     def n_ready(self) -> int:
@@ -136,6 +139,7 @@ class Membership:
     def _seat(self, member: Member, slot: int) -> None:
         member.slot, member.ready = slot, False
         self.holders[slot] = member
+        self.placements[slot] += 1
 
     def _seat_spares(self) -> list[Member]:
         """Seat spares, first come first seated, while there are empty slots."""

@@ -44,6 +44,11 @@ class Rounds:
         return len(self.arrivals)
 
     @property
+    def n_sent(self) -> int:
+        """Slots the round was sent to."""
+        return len(self._sent)
+
+    @property
     def n_workers(self) -> int:
         """k."""
         return self.code.n_workers

@@ -32,8 +32,10 @@ class RealArithmetic:
         """Return (values, loss) of one part of the result."""
         objective = OBJECTIVES.build(assign.objective)
         computation = CodedGradient(self._local(assign), objective, step.theta, part)
-        while not computation.advance():
-            pass
+        # Overflow is for the master to judge, as it is with real workers.
+        with np.errstate(over="ignore", invalid="ignore"):
+            while not computation.advance():
+                pass
         return computation.values, computation.loss
 
     def _local(self, assign: Assign) -> LocalRows:

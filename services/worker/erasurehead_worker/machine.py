@@ -329,7 +329,8 @@ class Worker:
     def _take_step(self, step: Step, now: float) -> None:
         if self.loaded is None or self.assign is None or step.epoch != self.assign.epoch:
             return
-        if step.round <= self.round:
+        # The same round again comes after a result that was lost on the way.
+        if step.round < self.round or (step.round == self.round and self._step is not None):
             return
         support = self.loaded.support
         width = self.assign.columns if support is None else support.size
@@ -391,7 +392,9 @@ class Worker:
             self.phase = Phase.IDLE
 
     def _woke(self, now: float) -> None:
-        if self._retry_limit_s is not None and now - self._heard >= self._retry_limit_s:
+        # The same sums as in `wake_at`: a difference may round to the other side of a limit, and
+        # then the machine would ask to be woken at once, for ever.
+        if self._retry_limit_s is not None and now >= self._heard + self._retry_limit_s:
             self._exit(
                 EXIT_MASTER_LOST, f"no master answered for {self._retry_limit_s:g} s; giving up"
             )
@@ -408,8 +411,9 @@ class Worker:
                 self._actions.append(Notice("warning", "the master is silent; greeting it again"))
                 self._greet_if_silent_at = now + self.assign.silence_limit_s
                 self._greet(now)
-            elif now - self._sent >= self.assign.heartbeat_interval_s:
-                self._send(Heartbeat(self.round, self._load_average()), now)
+            elif now >= self._sent + self.assign.heartbeat_interval_s:
+                at_work = 0 if self._step is None else self.round
+                self._send(Heartbeat(at_work, self._load_average()), now)
 
     def _greet(self, now: float) -> None:
         """Send HELLO; the next one after a pause that doubles, with jitter."""
