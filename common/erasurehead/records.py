@@ -135,6 +135,9 @@ class Observer:
     def round_over(self, record: RoundRecord) -> None:
         """A round's record is complete; records come in order."""
 
+    def checkpointed(self, round_: int, kept: bool) -> None:
+        """A checkpoint of the model after `round_` was written, or (not `kept`) could not be."""
+
     def notice(self, level: str, text: str) -> None:
         """Something worth telling happened; `level` is debug, info, warning or error."""
 

@@ -86,6 +86,19 @@ class MembershipSettings(Section):
         return self
 
 
+class HttpSettings(Section):
+    """Metrics and health over HTTP, off unless an address is given."""
+
+    bind: str | None = Field(
+        None,
+        description="address of /metrics, /healthz and /readyz: host:port, or a port for loopback"
+        " [default: none]",
+    )
+    stalled_after_s: PositiveSeconds = Field(
+        60.0, description="seconds without a turn of the loop after which /healthz says 503"
+    )
+
+
 class TreeSettings(BaseModel):
     """A root of the tree."""
 
@@ -130,6 +143,7 @@ class RunSettings(TreeSettings):
     out: Path | None = Field(None, description="run directory to write [default: runs/...]")
     wire: WireSettings = WireSettings()
     membership: MembershipSettings = MembershipSettings()
+    http: HttpSettings = HttpSettings()
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> RunSettings:
@@ -165,6 +179,7 @@ class WorkerSettings(TreeSettings):
     retry_limit_s: float | None = Field(
         None, gt=0, description="seconds without a master before giving up [default: never]"
     )
+    http: HttpSettings = HttpSettings()
 
 
 S = TypeVar("S", bound=TreeSettings)

@@ -63,6 +63,11 @@ class CodedGradient:
         return not self._ahead
 
     @property
+    def chunks_ahead(self) -> int:
+        """Chunks that are still to be worked through."""
+        return len(self._ahead)
+
+    @property
     def values(self) -> FloatArray:
         """The coded gradient so far on the support, shape (n_vectors, support)."""
         sums = [np.zeros(self._rows.n_support) if s is None else s for s in self._sums]

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import zmq
 
 from erasurehead.errors import ProtocolError
+from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.wire import sockets
 from erasurehead.wire.frames import Buffer, decode, encode
@@ -71,6 +72,7 @@ class MasterServer:
     signals: tells when the process was asked to end.
     observers: watch the run; called in order on this thread.
     watched: further descriptors to poll, each with what reads its news.
+    pulse: is told of every turn of the loop.
     begun: `time.monotonic()` when the work for this run began.
     """
 
@@ -84,6 +86,7 @@ class MasterServer:
         signals: SignalWatch,
         observers: Sequence[Observer],
         watched: Sequence[Watched],
+        pulse: Pulse,
         begun: float,
     ) -> None:
         self._machine = machine
@@ -96,6 +99,7 @@ class MasterServer:
         self._observers = observers
         self._begun = begun
         self._watched = dict(watched)
+        self._pulse = pulse
         self._actions: deque[Action] = deque()
         self._finish: Finish | None = None
         self._settings = machine.plan.settings
@@ -122,6 +126,7 @@ class MasterServer:
                     0, math.ceil((self._machine.wake_at - time.monotonic()) * 1000)
                 )
             ready = dict(poller.poll(timeout_ms))
+            self._pulse.beat()
             self._drain()
             for descriptor, events in self._watched.items():
                 if descriptor in ready:

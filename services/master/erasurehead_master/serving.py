@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import zmq
 
 from erasurehead.datasets.store import Store
+from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RunSummary
-from erasurehead.settings import MasterSettings, RunSettings
+from erasurehead.settings import HttpSettings, MasterSettings, RunSettings
 from erasurehead.wire import sockets
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_master.evaluation import Evaluator
@@ -19,6 +22,7 @@ from erasurehead_master.server import MasterServer, Watched
 from erasurehead_master.setup import make_learner
 from erasurehead_master.streaming import TaskStreamer
 
+log = logging.getLogger(__name__)
 
 def serve(settings: MasterSettings, observers: Sequence[Observer]) -> RunSummary:
     """Run the master for workers that connect to `settings.bind`.
@@ -63,12 +67,15 @@ def host(
         )
         try:
             bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
-            with SignalWatch() as signals:
+            with SignalWatch() as signals, ExitStack() as stack:
+                machine = Master(plan, time.monotonic())
+                pulse = Pulse(settings.http.stalled_after_s)
+                observers = [*_monitor(settings.http, machine, pulse, stack), *observers]
                 watched = [] if attach is None else [attach(bound)]
                 # Workers load their rows meanwhile.
                 learner = make_learner(plan, store)
                 server = MasterServer(
-                    Master(plan, time.monotonic()),
+                    machine,
                     learner,
                     Evaluator(store.test, plan.objective),
                     TaskStreamer(plan, store.train),
@@ -76,6 +83,7 @@ def host(
                     signals,
                     observers,
                     watched,
+                    pulse,
                     begun,
                 )
                 return server.run()
@@ -83,3 +91,19 @@ def host(
             socket.close()
     finally:
         context.term()
+
+
+def _monitor(
+    http: HttpSettings, machine: Master, pulse: Pulse, stack: ExitStack
+) -> list[Observer]:
+    """Serve metrics and health while `stack` is open, if an address is configured."""
+    if http.bind is None:
+        return []
+    # Not loaded by runs that nobody watches over HTTP.
+    from erasurehead.monitoring.http import HealthServer
+    from erasurehead_master.exporter import MasterMetrics, endpoints
+
+    metrics = MasterMetrics(machine)
+    server = stack.enter_context(HealthServer(http.bind, endpoints(machine, metrics, pulse)))
+    log.info("metrics and health at %s", server.url)
+    return [metrics]

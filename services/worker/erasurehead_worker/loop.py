@@ -13,12 +13,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import zmq
 
 from erasurehead.errors import ErasureHeadError, ProtocolError
+from erasurehead.learning.coded_gradient import CodedGradient
+from erasurehead.monitoring.pulse import Pulse
 from erasurehead.wire import sockets
 from erasurehead.wire.frames import decode, encode
-from erasurehead.wire.messages import TO_WORKER, Step
+from erasurehead.wire.messages import TO_WORKER, Result, Step
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_worker.machine import (
     Abandon,
@@ -39,6 +42,7 @@ from erasurehead_worker.machine import (
     Worker,
 )
 from erasurehead_worker.rows import RowSource, WorkerRows
+from erasurehead_worker.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +56,8 @@ class WorkerLoop:
     socket: a DEALER connected to the master.
     source: where rows come from.
     signals: tells when the process was asked to end.
+    tally: where work done is added up.
+    pulse: is told of every turn of the loop.
     """
 
     def __init__(
@@ -60,15 +66,20 @@ class WorkerLoop:
         socket: zmq.Socket[bytes],
         source: RowSource,
         signals: SignalWatch,
+        tally: Tally,
+        pulse: Pulse,
     ) -> None:
         self._machine = machine
         self._socket = socket
         self._source = source
         self._signals = signals
+        self._tally = tally
+        self._pulse = pulse
         self._exit: Exit | None = None
         self._step: Step | None = None
         self._rows: WorkerRows | None = None
         self._work: Iterator[Event | None] | None = None
+        self._computation: CodedGradient | None = None
 
     def run(self) -> Exit:
         """Work until the master or a signal ends it; return the exit code and the reason."""
@@ -82,6 +93,7 @@ class WorkerLoop:
             else:
                 timeout_ms = max(0, math.ceil((self._machine.wake_at - now) * 1000))
             poller.poll(timeout_ms)
+            self._pulse.beat()
             self._drain()
             now = time.monotonic()
             if self._signals.take() is not None:
@@ -121,13 +133,18 @@ class WorkerLoop:
     def _compute(self, rows: WorkerRows, step: Step) -> Iterator[Event | None]:
         """Yield None after a chunk of arithmetic, `PartDone` after a part."""
         for part in range(rows.n_parts):
-            computation = rows.gradient(part, step.theta)
+            computation = self._computation = rows.gradient(part, step.theta)
             spent_s = 0.0
             finished = False
             while not finished:
                 start = time.perf_counter()
-                finished = computation.advance()
-                spent_s += time.perf_counter() - start
+                # Overflow is for the master to judge; a warning here would only fill the log.
+                with np.errstate(over="ignore", invalid="ignore"):
+                    finished = computation.advance()
+                chunk_s = time.perf_counter() - start
+                spent_s += chunk_s
+                self._tally.compute_s += chunk_s
+                self._tally.chunks += 1
                 if not finished:
                     yield None
             yield PartDone(step.round, part, computation.values, computation.loss, spent_s)
@@ -141,12 +158,17 @@ class WorkerLoop:
             case Send(message):
                 try:
                     sockets.send(self._socket, encode(message))
+                    if isinstance(message, Result):
+                        self._tally.results += 1
+                        self._tally.delay_s += message.delay_s
                 except sockets.Unsendable:
                     log.debug("the master does not read; dropped %s", message.kind)
             case Compute(step):
                 self._step = step
             case Abandon():
-                self._step = self._work = None
+                if self._work is not None and self._computation is not None:
+                    self._tally.chunks_dropped += self._computation.chunks_ahead
+                self._step = self._work = self._computation = None
             case Load(assign):
                 self._rows = None
                 self._work = self._load(self._source.read(assign))

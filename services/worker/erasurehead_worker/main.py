@@ -7,19 +7,22 @@ import os
 import secrets
 import socket
 import time
+from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import numpy as np
 import zmq
 
-from erasurehead.settings import WorkerSettings
+from erasurehead.monitoring.pulse import Pulse
+from erasurehead.settings import HttpSettings, WorkerSettings
 from erasurehead.wire import sockets
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_worker.loop import WorkerLoop
 from erasurehead_worker.machine import Worker
 from erasurehead_worker.rows import RowSource
+from erasurehead_worker.tally import Tally
+from erasurehead_worker.throttling import cpu_limit
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ def work(settings: WorkerSettings) -> int:
         version=_version(),
         host=socket.gethostname(),
         slot=settings.slot,
-        cpu_limit=_cpu_limit(),
+        cpu_limit=cpu_limit(),
     )
     machine = Worker(
         hello,
@@ -47,8 +50,10 @@ def work(settings: WorkerSettings) -> int:
         dealer = sockets.connect_dealer(
             context, settings.connect, identity=b"w" + secrets.token_bytes(8)
         )
-        with SignalWatch() as signals:
-            ending = WorkerLoop(machine, dealer, source, signals).run()
+        tally, pulse = Tally(), Pulse(settings.http.stalled_after_s)
+        with SignalWatch() as signals, ExitStack() as stack:
+            _monitor(settings.http, machine, tally, pulse, stack)
+            ending = WorkerLoop(machine, dealer, source, signals, tally, pulse).run()
         dealer.close()
     finally:
         context.term()
@@ -63,19 +68,15 @@ def _version() -> str:
         return "unknown"
 
 
-def _cpu_limit() -> float | None:
-    """Return the cores this process may use by its cgroup's quota, or None without one."""
-    for quota_file, period_file in (
-        ("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/sys/fs/cgroup/cpu/cpu.cfs_period_us"),
-        ("/sys/fs/cgroup/cpu.max", None),
-    ):
-        try:
-            words = Path(quota_file).read_text(encoding="ascii").split()
-            if period_file is not None:
-                words.append(Path(period_file).read_text(encoding="ascii").strip())
-            quota, period = words[0], words[1]
-            if quota not in ("max", "-1"):
-                return int(quota) / int(period)
-        except (OSError, ValueError, IndexError):
-            continue
-    return None
+def _monitor(
+    http: HttpSettings, machine: Worker, tally: Tally, pulse: Pulse, stack: ExitStack
+) -> None:
+    """Serve metrics and health while `stack` is open, if an address is configured."""
+    if http.bind is None:
+        return
+    # Not loaded by workers that nobody watches over HTTP.
+    from erasurehead.monitoring.http import HealthServer
+    from erasurehead_worker.metrics import endpoints
+
+    server = stack.enter_context(HealthServer(http.bind, endpoints(machine, tally, pulse)))
+    log.info("metrics and health at %s", server.url)
