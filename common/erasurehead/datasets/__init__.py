@@ -1,0 +1,1 @@
+"""Data sets: prepared once into a store, mapped by master and workers."""

@@ -1,0 +1,73 @@
+"""Forest Covertype, two classes, encoded as in arXiv 1901.09671, section 5."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.datasets.encoding import Encoded, codes_of, one_hot_rows
+from erasurehead.datasets.preset import Preset, expect_shape
+from erasurehead.datasets.sources import (
+    Pinned,
+    needed,
+    pandas,
+    read_pinned,
+    sklearn_datasets,
+)
+from erasurehead.errors import DataError
+
+FILE = Pinned(
+    "covtype.data of UCI's Covertype",
+    "0a9371cef7c964b5475d6053cc3e0894a5aa6f65ad1ed3ecb01c45aa96217945",
+    75_169_317,
+    "the UCI Machine Learning Repository, data set 31",
+)
+SHAPE = (581_012, 55)
+
+Table = npt.NDArray[np.int32]
+
+
+class Covertype(Preset):
+    """Rows of cover type 1 or 2, each of the 54 columns one-hot, and a constant.
+
+    15,509 columns, 55 ones a row. Logistic; label -1 for type 1 and +1 for type 2.
+    """
+
+    name = "covertype"
+    encoding = "covertype-1"
+
+    def source_sha256(self) -> str:
+        """Return the pinned file's digest, or the downloaded table's."""
+        if self.download and self.source is None:
+            return hashlib.sha256(self._fetch().tobytes()).hexdigest()
+        read_pinned(needed(self.source, FILE, self.name), FILE)
+        return FILE.sha256
+
+    def encode(self) -> Encoded:
+        """Return the rows."""
+        table = self._fetch() if self.download and self.source is None else self._read()
+        expect_shape(self.name, table.shape, SHAPE)
+        table = table[table[:, -1] <= 2]
+        columns = [codes_of(table[:, i]) for i in range(table.shape[1] - 1)]
+        labels = np.where(table[:, -1] == 1, -1.0, 1.0)
+        return one_hot_rows(columns, [], labels, "logistic")
+
+    def _read(self) -> Table:
+        plain = read_pinned(needed(self.source, FILE, self.name), FILE)
+        frame = pandas().read_csv(io.BytesIO(plain), header=None, dtype=np.int32)
+        table: Table = frame.to_numpy()
+        return table
+
+    def _fetch(self) -> Table:
+        module = sklearn_datasets()
+        try:
+            bunch = module.fetch_covtype()
+        except Exception as error:  # network and checksum errors have no common base
+            raise DataError(
+                f"downloading Covertype failed ({type(error).__name__}: {error}); get"
+                f" {FILE.name} from {FILE.where} and name it with --from"
+            ) from None
+        return np.column_stack([bunch.data, bunch.target]).astype(np.int32)

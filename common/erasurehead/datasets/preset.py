@@ -1,0 +1,96 @@
+"""What a preset is: a known way from a source to encoded rows."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from erasurehead.datasets.encoding import Encoded
+from erasurehead.datasets.sources import sklearn_datasets
+from erasurehead.datasets.store import Provenance
+from erasurehead.errors import DataError
+
+Fetch = Callable[[], Any]
+
+
+class Preset(ABC):
+    """One data set in one encoding; keyword-only parameters of subclasses are its options.
+
+    Parameters
+    ----------
+    source: the file given with --from, if any.
+    download: whether it may be fetched.
+
+    Attributes
+    ----------
+    name: as in `erasurehead prepare NAME`.
+    encoding: changes whenever the same source would give other rows.
+    notes: filled by `encode`; what a user of the model must know (how labels were mapped).
+    """
+
+    name: ClassVar[str]
+    encoding: ClassVar[str]
+
+    def __init__(self, source: Path | None, download: bool) -> None:
+        self.source = source
+        self.download = download
+        self.notes: dict[str, str] = {}
+
+    @abstractmethod
+    def source_sha256(self) -> str:
+        """Return a digest of the source's content; reads the source, but encodes nothing."""
+
+    @abstractmethod
+    def encode(self) -> Encoded:
+        """Return the rows."""
+
+    def options(self) -> dict[str, str]:
+        """Return the options that the rows depend on, as text."""
+        return {}
+
+    def provenance(self) -> Provenance:
+        """Return where the rows come from; equal for equal rows."""
+        return Provenance(
+            source=self.source.name if self.source else self.name,
+            source_sha256=self.source_sha256(),
+            encoding=self.encoding,
+            options=self.options(),
+            notes=self.notes,
+        )
+
+
+def fetch_openml(**query: Any) -> Any:
+    """Fetch a table from OpenML through scikit-learn.
+
+    Raises
+    ------
+    DataError: there is no network, or the server does not have it.
+    """
+    module = sklearn_datasets()
+    try:
+        return module.fetch_openml(as_frame=True, parser="auto", **query).frame
+    except Exception as error:  # network, HTTP, parser and checksum errors have no common base
+        raise DataError(
+            f"downloading {query} from OpenML failed ({type(error).__name__}: {error}); get the"
+            " file yourself and name it with --from"
+        ) from None
+
+
+def frame_sha256(frame: Any) -> str:
+    """Return a digest of a fetched table: its column names and values."""
+    digest = hashlib.sha256(repr(list(frame.columns)).encode())
+    for column in frame.columns:
+        digest.update("\n".join(map(str, frame[column].tolist())).encode())
+    return digest.hexdigest()
+
+
+def expect_shape(name: str, found: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Raise DataError unless a table has the rows and columns it should have."""
+    if found != expected:
+        raise DataError(
+            f"the table for {name} has {found[0]} rows and {found[1]} columns, expected"
+            f" {expected[0]} and {expected[1]}; it is not the published data set"
+        )

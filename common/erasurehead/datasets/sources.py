@@ -1,0 +1,94 @@
+"""Files that data are prepared from: read once, known by the SHA-256 of their plain bytes."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from erasurehead.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """The one file a preset is made from."""
+
+    name: str
+    sha256: str
+    n_bytes: int
+    where: str
+    """Where a person gets it."""
+
+
+def read_plain(path: Path) -> bytes:
+    """Return a file's bytes, uncompressed if they are gzip.
+
+    Raises
+    ------
+    DataError: the file cannot be read, or is a truncated or damaged gzip file.
+    """
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; name the file with --from") from None
+    if not raw.startswith(b"\x1f\x8b"):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (EOFError, OSError, zlib.error):
+        raise DataError(
+            f"{path} is a gzip file that was cut off or damaged after {len(raw)} bytes; get it again"
+        ) from None
+
+
+def read_pinned(path: Path, pinned: Pinned) -> bytes:
+    """Return the bytes of the file a preset is pinned to.
+
+    Raises
+    ------
+    DataError: it is another file; the sentence names what was expected and what was found.
+    """
+    plain = read_plain(path)
+    found = hashlib.sha256(plain).hexdigest()
+    if found != pinned.sha256:
+        raise DataError(
+            f"{path} is not {pinned.name}: expected {pinned.n_bytes} bytes with SHA-256"
+            f" {pinned.sha256:.16}..., found {len(plain)} bytes with {found:.16}...;"
+            f" get it from {pinned.where}"
+        )
+    return plain
+
+
+def needed(source: Path | None, pinned: Pinned, name: str) -> Path:
+    """Return the source, or say which file is needed."""
+    if source is None:
+        raise UsageError(
+            f"prepare {name} needs the file {pinned.name} ({pinned.where}): give it with --from,"
+            " or let it be fetched with --download"
+        )
+    return source
+
+
+def pandas() -> ModuleType:
+    """Import pandas, or say how to get it."""
+    try:
+        import pandas as module
+    except ImportError:
+        raise UsageError(
+            "preparing tables needs pandas: pip install 'erasurehead[data]'"
+        ) from None
+    return module
+
+
+def sklearn_datasets() -> ModuleType:
+    """Import scikit-learn's data sets, or say how to get them."""
+    try:
+        import sklearn.datasets as module
+    except ImportError:
+        raise UsageError(
+            "downloading and svmlight files need scikit-learn: pip install 'erasurehead[data]'"
+        ) from None
+    return module

@@ -1,0 +1,339 @@
+"""The store: prepared rows on disk, mapped by whoever needs them.
+
+A directory with ``manifest.json`` and one ``.npy`` file an array: ``indptr``, ``indices``,
+``values`` (absent when all are one) and ``labels`` of the training rows, and the same with the
+prefix ``test_``. Rows are in random order, so any row range is a fair sample; a task is a row range,
+so the number of tasks is chosen when a run starts. Workers import this module: numpy and pydantic
+are all it needs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from erasurehead.errors import DataError, UsageError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+ARRAYS = ("indptr", "indices", "values", "labels")
+PREFIXES = ("", "test_")
+
+Array = npt.NDArray[Any]
+Task = Literal["logistic", "least-squares"]
+
+
+@dataclass(frozen=True, eq=False)
+class CsrRows:
+    """Rows as CSR arrays.
+
+    Attributes
+    ----------
+    indptr: shape (rows + 1,), from 0.
+    indices: columns, shape (non-zeros,).
+    values: shape (non-zeros,), or None when all are one.
+    labels: shape (rows,); -1 or +1 for a logistic task.
+    n_columns: columns of the whole store.
+    """
+
+    indptr: Array
+    indices: Array
+    values: Array | None
+    labels: Array
+    n_columns: int
+
+    def rows(self, lo: int, hi: int) -> CsrRows:
+        """Return rows lo to hi - 1; their entries are views."""
+        first, last = int(self.indptr[lo]), int(self.indptr[hi])
+        return CsrRows(
+            indptr=np.asarray(self.indptr[lo : hi + 1]) - first,
+            indices=self.indices[first:last],
+            values=None if self.values is None else self.values[first:last],
+            labels=self.labels[lo:hi],
+            n_columns=self.n_columns,
+        )
+
+
+class ArrayEntry(BaseModel):
+    """What the manifest says of one array file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dtype: str
+    shape: tuple[int, ...]
+    file_bytes: int
+    sha256: str
+
+
+class Provenance(BaseModel):
+    """Where a store came from; equal provenance means equal content."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: str
+    source_sha256: str
+    encoding: str
+    options: dict[str, str] = {}
+    notes: dict[str, str] = {}
+
+
+class Manifest(BaseModel):
+    """The store's ``manifest.json``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int
+    name: str
+    task: Task
+    rows: int
+    columns: int
+    nnz: int
+    test_rows: int
+    test_nnz: int
+    values_are_ones: bool
+    arrays: dict[str, ArrayEntry]
+    digest: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True, eq=False)
+class Store:
+    """An opened store; its arrays are mapped read-only.
+
+    Attributes
+    ----------
+    path: the directory.
+    manifest: what it holds.
+    train, test: the rows.
+    """
+
+    path: Path
+    manifest: Manifest
+    train: CsrRows
+    test: CsrRows
+
+    @property
+    def digest(self) -> str:
+        """Equal for stores of equal content."""
+        return self.manifest.digest
+
+    @classmethod
+    def open(cls, location: str | Path, cache: Path | None = None) -> Store:
+        """Map a store; one with ``://`` in its location is first copied to `cache` by fsspec.
+
+        Raises
+        ------
+        DataError: no store there, of another format version, or with files that are missing,
+            truncated or not what the manifest says.
+        """
+        if "://" in str(location):
+            from erasurehead.datasets.remote import fetch_store
+
+            path = fetch_store(str(location), cache)
+        else:
+            path = Path(location).resolve()
+        manifest = read_manifest(path)
+        for name, entry in manifest.arrays.items():
+            _check_file(path / f"{name}.npy", entry)
+        return cls(path, manifest, _map(path, manifest, ""), _map(path, manifest, "test_"))
+
+    def verify(self) -> None:
+        """Read every byte and compare with the manifest's digests.
+
+        Raises
+        ------
+        DataError: an array is not what was written.
+        """
+        for name, entry in self.manifest.arrays.items():
+            found = file_sha256(self.path / f"{name}.npy")
+            if found != entry.sha256:
+                raise DataError(
+                    f"{self.path / name}.npy is damaged: its SHA-256 is {found:.16}..., the"
+                    f" manifest says {entry.sha256:.16}...; prepare the store again"
+                )
+
+
+def write_store(
+    path: Path,
+    name: str,
+    task: Task,
+    train: CsrRows,
+    test: CsrRows,
+    provenance: Provenance,
+) -> Store:
+    """Write a store under `path`, which must not exist, as a whole or not at all.
+
+    Raises
+    ------
+    DataError: the disk does not take it; nothing is left behind.
+    UsageError: `path` exists.
+    """
+    if path.exists():
+        raise UsageError(f"{path} exists already; name another directory with --out or remove it")
+    partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
+    try:
+        partial.mkdir(parents=True)
+        entries = {}
+        for prefix, rows in zip(PREFIXES, (train, test), strict=True):
+            for array_name, array in _arrays(rows):
+                file = partial / f"{prefix}{array_name}.npy"
+                _write_array(file, array)
+                entries[f"{prefix}{array_name}"] = ArrayEntry(
+                    dtype=array.dtype.str,
+                    shape=array.shape,
+                    file_bytes=file.stat().st_size,
+                    sha256=file_sha256(file),
+                )
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            name=name,
+            task=task,
+            rows=len(train.labels),
+            columns=train.n_columns,
+            nnz=int(train.indptr[-1]),
+            test_rows=len(test.labels),
+            test_nnz=int(test.indptr[-1]),
+            values_are_ones=train.values is None,
+            arrays=entries,
+            digest=_digest(task, train.n_columns, entries),
+            provenance=provenance,
+        )
+        with (partial / MANIFEST).open("w", encoding="utf-8") as text:
+            text.write(manifest.model_dump_json(indent=2) + "\n")
+            text.flush()
+            os.fsync(text.fileno())
+        partial.rename(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise DataError(
+            f"cannot write the store {path}: {error.strerror}; free space or choose another --out"
+        ) from None
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return Store.open(path)
+
+
+def task_ranges(n_rows: int, n_tasks: int) -> list[tuple[int, int]]:
+    """Cut rows into tasks: first and past-the-end row of each, sizes differing by at most one.
+
+    Raises
+    ------
+    UsageError: more tasks than rows.
+    """
+    if n_tasks > n_rows:
+        raise UsageError(
+            f"{n_tasks} tasks cannot be cut from {n_rows} training rows; use at most {n_rows} tasks"
+        )
+    bounds = [n_rows * i // n_tasks for i in range(n_tasks + 1)]
+    return list(zip(bounds[:-1], bounds[1:], strict=True))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check the manifest of the store at `path`.
+
+    Raises
+    ------
+    DataError: none there, unreadable, or of another format version.
+    """
+    try:
+        text = (path / MANIFEST).read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            f"{path} is not a store ({MANIFEST}: {error.strerror}); make one with"
+            " `erasurehead prepare`"
+        ) from None
+    try:
+        raw = json.loads(text)
+        version = raw.get("format_version") if isinstance(raw, dict) else None
+        if version != FORMAT_VERSION:
+            raise DataError(
+                f"store {path} has format version {version}, this program reads {FORMAT_VERSION};"
+                " prepare it again with this version"
+            )
+        return Manifest.model_validate(raw)
+    except (json.JSONDecodeError, ValidationError):
+        raise DataError(f"{path / MANIFEST} is damaged; prepare the store again") from None
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _arrays(rows: CsrRows) -> Iterator[tuple[str, Array]]:
+    for name in ARRAYS:
+        array = getattr(rows, name)
+        if array is not None:
+            yield name, np.ascontiguousarray(array)
+
+
+def _digest(task: str, columns: int, entries: dict[str, ArrayEntry]) -> str:
+    """Return a digest of the content: the arrays and what their numbers mean."""
+    content = {name: [e.dtype, e.shape, e.sha256] for name, e in sorted(entries.items())}
+    text = json.dumps([FORMAT_VERSION, task, columns, content])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_array(path: Path, array: Array) -> None:
+    with path.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _check_file(path: Path, entry: ArrayEntry) -> None:
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise DataError(
+            f"{path} of the store cannot be read ({error.strerror}); prepare the store again"
+        ) from None
+    if found != entry.file_bytes:
+        raise DataError(
+            f"{path} has {found} bytes, the manifest says {entry.file_bytes}: it was cut off or"
+            " changed; prepare the store again"
+        )
+
+
+def _map(path: Path, manifest: Manifest, prefix: str) -> CsrRows:
+    mapped: dict[str, Array | None] = dict.fromkeys(ARRAYS)
+    for name in ARRAYS:
+        entry = manifest.arrays.get(prefix + name)
+        if entry is None:
+            if name == "values":
+                continue
+            raise DataError(f"{path / MANIFEST} names no {prefix}{name}; prepare the store again")
+        file = path / f"{prefix}{name}.npy"
+        try:
+            array = np.load(file, mmap_mode="r" if entry.shape[0] else None, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{file} is damaged ({error}); prepare the store again") from None
+        if array.dtype.str != entry.dtype or array.shape != entry.shape:
+            raise DataError(
+                f"{file} holds {array.dtype.str} {array.shape}, the manifest says {entry.dtype}"
+                f" {entry.shape}; prepare the store again"
+            )
+        mapped[name] = array
+    return CsrRows(**mapped, n_columns=manifest.columns)  # type: ignore[arg-type]

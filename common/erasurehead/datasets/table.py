@@ -1,0 +1,154 @@
+"""Any CSV or Parquet table with a target column."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.datasets.encoding import Codes, Encoded, codes_of, one_hot_rows
+from erasurehead.datasets.preset import Preset
+from erasurehead.datasets.sources import pandas, read_plain
+from erasurehead.datasets.store import Task
+from erasurehead.errors import DataError, UsageError
+from erasurehead.registry import nearest
+
+
+class TablePreset(Preset):
+    """Categorical columns one-hot, numeric columns standardised, and a constant.
+
+    Without lists, columns of text are categorical and columns of numbers numeric. Lists are
+    separated by `+`. task=auto is logistic when the target has two distinct values, and the larger
+    one (in sorted order) becomes +1; else least squares on the target as it is.
+    """
+
+    name = "csv"
+    encoding = "table-1"
+
+    def __init__(
+        self,
+        source: Path | None,
+        download: bool,
+        *,
+        target: str,
+        categorical: str = "",
+        numeric: str = "",
+        task: Literal["auto", "logistic", "least-squares"] = "auto",
+    ) -> None:
+        super().__init__(source, download)
+        if source is None:
+            raise UsageError("prepare csv needs a table: give a CSV or Parquet file with --from")
+        self._path = source
+        self._target = target
+        self._categorical = [c for c in categorical.split("+") if c]
+        self._numeric = [c for c in numeric.split("+") if c]
+        self._task = task
+
+    def options(self) -> dict[str, str]:
+        """Return the columns and the task."""
+        return {
+            "target": self._target,
+            "categorical": "+".join(self._categorical),
+            "numeric": "+".join(self._numeric),
+            "task": self._task,
+        }
+
+    def source_sha256(self) -> str:
+        """Return the digest of the file."""
+        return hashlib.sha256(read_plain(self._path)).hexdigest()
+
+    def encode(self) -> Encoded:
+        """Return the rows."""
+        frame = self._read()
+        categorical, numeric = self._columns(frame)
+        for column in (*categorical, *numeric, self._target):
+            self._refuse_missing(frame, column)
+        labels, task = self._labels(frame[self._target])
+        codes = [_codes(frame[c]) for c in categorical]
+        numbers = [self._numbers(frame, c) for c in numeric]
+        return one_hot_rows(codes, numbers, labels, task)
+
+    def _read(self) -> Any:
+        pd = pandas()
+        plain = io.BytesIO(read_plain(self._path))
+        try:
+            if ".parquet" in self._path.suffixes:
+                return pd.read_parquet(plain)
+            return pd.read_csv(plain)
+        except ImportError:
+            raise UsageError(
+                "reading Parquet needs pyarrow: pip install 'erasurehead[data]'"
+            ) from None
+        except (ValueError, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"{self._path} cannot be read as a table: {reason}") from None
+
+    def _columns(self, frame: Any) -> tuple[list[str], list[str]]:
+        known = [str(c) for c in frame.columns]
+        for column in (self._target, *self._categorical, *self._numeric):
+            if column not in known:
+                raise UsageError(
+                    f"{self._path} has no column '{column}'{nearest(column, known)};"
+                    f" its columns: {', '.join(known)}"
+                )
+        for column in (*self._categorical, *self._numeric):
+            if column == self._target:
+                raise UsageError(f"column '{column}' is the target and cannot be a feature as well")
+        both = set(self._categorical) & set(self._numeric)
+        if both:
+            raise UsageError(f"column '{min(both)}' is named both categorical and numeric")
+        if self._categorical or self._numeric:
+            return self._categorical, self._numeric
+        numeric = [c for c in known if frame[c].dtype.kind in "iuf" and c != self._target]
+        categorical = [c for c in known if c not in numeric and c != self._target]
+        return categorical, numeric
+
+    def _refuse_missing(self, frame: Any, column: str) -> None:
+        missing = frame[column].isna().to_numpy()
+        if missing.any():
+            raise DataError(
+                f"column '{column}' of {self._path} has {int(missing.sum())} missing values, the"
+                f" first in row {int(missing.argmax()) + 1}; fill them in or leave the rows out"
+            )
+
+    def _numbers(self, frame: Any, column: str) -> npt.NDArray[np.float64]:
+        try:
+            numbers = frame[column].to_numpy().astype(np.float64)
+        except (TypeError, ValueError):
+            raise UsageError(
+                f"column '{column}' of {self._path} does not hold numbers; name it in categorical="
+            ) from None
+        if not np.isfinite(numbers).all():
+            row = int((~np.isfinite(numbers)).argmax()) + 1
+            raise DataError(f"column '{column}' of {self._path} is infinite in row {row}")
+        return np.asarray(numbers, dtype=np.float64)
+
+    def _labels(self, target: Any) -> tuple[npt.NDArray[np.float64], Task]:
+        codes, count = _codes(target)
+        if self._task == "logistic" or (self._task == "auto" and count == 2):
+            if count != 2:
+                raise DataError(
+                    f"target '{self._target}' of {self._path} has {count} distinct values; a"
+                    " logistic task needs exactly two, or use task=least-squares"
+                )
+            low, high = (target.iloc[int((codes == c).argmax())] for c in (0, 1))
+            self.notes.update({"-1": str(low), "+1": str(high)})
+            return np.where(codes == 0, -1.0, 1.0), "logistic"
+        if target.dtype.kind not in "iufb":
+            raise DataError(
+                f"target '{self._target}' of {self._path} holds text in {count} distinct values;"
+                " least squares needs numbers, and a logistic task exactly two values"
+            )
+        return target.to_numpy().astype(np.float64), "least-squares"
+
+
+def _codes(column: Any) -> tuple[Codes, int]:
+    values = column.to_numpy()
+    if values.dtype.kind in "iufb":
+        return codes_of(values)
+    codes, distinct = pandas().factorize(column.astype(str), sort=True)
+    return codes.astype(np.int32), len(distinct)
