@@ -57,9 +57,10 @@ def _part(title: str, settings: Iterable[Setting]) -> str:
 
 
 def _row(setting: Setting) -> str:
-    default = "" if setting.default is None else f"`{setting.default}`"
+    # Where the default is no value but a rule, the description ends in it.
+    told, _, rule = (setting.field.description or "").partition(" [default: ")
+    default = rule.rstrip("]") if setting.default is None else f"`{setting.default}`"
     if setting.field.is_required():
         default = "required"
-    cells = [f"`{'.'.join(setting.path)}`", f"`{setting.values}`", default]
-    cells.append(setting.field.description or "")
+    cells = [f"`{'.'.join(setting.path)}`", f"`{setting.values}`", default, told]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -209,25 +209,22 @@ def display(tally: Tally) -> RenderableType:
         f"{tally.rate:.3g} rounds/s",
         f"{_duration(tally.left_s)} left",
     )
-    numbers = [
-        ("loss", f"{record.train_loss:.5g}"),
-        *((name, f"{value:.5g}") for name, value in tally.metrics.items()),
-        ("decode error", f"{record.decode_error:.3g}"),
-        ("erased tasks", f"{tally.erased_per_round:.3g} a round"),
-    ]
-    arrivals = Text.assemble(
-        ("arrivals ", "dim"),
-        (tally.bars, "cyan"),
-        f" {len(record.arrivals)}/{tally.start.n_workers}",
-    )
-    arrivals.no_wrap = True
-    arrivals.overflow = "ellipsis"
-    return Group(bar, _numbers(numbers), arrivals)
+    learning = {"loss": f"{record.train_loss:.5g}"}
+    learning |= {name: f"{value:.5g}" for name, value in tally.metrics.items()}
+    coding = {
+        "arrivals": f"{len(record.arrivals)}/{tally.start.n_workers}",
+        "erased tasks": f"{tally.erased_per_round:.3g} a round",
+        "decode error": f"{record.decode_error:.3g}",
+    }
+    workers = _numbers({"workers": tally.bars})
+    workers.no_wrap = True
+    workers.overflow = "ellipsis"
+    return Group(bar, _numbers(learning), _numbers(coding), workers)
 
 
-def _numbers(pairs: Iterable[tuple[str, str]]) -> Text:
+def _numbers(pairs: Mapping[str, str]) -> Text:
     text = Text()
-    for name, value in pairs:
+    for name, value in pairs.items():
         if text:
             text.append("   ")
         text.append(f"{name} ", style="dim").append(value)

@@ -42,6 +42,7 @@ def console_table(comparison: Comparison) -> Table:
         title_justify="left",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        show_edge=False,
         padding=(0, 1, 0, 0),
     )
     shown = {k: v for k, v in cells(comparison).items() if k not in _PAGE_ONLY}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -53,6 +54,8 @@ def compare(
     ] = False,
 ) -> int:
     """Run schemes one after another under the same delays, and compare them."""
+    if target is not None and not math.isfinite(target):
+        raise UsageError(f"--target {target} is not a number to reach")
     runs = [given.load(RunSettings, store=store, scheme=each) for each in scheme]
     twice = [each for each, count in Counter(scheme).items() if count > 1]
     if twice:

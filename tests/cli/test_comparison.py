@@ -1,0 +1,113 @@
+"""A comparison's numbers, from runs whose times are known."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from played_runs import MakeRun
+from pydantic_core import to_json
+from rich.console import Console
+
+from erasurehead_cli import tables
+from erasurehead_cli.comparison import compare_runs
+
+SLOW = (0.5, 0.6, 0.7, 0.75, 0.78, 0.79, 0.80, 0.805, 0.81, 0.812)
+
+
+def test_speed_ups_are_ratios_of_times(make_run: MakeRun) -> None:
+    """1. uncoded: 10 rounds of 2 s; nine tenths is round 9, value 0.81, after 18 s.
+    2. agc: rounds of 0.5 s, 0.81 first reached in round 8, after 4 s."""
+    uncoded = make_run("uncoded", 2.0, SLOW)
+    quick = make_run("agc:c=3,r=2", 0.5, [0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.8, 0.82, 0.81, 0.8])
+    comparison = compare_runs([quick, uncoded])
+    assert comparison.baseline == "uncoded"
+    assert comparison.metric == "auc"
+    assert comparison.target == 0.81
+    first, base = comparison.outcomes
+    assert (base.target_s, base.target_round) == (18.0, 9)
+    assert (first.target_s, first.target_round) == (4.0, 8)
+    assert first.speedup_to_target == pytest.approx(18 / 4)
+    assert first.speedup_per_round == pytest.approx(2 / 0.5)
+    assert base.speedup_to_target == base.speedup_per_round == 1.0
+    assert first.round_s == 0.5
+    assert first.arrivals == 4.0
+    assert first.bytes_per_round == 1500.0
+
+
+def test_a_target_that_is_missed_says_so(make_run: MakeRun) -> None:
+    runs = [make_run("uncoded"), make_run("agc:c=3,r=1", 0.1, [0.5, 0.6])]
+    comparison = compare_runs(runs, target=0.8)
+    assert comparison.outcomes[0].target_s == 7.0
+    assert comparison.outcomes[1].target_s is None
+    assert comparison.outcomes[1].speedup_to_target is None
+    assert comparison.outcomes[1].speedup_per_round == pytest.approx(10.0)
+    assert "not reached" in tables.markdown(comparison, [])
+
+
+def test_without_uncoded_the_first_scheme_is_the_baseline(make_run: MakeRun) -> None:
+    runs = [make_run("egc:c=2", 2.0), make_run("agc:c=2,r=2", 1.0)]
+    comparison = compare_runs(runs)
+    assert comparison.baseline == "egc:c=2"
+    assert comparison.outcomes[1].speedup_to_target == pytest.approx(2.0)
+
+
+def test_errors_improve_downwards(make_run: MakeRun) -> None:
+    runs = [
+        make_run("uncoded", 1.0, [5, 4, 3, 2, 1], "mse"),
+        make_run("egc:c=2", 0.5, [5, 3, 1.5, 1, 1], "mse"),
+    ]
+    comparison = compare_runs(runs)
+    assert not comparison.higher_is_better
+    assert comparison.target == 2  # round 4 of 5: the last within nine tenths
+    assert comparison.outcomes[0].target_s == 4.0
+    assert comparison.outcomes[1].target_s == 1.5
+
+
+def test_runs_without_evaluation_compare_their_rounds(make_run: MakeRun) -> None:
+    runs = [make_run("uncoded", 2.0, metric=None), make_run("egc:c=2", 1.0, metric=None)]
+    comparison = compare_runs(runs, target=0.5)
+    assert comparison.metric is None
+    assert comparison.target is None
+    assert comparison.outcomes[1].speedup_per_round == pytest.approx(2.0)
+    assert "speed-up a round" in tables.markdown(comparison, [])
+
+
+def test_one_evaluation_at_the_end_is_target_enough(make_run: MakeRun) -> None:
+    comparison = compare_runs([make_run("uncoded", 1.0, [0.75])])
+    assert comparison.target == 0.75
+    assert comparison.outcomes[0].speedup_to_target == 1.0
+
+
+def test_a_metric_that_is_nan_reaches_nothing(make_run: MakeRun) -> None:
+    runs = [make_run("uncoded"), make_run("egc:c=2", 1.0, [math.nan, math.nan])]
+    assert compare_runs(runs).outcomes[1].target_s is None
+
+
+def test_json_holds_the_curves_and_markdown_the_table(make_run: MakeRun) -> None:
+    comparison = compare_runs([make_run("uncoded", 2.0), make_run("agc:c=2,r=3", 0.1)])
+    held = json.loads(to_json(comparison.to_json(), inf_nan_mode="null"))
+    assert held["store"] == "stores/tiny"
+    assert [o["scheme"] for o in held["outcomes"]] == ["uncoded", "agc:c=2,r=3"]
+    assert held["outcomes"][0]["curve"] == list(SLOW)
+    assert held["outcomes"][0]["curve_s"][0] == 2.0
+    assert held["outcomes"][1]["speedup_per_round"] == pytest.approx(20)
+    assert held["outcomes"][1]["mean_round_s"] == pytest.approx(0.1)
+    assert held["outcomes"][1]["median_round_s"] == pytest.approx(0.1)
+    page = tables.markdown(comparison, ["speedup.png"])
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("|")]
+    assert len({len(row) for row in rows}) == 1
+    assert len(rows) == 4
+    assert "![speedup](speedup.png)" in page
+
+
+def test_the_table_fits_a_terminal_of_80_columns(make_run: MakeRun) -> None:
+    runs = [make_run("uncoded", 2.0), make_run("agc:c=3,delta=0.37", 0.1)]
+    console = Console(width=80, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console.print(tables.console_table(compare_runs(runs)))
+    shown = console.export_text()
+    console.file.close()
+    assert "…" not in shown
+    assert "agc:c=3,delta=0.37" in shown
+    assert "20.00x" in shown

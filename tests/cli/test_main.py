@@ -1,0 +1,174 @@
+"""The command's manners: bad input is one sentence and an exit code, help is quick."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from played_runs import MakeRun
+
+from erasurehead.errors import EXIT_INTERRUPTED, BindError
+from erasurehead_cli import main as command
+
+BAD = [
+    (["trian"], "No such command 'trian'"),
+    (["train", "s", "--wrokers", "3"], "No such option: --wrokers"),
+    (["train", "s", "--workers", "many"], "'workers' = 'many' from the command line"),
+    (["train", "s", "--workers", "0"], "greater than or equal to 1"),
+    (["train", "s", "--l2", "nan"], "'l2' = 'nan' from the command line"),
+    (["train", "s", "t"], "unexpected extra argument"),
+    (["train", "s", "--store", "t"], "store is given twice"),
+    (["train"], "setting 'store' is missing"),
+    (["train", "nowhere"], "nowhere"),
+    (["train", "s", "--config", "missing.yaml"], "cannot read configuration missing.yaml"),
+    (["train", "s", "--membership-silence-limit-s", "1"], "silence_limit_s=1 must be at least"),
+    (["train", "s", "--wire-dtype", "<f2"], "'wire.dtype' = '<f2' from the command line"),
+    (["settings", "train", "s", "--rounds", "x"], "'rounds' = 'x'"),
+    (["settings", "boss"], "No such command 'boss'"),
+    (["compare", "s", "--scheme", "uncoded", "--scheme", "uncoded"], "uncoded is given twice"),
+    (["compare", "nowhere"], "nowhere"),
+    (["compare", "s", "--target", "high"], "--target"),
+    (["compare", "s", "--target", "nan"], "--target nan is not a number to reach"),
+    (["master", "s", "--bind"], "requires an argument"),
+    (["worker", "--slot", "-1"], "'slot' = '-1' from the command line"),
+    (["predict", "nowhere", "s"], "holds no run"),
+    (["predict", "nowhere"], "Missing argument 'DATA'"),
+    (["prepare", "synthetic", "--option", "rows"], "--option rows is not of the form KEY=VALUE"),
+    (["prepare", "csv", "-o", "a=1", "-o", "a=2"], "option 'a' is given twice"),
+    (["prepare"], "Missing argument 'NAME'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_is_one_sentence_and_exit_code_2(
+    arguments: list[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command.main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    [line] = said.err.splitlines()
+    assert line.startswith("erasurehead: ")
+    assert expected in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "expected"),
+    [
+        ("ERASUREHEAD_ROUNDZ", "3", "ERASUREHEAD_ROUNDZ (did you mean 'ERASUREHEAD_ROUNDS'?)"),
+        ("ERASUREHEAD_ROUNDS", "x", "'rounds' = 'x' from the environment does not fit"),
+    ],
+)
+def test_a_bad_environment_is_one_sentence(
+    variable: str,
+    value: str,
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert command.main(["settings", "train", "s"]) == 2
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("wrokers: 3\n", "unknown setting 'wrokers' in"),
+        ("wire: {dtpe: <f4}\n", "did you mean 'wire.dtype'?"),
+        ("- 1\n", "must be a mapping"),
+        ("a: [", "is not YAML"),
+        ("workers: [1]\n", "'workers' = [1] from"),
+        ("wire: 3\n", "'wire'"),
+    ],
+)
+def test_a_bad_file_is_one_sentence(
+    text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.yaml").write_text(text)
+    assert command.main(["settings", "train", "s", "--config", str(tmp_path / "run.yaml")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert expected in line
+
+
+def test_each_error_brings_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(**_: object) -> int:
+        raise BindError("tcp://127.0.0.1:1\nis in use; choose another --bind")
+
+    monkeypatch.setattr(command, "app", fail)
+    assert command.main([]) == 6
+    said = capsys.readouterr().err
+    assert said == "erasurehead: tcp://127.0.0.1:1 is in use; choose another --bind\n"
+
+
+def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(**_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "app", interrupted)
+    assert command.main([]) == EXIT_INTERRUPTED
+
+
+def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(command, "app", broken)
+    with pytest.raises(ZeroDivisionError):
+        command.main([])
+
+
+def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["--help"], ["-h"], ["train", "--help"], ["settings"]):
+        assert command.main(arguments) == 0
+        assert "Usage: erasurehead" in capsys.readouterr().out
+    assert command.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("erasurehead ")
+
+
+def test_the_real_command_ends_with_the_code_and_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "erasurehead_cli", "predict", "nowhere", "nothing"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("erasurehead: nowhere holds no run")
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """`erasurehead settings --markdown | head -1`, with head gone before anything is written."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "erasurehead_cli", "settings", "--markdown"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read()
+        assert process.wait(timeout=60) in (0, 1)
+    assert "Traceback" not in said
+
+
+def test_an_unfinished_run_is_refused(
+    make_run: MakeRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run = make_run()
+    (run.path / "summary.json").unlink()
+    assert command.main(["predict", str(run.path), str(tmp_path)]) == 2
+    assert "is unfinished: there is no summary.json" in capsys.readouterr().err

@@ -1,0 +1,62 @@
+"""Pages that restate the code are kept equal to it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from erasurehead import errors
+from erasurehead_cli.documentation import settings_markdown
+from erasurehead_cli.main import main
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_settings_page_is_current(capsys: pytest.CaptureFixture[str]) -> None:
+    written = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert written == settings_markdown(), "run `make docs`"
+    assert main(["settings", "--markdown"]) == 0
+    assert capsys.readouterr().out == written
+
+
+def test_the_exit_codes_page_has_every_code_and_every_error() -> None:
+    page = (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8")
+    rows = {}
+    for line in page.splitlines():
+        if found := re.match(r"\| (\d+) \| `(EXIT_\w+)` \| (.*)", line):
+            rows[found[2]] = (int(found[1]), found[3])
+    codes = {name: value for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    assert {name: code for name, (code, _) in rows.items()} == codes
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and "exit_code" in vars(kind) and name != "ErasureHeadError":
+            [told] = [text for code, text in rows.values() if code == kind.exit_code]
+            assert f"`{name}`" in told
+
+
+def test_the_readme_links_to_what_exists() -> None:
+    for page in ("README.md", "CONTRIBUTING.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+            assert (ROOT / target).exists(), f"{page} links to {target}"
+
+
+def test_the_readme_names_every_command() -> None:
+    from erasurehead_cli.main import app
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    names = [info.callback.__name__ for info in app.registered_commands if info.callback]
+    assert len(names) >= 6
+    for name in [*names, "settings"]:
+        assert f"`erasurehead {name}" in text, name
+
+
+def test_the_changelog_has_a_place_for_the_next_change() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_licence_is_whole() -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
