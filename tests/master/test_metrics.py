@@ -1,0 +1,221 @@
+"""The master's metrics against the records of runs under a virtual clock."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from prometheus_client import CollectorRegistry
+from virtual_run import make_virtual, some_rows
+
+from erasurehead.monitoring.pulse import Pulse
+from erasurehead.records import Arrival, Late, RoundRecord, RunStart
+from erasurehead.straggling import DELAYS
+from erasurehead_master.counterfactual import HORIZON_ROUNDS, WaitingForAll
+from erasurehead_master.exporter import MasterMetrics, endpoints
+from erasurehead_master.metrics import METRICS
+from erasurehead_simulator.cluster import VirtualCluster
+
+Read = Callable[..., float | None]
+
+START = RunStart("r", "agc", 6, 6, 8, 60, 40, 1, (3,) * 6, "logistic", "constant", 0.1)
+
+
+def watch(cluster: VirtualCluster) -> tuple[MasterMetrics, Read]:
+    """Let an exporter observe a virtual run; return it and what reads one sample."""
+    metrics = MasterMetrics(cluster.machine, clock=lambda: cluster.clock.now)
+    cluster._observers = [metrics]
+    registry = CollectorRegistry()
+    registry.register(metrics)
+
+    def read(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    return metrics, read
+
+
+@pytest.fixture
+def cluster() -> VirtualCluster:
+    made = make_virtual(
+        some_rows(), workers=6, scheme="agc:c=3,r=2", rounds=40, delay="exponential:mean_s=0.5"
+    )
+    for slot in range(6):
+        made.start(f"w{slot}", slot)
+    return made
+
+
+def test_numbers_equal_the_records(cluster: VirtualCluster) -> None:
+    metrics, read = watch(cluster)
+    metrics.started(START)
+    cluster.run()
+    records = cluster.records
+    assert len(records) == 40
+    durations = [r.duration_s for r in records]
+    assert read("erasurehead_round_duration_seconds_count") == 40
+    assert read("erasurehead_round_duration_seconds_sum") == pytest.approx(sum(durations))
+    assert read("erasurehead_round_duration_seconds_bucket", le="0.25") == sum(
+        d <= 0.25 for d in durations
+    )
+    assert read("erasurehead_erased_tasks_total") == sum(r.erased_tasks for r in records)
+    assert read("erasurehead_round") == 40
+    assert read("erasurehead_train_loss") == records[-1].train_loss
+    # The run is over, and so its workers were told to leave; in the machine they are still there.
+    for slot in range(6):
+        worker = str(slot)
+        arrived = [a.after_s for r in records for a in r.arrivals if a.slot == slot]
+        straggled = sum(slot in r.stragglers for r in records)
+        assert read("erasurehead_arrival_seconds_count", worker=worker) == len(arrived)
+        assert read("erasurehead_arrival_seconds_sum", worker=worker) == pytest.approx(sum(arrived))
+        assert (
+            read("erasurehead_worker_rounds_total", worker=worker, outcome="straggled") == straggled
+        )
+        assert read("erasurehead_worker_placements_total", worker=worker) == 1
+
+
+def test_a_departed_workers_series_disappear_and_come_back(cluster: VirtualCluster) -> None:
+    """1. Slot 2 has series. 2. Its worker dies. 3. They are gone. 4. A new one continues them."""
+    _, read = watch(cluster)
+    cluster.run(until_s=2.0)
+    per_slot = (
+        ("erasurehead_arrival_seconds_count", {}),
+        ("erasurehead_straggler_probability", {}),
+        ("erasurehead_worker_placements_total", {}),
+        ("erasurehead_worker_rounds_total", {"outcome": "straggled"}),
+    )
+    before = {name: read(name, worker="2", **more) for name, more in per_slot}
+    assert None not in before.values()
+    cluster.depart(next(w for w in cluster.workers.values() if w.name == "w2"))
+    assert {read(name, worker="2", **more) for name, more in per_slot} == {None}
+    assert read("erasurehead_workers", state="ready") == 5
+    assert read("erasurehead_straggler_probability", worker="1") is not None
+    cluster.start("w2", 2)
+    cluster.run(until_s=cluster.clock.now + 0.001)
+    assert read("erasurehead_worker_placements_total", worker="2") == 2
+    again = read("erasurehead_arrival_seconds_count", worker="2")
+    assert again is not None
+    assert again >= (before["erasurehead_arrival_seconds_count"] or math.inf)
+
+
+def test_a_slow_slots_probability_rises(cluster: VirtualCluster) -> None:
+    _, read = watch(cluster)
+    slow = next(w for w in cluster.workers.values() if w.name == "w0")
+    cluster.run(until_s=0.5)
+    slow.frozen = True
+    cluster.run(until_s=4.5)
+    frozen = read("erasurehead_straggler_probability", worker="0") or 0.0
+    others = [read("erasurehead_straggler_probability", worker=str(i)) or 0.0 for i in range(1, 6)]
+    assert frozen > 0.9
+    assert frozen > max(others)
+
+
+def test_the_endpoint_offers_exactly_what_the_table_defines(cluster: VirtualCluster) -> None:
+    metrics, _ = watch(cluster)
+    metrics.started(START)
+    metrics.checkpointed(3, True)
+    cluster.machine.refused["malformed"] += 1
+    cluster.run()
+    metrics.round_over(dataclasses.replace(cluster.records[-1], metrics={"auc": 0.9}))
+    offered = {f.name: f for f in metrics.collect()}
+    defined = {m.name.removesuffix("_total"): m for m in METRICS}
+    assert offered.keys() == defined.keys()
+    for name, family in offered.items():
+        assert family.type == defined[name].kind
+        assert family.documentation == defined[name].help
+        for sample in family.samples:
+            assert set(sample.labels) - {"le"} == set(defined[name].labels), name
+
+
+def test_checkpoints_age_and_fail(cluster: VirtualCluster) -> None:
+    metrics, read = watch(cluster)
+    assert read("erasurehead_checkpoint_age_seconds") is None
+    metrics.checkpointed(1, True)
+    cluster.clock.now += 7.0
+    metrics.checkpointed(2, False)
+    assert read("erasurehead_checkpoint_age_seconds") == 7.0
+    assert read("erasurehead_checkpoint_failures_total") == 1
+
+
+def test_the_master_is_ready_while_its_loop_turns_and_there_is_work(
+    cluster: VirtualCluster,
+) -> None:
+    pulse = Pulse(60.0)
+    served = endpoints(cluster.machine, MasterMetrics(cluster.machine), pulse)
+    assert not served.ready()[0]
+    pulse.beat()
+    assert served.ready() == (
+        True,
+        {"phase": "gathering", "round": 0, "workers_ready": 0, "slots": 6},
+    )
+    cluster.run()
+    well, about = served.ready()
+    assert not well
+    assert about["phase"] == "finished"
+
+
+def record(
+    round_: int, duration_s: float, stragglers: tuple[int, ...], **more: object
+) -> RoundRecord:
+    arrivals = tuple(
+        Arrival(s, 0.1 * duration_s, delay_s=0.05 * duration_s)
+        for s in range(4)
+        if s not in stragglers
+    )
+    values: dict[str, object] = {
+        **dict.fromkeys((f.name for f in dataclasses.fields(RoundRecord)), 0.0),
+        "round": round_,
+        "opened_s": 0.0,
+        "closed_s": duration_s,
+        "reason": "enough",
+        "arrivals": arrivals,
+        "stragglers": stragglers,
+        "late": (),
+        "metrics": {},
+        **more,
+    }
+    return RoundRecord(**values)  # type: ignore[arg-type]
+
+
+def later(waiting: WaitingForAll, first: int) -> None:
+    """Let enough rounds of one second pass that everything before them is compared."""
+    for i in range(HORIZON_ROUNDS + 1):
+        waiting.round_over(record(first + i, 1.0, ()))
+
+
+def test_a_late_result_says_what_waiting_would_have_cost() -> None:
+    waiting = WaitingForAll()
+    waiting.round_over(record(1, 1.0, (3,)))
+    waiting.round_over(record(2, 1.0, (), late=(Late(3, 1, 4.0),)))
+    later(waiting, 3)
+    assert waiting.waiting_s - waiting.compared_s == pytest.approx(3.0)
+
+
+def test_an_unheard_straggler_counts_as_if_it_came_when_the_round_closed() -> None:
+    """The bound is from below: without evidence nothing is claimed."""
+    waiting = WaitingForAll()
+    waiting.round_over(record(1, 1.0, (3,)))
+    later(waiting, 2)
+    assert waiting.waiting_s == waiting.compared_s
+
+
+def test_injected_delays_are_known_from_the_seed() -> None:
+    waiting = WaitingForAll(lambda round_: np.array([0.0, 0.0, 0.0, 9.0]))
+    for i in range(1, 6):
+        waiting.round_over(record(i, 1.0, ()))
+    waiting.round_over(record(6, 1.0, (3,)))
+    later(waiting, 7)
+    # 9 s of delay and the slot's usual 0.05 s of its own, instead of 1 s.
+    assert waiting.waiting_s - waiting.compared_s == pytest.approx(8.05)
+
+
+def test_in_a_run_the_counterfactual_is_the_longest_delay(cluster: VirtualCluster) -> None:
+    """Under a virtual clock messages and arithmetic take no time, so the truth is known."""
+    metrics, _ = watch(cluster)
+    cluster.run()
+    delays = DELAYS.build("exponential:mean_s=0.5", 6, 0)
+    compared = cluster.records[: 40 - HORIZON_ROUNDS]
+    expected = sum(delays.delays_s(r.round, 0.5).max() for r in compared)
+    assert metrics._waiting.waiting_s == pytest.approx(expected)
+    assert metrics._waiting.compared_s == pytest.approx(sum(r.duration_s for r in compared))

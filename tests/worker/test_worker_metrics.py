@@ -1,0 +1,79 @@
+"""The worker's metrics, read from a machine and a tally."""
+
+from __future__ import annotations
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+
+from erasurehead.monitoring.pulse import Pulse
+from erasurehead.wire.messages import PROTOCOL_VERSION, Assign, Hello
+from erasurehead_worker import metrics
+from erasurehead_worker.machine import Loaded, Received, Worker
+from erasurehead_worker.metrics import METRICS, WorkerMetrics, endpoints
+from erasurehead_worker.tally import Tally
+
+ASSIGN = Assign(
+    run="r",
+    epoch=0,
+    slot=4,
+    n_slots=6,
+    columns=100,
+    tasks=np.array([0, 1]),
+    row_ranges=np.array([[0, 5], [5, 9]]),
+    coefficients=np.ones((1, 1, 2)),
+    objective="logistic",
+    store=None,
+    digest="abc",
+    wire_dtype="<f8",
+    delay="none",
+    delay_seed=0,
+    load_share=0.5,
+    heartbeat_interval_s=1.0,
+    silence_limit_s=5.0,
+    dense_share=0.7,
+)
+
+
+def fresh() -> Worker:
+    hello = Hello(PROTOCOL_VERSION, "w", "1.0", "host")
+    return Worker(hello, 0.0, np.random.default_rng(0))
+
+
+def test_series_carry_the_slot_once_there_is_one() -> None:
+    machine, tally = fresh(), Tally(results=3, compute_s=1.5, chunks=12, chunks_dropped=2)
+    registry = CollectorRegistry()
+    registry.register(WorkerMetrics(machine, tally))
+    read = registry.get_sample_value
+    assert read("erasurehead_worker_results_total", {"worker": "none"}) == 3
+    machine.handle(Received(ASSIGN), 0.0)
+    machine.handle(Loaded(9, np.array([1, 2, 5])), 0.0)
+    assert read("erasurehead_worker_results_total", {"worker": "4"}) == 3
+    assert read("erasurehead_worker_results_total", {"worker": "none"}) is None
+    assert read("erasurehead_worker_chunks_total", {"worker": "4", "outcome": "dropped"}) == 2
+    assert read("erasurehead_worker_rows", {"worker": "4"}) == 9
+    assert read("erasurehead_worker_columns", {"worker": "4"}) == 3
+    assert read("erasurehead_worker_phase", {"worker": "4", "phase": "idle"}) == 1
+
+
+def test_the_endpoint_offers_what_the_table_defines(monkeypatch) -> None:
+    monkeypatch.setattr(metrics, "cpu_limit", lambda: 0.5)
+    machine = fresh()
+    machine.handle(Received(ASSIGN), 0.0)
+    machine.handle(Loaded(9, None), 0.0)
+    offered = {f.name: f for f in WorkerMetrics(machine, Tally()).collect()}
+    defined = {m.name.removesuffix("_total"): m for m in METRICS}
+    assert offered.keys() == defined.keys()
+    for name, family in offered.items():
+        for sample in family.samples:
+            assert set(sample.labels) == set(defined[name].labels)
+
+
+def test_a_worker_is_ready_when_it_has_its_rows() -> None:
+    machine = fresh()
+    served = endpoints(machine, Tally(), Pulse(60.0))
+    assert served.ready() == (False, {"phase": "greeting", "slot": None, "round": 0})
+    machine.handle(Received(ASSIGN), 0.0)
+    assert not served.ready()[0]
+    machine.handle(Loaded(9, None), 0.0)
+    assert served.ready() == (True, {"phase": "idle", "slot": 4, "round": 0})
+    assert served.healthy()[0]
