@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -167,22 +170,17 @@ def test_impossible_settings_start_nothing(store: Path) -> None:
 
 
 def test_a_port_in_use_is_one_sentence(store: Path) -> None:
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        given = {"store": str(store), "bind": f"tcp://127.0.0.1:{port}", "workers": 1}
+        given = {"store": str(store), "bind": f"tcp://127.0.0.1:{port}", "scheme": "uncoded"}
         with pytest.raises(BindError, match=f"cannot listen on tcp://127.0.0.1:{port}"):
             serve(load(MasterSettings, given, environment={}), [])
 
 
 def test_workers_end_when_the_master_is_killed(store: Path, tmp_path: Path) -> None:
     """1. A training process is started. 2. It is killed. 3. Nursery and workers are gone soon."""
-    import subprocess
-    import sys
-
     script = (
         "from erasurehead.settings import RunSettings, load\n"
         "from erasurehead_local.training import train\n"
