@@ -97,6 +97,11 @@ class HttpSettings(Section):
     stalled_after_s: PositiveSeconds = Field(
         60.0, description="seconds without a turn of the loop after which /healthz says 503"
     )
+    linger: bool = Field(
+        False,
+        description="after a run that went well the master goes on answering until SIGTERM, so"
+        " that who restarts whatever ends (Kubernetes) lets it rest",
+    )
 
 
 class TreeSettings(BaseModel):

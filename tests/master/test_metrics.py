@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from virtual_run import make_virtual, some_rows
 
 from erasurehead.monitoring.pulse import Pulse
-from erasurehead.records import Arrival, Late, RoundRecord, RunStart
+from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling import DELAYS
 from erasurehead_master.counterfactual import HORIZON_ROUNDS, WaitingForAll
 from erasurehead_master.exporter import MasterMetrics, endpoints
@@ -115,6 +115,7 @@ def test_the_endpoint_offers_exactly_what_the_table_defines(cluster: VirtualClus
     metrics, _ = watch(cluster)
     metrics.started(START)
     metrics.checkpointed(3, True)
+    metrics.finished(RunSummary("all done", 0, 40, 1.0, 1.0, 0.0))
     cluster.machine.refused["malformed"] += 1
     cluster.run()
     metrics.round_over(dataclasses.replace(cluster.records[-1], metrics={"auc": 0.9}))

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from erasurehead.monitoring.http import Endpoints, State
 from erasurehead.monitoring.metric import Histogram, Metric
 from erasurehead.monitoring.pulse import Pulse
-from erasurehead.records import Observer, RoundRecord, RunStart
+from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.estimate import StragglerEstimate
 from erasurehead_master import metrics as m
@@ -43,6 +43,7 @@ class MasterMetrics(Observer, Collector):
         self._lock = threading.Lock()
         self._start: RunStart | None = None
         self._last: RoundRecord | None = None
+        self._summary: RunSummary | None = None
         self._tests: dict[str, float] = {}
         self._durations = Histogram(m.ROUND_DURATION.buckets)
         self._arrivals: defaultdict[int, Histogram] = defaultdict(
@@ -94,6 +95,11 @@ class MasterMetrics(Observer, Collector):
                 self._phases[phase] += getattr(record, f"{phase}_s")
             self._tests.update(record.metrics)
 
+    def finished(self, summary: RunSummary) -> None:
+        """Note how the run ended."""
+        with self._lock:
+            self._summary = summary
+
     def checkpointed(self, round_: int, kept: bool) -> None:
         """Note that a checkpoint was written, or could not be."""
         with self._lock:
@@ -121,6 +127,8 @@ class MasterMetrics(Observer, Collector):
         yield m.TRAINING_ROWS.number(plan.training_rows)
         yield m.TASKS.number(plan.code.n_tasks)
         yield m.PHASE.numbers([((p.value,), float(p is machine.phase)) for p in Phase])
+        if self._summary is not None:
+            yield m.EXIT_CODE.number(self._summary.exit_code)
         yield m.ROUND.number(machine.rounds_done)
         yield m.ROUNDS_PLANNED.number(plan.settings.rounds)
         yield m.TEST_METRIC.numbers([((k,), v) for k, v in self._tests.items()])

@@ -27,6 +27,11 @@ PHASE = Metric(
     "1 for the phase the run is in: gathering, training or finished.",
     ("phase",),
 )
+EXIT_CODE = Metric(
+    "erasurehead_exit_code",
+    "gauge",
+    "How the run ended, as the command's exit code; absent while it goes on.",
+)
 ROUND = Metric("erasurehead_round", "gauge", "The last round that is over: the model's step.")
 ROUNDS_PLANNED = Metric("erasurehead_rounds_planned", "gauge", "Rounds the run is to have.")
 TRAIN_LOSS = Metric(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from contextlib import ExitStack
 import zmq
 
 from erasurehead.datasets.store import Store
+from erasurehead.errors import EXIT_OK
 from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RunSummary
 from erasurehead.settings import HttpSettings, MasterSettings, RunSettings
@@ -86,7 +88,11 @@ def host(
                     pulse,
                     begun,
                 )
-                return server.run()
+                summary = server.run()
+                if settings.http.bind and settings.http.linger and summary.exit_code == EXIT_OK:
+                    socket.close()  # workers that come now find no master, rather than a deaf one
+                    _linger(signals, pulse)
+                return summary
         finally:
             socket.close()
     finally:
@@ -107,3 +113,11 @@ def _monitor(
     server = stack.enter_context(HealthServer(http.bind, endpoints(machine, metrics, pulse)))
     log.info("metrics and health at %s", server.url)
     return [metrics]
+
+
+def _linger(signals: SignalWatch, pulse: Pulse) -> None:
+    """Keep metrics and health up until somebody wants this process to end."""
+    log.info("the run is over; answering over HTTP until SIGTERM")
+    while signals.take() is None:
+        select.select([signals], [], [], 1.0)
+        pulse.beat()
