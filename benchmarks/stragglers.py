@@ -15,6 +15,7 @@ import numpy as np
 
 from erasurehead.datasets.store import Store
 from erasurehead.settings import RunSettings, load
+from erasurehead.straggling import DELAYS
 from erasurehead_local.training import train
 from erasurehead_master.plan import make_plan
 from erasurehead_simulator.ideal import ideal_round_s
@@ -24,7 +25,9 @@ SCHEMES = ("uncoded", "egc:c=3", "agc:c=3,r=11")
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("store")
     parser.add_argument("schemes", nargs="*", default=list(SCHEMES))
     parser.add_argument("--workers", type=int, default=30)
@@ -48,11 +51,15 @@ def main() -> None:
             environment={},
         )
         store = Store.open(given.store)
-        ideal = ideal_round_s(make_plan(settings, store, None), range(1, given.rounds + 1))
+        delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+        plan = make_plan(settings, store, None)
+        ideal = ideal_round_s(plan, delays, range(1, given.rounds + 1))
         summary = train(settings, [])
         walls[scheme] = summary.wall_s / summary.rounds
         ratio = walls[scheme] / float(np.mean(ideal))
-        print(f"{scheme:24} {walls[scheme]:9.4f} s {np.mean(ideal):7.4f} s {ratio:7.3f}", flush=True)
+        print(
+            f"{scheme:24} {walls[scheme]:9.4f} s {np.mean(ideal):7.4f} s {ratio:7.3f}", flush=True
+        )
     last = given.schemes[-1]
     for scheme in given.schemes[:-1]:
         print(f"{last} is {walls[scheme] / walls[last]:.2f} x faster a round than {scheme}")

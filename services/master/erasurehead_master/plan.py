@@ -12,7 +12,7 @@ from erasurehead.coding.base import GradientCode, IntArray
 from erasurehead.datasets.store import Store, task_ranges
 from erasurehead.decoding.base import Decoder
 from erasurehead.learning.objectives import OBJECTIVES, Objective
-from erasurehead.schemes import Scheme
+from erasurehead.schemes import BuiltScheme, Scheme
 from erasurehead.settings import RunSettings
 from erasurehead.stopping.base import StopRule
 from erasurehead.straggling import DELAYS
@@ -109,6 +109,17 @@ class RunPlan:
         )
 
 
+def build_scheme(settings: RunSettings) -> BuiltScheme:
+    """Make code, decoder and stop rule of a run; a code that is drawn is drawn from the seed.
+
+    Raises
+    ------
+    UsageError: the scheme does not fit the workers.
+    """
+    rng = np.random.default_rng((settings.seed, 0xC0DE))
+    return Scheme.parse(settings.scheme).build(settings.workers, settings.tasks, rng)
+
+
 def make_plan(settings: RunSettings, store: Store, data_reference: str | None) -> RunPlan:
     """Check the settings against the store and each other, and fix the run.
 
@@ -117,8 +128,7 @@ def make_plan(settings: RunSettings, store: Store, data_reference: str | None) -
     UsageError: an impossible combination, in one sentence that names both sides.
     """
     scheme = Scheme.parse(settings.scheme)
-    rng = np.random.default_rng((settings.seed, 0xC0DE))
-    built = scheme.build(settings.workers, settings.tasks, rng)
+    built = build_scheme(settings)
     DELAYS.build(settings.delay, settings.workers, settings.seed)
     rows = store.manifest.rows
     ranges = np.array(task_ranges(rows, built.code.n_tasks), dtype=np.int64)

@@ -37,6 +37,8 @@ class Rounds:
         self._sent: set[int] = set()
         self._opened = 0.0
         self._now = 0.0
+        self._deadline_s = 0.0
+        self._due_s = 0.0
 
     @property
     def n_arrived(self) -> int:
@@ -56,7 +58,7 @@ class Rounds:
     @property
     def elapsed_s(self) -> float:
         """Seconds since the round opened."""
-        return self._now - self._opened
+        return max(self._now - self._opened, self._due_s)
 
     def open(self, now: float, slots: Iterable[int]) -> None:
         """Open a round that was sent to these slots.
@@ -76,6 +78,7 @@ class Rounds:
         self.decoder.begin()
         deadline_s = self.stop.deadline_s()
         self.wake_at = None if deadline_s is None else now + deadline_s
+        self._deadline_s, self._due_s = deadline_s or 0.0, 0.0
 
     def join(self, slot: int) -> bool:
         """Let a slot take part in the open round; False if its result is in already."""
@@ -125,6 +128,8 @@ class Rounds:
             self._now = now
             if now >= self.wake_at:
                 self.wake_at = None
+                # now - opened may round to just below the deadline, and nobody would ask again.
+                self._due_s = self._deadline_s
                 self._judge()
 
     def close(self) -> tuple[Decoding, tuple[int, ...]]:

@@ -1,0 +1,89 @@
+"""The ideal time of a round, against brute force on the code's matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.schemes import BuiltScheme, Scheme
+from erasurehead.straggling import DELAYS
+from erasurehead.straggling.base import DelayModel
+from erasurehead_simulator.ideal import ideal_round_s
+
+
+class GivenDelays(DelayModel):
+    """Delays written down: row t - 1 is round t."""
+
+    def __init__(self, table: FloatArray) -> None:
+        super().__init__(table.shape[1], 0)
+        self.table = table
+        self.shares: list[FloatArray | float] = []
+
+    def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
+        self.shares.append(load_share)
+        return np.array(self.table[round_ - 1])
+
+
+def build(scheme: str, n_workers: int) -> BuiltScheme:
+    return Scheme.parse(scheme).build(n_workers, None, np.random.default_rng(0))
+
+
+def coverage_time(matrix: FloatArray, delays_s: FloatArray) -> float:
+    """The first moment at which the all-ones row lies in the span of the arrived rows."""
+    ones = np.ones(matrix.shape[1])
+    for now in np.sort(delays_s):
+        arrived = matrix[delays_s <= now]
+        weights = np.linalg.lstsq(arrived.T, ones, rcond=None)[0]
+        if np.allclose(weights @ arrived, ones):
+            return float(now)
+    raise AssertionError("everybody together is not exact")
+
+
+@given(seed=st.integers(0, 10_000), r=st.integers(1, 12))
+def test_fraction_is_the_rth_arrival_or_coverage(seed: int, r: int) -> None:
+    parts = build(f"agc:c=3,r={r}", 12)
+    table = np.random.default_rng(seed).exponential(0.5, (4, 12))
+    matrix = parts.code.matrix.toarray()
+    expected = [min(np.sort(row)[r - 1], coverage_time(matrix, row)) for row in table]
+    assert ideal_round_s(parts, GivenDelays(table), range(1, 5)) == pytest.approx(expected)
+
+
+def test_exact_schemes_wait_for_coverage() -> None:
+    table = np.random.default_rng(3).exponential(0.5, (20, 6))
+    assert ideal_round_s(build("uncoded", 6), GivenDelays(table), range(1, 21)) == pytest.approx(
+        table.max(axis=1)
+    )
+    egc = build("egc:c=2", 6)
+    matrix = egc.code.matrix.toarray()
+    assert ideal_round_s(egc, GivenDelays(table), range(1, 21)) == pytest.approx(
+        [coverage_time(matrix, row) for row in table]
+    )
+
+
+def test_a_deadline_closes_between_arrivals() -> None:
+    """Deadline 1 s: closes at 1 s, later if nobody is there yet, earlier if everybody is."""
+    parts = build("uncoded:deadline_s=1", 3)
+    table = np.array([[0.2, 0.5, 4.0], [1.5, 2.0, 3.0], [0.1, 0.2, 0.3]])
+    assert ideal_round_s(parts, GivenDelays(table), [1, 2, 3]).tolist() == [1.0, 1.5, 0.3]
+
+
+def test_delays_are_drawn_for_each_slots_own_load() -> None:
+    delays = GivenDelays(np.ones((1, 6)))
+    ideal_round_s(build("egc:c=2", 6), delays, [1])
+    assert np.asarray(delays.shares[0]) == pytest.approx(np.full(6, 2 / 6))
+
+
+def test_only_the_rounds_asked_for() -> None:
+    model = DELAYS.build("exponential:mean_s=0.5", 6, 1)
+    every = ideal_round_s(build("uncoded", 6), model, range(1, 11))
+    some = ideal_round_s(build("uncoded", 6), model, [3, 7])
+    assert some.tolist() == every[[2, 6]].tolist()
+    assert ideal_round_s(build("uncoded", 6), model, []).shape == (0,)
+
+
+def test_without_delays_the_ideal_is_zero() -> None:
+    none = DELAYS.build("none", 6, 1)
+    assert ideal_round_s(build("agc:c=2,r=3", 6), none, [1, 2]).tolist() == [0.0, 0.0]
