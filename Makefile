@@ -23,7 +23,7 @@ demo: $(DEMO)  ## train on real flights: uncoded, exact code and ErasureHead und
 	$(BIN)/erasurehead prepare flights --out stores/flights
 	$(BIN)/erasurehead compare stores/flights --workers 12 --delay exponential:mean_s=0.5 \
 	    --scheme uncoded --scheme egc:c=3 --scheme agc:c=3,delta=0.37 \
-	    --rounds 45 --evaluate-every-rounds 1
+	    --rounds 50 --evaluate-every-rounds 1
 
 test: $(DEV)  ## run all tests
 	$(BIN)/python -m pytest -n $(JOBS) tests

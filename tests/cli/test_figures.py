@@ -64,9 +64,10 @@ def test_without_matplotlib_a_sentence_takes_their_place(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert not figures.available()
-    said = running.draw_figures(lambda: figures.run_figures([make_record(1)], "x", tmp_path))
-    assert said == figures.MISSING
-    assert "pip install" in said
+    drawn = running.draw_figures(lambda: figures.run_figures([make_record(1)], "x", tmp_path))
+    assert drawn == []
+    assert running.figure_lines(drawn) == [figures.MISSING]
+    assert "pip install" in figures.MISSING
 
 
 def test_colours_are_told_apart() -> None:

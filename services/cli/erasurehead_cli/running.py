@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -31,9 +31,14 @@ def check(settings: RunSettings) -> list[str]:
     UsageError, DataError: as the master itself would.
     """
     from erasurehead.datasets.store import Store
+    from erasurehead.learning.optimizers import OPTIMIZERS
+    from erasurehead.learning.schedules import Constant, build_schedule
     from erasurehead_master.plan import make_plan
 
     plan = make_plan(settings, Store.open(settings.store), None)
+    # The automatic step takes a look at the data, and is always right.
+    schedule = Constant(eta=1.0) if settings.step == "auto" else build_schedule(settings.step)
+    OPTIMIZERS.build(settings.optimizer, plan.columns, schedule, settings.l2)
     return list(plan.objective.metrics(np.zeros(2), np.array([-1.0, 1.0])))
 
 
@@ -91,31 +96,40 @@ def report(path: Path, console: Console, *, draw: bool) -> None:
         return
     rounds = len(run.records)
     moved = sum(r.bytes_in + r.bytes_out for r in run.records) / rounds
-    pairs = {
-        "wall clock": f"{summary.wall_s:.2f} s, {summary.evaluation_s:.2f} s of it for evaluation"
-        " between rounds",
-        "a round": f"{summary.rounds_s / rounds * 1e3:.4g} ms, {moved / 1e6:.3g} MB sent and"
-        " received",
-        **{name: f"{value:.6g}" for name, value in summary.metrics.items()},
-        "run": str(path),
-        "model": str(path / "model.npz"),
+    lines = {
+        "wall clock": [
+            f"{summary.wall_s:.2f} s, {summary.evaluation_s:.2f} s of it for evaluation between"
+            " rounds"
+        ],
+        "a round": [
+            f"{summary.rounds_s / rounds * 1e3:.4g} ms, {moved / 1e6:.3g} MB sent and received"
+        ],
+        **{name: [f"{value:.6g}"] for name, value in summary.metrics.items()},
+        "run": [str(path)],
+        "model": [str(path / "model.npz")],
     }
     if draw:
-        pairs["figures"] = draw_figures(
-            lambda: figures.run_figures(run.records, run.settings.scheme, path)
-        )
-    print_pairs(pairs, console)
+        drawn = draw_figures(lambda: figures.run_figures(run.records, run.settings.scheme, path))
+        lines["figures"] = figure_lines(drawn)
+    print_lines(lines, console)
 
 
-def draw_figures(draw: Callable[[], list[Path]]) -> str:
-    """Draw, and return where the figures are or why there are none."""
-    if not figures.available():
-        return figures.MISSING
-    return "  ".join(str(path) for path in draw())
+def draw_figures(draw: Callable[[], list[Path]]) -> list[Path]:
+    """Draw, where that is possible."""
+    return draw() if figures.available() else []
 
 
-def print_pairs(pairs: dict[str, str], console: Console) -> None:
-    """Print names and values in two columns."""
-    width = max(map(len, pairs))
-    for name, value in pairs.items():
-        console.print(f"{name:<{width}}  {value}", markup=False, highlight=False, soft_wrap=True)
+def figure_lines(drawn: Sequence[Path]) -> list[str]:
+    """Return where the figures are, or why there are none."""
+    return [str(path) for path in drawn] or [figures.MISSING]
+
+
+def print_lines(lines: Mapping[str, Sequence[str]], console: Console) -> None:
+    """Print names in one column, and what is under each in the other."""
+    width = max(map(len, lines))
+    for name, values in lines.items():
+        for n, value in enumerate(values):
+            label = "" if n else name
+            console.print(
+                f"{label:<{width}}  {value}", markup=False, highlight=False, soft_wrap=True
+            )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, ErasureHeadError, UsageError
 from erasurehead.registry import nearest
 from erasurehead.settings import RunSettings
 from erasurehead_cli.options import Given, with_settings
@@ -111,23 +111,21 @@ def _conclude(
     from erasurehead_cli.comparison import compare_runs
 
     comparison = compare_runs([Run.open(path) for path in paths], metric=metric, target=target)
-    (out / "comparison.json").write_bytes(
-        to_json(comparison.to_json(), indent=2, inf_nan_mode="null") + b"\n"
-    )
+    lines = {"comparison": [str(out / "comparison.md"), str(out / "comparison.json")]}
     drawn: list[Path] = []
-    said = "none"
-    if draw:
-        said = figures.MISSING
-        if figures.available():
-            drawn = figures.comparison_figures(comparison, out)
-            said = "  ".join(map(str, drawn))
-    (out / "comparison.md").write_text(
-        tables.markdown(comparison, [path.name for path in drawn]), encoding="utf-8"
-    )
+    try:
+        (out / "comparison.json").write_bytes(
+            to_json(comparison.to_json(), indent=2, inf_nan_mode="null") + b"\n"
+        )
+        if draw:
+            drawn = running.draw_figures(lambda: figures.comparison_figures(comparison, out))
+            lines["figures"] = running.figure_lines(drawn)
+        page = tables.markdown(comparison, [path.name for path in drawn])
+        (out / "comparison.md").write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ErasureHeadError(
+            f"cannot write the comparison to {out}: {error.strerror}; the runs in it are whole"
+        ) from None
+    lines["models"] = [str(path / "model.npz") for path in paths]
     console.print(tables.console_table(comparison))
-    pairs = {
-        "comparison": f"{out / 'comparison.md'}  {out / 'comparison.json'}",
-        "figures": said,
-        "models": "  ".join(str(path / "model.npz") for path in paths),
-    }
-    running.print_pairs(pairs, console)
+    running.print_lines(lines, console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,14 @@ class Split(StrEnum):
     train = "train"
 
 
+class FirstColumn(StrEnum):
+    """The number of the first column in a svmlight file."""
+
+    auto = "auto"
+    zero = "0"
+    one = "1"
+
+
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     rows: Annotated[
@@ -42,18 +51,36 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    constant: Annotated[
+        bool,
+        typer.Option(
+            "--constant/--no-constant",
+            help="Give the rows of a svmlight file the constant column that prepare gave them.",
+        ),
+    ] = True,
+    first_column: Annotated[
+        FirstColumn, typer.Option("--first-column", help="How a svmlight file counts its columns.")
+    ] = FirstColumn.auto,
     unfinished: Annotated[
         bool, typer.Option("--allow-unfinished", help="Take the model of a run that was cut off.")
     ] = False,
 ) -> None:
     """Predict with a run's model: write a CSV file and print metrics."""
+    import numpy as np
+
+    from erasurehead.datasets.store import Store
     from erasurehead.learning.objectives import OBJECTIVES
     from erasurehead.runs import Run
 
     trained = Run.open(run, allow_unfinished=unfinished)
     theta = trained.theta
     objective = OBJECTIVES.build(str(trained.model.get("objective", "")))
-    found = _rows(rows, split, len(theta))
+    if Path(rows).is_file():
+        found = _svmlight(Path(rows), first_column, len(theta), constant=constant)
+        found = replace(found, labels=_targets(found.labels, rows, objective.name))
+    else:
+        store = Store.open(rows)
+        found = store.train if split is Split.train else store.test
     if found.n_columns != len(theta):
         raise DataError(
             f"{rows} has {found.n_columns} columns, but the model of {run} has {len(theta)};"
@@ -62,36 +89,48 @@ def predict(
     margins = _margins(found, theta)
     path = run / "predictions.csv" if out is None else out
     _write(path, margins, found.labels, probabilities=objective.name == "logistic")
-    metrics = objective.metrics(margins, found.labels)
-    typer.echo(" ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
+    if np.isfinite(found.labels).all():
+        metrics = objective.metrics(margins, found.labels)
+        typer.echo(" ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
     typer.echo(f"{len(margins)} rows: {path}")
 
 
-def _rows(location: str, split: Split, columns: int) -> CsrRows:
-    from erasurehead.datasets.store import CsrRows, Store
-
-    if not Path(location).is_file():
-        store = Store.open(location)
-        return store.train if split is Split.train else store.test
-
+def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -> CsrRows:
+    """Read a file whose rows, with the constant column if wanted, have as many columns."""
     import numpy as np
+    from scipy.sparse import csr_array, hstack
 
+    from erasurehead.datasets.sources import sklearn_datasets
+    from erasurehead.datasets.store import CsrRows
+
+    read = sklearn_datasets().load_svmlight_file
+    zero_based = "auto" if first is FirstColumn.auto else first is FirstColumn.zero
+    features = columns - 1 if constant else columns
     try:
-        from sklearn.datasets import load_svmlight_file
-    except ImportError:
-        raise UsageError(
-            "reading svmlight files needs scikit-learn; pip install 'erasurehead[data]'"
-        ) from None
-    try:
-        matrix, labels = load_svmlight_file(location, n_features=columns)
+        matrix, labels = read(str(path), n_features=features, zero_based=zero_based)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
+        raise DataError(f"{path} is not a svmlight file of {features} columns: {reason}") from None
+    if constant:
+        matrix = hstack([matrix, csr_array(np.ones((len(labels), 1)))], format="csr")
+    indptr = matrix.indptr.astype(np.int64)
+    return CsrRows(indptr, matrix.indices, matrix.data, labels, columns)
+
+
+def _targets(labels: npt.NDArray[np.float64], path: str, objective: str) -> npt.NDArray[np.float64]:
+    """Return the labels as the objective has them; nan where a file has none to compare with."""
+    import numpy as np
+
+    if objective != "logistic":
+        return labels
+    distinct = np.unique(labels)
+    if len(distinct) > 2:
         raise DataError(
-            f"{location} is not a svmlight file of {columns} columns: {reason}"
-        ) from None
-    return CsrRows(
-        matrix.indptr.astype(np.int64), matrix.indices, matrix.data, labels, matrix.shape[1]
-    )
+            f"{path} has {len(distinct)} distinct labels, but the model tells two classes apart"
+        )
+    if len(distinct) < 2:
+        return np.full(len(labels), np.nan)
+    return np.where(labels == distinct[1], 1.0, -1.0)
 
 
 def _margins(rows: CsrRows, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

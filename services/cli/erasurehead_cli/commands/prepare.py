@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from erasurehead.errors import UsageError
+from erasurehead.errors import EXIT_OK, UsageError
+
+
+def _list_presets(wanted: bool) -> None:
+    """Print every data set, what its docstring says and its options, and end."""
+    if not wanted:
+        return
+    from erasurehead.datasets.prepare import PRESETS
+
+    for name in PRESETS:
+        told = inspect.getdoc(PRESETS.factory(name)) or ""
+        typer.echo(f"{name}\n{textwrap.indent(told, '    ')}")
+        for option, parameter in PRESETS.options(name).items():
+            required = parameter.default is parameter.empty
+            default = "required" if required else f"default: {parameter.default!r}"
+            typer.echo(f"    --option {option}=...  ({default})")
+        typer.echo()
+    raise typer.Exit(EXIT_OK)
 
 
 def prepare(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME",
-            help="flights, flights-delay, amazon, covertype, kc-housing, csv, svmlight, synthetic",
+            metavar="NAME", help="The data set or the kind of file; --list names them all."
         ),
     ],
     source: Annotated[
@@ -44,6 +62,15 @@ def prepare(
             show_default=False,
         ),
     ] = [],  # noqa: B006 (read only)
+    _list: Annotated[
+        bool,
+        typer.Option(
+            "--list",
+            is_eager=True,
+            callback=_list_presets,
+            help="List the data sets and options.",
+        ),
+    ] = False,
 ) -> None:
     """Make a store: the arrays that train, compare and master read."""
     options: dict[str, str] = {}

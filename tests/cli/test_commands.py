@@ -1,0 +1,304 @@
+"""The commands end to end: real processes on a small made-up store."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+from sklearn.datasets import dump_svmlight_file
+from sklearn.metrics import log_loss, roc_auc_score
+
+from erasurehead.datasets.store import CsrRows, Store
+from erasurehead.runs import Run
+from erasurehead_cli.main import main
+
+SMALL = ["--workers", "3", "--rounds", "6", "--evaluate-every-rounds", "2", "--step", "2.0"]
+
+
+def erasurehead(*arguments: object, cwd: Path, expect: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "erasurehead_cli", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == expect, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a store of 400 training rows and 31 columns."""
+    path = tmp_path_factory.mktemp("place")
+    options = ["-o", "rows=500", "-o", "columns=31", "-o", "nnz=3"]
+    done = erasurehead("prepare", "synthetic", "--out", "store", *options, cwd=path)
+    assert "store: " in done.stdout
+    assert "prepared in" in done.stdout
+    done = erasurehead("prepare", "synthetic", "--out", "store", *options, cwd=path)
+    assert "there already" in done.stdout
+    return path
+
+
+@pytest.fixture(scope="module")
+def trained(place: Path) -> Path:
+    """A finished run."""
+    erasurehead("train", "store", *SMALL, "--scheme", "egc:c=3", "--out", "trained", cwd=place)
+    return place / "trained"
+
+
+def test_train_writes_a_whole_run(place: Path) -> None:
+    done = erasurehead("train", "store", *SMALL, "--scheme", "uncoded", cwd=place)
+    [path] = [p for p in (place / "runs").iterdir() if p.name.endswith("-uncoded")]
+    run = Run.open(path)
+    assert run.summary is not None
+    assert run.summary.exit_code == 0
+    assert [record.round for record in run] == [1, 2, 3, 4, 5, 6]
+    assert [record.round for record in run if record.metrics] == [2, 4, 6]
+    assert run.theta.shape == (Store.open(place / "store").manifest.columns,)
+    assert run.settings.workers == 3
+    assert run.settings.out == Path("runs") / path.name
+    assert "round=1/6" in done.stdout
+    assert str(Path("runs") / path.name / "model.npz") in done.stdout
+    assert (path / "learning.png").stat().st_size > 5000
+    assert "ended after 6 rounds" in (path / "events.log").read_text()
+
+
+def test_a_run_directory_is_never_written_twice(place: Path, trained: Path) -> None:
+    before = (trained / "rounds.jsonl").read_bytes()
+    done = erasurehead("train", "store", *SMALL, "--out", "trained", cwd=place, expect=2)
+    assert "already holds a run" in done.stderr
+    assert (trained / "rounds.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--scheme", "agx:c=3"], "agx"),
+        (["--scheme", "agc:c=3,r=9"], "r=9"),
+        (["--scheme", "egc:c=0"], "c=0"),
+        (["--scheme", "egc:c=7"], "7"),
+        (["--delay", "exponential:mean=1"], "mean_s"),
+        (["--step", "fast"], "fast"),
+        (["--objective", "hinge"], "hinge"),
+        (["--optimizer", "adam"], "adam"),
+        (["--tasks", "100000"], "100000"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_starts(
+    place: Path,
+    options: list[str],
+    expected: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(place)
+    assert main(["train", "store", "--workers", "3", *options, "--out", "refused"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert expected in line
+    assert not (place / "refused").exists()
+
+
+def test_compare_ends_with_table_figures_and_models(place: Path) -> None:
+    schemes = ["--scheme", "uncoded", "--scheme", "egc:c=3", "--scheme", "agc:c=3,r=1"]
+    done = erasurehead(
+        "compare", "store", *SMALL, *schemes, "--delay", "exponential:mean_s=0.02", "--out", "both",
+        cwd=place,
+    )  # fmt: skip
+    held = json.loads((place / "both" / "comparison.json").read_text())
+    assert [o["scheme"] for o in held["outcomes"]] == ["uncoded", "egc:c=3", "agc:c=3,r=1"]
+    assert held["baseline"] == "uncoded"
+    assert held["outcomes"][0]["speedup_to_target"] == 1.0
+    assert all(o["rounds"] == 6 for o in held["outcomes"])
+    for name in ("metric-time.png", "round-times.png", "speedup.png", "comparison.md"):
+        assert (place / "both" / name).stat().st_size > 100
+        assert f"both/{name}" in done.stdout
+    uncoded, exact, _ = (Run.open(place / "both" / Path(o["path"]).name) for o in held["outcomes"])
+    np.testing.assert_allclose(exact.theta, uncoded.theta, rtol=1e-10)
+    assert exact.settings.seed == uncoded.settings.seed
+    refused = erasurehead("compare", "store", *SMALL, "--out", "both", cwd=place, expect=2)
+    assert "both is not empty" in refused.stderr
+
+
+def test_compare_checks_every_scheme_before_it_runs_the_first(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    schemes = ["--scheme", "uncoded", "--scheme", "agc:c=3,r=99"]
+    assert main(["compare", "store", *SMALL, *schemes, "--out", "never"]) == 2
+    assert "99" in capsys.readouterr().err
+    assert not (place / "never").exists()
+    assert main(["compare", "store", *SMALL, "--metric", "acuracy", "--out", "never"]) == 2
+    assert "no metric 'acuracy' (did you mean 'accuracy'?)" in capsys.readouterr().err
+    assert not (place / "never").exists()
+
+
+def dense(rows: CsrRows) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+    values = np.ones(len(rows.indices)) if rows.values is None else rows.values
+    shape = (len(rows.labels), rows.n_columns)
+    matrix: np.ndarray[tuple[int, ...], np.dtype[np.float64]] = csr_array(
+        (values, rows.indices, rows.indptr), shape=shape
+    ).toarray()
+    return matrix
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_predictions_are_the_models_and_its_metrics_are_scikit_learns(
+    place: Path, trained: Path, split: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "deep" / "p.csv"
+    arguments = [trained, place / "store", "--split", split, "--out", out]
+    assert main(["predict", *map(str, arguments)]) == 0
+    store = Store.open(place / "store")
+    rows = store.train if split == "train" else store.test
+    margins = dense(rows) @ Run.open(trained).theta
+    assert out.read_text().splitlines()[0] == "label,margin,probability"
+    label, margin, probability = np.loadtxt(out, delimiter=",", skiprows=1).T
+    np.testing.assert_array_equal(label, rows.labels)
+    np.testing.assert_allclose(margin, margins, atol=1e-12)
+    np.testing.assert_allclose(probability, 1 / (1 + np.exp(-margins)))
+    first, second = capsys.readouterr().out.splitlines()
+    metrics = {key: float(value) for key, value in (p.split("=") for p in first.split())}
+    assert metrics["auc"] == pytest.approx(roc_auc_score(label, margins), abs=1e-5)
+    assert metrics["log_loss"] == pytest.approx(log_loss(label, probability), abs=1e-5)
+    assert second == f"{len(rows.labels)} rows: {out}"
+    if split == "test":
+        recorded = Run.open(trained).summary
+        assert recorded is not None
+        assert metrics["auc"] == pytest.approx(recorded.metrics["auc"], abs=1e-5)
+
+
+@pytest.mark.parametrize("zero_based", [True, False])
+def test_a_svmlight_file_gets_the_same_predictions(
+    place: Path, trained: Path, tmp_path: Path, zero_based: bool
+) -> None:
+    """1. Write the test rows with labels 0 and 1, as they are. 2. Read them back: the same margins.
+    3. Leave their last column out, and have the constant column put in its place."""
+    test = Store.open(place / "store").test
+    theta = Run.open(trained).theta
+    matrix, labels = dense(test), (test.labels + 1) / 2
+    constant = np.column_stack([matrix[:, :-1], np.ones(len(labels))])
+    for columns, flag, expected in (
+        (matrix, "--no-constant", matrix @ theta),
+        (matrix[:, :-1], "--constant", constant @ theta),
+    ):
+        file, out = tmp_path / "rows.svm", tmp_path / "p.csv"
+        dump_svmlight_file(columns, labels, str(file), zero_based=zero_based)
+        first = ["--first-column", "0" if zero_based else "1"]
+        arguments = [trained, file, flag, "--out", out, *first]
+        assert main(["predict", *map(str, arguments)]) == 0
+        label, margin, _ = np.loadtxt(out, delimiter=",", skiprows=1).T
+        np.testing.assert_array_equal(label, test.labels)
+        np.testing.assert_allclose(margin, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 2:x\n", "is not a svmlight file"),
+        ("1 2:1\n-1 999:1\n", "is not a svmlight file of"),
+        ("1 2:1\n2 3:1\n3 4:1\n", "has 3 distinct labels"),
+    ],
+)
+def test_bad_rows_are_one_sentence(
+    trained: Path,
+    tmp_path: Path,
+    text: str,
+    expected: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "rows.svm").write_text(text)
+    assert main(["predict", str(trained), str(tmp_path / "rows.svm")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert expected in line
+
+
+def test_rows_without_labels_get_predictions_but_no_metrics(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.svm").write_text("0 2:1\n0 3:1\n")
+    arguments = [trained, tmp_path / "rows.svm", "--out", tmp_path / "p.csv"]
+    assert main(["predict", *map(str, arguments)]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("2 rows: ")
+    assert (tmp_path / "p.csv").read_text().splitlines()[1].startswith("nan,")
+
+
+def test_a_model_of_other_columns_is_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = str(tmp_path / "other")
+    options = ["-o", "rows=100", "-o", "columns=11", "-o", "nnz=2"]
+    assert main(["prepare", "synthetic", "--out", other, *options]) == 0
+    assert main(["predict", str(trained), other]) == 2
+    assert "columns, but the model of" in capsys.readouterr().err
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def test_a_master_and_workers_of_their_own_commands(place: Path) -> None:
+    """1. Three workers look for a master. 2. It comes, trains and ends. 3. All end with 0."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "erasurehead_cli", "worker", "--connect", address, "--quiet"]
+    workers = [
+        subprocess.Popen([*command, "--name", f"w{n}", "--retry-limit-s", "60"], cwd=place)
+        for n in range(3)
+    ]
+    try:
+        erasurehead(
+            "master", "store", *SMALL, "--scheme", "uncoded", "--bind", address, "--out", "served",
+            cwd=place,
+        )  # fmt: skip
+        assert [worker.wait(timeout=30) for worker in workers] == [0, 0, 0]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    assert len(Run.open(place / "served").records) == 6
+
+
+def test_ctrl_c_ends_in_order(place: Path) -> None:
+    """1. A long run is under way. 2. SIGINT. 3. Exit code 130, and the directory is whole."""
+    out = place / "interrupted"
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "erasurehead_cli", "train", "store", "--workers", "3"),
+            *("--rounds", "100000", "--delay", "exponential:mean_s=0.05", "--out", str(out)),
+        ],
+        cwd=place,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        limit = time.monotonic() + 60
+        while not (out / "rounds.jsonl").exists() or not (out / "rounds.jsonl").stat().st_size:
+            assert time.monotonic() < limit
+            assert process.poll() is None
+            time.sleep(0.02)
+        # As a terminal does it: to the whole group, workers included.
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 130
+    finally:
+        process.kill()
+        process.wait()
+    run = Run.open(out)
+    assert run.summary is not None
+    assert run.summary.exit_code == 130
+    assert run.summary.rounds == len(run.records) > 0
+    assert run.theta.any()
