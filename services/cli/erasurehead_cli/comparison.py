@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from erasurehead.runs import Run
+from erasurehead_cli.series import FloatArray, Series, read_series
 
 HIGHER_IS_BETTER = {"auc": True, "accuracy": True, "r2": True, "mse": False, "log_loss": False}
 BASELINE = "uncoded"
-
-FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +111,18 @@ class Comparison:
 def compare_runs(
     runs: Sequence[Run], *, metric: str | None = None, target: float | None = None
 ) -> Comparison:
+    """Read runs and measure them: `compare_series`."""
+    return compare_series([read_series(run) for run in runs], metric=metric, target=target)
+
+
+def compare_series(
+    every: Sequence[Series], *, metric: str | None = None, target: float | None = None
+) -> Comparison:
     """Measure runs against the uncoded one, or the first if there is none.
 
     Parameters
     ----------
-    runs: finished, at least one, each with at least one round.
+    every: at least one.
     metric: default: the first that the objective reports.
     target: default: what the baseline had reached after nine tenths of its rounds. (Its very
         last value is a poor target: curves are flat there, and a difference in the fifth digit
@@ -125,14 +130,14 @@ def compare_runs(
 
     """
     if metric is None:
-        metric = next(iter(_metrics(runs[0])), None)
-    outcomes = [_outcome(run, metric) for run in runs]
+        metric = next(iter(every[0].metric_names), None)
+    outcomes = [_outcome(series, metric) for series in every]
     base = next((n for n, o in enumerate(outcomes) if o.scheme == BASELINE), 0)
     if target is None:
         target = _usual_target(outcomes[base])
     better = HIGHER_IS_BETTER.get(metric or "", True)
     timed = [_timed(outcome, target, better) for outcome in outcomes]
-    settings = runs[0].settings
+    settings = every[0].run.settings
     return Comparison(
         store=settings.store,
         workers=settings.workers,
@@ -152,32 +157,28 @@ def _usual_target(base: Outcome) -> float | None:
     return base.curve[early[-1] if early else -1]
 
 
-def _metrics(run: Run) -> dict[str, float]:
-    return next((record.metrics for record in run.records if record.metrics), {})
-
-
-def _outcome(run: Run, metric: str | None) -> Outcome:
-    summary, records = run.summary, run.records
+def _outcome(series: Series, metric: str | None) -> Outcome:
+    run, summary = series.run, series.run.summary
     assert summary is not None
-    evaluated = [r for r in records if metric is not None and metric in r.metrics]
+    evaluated = [e for e in series.evaluations if metric is not None and metric in e.metrics]
     return Outcome(
         scheme=run.settings.scheme,
         path=str(run.path),
         reason=summary.reason,
         exit_code=summary.exit_code,
-        rounds=len(records),
+        rounds=len(series.rounds),
         wall_s=summary.wall_s,
         rounds_s=summary.rounds_s,
         evaluation_s=summary.evaluation_s,
-        arrivals=_mean([len(r.arrivals) for r in records]),
-        erased_tasks=_mean([r.erased_tasks for r in records]),
-        decode_error=_mean([r.decode_error for r in records]),
-        bytes_per_round=_mean([r.bytes_in + r.bytes_out for r in records]),
+        arrivals=float(np.mean(series.n_arrived)),
+        erased_tasks=float(np.mean(series.erased_tasks)),
+        decode_error=float(np.mean(series.decode_error)),
+        bytes_per_round=float(np.mean(series.bytes_moved)),
         metrics=summary.metrics,
-        curve_rounds=[r.round for r in evaluated],
-        curve_s=[r.closed_s for r in evaluated],
-        curve=[r.metrics[metric] for r in evaluated if metric is not None],
-        round_times_s=np.array([r.duration_s for r in records]),
+        curve_rounds=[e.round for e in evaluated],
+        curve_s=[e.closed_s for e in evaluated],
+        curve=[e.metrics[metric] for e in evaluated if metric is not None],
+        round_times_s=series.duration_s,
     )
 
 
@@ -202,7 +203,3 @@ def _against(outcome: Outcome, base: Outcome) -> Outcome:
         speedup_per_round=base.round_s / outcome.round_s,
         speedup_to_target=to_target,
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values))

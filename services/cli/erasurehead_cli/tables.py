@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from erasurehead_cli.comparison import Comparison
+from erasurehead_cli.numbers import fixed, seconds, times
 
 _PAGE_ONLY = ("rounds", "arrivals", "MB a round")
 
@@ -19,19 +20,19 @@ def cells(comparison: Comparison) -> dict[str, list[str]]:
     columns = {
         "scheme": [o.scheme for o in every],
         "rounds": [str(o.rounds) for o in every],
-        "wall clock": [_time(o.wall_s) for o in every],
-        "a round": [_time(o.round_s) for o in every],
+        "wall clock": [seconds(o.wall_s) for o in every],
+        "a round": [seconds(o.round_s) for o in every],
         "arrivals": [f"{o.arrivals:.1f}" for o in every],
         "erased tasks": [f"{o.erased_tasks:.2f}" for o in every],
         "MB a round": [f"{o.bytes_per_round / 1e6:.2f}" for o in every],
     }
     if metric is not None:
-        columns[metric] = [_number(o.metrics.get(metric)) for o in every]
+        columns[metric] = [fixed(o.metrics.get(metric)) for o in every]
         columns[f"to {metric} {comparison.target:.4f}"] = [
-            "not reached" if o.target_s is None else _time(o.target_s) for o in every
+            "not reached" if o.target_s is None else seconds(o.target_s) for o in every
         ]
-        columns["speed-up"] = [_times(o.speedup_to_target) for o in every]
-    columns["speed-up a round"] = [_times(o.speedup_per_round) for o in every]
+        columns["speed-up"] = [times(o.speedup_to_target) for o in every]
+    columns["speed-up a round"] = [times(o.speedup_per_round) for o in every]
     return columns
 
 
@@ -75,18 +76,3 @@ def markdown(comparison: Comparison, figures: list[str]) -> str:
 
 def _line(values: Iterable[str]) -> str:
     return "| " + " | ".join(value.replace("|", "\\|") for value in values) + " |"
-
-
-def _time(seconds: float) -> str:
-    """Return seconds or milliseconds with three digits or more."""
-    if seconds >= 10:
-        return f"{seconds:.1f} s"
-    return f"{seconds:.3g} s" if seconds >= 0.1 else f"{seconds * 1e3:.3g} ms"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
-
-
-def _times(speedup: float | None) -> str:
-    return "-" if speedup is None else f"{speedup:.2f}x"

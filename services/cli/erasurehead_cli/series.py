@@ -1,0 +1,187 @@
+"""A run's records as columns, read in one pass, so that a long run never lies in memory whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.errors import DataError
+from erasurehead.records import RoundRecord
+from erasurehead.runs import Run
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+GRID_CELLS = 24_000
+"""Cells of an arrival grid at most, so that any run draws as a small picture."""
+
+GRID_SLOTS = 240
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The metrics of the model after `round`, `closed_s` after the start of the run."""
+
+    round: int
+    closed_s: float
+    metrics: dict[str, float]
+
+
+class ArrivalGrid:
+    """When each slot arrived in each round; neighbours share a cell where there are too many.
+
+    Attributes
+    ----------
+    slots_per_cell, rounds_per_cell: how many share one.
+    """
+
+    def __init__(self, n_slots: int, n_rounds: int) -> None:
+        self.slots_per_cell = -(-n_slots // GRID_SLOTS)
+        n_rows = -(-n_slots // self.slots_per_cell)
+        self.rounds_per_cell = max(1, -(-n_rounds * n_rows // GRID_CELLS))
+        shape = (n_rows, max(1, -(-n_rounds // self.rounds_per_cell)))
+        self._sums_s = np.zeros(shape)
+        self._counts = np.zeros(shape, dtype=np.int64)
+        slots = np.bincount(np.arange(n_slots) // self.slots_per_cell, minlength=n_rows)
+        rounds = np.bincount(np.arange(n_rounds) // self.rounds_per_cell, minlength=shape[1])
+        self._possible = np.outer(slots, rounds)
+
+    def add(self, index: int, slots: IntArray, after_s: FloatArray) -> None:
+        """Take the arrivals of the round at place `index`, from 0."""
+        column = index // self.rounds_per_cell
+        np.add.at(self._sums_s[:, column], slots // self.slots_per_cell, after_s)
+        np.add.at(self._counts[:, column], slots // self.slots_per_cell, 1)
+
+    @property
+    def mean_s(self) -> FloatArray:
+        """Mean arrival time of each cell, in seconds; NaN where nobody arrived."""
+        with np.errstate(invalid="ignore"):
+            return self._sums_s / np.where(self._counts, self._counts, np.nan)
+
+    @property
+    def share(self) -> FloatArray:
+        """Share of the results that arrived before the round closed, for each cell."""
+        return self._counts / np.maximum(self._possible, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Columns of shape (rounds,), and of shape (k,) for the slots.
+
+    Attributes
+    ----------
+    bytes_moved: sent and received.
+    arrived, straggled: rounds in which a slot arrived, or was sent the model and did not; in
+        the others it was not filled.
+    arrival_sum_s: sum of a slot's arrival times.
+    reasons: why rounds closed.
+    n_late: results of earlier rounds that were still heard.
+    """
+
+    run: Run
+    rounds: IntArray
+    closed_s: FloatArray
+    duration_s: FloatArray
+    encode_s: FloatArray
+    wait_s: FloatArray
+    decode_s: FloatArray
+    step_s: FloatArray
+    n_arrived: FloatArray
+    erased_tasks: FloatArray
+    decode_error: FloatArray
+    train_loss: FloatArray
+    bytes_moved: FloatArray
+    evaluations: tuple[Evaluation, ...]
+    arrived: IntArray
+    straggled: IntArray
+    arrival_sum_s: FloatArray
+    grid: ArrivalGrid
+    reasons: Counter[str]
+    n_late: int
+
+    @property
+    def metric_names(self) -> list[str]:
+        """The metrics that were evaluated, in the order of the objective."""
+        return list(self.evaluations[0].metrics) if self.evaluations else []
+
+
+def read_series(run: Run) -> Series:
+    """Read a finished run once.
+
+    Raises
+    ------
+    DataError: the run is unfinished, closed no round, is damaged, or names a slot it has not.
+    """
+    if run.summary is None:
+        raise DataError(f"run {run.path} is unfinished; wait for its end or run it again")
+    if not run.summary.rounds:
+        raise DataError(
+            f"run {run.path} closed no round ({run.summary.reason}); there is nothing to show"
+        )
+    n_slots = run.settings.workers
+    grid = ArrivalGrid(n_slots, run.summary.rounds)
+    arrived, straggled = np.zeros((2, n_slots), dtype=np.int64)
+    arrival_sum_s = np.zeros(n_slots)
+    columns = np.empty((12, run.summary.rounds))
+    evaluations: list[Evaluation] = []
+    reasons: Counter[str] = Counter()
+    n_late = 0
+    for index, record in enumerate(run):
+        if index >= run.summary.rounds:
+            continue  # the reader says at its end what is wrong
+        columns[:, index] = _numbers(record)
+        slots = _slots(run, record, [a.slot for a in record.arrivals])
+        after_s = np.array([a.after_s for a in record.arrivals])
+        arrived[slots] += 1
+        straggled[_slots(run, record, record.stragglers)] += 1
+        arrival_sum_s[slots] += after_s
+        grid.add(index, slots, after_s)
+        reasons[record.reason] += 1
+        n_late += len(record.late)
+        if record.metrics:
+            evaluations.append(Evaluation(record.round, record.closed_s, record.metrics))
+    return Series(
+        run,
+        columns[0].astype(np.int64),
+        *columns[1:],
+        evaluations=tuple(evaluations),
+        arrived=arrived,
+        straggled=straggled,
+        arrival_sum_s=arrival_sum_s,
+        grid=grid,
+        reasons=reasons,
+        n_late=n_late,
+    )
+
+
+def _numbers(record: RoundRecord) -> tuple[float, ...]:
+    """Return one number a column, in the order of `Series`."""
+    return (
+        record.round,
+        record.closed_s,
+        record.duration_s,
+        record.encode_s,
+        record.wait_s,
+        record.decode_s,
+        record.step_s,
+        len(record.arrivals),
+        record.erased_tasks,
+        record.decode_error,
+        record.train_loss,
+        record.bytes_in + record.bytes_out,
+    )
+
+
+def _slots(run: Run, record: RoundRecord, named: Sequence[int]) -> IntArray:
+    slots = np.array(named, dtype=np.int64)
+    strange = slots[(slots < 0) | (slots >= run.settings.workers)]
+    if strange.size:
+        raise DataError(
+            f"run {run.path} is damaged: round {record.round} names slot {strange[0]}, but there"
+            f" are {run.settings.workers} (from 0)"
+        )
+    return slots
