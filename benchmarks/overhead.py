@@ -124,7 +124,7 @@ def main() -> None:
             times.append(time.perf_counter() - start)
         spent_s += statistics.median(times)
         steps.append([bytes(f) for f in encode(step)])
-        results.append([bytes(f) for f in encode(Result(0, 1, slot, 0, values, loss, 0.1, 0.0))])
+        results.append([bytes(f) for f in encode(Result(0, 1, slot, 0, values, loss.tolist(), 0.1, 0.0))])
     cores = len(os.sched_getaffinity(0))
     before = floor_s(steps, results, given.rounds)
     watch = Watch()

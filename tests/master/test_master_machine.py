@@ -240,7 +240,7 @@ def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Rece
         "slot": slot,
         "part": 0,
         "values": np.ones((1, width)),
-        "loss": np.ones(1),
+        "loss": [1.0],
         "compute_s": 0.0,
         "delay_s": 0.0,
     }
@@ -259,9 +259,9 @@ def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Rece
         ({"part": 1}, "wrong-shape"),
         ({"values": np.ones((1, 3))}, "wrong-shape"),
         ({"values": np.ones((2, COLUMNS))}, "wrong-shape"),
-        ({"loss": np.ones(2)}, "wrong-shape"),
+        ({"loss": [1.0, 1.0]}, "wrong-shape"),
         ({"values": np.full((1, COLUMNS), np.nan)}, "non-finite"),
-        ({"loss": np.array([np.inf])}, "non-finite"),
+        ({"loss": [float("inf")]}, "non-finite"),
     ],
 )
 def test_wrong_results_are_refused_and_counted(

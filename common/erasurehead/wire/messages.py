@@ -28,6 +28,8 @@ _CHECKS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 Count = Annotated[int, Field(strict=True, ge=0, lt=2**53)]
 Seconds = Annotated[float, Field(strict=True, ge=0.0, allow_inf_nan=False)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+AnyNumber = Annotated[float, Field(strict=True)]
+"""May be NaN or infinite: whether that is acceptable is not a question of form."""
 Label = Annotated[str, Field(strict=True, min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
 Text = Annotated[str, Field(strict=True, max_length=4096)]
 
@@ -160,8 +162,8 @@ class Result:
     part: Count
     values: Vectors
     """Shape (vectors, support)."""
-    loss: Vector
-    """Coded loss sums, shape (vectors,)."""
+    loss: Annotated[list[AnyNumber], Field(strict=True, max_length=16)]
+    """Coded loss sums, one a vector."""
     compute_s: Seconds
     delay_s: Seconds
 

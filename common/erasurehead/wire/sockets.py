@@ -95,13 +95,19 @@ def receive(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
     Large frames are views of ZeroMQ's own memory, small ones are bytes.
     """
     try:
-        first = socket.recv(zmq.NOBLOCK)
+        part = socket.recv(zmq.NOBLOCK, copy=False)
     except zmq.Again:
         return None
-    frames: list[Buffer] = [first]
-    while socket.getsockopt(zmq.RCVMORE):
-        frames.append(socket.recv(copy=False).buffer)
+    frames: list[Buffer] = [_contents(part)]
+    while part.more:
+        part = socket.recv(copy=False)
+        frames.append(_contents(part))
     return frames
+
+
+def _contents(part: zmq.Frame) -> Buffer:
+    buffer = part.buffer
+    return buffer if len(buffer) > COPY_BELOW_BYTES else bytes(buffer)
 
 
 def send(socket: zmq.Socket[bytes], frames: Sequence[Buffer]) -> None:
@@ -111,10 +117,11 @@ def send(socket: zmq.Socket[bytes], frames: Sequence[Buffer]) -> None:
     ------
     Unsendable: the peer is gone or does not read; the message is dropped.
     """
+    last = len(frames) - 1
     try:
-        socket.send_multipart(
-            frames, zmq.NOBLOCK, copy=False, copy_threshold=COPY_BELOW_BYTES
-        )
+        for i, frame in enumerate(frames):
+            flags = zmq.NOBLOCK if i == last else zmq.NOBLOCK | zmq.SNDMORE
+            socket.send(frame, flags, copy=len(frame) < COPY_BELOW_BYTES)
     except zmq.ZMQError as error:
         if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
             raise Unsendable from None

@@ -68,7 +68,7 @@ class RoundLedger:
                 fold.first_symbol + vector,
                 support,
                 result.values[vector],
-                float(result.loss[vector]),
+                result.loss[vector],
                 weight,
             )
         self._decode_s += self._stopwatch() - start

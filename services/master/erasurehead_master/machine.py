@@ -7,6 +7,7 @@ live in here: after handling, `wake_at` says when the machine wants a `Woke` eve
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from enum import Enum
@@ -307,10 +308,10 @@ class Master:
         support = self.supports[slot]
         width = self.plan.columns if support is None else support.size
         n_vectors = self.plan.code.n_vectors
-        if result.values.shape != (n_vectors, width) or result.loss.shape != (n_vectors,):
+        if result.values.shape != (n_vectors, width) or len(result.loss) != n_vectors:
             self._strike(member, "wrong-shape", f"a result of shape {result.values.shape}", now)
             return
-        if not _finite(result.values) or not _finite(result.loss):
+        if not _finite(result.values) or not all(map(math.isfinite, result.loss)):
             self._non_finite(member, result.round, now)
             return
         symbol = self.plan.code.symbols(slot, result.part)[0]
@@ -519,4 +520,4 @@ class Master:
 
 def _finite(array: npt.NDArray[Any]) -> bool:
     """True when no element is NaN or infinite; one pass without a temporary in the usual case."""
-    return bool(np.isfinite(array.sum())) or bool(np.isfinite(array).all())
+    return math.isfinite(array.sum()) or bool(np.isfinite(array).all())

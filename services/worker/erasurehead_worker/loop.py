@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import zmq
 
 from erasurehead.errors import ErasureHeadError, ProtocolError
@@ -87,18 +86,18 @@ class WorkerLoop:
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._signals.fileno(), zmq.POLLIN)
         while self._exit is None:
-            now = time.monotonic()
-            if self._work is not None:
+            wake_at = self._machine.wake_at
+            if self._work is not None or self._step is not None:
                 timeout_ms = 0
             else:
-                timeout_ms = max(0, math.ceil((self._machine.wake_at - now) * 1000))
-            poller.poll(timeout_ms)
-            self._pulse.beat()
-            self._drain()
-            now = time.monotonic()
-            if self._signals.take() is not None:
-                self._handle(Shutdown("asked to end"), now)
-            if now >= self._machine.wake_at:
+                timeout_ms = max(0, math.ceil((wake_at - time.monotonic()) * 1000))
+            ready = poller.poll(timeout_ms)
+            if ready:
+                self._drain()
+                if self._signals.take() is not None:
+                    self._handle(Shutdown("asked to end"), time.monotonic())
+            # An earlier wish that came with these messages makes the next poll return at once.
+            if (now := time.monotonic()) >= wake_at:
                 self._handle(Woke(), now)
             self._advance()
         return self._exit
@@ -138,9 +137,7 @@ class WorkerLoop:
             finished = False
             while not finished:
                 start = time.perf_counter()
-                # Overflow is for the master to judge; a warning here would only fill the log.
-                with np.errstate(over="ignore", invalid="ignore"):
-                    finished = computation.advance()
+                finished = computation.advance()
                 chunk_s = time.perf_counter() - start
                 spent_s += chunk_s
                 self._tally.compute_s += chunk_s

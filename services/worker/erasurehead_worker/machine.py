@@ -375,7 +375,7 @@ class Worker:
                 slot=assign.slot,
                 part=done.part,
                 values=done.values.astype(dtype, copy=False),
-                loss=done.loss,
+                loss=done.loss.tolist(),
                 compute_s=done.compute_s,
                 delay_s=self._delay_s,
             ),

@@ -37,6 +37,8 @@ def work(settings: WorkerSettings) -> int:
         slot=settings.slot,
         cpu_limit=cpu_limit(),
     )
+    # Overflow is for the master to judge; a warning here would only fill the log.
+    np.seterr(over="ignore", invalid="ignore")
     machine = Worker(
         hello,
         time.monotonic(),
