@@ -92,7 +92,7 @@ def test_a_value_reaches_its_leaf(
         text, expected = "3", 3  # at most `workers`
     if setting.path[-1] == "heartbeat_interval_s":
         text, expected = "0.25", 0.25  # at most half the silence limit
-    flag = f"--no-{setting.flag}" if setting.kind is bool else f"--{setting.flag}"
+    flag = f"--no-{setting.flag}" if expected is False else f"--{setting.flag}"
     arguments = ["settings", role, flag, *([text] if text else [])]
     if role != "worker" and setting.path != ("store",):
         arguments += ["--store", "somewhere"]
