@@ -58,7 +58,9 @@ def echo(address: str, size_out: int, frames: Sequence[bytes]) -> None:
         socket.send_multipart(frames, copy=False, copy_threshold=1 << 16)
 
 
-def floor_s(steps: Sequence[Sequence[bytes]], results: Sequence[Sequence[bytes]], rounds: int) -> float:
+def floor_s(
+    steps: Sequence[Sequence[bytes]], results: Sequence[Sequence[bytes]], rounds: int
+) -> float:
     """Return the seconds of a bare round: one message to each worker, one back."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.ROUTER)
@@ -89,7 +91,9 @@ def floor_s(steps: Sequence[Sequence[bytes]], results: Sequence[Sequence[bytes]]
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("store")
     parser.add_argument("--workers", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=300)
@@ -124,7 +128,9 @@ def main() -> None:
             times.append(time.perf_counter() - start)
         spent_s += statistics.median(times)
         steps.append([bytes(f) for f in encode(step)])
-        results.append([bytes(f) for f in encode(Result(0, 1, slot, 0, values, loss.tolist(), 0.1, 0.0))])
+        results.append(
+            [bytes(f) for f in encode(Result(0, 1, slot, 0, values, loss.tolist(), 0.1, 0.0))]
+        )
     cores = len(os.sched_getaffinity(0))
     before = floor_s(steps, results, given.rounds)
     watch = Watch()
@@ -142,7 +148,9 @@ def main() -> None:
         mean = statistics.fmean(getattr(r, phase) for r in measured)
         print(f"{phase[:-2]} {mean * 1e3:.2f}", end="  ")
     print()
-    print(f"floor       {floor * 1e3:9.3f} ms  (before {before * 1e3:.3f}, after {after * 1e3:.3f})")
+    print(
+        f"floor       {floor * 1e3:9.3f} ms  (before {before * 1e3:.3f}, after {after * 1e3:.3f})"
+    )
     print(f"arithmetic  {arithmetic_s * 1e3:9.3f} ms  (all slots / {cores} cores)")
     print(f"full round  {round_s * 1e3:9.3f} ms")
     print(f"full / floor                       {round_s / floor:6.2f}")

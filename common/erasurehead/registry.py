@@ -140,5 +140,5 @@ def _keyword_only(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 @functools.cache
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
-    target = factory.__init__ if inspect.isclass(factory) else factory  # type: ignore[misc]
+    target = factory.__init__ if inspect.isclass(factory) else factory
     return get_type_hints(target)

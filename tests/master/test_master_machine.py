@@ -79,9 +79,7 @@ def test_delays_are_the_same_for_every_scheme(virtual: Virtual) -> None:
         cluster = virtual(scheme=scheme, workers=6, rounds=10, delay="exponential:mean_s=1")
         start_all(cluster)
         cluster.run()
-        seen[scheme] = {
-            (r.round, a.slot): a.delay_s for r in cluster.records for a in r.arrivals
-        }
+        seen[scheme] = {(r.round, a.slot): a.delay_s for r in cluster.records for a in r.arrivals}
     for other in ("egc:c=3", "agc:c=3,r=4"):
         common = seen["uncoded"].keys() & seen[other].keys()
         assert common
@@ -115,9 +113,7 @@ def test_equal_workers_are_erased_equally_often(virtual: Virtual) -> None:
 
 def test_a_dead_worker_is_an_erasure(virtual: Virtual) -> None:
     """1. A worker dies in mid-round. 2. The round closes without it. 3. Training ends."""
-    cluster = virtual(
-        scheme="uncoded", workers=3, rounds=10, delay="exponential:mean_s=1", seed=1
-    )
+    cluster = virtual(scheme="uncoded", workers=3, rounds=10, delay="exponential:mean_s=1", seed=1)
     start_all(cluster)
     victim = next(iter(cluster.workers.values()))
     cluster.clock.at(0.05, lambda: cluster.depart(victim))
@@ -233,7 +229,8 @@ def running(virtual: Virtual, **settings: object) -> VirtualCluster:
 
 
 def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Received:
-    width = COLUMNS if cluster.machine.supports[slot] is None else len(cluster.machine.supports[slot])  # type: ignore[arg-type]
+    support = cluster.machine.supports[slot]
+    width = COLUMNS if support is None else len(support)
     fields: dict[str, object] = {
         "epoch": 0,
         "round": 1,

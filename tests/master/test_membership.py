@@ -92,7 +92,9 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-def test_whatever_happens_the_invariants_hold(actions: list[tuple[str, int, str, int | None]]) -> None:
+def test_whatever_happens_the_invariants_hold(
+    actions: list[tuple[str, int, str, int | None]],
+) -> None:
     """Peers greet under changing names and slots, leave and fall silent in any order."""
     members = Membership(3, 2.0)
     for now, (what, number, name, slot) in enumerate(actions):

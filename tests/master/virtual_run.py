@@ -39,9 +39,7 @@ def some_rows(seed: int = 0) -> CsrRows:
     )
 
 
-def make_virtual(
-    rows: CsrRows, timing: Timing | None = None, **settings: Any
-) -> VirtualCluster:
+def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -> VirtualCluster:
     """Return a checked virtual cluster without workers."""
     chosen: RunSettings = load(
         RunSettings, {"store": "made-up", "step": "0.5", **settings}, environment={}
@@ -70,6 +68,4 @@ def make_virtual(
     learner = Learner(optimizer, estimate, plan.training_rows)
     machine = Master(plan, 0.0)
     ledger = RoundLedger(machine, learner, lambda: 0.0)
-    return VirtualCluster(
-        machine, ledger, RealArithmetic(rows), timing or Timing(), checked=True
-    )
+    return VirtualCluster(machine, ledger, RealArithmetic(rows), timing or Timing(), checked=True)

@@ -38,9 +38,7 @@ def example(values: int = 5) -> dict[str, Message]:
         "hello": Hello(PROTOCOL_VERSION, "worker-3", "1.2", "host", slot=3, cpu_limit=0.5),
         "need-task": NeedTask(0, 4, 1),
         "ready": Ready(0, 3, 100, "abc", np.arange(values, dtype=np.int32)),
-        "result": Result(
-            0, 7, 3, 0, np.arange(values, dtype=float)[np.newaxis], [2.5], 0.25, 0.5
-        ),
+        "result": Result(0, 7, 3, 0, np.arange(values, dtype=float)[np.newaxis], [2.5], 0.25, 0.5),
         "heartbeat": Heartbeat(7, 0.5),
         "goodbye": Goodbye("asked to end"),
         "assign": Assign(
@@ -178,7 +176,7 @@ BAD_MESSAGES: dict[str, tuple[list[bytes], str]] = {
     "missing frame": ([header(values=["<f8", [1, 1], 1])], "malformed"),
     "frame zero": ([header(values=["<f8", [1, 1], 0])], "malformed"),
     "frame that is not there": (
-        [msgpack.packb({"kind": "ready", "epoch": 0, "slot": 0, "rows": 1, "digest": "a", "support": ["<i8", [1], 2]}), EIGHT],
+        [header(values=["<f8", [1, 1], 2]), EIGHT],
         "malformed",
     ),
     "pickle's dtype": ([header(values=["|O", [1, 1], EIGHT])], "malformed"),
@@ -238,11 +236,10 @@ def test_damaged_messages_are_refused_or_still_well_formed(
     raw[at % len(raw)] ^= flip
     damaged = bytes(raw[: max(1, len(raw) - cut)]) if cut % 2 else bytes(raw)
     try:
-        message = decode([damaged], KNOWN)
+        outcome = type(decode([damaged], KNOWN)).__name__
     except ProtocolError as error:
-        assert error.reason in REFUSALS
-    else:
-        assert type(message) in KNOWN.values()
+        outcome = error.reason
+    assert outcome in {cls.__name__ for cls in KNOWN.values()} | set(REFUSALS)
 
 
 def test_our_own_mistakes_are_not_sent() -> None:

@@ -32,7 +32,7 @@ def split(n_rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     stay in the permutation's order, so stored rows are in random order.
     """
     # The legacy generator on purpose: published sizes and results were made with this split.
-    order = np.random.RandomState(SPLIT_SEED).permutation(n_rows)  # noqa: NPY002
+    order = np.random.RandomState(SPLIT_SEED).permutation(n_rows)
     n_test = -(-n_rows // 5)
     return order[n_test:], order[:n_test]
 
@@ -102,9 +102,7 @@ def codes_of(column: Array) -> tuple[Codes, int]:
     return codes.astype(np.int32), len(distinct)
 
 
-def pair_codes(
-    a: tuple[Codes, int], b: tuple[Codes, int]
-) -> tuple[Codes, int]:
+def pair_codes(a: tuple[Codes, int], b: tuple[Codes, int]) -> tuple[Codes, int]:
     """Return the codes of the pairs of two columns that occur together."""
     joined = a[0].astype(np.int64) * b[1] + b[0]
     distinct, codes = np.unique(joined, return_inverse=True)

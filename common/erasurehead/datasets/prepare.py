@@ -67,9 +67,7 @@ def prepare(
             f" {held.source_sha256:.12}); remove it or name another directory with --out"
         )
     encoded = preset.encode()
-    store = write_store(
-        out, name, encoded.task, encoded.train, encoded.test, preset.provenance()
-    )
+    store = write_store(out, name, encoded.task, encoded.train, encoded.test, preset.provenance())
     return PreparedStore(out, store, False, time.monotonic() - begun)
 
 

@@ -8,6 +8,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from erasurehead.errors import DataError, UsageError
 
@@ -33,14 +34,16 @@ def read_plain(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; name the file with --from") from None
+        raise DataError(
+            f"cannot read {path}: {error.strerror}; name the file with --from"
+        ) from None
     if not raw.startswith(b"\x1f\x8b"):
         return raw
     try:
         return gzip.decompress(raw)
     except (EOFError, OSError, zlib.error):
         raise DataError(
-            f"{path} is a gzip file that was cut off or damaged after {len(raw)} bytes; get it again"
+            f"{path} is a gzip file cut off or damaged after {len(raw)} bytes; get it again"
         ) from None
 
 
@@ -77,13 +80,11 @@ def pandas() -> ModuleType:
     try:
         import pandas as module
     except ImportError:
-        raise UsageError(
-            "preparing tables needs pandas: pip install 'erasurehead[data]'"
-        ) from None
+        raise UsageError("preparing tables needs pandas: pip install 'erasurehead[data]'") from None
     return module
 
 
-def sklearn_datasets() -> ModuleType:
+def sklearn_datasets() -> Any:
     """Import scikit-learn's data sets, or say how to get them."""
     try:
         import sklearn.datasets as module

@@ -2,36 +2,41 @@
 
 A directory with ``manifest.json`` and one ``.npy`` file an array: ``indptr``, ``indices``,
 ``values`` (absent when all are one) and ``labels`` of the training rows, and the same with the
-prefix ``test_``. Rows are in random order, so any row range is a fair sample; a task is a row range,
-so the number of tasks is chosen when a run starts. Workers import this module: numpy and pydantic
-are all it needs.
+prefix ``test_``. Rows are in random order, so any row range is a fair sample; a task is a row
+range, so the number of tasks is chosen when a run starts. Workers import this module: beside the
+standard library, numpy is all it needs.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, ValidationError
 
+from erasurehead.datasets.manifest import (
+    ARRAYS,
+    COLUMNS_OF_INT32,
+    FORMAT_VERSION,
+    MANIFEST,
+    PREFIXES,
+    ArrayEntry,
+    Manifest,
+    Provenance,
+    Task,
+    content_digest,
+    read_manifest,
+)
 from erasurehead.errors import DataError, UsageError
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
-ARRAYS = ("indptr", "indices", "values", "labels")
-PREFIXES = ("", "test_")
-
 Array = npt.NDArray[Any]
-Task = Literal["logistic", "least-squares"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,48 +68,6 @@ class CsrRows:
             labels=self.labels[lo:hi],
             n_columns=self.n_columns,
         )
-
-
-class ArrayEntry(BaseModel):
-    """What the manifest says of one array file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dtype: str
-    shape: tuple[int, ...]
-    file_bytes: int
-    sha256: str
-
-
-class Provenance(BaseModel):
-    """Where a store came from; equal provenance means equal content."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    source: str
-    source_sha256: str
-    encoding: str
-    options: dict[str, str] = {}
-    notes: dict[str, str] = {}
-
-
-class Manifest(BaseModel):
-    """The store's ``manifest.json``."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format_version: int
-    name: str
-    task: Task
-    rows: int
-    columns: int
-    nnz: int
-    test_rows: int
-    test_nnz: int
-    values_are_ones: bool
-    arrays: dict[str, ArrayEntry]
-    digest: str
-    provenance: Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,54 +201,13 @@ def task_ranges(n_rows: int, n_tasks: int) -> list[tuple[int, int]]:
             f"{n_tasks} tasks cannot be cut from {n_rows} training rows; use at most {n_rows} tasks"
         )
     bounds = [n_rows * i // n_tasks for i in range(n_tasks + 1)]
-    return list(zip(bounds[:-1], bounds[1:], strict=True))
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read and check the manifest of the store at `path`.
-
-    Raises
-    ------
-    DataError: none there, unreadable, or of another format version.
-    """
-    try:
-        text = (path / MANIFEST).read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"{path} is not a store ({MANIFEST}: {error.strerror}); make one with"
-            " `erasurehead prepare`"
-        ) from None
-    try:
-        raw = json.loads(text)
-        version = raw.get("format_version") if isinstance(raw, dict) else None
-        if version != FORMAT_VERSION:
-            raise DataError(
-                f"store {path} has format version {version}, this program reads {FORMAT_VERSION};"
-                " prepare it again with this version"
-            )
-        return Manifest.model_validate(raw)
-    except (json.JSONDecodeError, ValidationError):
-        raise DataError(f"{path / MANIFEST} is damaged; prepare the store again") from None
+    return list(itertools.pairwise(bounds))
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _arrays(rows: CsrRows) -> Iterator[tuple[str, Array]]:
-    for name in ARRAYS:
-        array = getattr(rows, name)
-        if array is not None:
-            yield name, np.ascontiguousarray(array)
-
-
-def _digest(task: str, columns: int, entries: dict[str, ArrayEntry]) -> str:
-    """Return a digest of the content: the arrays and what their numbers mean."""
-    content = {name: [e.dtype, e.shape, e.sha256] for name, e in sorted(entries.items())}
-    text = json.dumps([FORMAT_VERSION, task, columns, content])
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _write_array(path: Path, array: Array) -> None:

@@ -81,12 +81,13 @@ class SvmLight(Preset):
 
     def _read(self, path: Path, n_features: int | None = None) -> tuple[Any, Any]:
         try:
-            return sklearn_datasets().load_svmlight_file(
+            matrix, labels = sklearn_datasets().load_svmlight_file(
                 io.BytesIO(read_plain(path)), n_features=n_features
             )
         except ValueError as error:
             reason = " ".join(str(error).split())
             raise DataError(f"{path} is not an svmlight file: {reason}") from None
+        return matrix, labels
 
     def _labels(self, labels: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Task]:
         if not np.isfinite(labels).all():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from pathlib import Path
 from typing import Literal
 
@@ -105,7 +106,7 @@ class Synthetic(Preset):
         """Draw one category a field for each row, shape (rows, nnz)."""
         indices = np.empty((self._rows, self._nnz), dtype=np.int32)
         bounds = [self._columns * i // self._nnz for i in range(self._nnz + 1)]
-        for i, (lo, hi) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        for i, (lo, hi) in enumerate(itertools.pairwise(bounds)):
             weights = np.arange(1, hi - lo + 1, dtype=np.float64) ** -self._exponent
             cumulative = np.cumsum(weights / weights.sum())
             drawn = np.searchsorted(cumulative, rng.random(self._rows), side="right")

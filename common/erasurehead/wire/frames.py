@@ -45,7 +45,7 @@ def encode(message: Message) -> list[Buffer]:
     frames: list[Buffer] = [b""]
     arrays = ARRAY_FIELDS[cls]
     room = MAX_INLINE_BYTES
-    for name in cls.__slots__:  # type: ignore[attr-defined]
+    for name in cls.__slots__:
         value = getattr(message, name)
         if name in arrays and value is not None:
             array = np.ascontiguousarray(value)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from erasurehead.errors import ProtocolError
 
@@ -112,7 +112,7 @@ class NeedTask:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Master to worker: one chunk of a task's rows as CSR arrays; `chunks` says how many there are."""
+    """Master to worker: one of `chunks` pieces of a task's rows, as CSR arrays."""
 
     kind: ClassVar = "task"
     __pydantic_config__ = _CHECKS
@@ -266,8 +266,8 @@ def check(cls: type, fields: dict[str, Any]) -> Any:
     """
     try:
         return _ADAPTERS[cls].validate_python(fields)
-    except ValueError as error:
+    except ValidationError as error:
         kind = cls.kind  # type: ignore[attr-defined]
-        details = error.errors()[0] if hasattr(error, "errors") else {"loc": "", "msg": error}
+        details = error.errors()[0]
         where = ".".join(str(p) for p in details["loc"][:3])
         raise ProtocolError("malformed", f"{kind}: {where}: {details['msg']}") from None

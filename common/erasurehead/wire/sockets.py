@@ -1,6 +1,6 @@
 """ROUTER and DEALER sockets, set up in one place.
 
-The master's ROUTER refuses to queue for peers that are gone or do not read (`Unsendable`), so one
+The master's ROUTER refuses to queue for peers that are gone or do not read (`UnsendableError`), so one
 frozen worker can never block a round or grow memory.
 """
 
@@ -20,7 +20,7 @@ LINGER_MS = 1000
 """How long a closing socket may take to deliver its last messages (STOP, GOODBYE)."""
 
 
-class Unsendable(Exception):
+class UnsendableError(Exception):
     """The peer is not connected, or its queue is full."""
 
 
@@ -115,7 +115,7 @@ def send(socket: zmq.Socket[bytes], frames: Sequence[Buffer]) -> None:
 
     Raises
     ------
-    Unsendable: the peer is gone or does not read; the message is dropped.
+    UnsendableError: the peer is gone or does not read; the message is dropped.
     """
     last = len(frames) - 1
     try:
@@ -124,5 +124,5 @@ def send(socket: zmq.Socket[bytes], frames: Sequence[Buffer]) -> None:
             socket.send(frame, flags, copy=len(frame) < COPY_BELOW_BYTES)
     except zmq.ZMQError as error:
         if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
-            raise Unsendable from None
+            raise UnsendableError from None
         raise

@@ -92,14 +92,4 @@ class Finish:
     reason: str
 
 
-Action = (
-    Send
-    | SendTask
-    | OpenRound
-    | SendStep
-    | Fold
-    | FoldLate
-    | CloseRound
-    | Notice
-    | Finish
-)
+Action = Send | SendTask | OpenRound | SendStep | Fold | FoldLate | CloseRound | Notice | Finish

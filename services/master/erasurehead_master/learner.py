@@ -12,7 +12,6 @@ from erasurehead.decoding.base import Decoding
 from erasurehead.decoding.estimate import GradientEstimate
 from erasurehead.learning.optimizers import Optimizer
 
-
 DIVERGED_ABOVE = 1e100
 """A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
 

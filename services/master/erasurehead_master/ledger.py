@@ -27,9 +27,7 @@ class RoundLedger:
     stopwatch: seconds, for the master's own phases (a simulator's stands still).
     """
 
-    def __init__(
-        self, machine: Master, learner: Learner, stopwatch: Callable[[], float]
-    ) -> None:
+    def __init__(self, machine: Master, learner: Learner, stopwatch: Callable[[], float]) -> None:
         self._machine = machine
         self._learner = learner
         self._stopwatch = stopwatch
@@ -80,7 +78,9 @@ class RoundLedger:
         for vector, values in enumerate(late.result.values):
             self._learner.late(late.first_symbol + vector, support, values, age)
 
-    def close(self, action: CloseRound, clock: Callable[[], float]) -> tuple[RoundRecord, StepOutcome]:
+    def close(
+        self, action: CloseRound, clock: Callable[[], float]
+    ) -> tuple[RoundRecord, StepOutcome]:
         """Decode and step; return the round's record (without metrics) and the step's outcome."""
         assert self.origin is not None
         start = self._stopwatch()

@@ -163,7 +163,8 @@ class Master:
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take one event and return what must be done, in order."""
-        self._actions = actions = []
+        actions: list[Action] = []
+        self._actions = actions
         if self.phase is Phase.FINISHED:
             return actions
         match event:
@@ -246,7 +247,9 @@ class Master:
             return
         if ready.digest != self.plan.digest:
             self.refused["wrong-shape"] += 1
-            reason = f"it read another store (digest {ready.digest:.12}, not {self.plan.digest:.12})"
+            reason = (
+                f"it read another store (digest {ready.digest:.12}, not {self.plan.digest:.12})"
+            )
             self._expel(member, "wrong-data", reason, now)
             return
         member.ready = True
@@ -260,10 +263,11 @@ class Master:
     def _remember_support(self, slot: int, support: npt.NDArray[Any] | None) -> None:
         key = 0 if support is None else hash(support.tobytes()) or 1
         twin = next((s for s, k in self.support_keys.items() if k == key and s != slot), None)
+        shared = None if twin is None else self.supports[twin]
         if support is None:
             self.supports[slot] = None
-        elif twin is not None and np.array_equal(self.supports[twin], support):
-            self.supports[slot] = self.supports[twin]
+        elif shared is not None and np.array_equal(shared, support):
+            self.supports[slot] = shared
         else:
             # Fancy indexing converts anything narrower on every use.
             self.supports[slot] = support.astype(np.intp)
@@ -418,7 +422,9 @@ class Master:
         if everybody or (now >= self._gather_until and ready >= self.needed):
             self.phase = Phase.TRAINING
             if not everybody:
-                self._notice("warning", f"starting with {ready} of {self.plan.code.n_workers} workers")
+                self._notice(
+                    "warning", f"starting with {ready} of {self.plan.code.n_workers} workers"
+                )
             self._open(now)
 
     def _open(self, now: float) -> None:
@@ -444,9 +450,7 @@ class Master:
         arrivals = tuple(self.rounds.arrivals)
         decoding, stragglers = self.rounds.close()
         late, self._late = tuple(self._late), []
-        self._actions.append(
-            CloseRound(self.round, reason, decoding, arrivals, stragglers, late)
-        )
+        self._actions.append(CloseRound(self.round, reason, decoding, arrivals, stragglers, late))
 
     def _stepped(self, diverged: str | None, now: float) -> None:
         self.rounds_done = self.round - (diverged is not None)

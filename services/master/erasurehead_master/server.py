@@ -160,7 +160,7 @@ class MasterServer:
     def _send(self, peer: bytes, frames: Sequence[Buffer]) -> bool:
         try:
             sockets.send(self._socket, [peer, *frames])
-        except sockets.Unsendable:
+        except sockets.UnsendableError:
             return False
         self._ledger.bytes_out += sum(map(len, frames))
         return True

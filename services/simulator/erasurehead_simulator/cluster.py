@@ -122,9 +122,7 @@ class VirtualWorker:
             case worker_side.Load(assign):
                 self._assign = assign
                 rows, support = cluster.arithmetic.load(assign)
-                cluster.clock.after(
-                    0.0, lambda: self.deliver(worker_side.Loaded(rows, support))
-                )
+                cluster.clock.after(0.0, lambda: self.deliver(worker_side.Loaded(rows, support)))
             case worker_side.Compute(step):
                 self._job += 1
                 self._compute(self._job, step, 0)
@@ -216,9 +214,7 @@ class VirtualCluster:
         """Put a worker's message on the way."""
         if not worker.cut:
             peer = worker.peer
-            self.clock.after(
-                self.timing.message_s(), lambda: self.handle(Received(peer, message))
-            )
+            self.clock.after(self.timing.message_s(), lambda: self.handle(Received(peer, message)))
 
     def depart(self, worker: VirtualWorker) -> None:
         """Kill a worker and let the master know at once, as it does for its own children."""

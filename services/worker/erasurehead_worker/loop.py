@@ -158,7 +158,7 @@ class WorkerLoop:
                     if isinstance(message, Result):
                         self._tally.results += 1
                         self._tally.delay_s += message.delay_s
-                except sockets.Unsendable:
+                except sockets.UnsendableError:
                     log.debug("the master does not read; dropped %s", message.kind)
             case Compute(step):
                 self._step = step

@@ -214,7 +214,8 @@ class Worker:
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take one event and return what must be done, in order."""
-        self._actions = actions = []
+        actions: list[Action] = []
+        self._actions = actions
         if self.phase is Phase.EXITED:
             return actions
         match event:
@@ -343,9 +344,7 @@ class Worker:
         self.round = step.round
         self._step = step
         assert self._delays is not None
-        self._delay_s = self._delays.delay_s(
-            step.round, self.assign.slot, self.assign.load_share
-        )
+        self._delay_s = self._delays.delay_s(step.round, self.assign.slot, self.assign.load_share)
         if self._delay_s > 0:
             self.phase = Phase.DELAYED
             self._until = now + self._delay_s

@@ -186,7 +186,10 @@ class RowSource:
             return
         arrays: dict[str, npt.NDArray[Any]] = {
             "indptr": np.concatenate(
-                [np.zeros(1, np.int64), np.cumsum(np.concatenate([np.diff(c.indptr) for c in chunks]))]
+                [
+                    np.zeros(1, np.int64),
+                    np.cumsum(np.concatenate([np.diff(c.indptr) for c in chunks])),
+                ]
             ),
             "indices": np.concatenate([c.indices for c in chunks]),
             "labels": np.concatenate([c.labels for c in chunks]),
