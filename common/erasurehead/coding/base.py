@@ -88,7 +88,7 @@ class GradientCode:
     def loads(self) -> IntArray:
         """Tasks per slot, shape (k,)."""
         if self.symbols_per_slot == 1:
-            return np.diff(self.matrix.indptr).astype(np.int64)
+            return np.asarray(np.diff(self.matrix.indptr), dtype=np.int64)
         return np.array([len(self.tasks_of(i)) for i in range(self.n_workers)], dtype=np.int64)
 
     @cached_property

@@ -7,7 +7,9 @@ from typing import Literal
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, IntArray, RepetitionCode, repetition_code
+from erasurehead.coding.balance import balanced_groups
+from erasurehead.coding.base import FloatArray, RepetitionCode, repetition_code
+from erasurehead.coding.options import straggler_probabilities
 from erasurehead.coding.partition import blocks_of
 from erasurehead.errors import UsageError
 
@@ -19,7 +21,8 @@ def frc(
     probabilities: FloatArray | None = None,
     *,
     c: int,
-    groups: Literal["shuffled", "consecutive"] = "shuffled",
+    groups: Literal["shuffled", "consecutive", "balanced"] = "shuffled",
+    p: str | None = None,
 ) -> RepetitionCode:
     """Return the fractional repetition code with about `c` tasks a slot.
 
@@ -33,17 +36,26 @@ def frc(
     ----------
     c: tasks per slot.
     groups: `shuffled` deals the slots to the groups in an order drawn from `rng`, so that
-        neighbouring slots (often on one machine) do not share a group; `consecutive` does not.
+        neighbouring slots (often on one machine) do not share a group; `consecutive` does not;
+        `balanced` puts reliable slots together with unreliable ones, so that every block is
+        answered about equally often (`erasurehead.coding.balance`).
+    p: straggler probabilities for `balanced`, ``0.3`` or ``0.1/0.2/...``; default: those known.
 
     Raises
     ------
-    UsageError: no such code; the sentence names the nearest loads there are.
+    UsageError: no such code; the sentence names the nearest loads there are. Or `balanced`
+        without probabilities.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
     n_blocks = block_count(n_workers, n_tasks, c)
-    order = rng.permutation(n_workers) if groups == "shuffled" else np.arange(n_workers)
-    group_of_slot: IntArray = np.empty(n_workers, dtype=np.int64)
-    group_of_slot[order] = blocks_of(n_workers, n_blocks)
+    if groups == "balanced":
+        what = "groups=balanced of code 'frc'"
+        known = straggler_probabilities(n_workers, p, probabilities, what)
+        group_of_slot = balanced_groups(known, n_blocks)
+    else:
+        group_of_slot = blocks_of(n_workers, n_blocks)
+        if groups == "shuffled":
+            group_of_slot = rng.permutation(group_of_slot)
     return repetition_code("frc", group_of_slot, blocks_of(n_tasks, n_blocks))
 
 

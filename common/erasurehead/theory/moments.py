@@ -5,6 +5,8 @@ Notation: k slots, groups of l slots, r arrivals, a uniform random r-subset of t
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -57,3 +59,48 @@ def first_copy_moments(
     gradient = block_sums.sum(axis=0)
     square = (1.0 - q) * float(gradient @ gradient) + (q - p) * float(np.sum(block_sums**2))
     return (1.0 - p) * gradient, square
+
+
+def second_moment_bound(
+    gradient_norm: float, sigma: float, n_workers: int, n_tasks: int, c: int, n_arrivals: int
+) -> float:
+    """Return the bound of Lemma 4 on E||g_hat||^2 for mean gradients of norm at most sigma a task.
+
+    arXiv 1901.09671: (1-q) ||grad f||^2 + (q-p) c sigma^2 / n, for g_hat and grad f divided by n.
+    """
+    size = n_workers * c // n_tasks
+    p = float(uncovered_probability(n_workers, size, n_arrivals))
+    q = either_uncovered_probability(n_workers, size, n_arrivals)
+    return (1.0 - q) * gradient_norm**2 + (q - p) * c * sigma**2 / n_tasks
+
+
+def unbiased_error(block_sums: FloatArray, n_workers: int, n_arrivals: int) -> float:
+    """Return E||g_hat - g||^2 of first-copy decoding scaled by 1/(1-p).
+
+    ((1-q)/(1-p)^2 - 1) ||g||^2 + (q-p)/(1-p)^2 sum_b ||g[b]||^2, from Lemma 3; the first factor
+    is at most 0. `block_sums` as for `first_copy_moments`.
+    """
+    size = n_workers // len(block_sums)
+    kept = 1.0 - float(uncovered_probability(n_workers, size, n_arrivals))
+    _, square = first_copy_moments(block_sums, n_workers, n_arrivals)
+    gradient = block_sums.sum(axis=0)
+    return square / kept**2 - float(gradient @ gradient)
+
+
+def uncovered_bounds(n_workers: int, n_tasks: int, c: int, n_arrivals: int) -> tuple[float, float]:
+    """Return Lemma 5's bounds p <= (1 - l/k)^r <= exp(-c r / n) of arXiv 1901.09671."""
+    size = n_workers * c / n_tasks
+    return (1.0 - size / n_workers) ** n_arrivals, math.exp(-c * n_arrivals / n_tasks)
+
+
+def covered_probability(n_workers: int, group_size: int, n_arrivals: int) -> float:
+    """Return the probability that r arrivals cover all B = k/l groups of l slots.
+
+    Inclusion and exclusion: sum_j (-1)^j C(B, j) C(k - j l, r) / C(k, r).
+    """
+    n_groups = n_workers // group_size
+    ways: int = sum(
+        (-1) ** j * math.comb(n_groups, j) * math.comb(n_workers - j * group_size, n_arrivals)
+        for j in range(n_groups + 1)
+    )
+    return ways / math.comb(n_workers, n_arrivals)

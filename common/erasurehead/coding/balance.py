@@ -1,0 +1,60 @@
+"""Groups of slots that are erased as rarely as possible, given how often each slot straggles."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from erasurehead.coding.base import FloatArray, IntArray
+
+
+def balanced_groups(probabilities: FloatArray, n_groups: int) -> IntArray:
+    """Return the group of each slot, shape (k,), keeping sum_b q_b/(1-q_b) small.
+
+    q_b, the product of the group's straggler probabilities, is how often all of it is late; the
+    sum is the variance of first-copy decoding with weights 1/(1-q_b) and blocks of equal norm.
+    Groups have floor(k/B) or ceil(k/B) slots. Longest-processing-time-first on -log p, then
+    pairwise exchanges while they help.
+
+    Parameters
+    ----------
+    probabilities: p of each slot, within (0, 1), shape (k,).
+    n_groups: B, at most k.
+    """
+    strength = -np.log(probabilities)
+    small, n_larger = divmod(len(strength), n_groups)
+    group = np.zeros(len(strength), dtype=np.int64)
+    total, size = np.zeros(n_groups), np.zeros(n_groups, dtype=np.int64)
+    for slot in np.argsort(-strength, kind="stable"):
+        may_grow = np.count_nonzero(size > small) < n_larger
+        room = size < small + may_grow
+        b = int(np.argmin(np.where(room, total, np.inf)))
+        group[slot] = b
+        total[b] += strength[slot]
+        size[b] += 1
+    _exchange(group, strength, total)
+    return group
+
+
+def erasure_cost(total_strength: FloatArray) -> FloatArray:
+    """Return q/(1-q) for q = exp(-strength)."""
+    return 1.0 / np.expm1(total_strength)
+
+
+def _exchange(group: IntArray, strength: FloatArray, total: FloatArray) -> None:
+    """Swap two slots of different groups in place as long as the cost falls."""
+    improved = True
+    while improved:
+        improved = False
+        for b, other in itertools.combinations(range(len(total)), 2):
+            mine, theirs = np.flatnonzero(group == b), np.flatnonzero(group == other)
+            moved = strength[theirs][None, :] - strength[mine][:, None]
+            cost = erasure_cost(total[b] + moved) + erasure_cost(total[other] - moved)
+            i, j = np.unravel_index(int(np.argmin(cost)), cost.shape)
+            now = float(erasure_cost(total[[b, other]]).sum())
+            if cost[i, j] < now * (1.0 - 1e-9):
+                group[mine[i]], group[theirs[j]] = other, b
+                total[b] += moved[i, j]
+                total[other] -= moved[i, j]
+                improved = True

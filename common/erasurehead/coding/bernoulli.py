@@ -1,0 +1,98 @@
+"""Sparse random codes with independent entries: Bernoulli, regularised Bernoulli, stochastic block.
+
+They hide their structure from an adversary who picks the stragglers; against random stragglers
+fractional repetition has less error at the same load.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.coding.options import check_load
+from erasurehead.coding.partition import blocks_of
+from erasurehead.errors import UsageError
+
+
+def bernoulli(
+    n_workers: int,
+    n_tasks: int | None,
+    rng: np.random.Generator,
+    probabilities: FloatArray | None = None,
+    *,
+    c: float,
+) -> GradientCode:
+    """Return the Bernoulli gradient code: a slot holds each task with probability c/n.
+
+    arXiv 1711.06771, Section 5. All coefficients are 1. A slot left empty is given one random
+    task, so that it has something to answer; a task may be on no slot.
+
+    Parameters
+    ----------
+    c: expected tasks per slot, 1 to n.
+    """
+    n_tasks = n_workers if n_tasks is None else n_tasks
+    check_load("bernoulli", n_tasks, c)
+    return _ones("bernoulli", rng.random((n_workers, n_tasks)) < c / n_tasks, rng)
+
+
+def regularized_bernoulli(
+    n_workers: int,
+    n_tasks: int | None,
+    rng: np.random.Generator,
+    probabilities: FloatArray | None = None,
+    *,
+    c: float,
+) -> GradientCode:
+    """Return a Bernoulli code in which slots with more than 2c tasks are thinned to c.
+
+    arXiv 1711.06771, Section 5.2: keeps the worst case bounded for small loads.
+    """
+    n_tasks = n_workers if n_tasks is None else n_tasks
+    check_load("regularized-bernoulli", n_tasks, c)
+    held = rng.random((n_workers, n_tasks)) < c / n_tasks
+    for slot in np.flatnonzero(held.sum(axis=1) > 2 * c):
+        tasks = np.flatnonzero(held[slot])
+        held[slot, rng.permutation(tasks)[round(c) :]] = False
+    return _ones("regularized-bernoulli", held, rng)
+
+
+def stochastic_block(
+    n_workers: int,
+    n_tasks: int | None,
+    rng: np.random.Generator,
+    probabilities: FloatArray | None = None,
+    *,
+    c: float,
+    inside: float = 0.5,
+) -> GradientCode:
+    """Return the stochastic block code: dense inside communities, sparse between them.
+
+    arXiv 1805.10378. Tasks and slots are cut into B = round(n/c) communities; a slot holds a task
+    of its own community with probability `inside`, any other with the probability that makes the
+    expected load c. inside = 1 is near fractional repetition, inside = c/n is the Bernoulli code.
+
+    Raises
+    ------
+    UsageError: a load that does not fit, or a probability outside (0, 1].
+    """
+    n_tasks = n_workers if n_tasks is None else n_tasks
+    check_load("stochastic-block", n_tasks, c)
+    n_blocks = min(max(1, round(n_tasks / c)), n_workers)
+    if not 0 < inside <= 1:
+        raise UsageError(f"inside={inside:g} is no probability; it must be above 0 and at most 1")
+    own = blocks_of(n_workers, n_blocks)[:, None] == blocks_of(n_tasks, n_blocks)[None, :]
+    n_own = own.sum(axis=1, keepdims=True)
+    outside = np.clip((c - inside * n_own) / np.maximum(n_tasks - n_own, 1), 0.0, 1.0)
+    held = rng.random((n_workers, n_tasks)) < np.where(own, inside, outside)
+    return _ones("stochastic-block", held, rng)
+
+
+def _ones(name: str, held: npt.NDArray[np.bool_], rng: np.random.Generator) -> GradientCode:
+    """Return the code with coefficient 1 wherever `held`, shape (k, n); no slot is left idle."""
+    n_workers, n_tasks = held.shape
+    for slot in np.flatnonzero(~held.any(axis=1)):
+        held[slot, rng.integers(n_tasks)] = True
+    rows = [(np.flatnonzero(row), np.ones(int(row.sum()))) for row in held]
+    return code_from_rows(name, rows, n_tasks, n_workers=n_workers)

@@ -1,0 +1,88 @@
+"""Random regular graphs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.errors import UsageError
+
+ATTEMPTS = 1000
+
+
+def random_regular_graph(n_vertices: int, degree: int, rng: np.random.Generator) -> IntArray:
+    """Return the edges of a random connected simple graph, shape (n * degree / 2, 2).
+
+    Stubs are paired at random; loops and double edges are exchanged with random other edges.
+
+    Raises
+    ------
+    UsageError: there is no such graph.
+    """
+    if not 1 <= degree < n_vertices or (n_vertices * degree) % 2:
+        raise UsageError(
+            f"no simple graph has {n_vertices} vertices of degree {degree}; the degree must be 1 to"
+            f" {n_vertices - 1} and their product even"
+        )
+    for _ in range(ATTEMPTS):
+        stubs = rng.permutation(np.repeat(np.arange(n_vertices, dtype=np.int64), degree))
+        edges = stubs.reshape(-1, 2)
+        if _make_simple(edges, rng) and (degree == 1 or _connected(edges, n_vertices)):
+            return edges
+    raise UsageError(
+        f"no connected graph with {n_vertices} vertices of degree {degree} was found in {ATTEMPTS}"
+        " attempts; use a degree of 3 or more"
+    )
+
+
+def adjacency(edges: IntArray, n_vertices: int) -> FloatArray:
+    """Return the dense adjacency matrix, shape (n, n)."""
+    matrix = np.zeros((n_vertices, n_vertices))
+    matrix[edges[:, 0], edges[:, 1]] = matrix[edges[:, 1], edges[:, 0]] = 1.0
+    return matrix
+
+
+def second_eigenvalue(edges: IntArray, n_vertices: int) -> float:
+    """Return the second largest absolute eigenvalue of the adjacency matrix."""
+    return float(np.sort(np.abs(np.linalg.eigvalsh(adjacency(edges, n_vertices))))[-2])
+
+
+def _make_simple(edges: IntArray, rng: np.random.Generator) -> bool:
+    """Exchange ends of edges in place until there is no loop and no double edge; False if stuck."""
+
+    def key(u: int, v: int) -> tuple[int, int]:
+        return (u, v) if u < v else (v, u)
+
+    counts: dict[tuple[int, int], int] = {}
+    for u, v in edges.tolist():
+        counts[key(u, v)] = counts.get(key(u, v), 0) + 1
+    for _ in range(100 * len(edges)):
+        bad = next(
+            (i for i, (u, v) in enumerate(edges.tolist()) if u == v or counts[key(u, v)] > 1), None
+        )
+        if bad is None:
+            return True
+        other = int(rng.integers(len(edges)))
+        (a, b), (c, d) = edges[bad].tolist(), edges[other].tolist()
+        fresh = other != bad and a != c and b != d and key(a, c) != key(b, d)
+        if fresh and not counts.get(key(a, c)) and not counts.get(key(b, d)):
+            for edge in (key(a, b), key(c, d)):
+                counts[edge] -= 1
+            for edge in (key(a, c), key(b, d)):
+                counts[edge] = 1
+            edges[bad], edges[other] = (a, c), (b, d)
+    return False
+
+
+def _connected(edges: IntArray, n_vertices: int) -> bool:
+    neighbours: list[list[int]] = [[] for _ in range(n_vertices)]
+    for u, v in edges.tolist():
+        neighbours[u].append(v)
+        neighbours[v].append(u)
+    seen, frontier = {0}, [0]
+    while frontier:
+        for v in neighbours[frontier.pop()]:
+            if v not in seen:
+                seen.add(v)
+                frontier.append(v)
+    return len(seen) == n_vertices

@@ -1,0 +1,106 @@
+"""Codes for slots that straggle with probabilities of their own."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from erasurehead.coding.allocation import (
+    capped_row_sums,
+    chain_allocation,
+    coefficients_for_support,
+    interval_allocation,
+    optimal_row_sums,
+    shared_task_allocation,
+)
+from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.coding.cyclic import cyclic_tasks
+from erasurehead.coding.options import (
+    check_load,
+    same_as_workers,
+    straggler_probabilities,
+)
+from erasurehead.errors import UsageError
+
+ALLOCATIONS = {
+    "interval": interval_allocation,
+    "shared": shared_task_allocation,
+    "chain": chain_allocation,
+}
+
+
+def osgc(
+    n_workers: int,
+    n_tasks: int | None,
+    rng: np.random.Generator,
+    probabilities: FloatArray | None = None,
+    *,
+    p: str | None = None,
+    allocation: Literal["interval", "shared", "chain"] = "interval",
+    max_load: int | None = None,
+) -> GradientCode:
+    """Return the code of least bounded error when slot i straggles with probability p_i.
+
+    arXiv 2510.22539, Theorem 1: any alpha with columns adding up to 1 and rows to
+    Y_i* = n (1-p_i)/p_i / Delta. Decode with `fixed` (weights 1/(1-p_i)). Average load below 2;
+    reliable slots get more tasks.
+
+    Parameters
+    ----------
+    p: straggler probabilities, ``0.3`` or ``0.1/0.2/...``; default: those known.
+    allocation: `interval` is non-negative, so that the error bound n^2/Delta holds; `shared` and
+        `chain` are the paper's Schemes I and II, for reproduction (they go negative when the p_i
+        differ).
+    max_load: most tasks on a slot, at least 2; `interval` only.
+
+    Raises
+    ------
+    UsageError: no probabilities, one outside (0, 1), or limits too tight for n tasks.
+    """
+    n_tasks = n_workers if n_tasks is None else n_tasks
+    known = straggler_probabilities(n_workers, p, probabilities, "code 'osgc'")
+    row_sums, _ = optimal_row_sums(known, n_tasks)
+    if max_load is not None:
+        if allocation != "interval" or max_load < 2:
+            raise UsageError(
+                f"max_load={max_load} needs allocation=interval and at least 2 tasks a worker"
+            )
+        # An interval of length Y touches at most floor(Y) + 2 tasks.
+        caps = np.full(n_workers, max_load - 1.0)
+        row_sums, _ = capped_row_sums(known, n_tasks, caps)
+    rows = ALLOCATIONS[allocation](row_sums, n_tasks)
+    return code_from_rows("osgc", rows, n_tasks, n_workers=n_workers)
+
+
+def matched_cyclic(
+    n_workers: int,
+    n_tasks: int | None,
+    rng: np.random.Generator,
+    probabilities: FloatArray | None = None,
+    *,
+    c: int,
+    p: str | None = None,
+    correlation: float = 0.0,
+) -> GradientCode:
+    """Return the cyclic placement with the coefficients that are best for its slots' p_i.
+
+    Minimises the error of unbiased fixed-weight decoding when any two task gradients have the
+    given correlation (`erasurehead.coding.allocation.coefficients_for_support`).
+
+    Parameters
+    ----------
+    c: tasks per slot; n = k.
+    p: straggler probabilities, ``0.3`` or ``0.1/0.2/...``; default: those known.
+    correlation: of the task gradients, at least 0 and below 1.
+    """
+    n_tasks = same_as_workers("matched-cyclic", n_workers, n_tasks)
+    check_load("matched-cyclic", n_tasks, c)
+    if not 0 <= correlation < 1:
+        raise UsageError(f"correlation={correlation:g} must be at least 0 and below 1")
+    known = straggler_probabilities(n_workers, p, probabilities, "code 'matched-cyclic'")
+    supports = [np.sort(cyclic_tasks(slot, c, n_tasks)) for slot in range(n_workers)]
+    gram = np.full((n_tasks, n_tasks), correlation) + (1 - correlation) * np.eye(n_tasks)
+    alpha, _ = coefficients_for_support(supports, known, gram)
+    rows = [(tasks, alpha[slot, tasks]) for slot, tasks in enumerate(supports)]
+    return code_from_rows("matched-cyclic", rows, n_tasks, n_workers=n_workers)

@@ -1,0 +1,112 @@
+"""How far gradient descent with decoded gradients gets: the papers' bounds.
+
+f is beta-smooth and mu-PL, the mean of n task functions with gradients of norm at most sigma;
+Delta_T = E f(x_T) - f*. p, q as in `erasurehead.theory.moments`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from erasurehead.theory.moments import either_uncovered_probability, uncovered_probability
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Delta_T <= contraction^T Delta_0 + floor, for the given step size."""
+
+    step: float
+    contraction: float
+    floor: float
+
+    def after(self, rounds: int, start: float) -> float:
+        """Return the bound on Delta_T for Delta_0 = `start`."""
+        return float(self.contraction**rounds * start + self.floor)
+
+
+def repetition_bounds(
+    beta: float, mu: float, sigma: float, n_workers: int, n_tasks: int, c: int, r: int
+) -> tuple[Bound, Bound]:
+    """Return Theorem 1 of arXiv 1901.09671 for unscaled first-copy decoding.
+
+    Step 1/beta: contraction 1 - mu/beta, floor sigma^2/(2(1-p)mu) (p + (q-p)c/((1-p)n)).
+    Step (1-p)/beta: contraction 1 - (1-p)mu/beta, floor (q-p) c sigma^2/(2(1-p)mu n).
+    """
+    size = n_workers * c // n_tasks
+    p = float(uncovered_probability(n_workers, size, r))
+    q = either_uncovered_probability(n_workers, size, r)
+    kept = 1.0 - p
+    spread = (q - p) * c / n_tasks
+    long = sigma**2 / (2.0 * kept * mu) * (p + spread / kept)
+    short = spread * sigma**2 / (2.0 * kept * mu)
+    return (
+        Bound(1.0 / beta, 1.0 - mu / beta, long),
+        Bound(kept / beta, 1.0 - kept * mu / beta, short),
+    )
+
+
+def simple_bounds(
+    beta: float, mu: float, sigma: float, n_tasks: int, c: int, r: int
+) -> tuple[Bound, Bound]:
+    """Return Theorem 2 of arXiv 1901.09671, which needs c >= n ln 2 / r; e = exp(-c r / n).
+
+    Step 1/beta: floor e sigma^2/mu + 4 c e sigma^2/(mu n). Step (1-p)/beta: contraction
+    1 - (1-e)mu/beta, floor 2 c e sigma^2/(mu n); its step is given for the bound on p.
+    """
+    e = math.exp(-c * r / n_tasks)
+    noise = c * e * sigma**2 / (mu * n_tasks)
+    return (
+        Bound(1.0 / beta, 1.0 - mu / beta, e * sigma**2 / mu + 4.0 * noise),
+        Bound((1.0 - e) / beta, 1.0 - (1.0 - e) * mu / beta, 2.0 * noise),
+    )
+
+
+@dataclass(frozen=True)
+class TimesToTarget:
+    """Upper bounds on the expected time to reach an error, in full passes over the data."""
+
+    uncoded: float
+    exact: float
+    approximate: float
+
+
+def times_to_target(
+    kappa: float, start: float, target: float, n: int, c: int, delta: float
+) -> TimesToTarget:
+    """Return Theorem 3 of arXiv 1901.09671: rate 1/c, r = delta n < n, kappa = mu/beta.
+
+    Valid for targets down to 3 c exp(-c r/n) sigma^2/(mu n).
+    """
+    exact_rounds = math.log(start / target) / math.log(1.0 / (1.0 - kappa))
+    eta = 1.0 - math.exp(-c * delta)
+    rounds = math.log(3.0 * start / target) / math.log(1.0 / (1.0 - eta * kappa))
+    return TimesToTarget(
+        exact_rounds * (c * math.log(n) + c + 1) / n,
+        exact_rounds * (c * math.log(n / c) + c + 1) / n,
+        rounds * (c**2 * math.log(1.0 / (1.0 - delta)) + c**2 + c) / n,
+    )
+
+
+def svrg_contraction(
+    mu: float, smoothness: float, step: float, rounds: int, variance: float
+) -> float:
+    """Return rho = [1/(mu eta m) + 2 eta L V]/[1 - eta L (1 + 2V)], the contraction an epoch.
+
+    SVRG with a decoder whose error on task vectors D_j is at most V mean ||D_j||^2; V -> 0 is
+    gradient descent. For repetition V <= (q-p)c/((1-p)^2 n).
+    """
+    noise = step * smoothness * variance
+    return (1.0 / (mu * step * rounds) + 2.0 * noise) / (1.0 - step * smoothness - 2.0 * noise)
+
+
+def fixed_weights_bound(
+    smoothness: float, strong_convexity: float, step: float, mean_square_error: float
+) -> Bound:
+    """Return the bound for unbiased gradients whose mean squared error is at most a constant.
+
+    Step at most 1/L: contraction 1 - step lambda, floor step L E/(2 lambda); with E = n^2 C/Delta
+    the noise floor of arXiv 2510.22539's codes.
+    """
+    floor = step * smoothness * mean_square_error / (2.0 * strong_convexity)
+    return Bound(step, 1.0 - step * strong_convexity, floor)
