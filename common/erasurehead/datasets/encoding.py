@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.datasets.store import Array, CsrRows, Task
+from erasurehead.datasets.manifest import Task
+from erasurehead.datasets.store import Array, CsrRows
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0

@@ -10,8 +10,9 @@ from erasurehead.datasets.amazon import Amazon
 from erasurehead.datasets.covertype import Covertype
 from erasurehead.datasets.flights import Flights
 from erasurehead.datasets.kc_housing import KcHousing
+from erasurehead.datasets.manifest import MANIFEST, Provenance
 from erasurehead.datasets.preset import Preset
-from erasurehead.datasets.store import MANIFEST, Provenance, Store, write_store
+from erasurehead.datasets.store import Store, write_store
 from erasurehead.datasets.svmlight import SvmLight
 from erasurehead.datasets.synthetic import Synthetic
 from erasurehead.datasets.table import TablePreset

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from erasurehead.datasets.encoding import Encoded
+from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.sources import sklearn_datasets
-from erasurehead.datasets.store import Provenance
 from erasurehead.errors import DataError
 
 Fetch = Callable[[], Any]

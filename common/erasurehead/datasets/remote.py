@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from erasurehead.datasets.store import MANIFEST, read_manifest
+from erasurehead.datasets.manifest import MANIFEST, read_manifest
 from erasurehead.errors import DataError, UsageError
 
 

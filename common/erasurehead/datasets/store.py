@@ -13,6 +13,7 @@ import hashlib
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -107,12 +108,11 @@ class Store:
         else:
             path = Path(location).resolve()
         manifest = read_manifest(path)
-        for name, entry in manifest.arrays.items():
-            _check_file(path / f"{name}.npy", entry)
+        check_sizes(path, manifest)
         return cls(path, manifest, _map(path, manifest, ""), _map(path, manifest, "test_"))
 
     def verify(self) -> None:
-        """Read every byte and compare with the manifest's digests.
+        """Read every byte and compare with the manifest's digests, which its own digest covers.
 
         Raises
         ------
@@ -141,7 +141,10 @@ def write_store(
     ------
     DataError: the disk does not take it; nothing is left behind.
     UsageError: `path` exists.
+    ValueError: only one of the two parts has values.
     """
+    if (train.values is None) != (test.values is None):
+        raise ValueError("training and test rows must both have values or both imply ones")
     if path.exists():
         raise UsageError(f"{path} exists already; name another directory with --out or remove it")
     partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
@@ -149,7 +152,7 @@ def write_store(
         partial.mkdir(parents=True)
         entries = {}
         for prefix, rows in zip(PREFIXES, (train, test), strict=True):
-            for array_name, array in _arrays(rows):
+            for array_name, array in _stored_arrays(rows):
                 file = partial / f"{prefix}{array_name}.npy"
                 _write_array(file, array)
                 entries[f"{prefix}{array_name}"] = ArrayEntry(
@@ -169,19 +172,23 @@ def write_store(
             test_nnz=int(test.indptr[-1]),
             values_are_ones=train.values is None,
             arrays=entries,
-            digest=_digest(task, train.n_columns, entries),
+            digest=content_digest(task, train.n_columns, entries),
             provenance=provenance,
         )
         with (partial / MANIFEST).open("w", encoding="utf-8") as text:
-            text.write(manifest.model_dump_json(indent=2) + "\n")
+            text.write(manifest.to_json())
             text.flush()
             os.fsync(text.fileno())
+        _sync_directory(
+            partial
+        )  # before the rename, or a power cut could leave a name without files
         partial.rename(path)
         _sync_directory(path.parent)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise DataError(
-            f"cannot write the store {path}: {error.strerror}; free space or choose another --out"
+            f"cannot write the store {path}: {error.strerror or error}; free space or choose"
+            " another --out"
         ) from None
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -201,13 +208,23 @@ def task_ranges(n_rows: int, n_tasks: int) -> list[tuple[int, int]]:
             f"{n_tasks} tasks cannot be cut from {n_rows} training rows; use at most {n_rows} tasks"
         )
     bounds = [n_rows * i // n_tasks for i in range(n_tasks + 1)]
-    return list(itertools.pairwise(bounds))
+    return list(pairwise(bounds))
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stored_arrays(rows: CsrRows) -> Iterator[tuple[str, Array]]:
+    """Yield the arrays in the dtypes of the format, whatever the caller's."""
+    indices = "<i4" if rows.n_columns < COLUMNS_OF_INT32 else "<i8"
+    dtypes = {"indptr": "<i8", "indices": indices, "values": "<f8", "labels": "<f8"}
+    for name in ARRAYS:
+        array = getattr(rows, name)
+        if array is not None:
+            yield name, np.ascontiguousarray(array, dtype=dtypes[name])
 
 
 def _write_array(path: Path, array: Array) -> None:
@@ -225,18 +242,21 @@ def _sync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def _check_file(path: Path, entry: ArrayEntry) -> None:
-    try:
-        found = path.stat().st_size
-    except OSError as error:
-        raise DataError(
-            f"{path} of the store cannot be read ({error.strerror}); prepare the store again"
-        ) from None
-    if found != entry.file_bytes:
-        raise DataError(
-            f"{path} has {found} bytes, the manifest says {entry.file_bytes}: it was cut off or"
-            " changed; prepare the store again"
-        )
+def check_sizes(path: Path, manifest: Manifest) -> None:
+    """Raise DataError unless every file is there with exactly the bytes it should have."""
+    for name, entry in manifest.arrays.items():
+        file = path / f"{name}.npy"
+        try:
+            found = file.stat().st_size
+        except OSError as error:
+            raise DataError(
+                f"{file} of the store cannot be read ({error.strerror}); prepare the store again"
+            ) from None
+        if found != entry.file_bytes:
+            raise DataError(
+                f"{file} has {found} bytes, the manifest says {entry.file_bytes}: it was cut off"
+                " or changed; prepare the store again"
+            )
 
 
 def _map(path: Path, manifest: Manifest, prefix: str) -> CsrRows:
@@ -244,18 +264,24 @@ def _map(path: Path, manifest: Manifest, prefix: str) -> CsrRows:
     for name in ARRAYS:
         entry = manifest.arrays.get(prefix + name)
         if entry is None:
-            if name == "values":
-                continue
-            raise DataError(f"{path / MANIFEST} names no {prefix}{name}; prepare the store again")
+            continue  # values, when all are one
         file = path / f"{prefix}{name}.npy"
         try:
+            # An empty file cannot be mapped.
             array = np.load(file, mmap_mode="r" if entry.shape[0] else None, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{file} is damaged ({error}); prepare the store again") from None
+        except (OSError, ValueError, EOFError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"{file} is damaged ({reason}); prepare the store again") from None
         if array.dtype.str != entry.dtype or array.shape != entry.shape:
             raise DataError(
                 f"{file} holds {array.dtype.str} {array.shape}, the manifest says {entry.dtype}"
                 f" {entry.shape}; prepare the store again"
             )
         mapped[name] = array
-    return CsrRows(**mapped, n_columns=manifest.columns)  # type: ignore[arg-type]
+    rows = CsrRows(**mapped, n_columns=manifest.columns)  # type: ignore[arg-type]
+    if rows.indptr[0] != 0 or rows.indptr[-1] != len(rows.indices):
+        raise DataError(
+            f"{path / prefix}indptr.npy counts {rows.indptr[-1]} entries, the store has"
+            f" {len(rows.indices)}; prepare the store again"
+        )
+    return rows

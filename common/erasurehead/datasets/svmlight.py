@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.encoding import Encoded, split
+from erasurehead.datasets.manifest import Task
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import read_plain, sklearn_datasets
-from erasurehead.datasets.store import CsrRows, Task
+from erasurehead.datasets.store import CsrRows
 from erasurehead.errors import DataError, UsageError
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.encoding import Codes, Encoded, codes_of, one_hot_rows
+from erasurehead.datasets.manifest import Task
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import pandas, read_plain
-from erasurehead.datasets.store import Task
 from erasurehead.errors import DataError, UsageError
 from erasurehead.registry import nearest
 
