@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from erasurehead.datasets.encoding import Encoded, codes_of, one_hot_rows, pair_codes
-from erasurehead.datasets.preset import Preset, expect_shape, fetch_openml, frame_sha256
+from erasurehead.datasets.preset import Preset, expect_table, fetch_openml, frame_sha256
 from erasurehead.datasets.sources import Pinned, needed, pandas, read_pinned
 
 FILE = Pinned(
     "train.csv of the Amazon Employee Access Challenge",
     "c50b119438fb8c8e84b2ddb9c0a28c76cb01afa3dc78b920cfea36eb506843a7",
     2_037_893,
+    32_770,
+    10,
     "Kaggle, competition amazon-employee-access-challenge",
 )
 OPENML_ID = 4135
@@ -31,7 +34,7 @@ COLUMNS = (
     "ROLE_FAMILY",
     "ROLE_CODE",
 )
-SHAPE = (32_769, 10)
+N_ROWS = 32_769
 LEFT_OUT = {(5, 7), (2, 3)}
 """Pairs of columns that the paper's encoding does without."""
 
@@ -44,18 +47,19 @@ class Amazon(Preset):
 
     name = "amazon"
     encoding = "amazon-1"
+    downloads = True
 
     def source_sha256(self) -> str:
         """Return the pinned file's digest, or the downloaded table's."""
-        if self.download and self.source is None:
-            return frame_sha256(self._frame())
+        if self.download:
+            return frame_sha256(self._frame)
         read_pinned(needed(self.source, FILE, self.name), FILE)
         return FILE.sha256
 
     def encode(self) -> Encoded:
         """Return the rows."""
-        frame = self._frame()
-        expect_shape(self.name, frame.shape, SHAPE)
+        frame = self._frame
+        expect_table(frame, self.name, N_ROWS, (*COLUMNS, TARGET))
         single = [codes_of(frame[c].to_numpy().astype(np.int64)) for c in COLUMNS]
         pairs = [
             pair_codes(single[i], single[j])
@@ -65,9 +69,9 @@ class Amazon(Preset):
         labels = 2.0 * frame[TARGET].to_numpy().astype(np.float64) - 1.0
         return one_hot_rows([*single, *pairs], [], labels, "logistic")
 
+    @cached_property
     def _frame(self) -> Any:
-        if self.source is None and self.download:
-            frame = fetch_openml(data_id=OPENML_ID)
-            return frame.rename(columns={"target": TARGET})
+        if self.download:
+            return fetch_openml(data_id=OPENML_ID).rename(columns={"target": TARGET})
         plain = read_pinned(needed(self.source, FILE, self.name), FILE)
         return pandas().read_csv(io.BytesIO(plain))

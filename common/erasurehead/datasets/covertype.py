@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.encoding import Encoded, codes_of, one_hot_rows
-from erasurehead.datasets.preset import Preset, expect_shape
+from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import (
     Pinned,
     needed,
@@ -23,6 +24,8 @@ FILE = Pinned(
     "covtype.data of UCI's Covertype",
     "0a9371cef7c964b5475d6053cc3e0894a5aa6f65ad1ed3ecb01c45aa96217945",
     75_169_317,
+    581_012,
+    55,
     "the UCI Machine Learning Repository, data set 31",
 )
 SHAPE = (581_012, 55)
@@ -38,22 +41,31 @@ class Covertype(Preset):
 
     name = "covertype"
     encoding = "covertype-1"
+    downloads = True
 
     def source_sha256(self) -> str:
         """Return the pinned file's digest, or the downloaded table's."""
-        if self.download and self.source is None:
-            return hashlib.sha256(self._fetch().tobytes()).hexdigest()
+        if self.download:
+            return hashlib.sha256(self._table.tobytes()).hexdigest()
         read_pinned(needed(self.source, FILE, self.name), FILE)
         return FILE.sha256
 
     def encode(self) -> Encoded:
         """Return the rows."""
-        table = self._fetch() if self.download and self.source is None else self._read()
-        expect_shape(self.name, table.shape, SHAPE)
+        table = self._table
+        if table.shape != SHAPE:
+            raise DataError(
+                f"the table for {self.name} has {table.shape[0]} rows and {table.shape[1]} columns,"
+                f" expected {SHAPE[0]} and {SHAPE[1]}; it is not the published data set"
+            )
         table = table[table[:, -1] <= 2]
         columns = [codes_of(table[:, i]) for i in range(table.shape[1] - 1)]
         labels = np.where(table[:, -1] == 1, -1.0, 1.0)
         return one_hot_rows(columns, [], labels, "logistic")
+
+    @cached_property
+    def _table(self) -> Table:
+        return self._fetch() if self.download else self._read()
 
     def _read(self) -> Table:
         plain = read_pinned(needed(self.source, FILE, self.name), FILE)

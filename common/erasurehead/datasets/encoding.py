@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.datasets.manifest import Task
+from erasurehead.datasets.manifest import COLUMNS_OF_INT32, Task
 from erasurehead.datasets.store import Array, CsrRows
+from erasurehead.errors import DataError
 
 TEST_SHARE = 0.2
 SPLIT_SEED = 0
@@ -31,7 +32,15 @@ def split(n_rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
 
     The first ceil(0.2 n) entries of `RandomState(0).permutation(n)` are the test rows; both parts
     stay in the permutation's order, so stored rows are in random order.
+
+    Raises
+    ------
+    DataError: fewer than two rows, of which one part would be empty.
     """
+    if n_rows < 2:
+        raise DataError(
+            f"the source has {n_rows} rows; at least 2 are needed, one to train and one to test"
+        )
     # The legacy generator on purpose: published sizes and results were made with this split.
     order = np.random.RandomState(SPLIT_SEED).permutation(n_rows)
     n_test = -(-n_rows // 5)
@@ -60,14 +69,15 @@ def one_hot_rows(
     """
     n_rows = len(labels)
     per_row = len(categorical) + len(numeric) + 1
-    indices = np.empty((n_rows, per_row), dtype=np.int32)
+    n_columns = sum(count for _, count in categorical) + len(numeric) + 1
+    dtype = np.dtype(np.int32 if n_columns < COLUMNS_OF_INT32 else np.int64)
+    train, test = split(n_rows)
+    indices = np.empty((n_rows, per_row), dtype=dtype)
     first = 0
     for i, (codes, count) in enumerate(categorical):
-        np.add(codes, first, out=indices[:, i], casting="unsafe")
+        np.add(codes, first, out=indices[:, i], dtype=dtype)
         first += count
     indices[:, len(categorical) :] = np.arange(first, first + len(numeric) + 1)
-    n_columns = first + len(numeric) + 1
-    train, test = split(n_rows)
     values: Array | None = None
     if numeric:
         values = np.ones((n_rows, per_row))
@@ -95,10 +105,13 @@ def codes_of(column: Array) -> tuple[Codes, int]:
     if column.dtype.kind in "iu" and len(column):
         low, high = int(column.min()), int(column.max())
         if high - low < 1 << 22:
+            # In eight bytes, because differences of short integers wrap around in their own type.
+            wide = column if column.dtype.itemsize == 8 else column.astype(np.int64)
+            offset = wide - wide.min()
             present = np.zeros(high - low + 1, dtype=np.bool_)
-            present[column - low] = True
+            present[offset] = True
             code = np.cumsum(present, dtype=np.int32) - 1
-            return code[column - low].astype(np.int32), int(np.count_nonzero(present))
+            return code[offset].astype(np.int32), int(np.count_nonzero(present))
     distinct, codes = np.unique(column, return_inverse=True)
     return codes.astype(np.int32), len(distinct)
 

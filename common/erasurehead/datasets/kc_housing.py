@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from erasurehead.datasets.encoding import Encoded, codes_of, one_hot_rows
-from erasurehead.datasets.preset import Preset, fetch_openml, frame_sha256
+from erasurehead.datasets.preset import Preset, expect_table, fetch_openml, frame_sha256
 from erasurehead.datasets.sources import Pinned, needed, pandas, read_pinned
-from erasurehead.errors import DataError
 
 FILE = Pinned(
     "kc_house_data.csv",
     "d0875baa0251b21d4bdc9d2ae940a4fe0bb6009824f23dd0e2a5b2bf04557b7e",
     2_515_206,
+    21_614,
+    21,
     "Kaggle, data set harlfoxem/housesalesprediction",
 )
 OPENML_NAME = "house_sales"
@@ -52,30 +54,26 @@ class KcHousing(Preset):
 
     name = "kc-housing"
     encoding = "kc-housing-1"
+    downloads = True
 
     def source_sha256(self) -> str:
         """Return the pinned file's digest, or the downloaded table's."""
-        if self.download and self.source is None:
-            return frame_sha256(self._frame())
+        if self.download:
+            return frame_sha256(self._frame)
         read_pinned(needed(self.source, FILE, self.name), FILE)
         return FILE.sha256
 
     def encode(self) -> Encoded:
         """Return the rows."""
-        frame = self._frame()
-        missing = [c for c in (*COLUMNS, TARGET) if c not in frame.columns]
-        if missing or len(frame) != N_ROWS:
-            raise DataError(
-                f"the table for {self.name} has {len(frame)} rows and lacks"
-                f" {', '.join(missing) or 'no column'}; expected {N_ROWS} rows with"
-                f" {len(COLUMNS)} columns and the price"
-            )
+        frame = self._frame
+        expect_table(frame, self.name, N_ROWS, (*COLUMNS, TARGET))
         columns = [codes_of(frame[c].to_numpy().astype(np.float64)) for c in COLUMNS]
         labels = frame[TARGET].to_numpy().astype(np.float64) / PRICE_UNIT
         return one_hot_rows(columns, [], labels, "least-squares")
 
+    @cached_property
     def _frame(self) -> Any:
-        if self.source is None and self.download:
+        if self.download:
             return fetch_openml(name=OPENML_NAME, version=1)
         plain = read_pinned(needed(self.source, FILE, self.name), FILE)
         return pandas().read_csv(io.BytesIO(plain))

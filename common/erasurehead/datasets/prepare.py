@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from erasurehead.datasets.amazon import Amazon
@@ -68,7 +68,8 @@ def prepare(
             f" {held.source_sha256:.12}); remove it or name another directory with --out"
         )
     encoded = preset.encode()
-    store = write_store(out, name, encoded.task, encoded.train, encoded.test, preset.provenance())
+    made = replace(provenance, notes=preset.notes)
+    store = write_store(out, name, encoded.task, encoded.train, encoded.test, made)
     return PreparedStore(out, store, False, time.monotonic() - begun)
 
 

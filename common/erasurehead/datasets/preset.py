@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from erasurehead.datasets.encoding import Encoded
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.sources import sklearn_datasets
-from erasurehead.errors import DataError
-
-Fetch = Callable[[], Any]
+from erasurehead.errors import DataError, UsageError
 
 
 class Preset(ABC):
@@ -28,13 +26,23 @@ class Preset(ABC):
     ----------
     name: as in `erasurehead prepare NAME`.
     encoding: changes whenever the same source would give other rows.
+    reads_file: whether --from means anything to it.
+    downloads: whether --download does.
     notes: filled by `encode`; what a user of the model must know (how labels were mapped).
     """
 
     name: ClassVar[str]
     encoding: ClassVar[str]
+    reads_file: ClassVar[bool] = True
+    downloads: ClassVar[bool] = False
 
     def __init__(self, source: Path | None, download: bool) -> None:
+        if source is not None and not self.reads_file:
+            raise UsageError(f"{self.name} is made from its options alone; leave out --from")
+        if download and not self.downloads:
+            raise UsageError(f"{self.name} cannot be downloaded; leave out --download")
+        if download and source is not None:
+            raise UsageError("--from and --download exclude each other; give one of them")
         self.source = source
         self.download = download
         self.notes: dict[str, str] = {}
@@ -87,10 +95,12 @@ def frame_sha256(frame: Any) -> str:
     return digest.hexdigest()
 
 
-def expect_shape(name: str, found: tuple[int, int], expected: tuple[int, int]) -> None:
-    """Raise DataError unless a table has the rows and columns it should have."""
-    if found != expected:
+def expect_table(frame: Any, name: str, n_rows: int, columns: Sequence[str]) -> None:
+    """Raise DataError unless a table has these columns and so many rows."""
+    missing = [c for c in columns if c not in frame.columns]
+    if missing or len(frame) != n_rows:
         raise DataError(
-            f"the table for {name} has {found[0]} rows and {found[1]} columns, expected"
-            f" {expected[0]} and {expected[1]}; it is not the published data set"
+            f"the table for {name} has {len(frame)} rows and lacks"
+            f" {', '.join(missing) or 'no column'}; expected {n_rows} rows with the columns"
+            f" {', '.join(columns)}"
         )

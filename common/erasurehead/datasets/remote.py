@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 import tempfile
 from pathlib import Path
 
-from erasurehead.datasets.manifest import MANIFEST, read_manifest
+from erasurehead.datasets.manifest import MANIFEST, Manifest, parse_manifest
+from erasurehead.datasets.store import check_sizes, file_sha256
 from erasurehead.errors import DataError, UsageError
 
 
 def default_cache() -> Path:
     """Return where fetched stores are kept: the user's cache directory, or a temporary one."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    path = Path(base) / "erasurehead" / "stores"
     try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        path = Path(base) / "erasurehead" / "stores"
         path.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        path = Path(tempfile.gettempdir()) / "erasurehead-stores"
-        path.mkdir(exist_ok=True)
+    except (OSError, RuntimeError):  # a read-only file system; a container's user without a home
+        path = Path(tempfile.gettempdir()) / f"erasurehead-stores-{os.getuid()}"
+        path.mkdir(mode=0o700, exist_ok=True)
     return path
 
 
 def fetch_store(location: str, cache: Path | None = None) -> Path:
     """Copy a store into the cache unless its digest is there; return its directory.
 
+    Every byte is compared with the manifest's digests before the copy gets its name.
+
     Raises
     ------
-    DataError: the location cannot be read, or is not a store.
+    DataError: the location cannot be read, is not a store, or arrives damaged.
     UsageError: fsspec, or what it needs for this kind of URL, is not installed.
     """
     try:
@@ -45,25 +47,51 @@ def fetch_store(location: str, cache: Path | None = None) -> Path:
         system, root = fsspec.core.url_to_fs(location)
         root = root.rstrip("/")
         text = system.cat_file(f"{root}/{MANIFEST}")
-        partial.mkdir(parents=True)
-        (partial / MANIFEST).write_bytes(text)
-        manifest = read_manifest(partial)
+        manifest = parse_manifest(text, location)
         kept = cache / manifest.digest
-        if kept.exists():
+        if _is_whole(kept, manifest):
             return kept
-        for name in manifest.arrays:
-            system.get_file(f"{root}/{name}.npy", str(partial / f"{name}.npy"))
+        partial.mkdir(parents=True)
+        for name, entry in manifest.arrays.items():
+            file = partial / f"{name}.npy"
+            system.get_file(f"{root}/{name}.npy", str(file))
+            if file_sha256(file) != entry.sha256:
+                raise DataError(
+                    f"{location}/{name}.npy is damaged: its SHA-256 is not the manifest's"
+                    f" {entry.sha256:.16}...; upload the store again"
+                )
+        (partial / MANIFEST).write_bytes(text)
         try:
             partial.rename(kept)
         except OSError:
-            if not kept.exists():  # not merely another process that was faster
+            if not _is_whole(kept, manifest):  # not merely another process that was faster
                 raise
         return kept
-    except (OSError, json.JSONDecodeError) as error:
-        raise DataError(f"cannot read a store at {location}: {error}") from None
-    except (ImportError, ValueError) as error:
+    except OSError as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            f"cannot copy a store from {location} to {cache}: {reason}; check the address, the"
+            " access and the space"
+        ) from None
+    except ImportError as error:
+        raise UsageError(f"cannot read {location}: {error}") from None
+    except ValueError as error:
         if isinstance(error, UsageError):
             raise
-        raise UsageError(f"cannot read {location}: {error}") from None
+        raise UsageError(
+            f"cannot read {location}: {error}; name a directory or a URL that fsspec knows"
+        ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_whole(kept: Path, manifest: Manifest) -> bool:
+    """Tell whether the cache has this store; a damaged copy is removed to be fetched again."""
+    if not kept.exists():
+        return False
+    try:
+        check_sizes(kept, manifest)
+    except DataError:
+        shutil.rmtree(kept)
+        return False
+    return True

@@ -12,6 +12,8 @@ from typing import Any
 
 from erasurehead.errors import DataError, UsageError
 
+LINE_END = b"\n"
+
 
 @dataclass(frozen=True)
 class Pinned:
@@ -20,6 +22,8 @@ class Pinned:
     name: str
     sha256: str
     n_bytes: int
+    n_lines: int
+    n_columns: int
     where: str
     """Where a person gets it."""
 
@@ -57,9 +61,11 @@ def read_pinned(path: Path, pinned: Pinned) -> bytes:
     plain = read_plain(path)
     found = hashlib.sha256(plain).hexdigest()
     if found != pinned.sha256:
+        n_columns = plain[: plain.find(LINE_END)].count(b",") + 1
         raise DataError(
-            f"{path} is not {pinned.name}: expected {pinned.n_bytes} bytes with SHA-256"
-            f" {pinned.sha256:.16}..., found {len(plain)} bytes with {found:.16}...;"
+            f"{path} is not {pinned.name}: expected {pinned.n_bytes} bytes, {pinned.n_lines} lines"
+            f" of {pinned.n_columns} columns with SHA-256 {pinned.sha256}, found"
+            f" {len(plain)} bytes, {plain.count(LINE_END)} lines of {n_columns} columns with {found};"
             f" get it from {pinned.where}"
         )
     return plain

@@ -179,9 +179,8 @@ def write_store(
             text.write(manifest.to_json())
             text.flush()
             os.fsync(text.fileno())
-        _sync_directory(
-            partial
-        )  # before the rename, or a power cut could leave a name without files
+        # Before the rename, or a power cut could leave the name without the files.
+        _sync_directory(partial)
         partial.rename(path)
         _sync_directory(path.parent)
     except OSError as error:

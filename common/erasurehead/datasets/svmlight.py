@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import vstack
 
 from erasurehead.datasets.encoding import Encoded, split
 from erasurehead.datasets.manifest import Task
@@ -26,7 +27,7 @@ class SvmLight(Preset):
     """
 
     name = "svmlight"
-    encoding = "svmlight-1"
+    encoding = "svmlight-2"
 
     def __init__(
         self,
@@ -54,46 +55,59 @@ class SvmLight(Preset):
 
     def encode(self) -> Encoded:
         """Return the rows."""
-        matrix, labels = self._read(self._path)
-        n_train = len(labels)
-        if self._test is not None:
-            from scipy.sparse import vstack
-
-            more, more_labels = self._read(self._test, matrix.shape[1])
-            matrix = vstack([matrix, more], format="csr")
-            labels = np.concatenate([labels, more_labels])
+        paths = [self._path] if self._test is None else [self._path, self._test]
+        matrices, all_labels = self._read(paths)
+        matrix, labels = vstack(matrices, format="csr"), np.concatenate(all_labels)
+        if self._test is None:
+            train, test = split(len(labels))
+        else:
+            n_train = len(all_labels[0])
             train = np.random.default_rng(0).permutation(n_train)
             test = np.arange(n_train, len(labels))
-        else:
-            train, test = split(len(labels))
         labels, task = self._labels(labels)
         ones = bool(np.all(matrix.data == 1.0))
 
         def take(chosen: npt.NDArray[np.int64]) -> CsrRows:
             part = matrix[chosen]
-            n = len(chosen)
-            where = part.indptr[1:]
-            indices = np.insert(part.indices, where, matrix.shape[1]).astype(np.int32)
-            values = None if ones else np.insert(part.data, where, 1.0)
-            indptr = part.indptr.astype(np.int64) + np.arange(n + 1)
-            return CsrRows(indptr, indices, values, labels[chosen], matrix.shape[1] + 1)
+            ends = part.indptr[1:]
+            return CsrRows(
+                indptr=part.indptr.astype(np.int64) + np.arange(len(chosen) + 1),
+                indices=np.insert(part.indices, ends, matrix.shape[1]),
+                values=None if ones else np.insert(part.data, ends, 1.0),
+                labels=labels[chosen],
+                n_columns=matrix.shape[1] + 1,
+            )
 
         return Encoded(task, take(train), take(test))
 
-    def _read(self, path: Path, n_features: int | None = None) -> tuple[Any, Any]:
+    def _read(self, paths: list[Path]) -> tuple[list[Any], list[npt.NDArray[np.float64]]]:
+        """Read all files together, so that they agree on columns and on the number of the first."""
+        plain = [io.BytesIO(read_plain(path)) for path in paths]
+        named = " and ".join(map(str, paths))
         try:
-            matrix, labels = sklearn_datasets().load_svmlight_file(
-                io.BytesIO(read_plain(path)), n_features=n_features
-            )
+            read = sklearn_datasets().load_svmlight_files(plain)
         except ValueError as error:
             reason = " ".join(str(error).split())
-            raise DataError(f"{path} is not an svmlight file: {reason}") from None
-        return matrix, labels
+            raise DataError(
+                f"{named} cannot be read as svmlight: {reason}; expected lines such as"
+                " '1 3:0.5 7:1'"
+            ) from None
+        matrices, labels = list(read[::2]), list(read[1::2])
+        for path, matrix, part in zip(paths, matrices, labels, strict=True):
+            if not len(part):
+                raise DataError(f"{path} has no row; name a file with rows")
+            row_of_value = np.repeat(np.arange(len(part)), np.diff(matrix.indptr))
+            bad = np.concatenate(
+                [row_of_value[~np.isfinite(matrix.data)], np.flatnonzero(~np.isfinite(part))]
+            )
+            if len(bad):
+                raise DataError(
+                    f"row {int(bad.min()) + 1} of {path} holds a number that is not finite; fill"
+                    " it in or leave the row out"
+                )
+        return matrices, labels
 
     def _labels(self, labels: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Task]:
-        if not np.isfinite(labels).all():
-            row = int((~np.isfinite(labels)).argmax()) + 1
-            raise DataError(f"the label in row {row} of {self._path} is not finite")
         distinct = np.unique(labels)
         if self._task == "logistic" or (self._task == "auto" and len(distinct) == 2):
             if len(distinct) != 2:

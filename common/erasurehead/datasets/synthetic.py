@@ -26,6 +26,7 @@ class Synthetic(Preset):
 
     name = "synthetic"
     encoding = "synthetic-1"
+    reads_file = False
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ class TablePreset(Preset):
     """
 
     name = "csv"
-    encoding = "table-1"
+    encoding = "table-2"
 
     def __init__(
         self,
@@ -64,7 +64,13 @@ class TablePreset(Preset):
     def encode(self) -> Encoded:
         """Return the rows."""
         frame = self._read()
+        frame.columns = frame.columns.map(str)  # Parquet also has columns named by numbers
         categorical, numeric = self._columns(frame)
+        if len(frame) < 2:
+            raise DataError(
+                f"{self._path} has {len(frame)} rows; at least 2 are needed, one to train and one"
+                " to test"
+            )
         for column in (*categorical, *numeric, self._target):
             self._refuse_missing(frame, column)
         labels, task = self._labels(frame[self._target])
@@ -143,7 +149,7 @@ class TablePreset(Preset):
                 f"target '{self._target}' of {self._path} holds text in {count} distinct values;"
                 " least squares needs numbers, and a logistic task exactly two values"
             )
-        return target.to_numpy().astype(np.float64), "least-squares"
+        return self._numbers(target.to_frame(), self._target), "least-squares"
 
 
 def _codes(column: Any) -> tuple[Codes, int]:
