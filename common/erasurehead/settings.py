@@ -86,6 +86,16 @@ class MembershipSettings(Section):
         return self
 
 
+class CheckpointSettings(Section):
+    """What survives the master's death. Checkpoints lie in the run directory."""
+
+    every_s: PositiveSeconds = Field(30.0, description="seconds between checkpoints")
+    every_rounds: int | None = Field(
+        None, ge=1, description="rounds between checkpoints, besides every_s [default: none]"
+    )
+    keep: int = Field(3, ge=1, description="checkpoints kept")
+
+
 class HttpSettings(Section):
     """Metrics and health over HTTP, off unless an address is given."""
 
@@ -146,8 +156,12 @@ class RunSettings(TreeSettings):
         10, ge=1, description="rounds between evaluations on the test rows"
     )
     out: Path | None = Field(None, description="run directory to write [default: runs/...]")
+    resume: bool = Field(
+        False, description="go on with the run in the directory, or begin it if there is none"
+    )
     wire: WireSettings = WireSettings()
     membership: MembershipSettings = MembershipSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
     http: HttpSettings = HttpSettings()
 
     @model_validator(mode="after")

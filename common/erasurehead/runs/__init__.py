@@ -12,7 +12,8 @@ A directory without ``summary.json`` is a run that is going on or was cut off; i
 for a whole one. JSON has no NaN and no infinity: both are written as null and read as NaN.
 """
 
+from erasurehead.runs.lines import recorded_rounds
 from erasurehead.runs.reader import Run
 from erasurehead.runs.writer import RunWriter
 
-__all__ = ["Run", "RunWriter"]
+__all__ = ["Run", "RunWriter", "recorded_rounds"]

@@ -19,6 +19,7 @@ from pydantic_core import to_json
 from erasurehead.errors import UsageError
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, EVENTS, EVERY, MODEL, ROUNDS, SUMMARY
+from erasurehead.runs.lines import offset_after
 from erasurehead.settings import RunSettings
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ class RunWriter(Observer):
     directory: made if it does not exist.
     settings: the effective settings of the run.
     trouble: told, in one sentence, when writing first fails; the default logs a warning.
+    resume_after: go on with the run that is there after this round (0: none of its rounds count);
+        later records are cut off. None: the directory must hold no run.
 
     Attributes
     ----------
@@ -57,6 +60,7 @@ class RunWriter(Observer):
         directory: Path,
         settings: RunSettings,
         trouble: Callable[[str], None] | None = None,
+        resume_after: int | None = None,
     ) -> None:
         self.directory = directory
         self.lost_writes = 0
@@ -65,6 +69,10 @@ class RunWriter(Observer):
         self._settings = settings
         self._start: RunStart | None = None
         self._unsaved_model: tuple[npt.NDArray[np.float64], RunStart, int] | None = None
+        self._resumed = resume_after is not None
+        if resume_after is not None:
+            self._reopen(resume_after)
+            return
         try:
             directory.mkdir(parents=True, exist_ok=True)
             held = [name for name in EVERY if (directory / name).exists()]
@@ -87,6 +95,21 @@ class RunWriter(Observer):
             raise UsageError(
                 f"cannot write the run to {directory}: {error.strerror}; name another"
                 " directory with --out"
+            ) from None
+
+    def _reopen(self, after: int) -> None:
+        """Go on in a directory that holds a run."""
+        try:
+            (self.directory / SUMMARY).unlink(missing_ok=True)
+            text = self._settings.to_yaml().encode()
+            _replace(self.directory / CONFIG, lambda file: file.write(text))
+            end = offset_after(self.directory, after)
+            self._rounds = _Appender(self.directory / ROUNDS, end)
+            events = self.directory / EVENTS
+            self._events = _Appender(events, events.stat().st_size if events.exists() else 0)
+        except OSError as error:
+            raise UsageError(
+                f"cannot go on with the run in {self.directory}: {error.strerror}"
             ) from None
 
     def started(self, start: RunStart) -> None:
@@ -139,7 +162,7 @@ class RunWriter(Observer):
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         """Close; a run that failed before its first round opened leaves nothing behind."""
         self.close()
-        if kind is not None and self._start is None:
+        if kind is not None and self._start is None and not self._resumed:
             for name in EVERY:
                 (self.directory / name).unlink(missing_ok=True)
             if not any(self.directory.iterdir()):
@@ -189,9 +212,16 @@ class RunWriter(Observer):
 class _Appender:
     """Lines at the end of a file, whole or not at all."""
 
-    def __init__(self, path: Path) -> None:
-        self._file: FileIO = path.open("xb", buffering=0)
-        self._end = 0
+    def __init__(self, path: Path, end: int | None = None) -> None:
+        """Open a new file, or an old one of which the first `end` bytes are kept."""
+        if end is None:
+            self._file: FileIO = path.open("xb", buffering=0)
+        else:
+            path.touch()
+            self._file = path.open("r+b", buffering=0)
+            self._file.truncate(end)
+            self._file.seek(end)
+        self._end = end or 0
         self._lines: deque[bytes] = deque(maxlen=KEPT_LINES)
 
     @property

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 from rich.console import Console
@@ -18,7 +18,25 @@ from erasurehead.settings import RunSettings
 from erasurehead_cli import figures
 from erasurehead_cli.progress import Progress
 
+if TYPE_CHECKING:
+    from erasurehead_master.checkpoint import Snapshot
+    from erasurehead_master.resume import ResumePoint
+
 R = TypeVar("R", bound=RunSettings)
+R_contra = TypeVar("R_contra", bound=RunSettings, contravariant=True)
+
+
+class Runner(Protocol[R_contra]):
+    """`erasurehead_local.training.train` or `erasurehead_master.serving.serve`."""
+
+    def __call__(
+        self,
+        settings: R_contra,
+        observers: Sequence[Observer],
+        resume: Snapshot | None = None,
+        /,
+    ) -> RunSummary:
+        """Run to the end."""
 
 
 def check(settings: RunSettings) -> list[str]:
@@ -60,13 +78,13 @@ def fresh_directory(kind: str) -> Path:
 
 def run_recorded(
     settings: R,
-    run: Callable[[R, Sequence[Observer]], RunSummary],
+    run: Runner[R],
     out: Path,
     console: Console,
     *,
     quiet: bool,
 ) -> RunSummary:
-    """Run, showing it on the console and writing it to `out`.
+    """Run, showing it on the console and writing it to `out`; or go on with the run there.
 
     Raises
     ------
@@ -74,9 +92,22 @@ def run_recorded(
     """
     progress = Progress(console, quiet=quiet)
     settings = settings.model_copy(update={"out": out})
+    point = _resume_point(settings)
+    if point is not None and point.finished:
+        progress.close()
+        ended = Run.open(out).summary
+        assert ended is not None
+        progress.notice("info", f"the run in {out} is finished: {ended.reason}")
+        return ended
+    after = None if point is None else point.round
+    snapshot = None if point is None else point.snapshot
     try:
-        with RunWriter(out, settings, progress.trouble) as writer:
-            summary = run(settings, [writer, progress])
+        with RunWriter(out, settings, progress.trouble, after) as writer:
+            observers = [writer, progress]
+            for text in _resume_notices(point):
+                for observer in observers:
+                    observer.notice("warning", text)
+            summary = run(settings, observers, snapshot)
     finally:
         progress.close()
     if not writer.whole:
@@ -85,6 +116,21 @@ def run_recorded(
             " make room and run it again"
         )
     return summary
+
+
+def _resume_point(settings: RunSettings) -> ResumePoint | None:
+    if not settings.resume:
+        return None
+    from erasurehead_master.resume import find_resume_point
+
+    return find_resume_point(settings)
+
+
+def _resume_notices(point: ResumePoint | None) -> list[str]:
+    if point is None:
+        return []
+    begin = "from the beginning: no checkpoint is left" if point.snapshot is None else ""
+    return [*point.notices, f"resuming {begin or f'after round {point.round}'}"]
 
 
 def report(path: Path, console: Console, *, draw: bool) -> None:

@@ -9,6 +9,7 @@ from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RunSummary
 from erasurehead.settings import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
+from erasurehead_master.checkpoint import Snapshot
 from erasurehead_master.machine import Departed, Event
 from erasurehead_master.plan import make_plan
 from erasurehead_master.server import Watched
@@ -17,7 +18,9 @@ from erasurehead_master.serving import host
 LOOPBACK = "tcp://127.0.0.1:*"
 
 
-def train(settings: RunSettings, observers: Sequence[Observer]) -> RunSummary:
+def train(
+    settings: RunSettings, observers: Sequence[Observer], resume: Snapshot | None = None
+) -> RunSummary:
     """Run `settings.workers` worker processes and a master, and wait for the end.
 
     Raises
@@ -26,7 +29,7 @@ def train(settings: RunSettings, observers: Sequence[Observer]) -> RunSummary:
     """
     begun = time.monotonic()
     store = Store.open(settings.store)
-    plan = make_plan(settings, store, str(store.path))
+    plan = make_plan(settings, store, str(store.path), None if resume is None else resume.run)
     with LocalCluster() as cluster:
 
         def attach(address: str) -> Watched:
@@ -45,4 +48,4 @@ def train(settings: RunSettings, observers: Sequence[Observer]) -> RunSummary:
                 if code != 0
             ]
 
-        return host(plan, store, LOOPBACK, observers, begun, attach)
+        return host(plan, store, LOOPBACK, observers, begun, attach, resume)

@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from erasurehead.decoding.base import Decoding
 from erasurehead.decoding.estimate import GradientEstimate
 from erasurehead.learning.optimizers import Optimizer
+from erasurehead_master.checkpoint import Snapshot
 
 DIVERGED_ABOVE = 1e100
 """A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
@@ -72,6 +74,25 @@ class Learner:
     ) -> None:
         """Offer one vector of a result that is `age` rounds old."""
         self.estimate.late(symbol, support, values, age)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return copies of everything a checkpoint must hold."""
+        owners = {"optimizer": self.optimizer.state(), "estimate": self.estimate.state()}
+        return {
+            f"{owner}/{name}": np.array(array)
+            for owner, arrays in owners.items()
+            for name, array in arrays.items()
+        }
+
+    def load_state(self, snapshot: Snapshot) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        DataError: it is of another model size, optimiser or estimate.
+        """
+        self.optimizer.load_state(snapshot.part("optimizer"))
+        self.estimate.load_state(snapshot.part("estimate"))
 
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and take the optimiser's step unless something is not finite."""

@@ -25,12 +25,20 @@ class RoundLedger:
     machine: knows each slot's support.
     learner: does the arithmetic.
     stopwatch: seconds, for the master's own phases (a simulator's stands still).
+    resumed_s: the run's clock where it was interrupted; the time in between does not count.
     """
 
-    def __init__(self, machine: Master, learner: Learner, stopwatch: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        machine: Master,
+        learner: Learner,
+        stopwatch: Callable[[], float],
+        resumed_s: float = 0.0,
+    ) -> None:
         self._machine = machine
         self._learner = learner
         self._stopwatch = stopwatch
+        self._resumed_s = resumed_s
         self.origin: float | None = None
         """The clock when the first round opened; record times count from there."""
         self.rounds_s = 0.0
@@ -43,7 +51,7 @@ class RoundLedger:
     def open(self, now: float) -> None:
         """A round opens."""
         if self.origin is None:
-            self.origin = now
+            self.origin = now - self._resumed_s
         self._opened = now
         self._encode_s = self._decode_s = 0.0
         self._learner.begin()

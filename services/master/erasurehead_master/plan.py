@@ -120,8 +120,12 @@ def build_scheme(settings: RunSettings) -> BuiltScheme:
     return Scheme.parse(settings.scheme).build(settings.workers, settings.tasks, rng)
 
 
-def make_plan(settings: RunSettings, store: Store, data_reference: str | None) -> RunPlan:
+def make_plan(
+    settings: RunSettings, store: Store, data_reference: str | None, run: str | None = None
+) -> RunPlan:
     """Check the settings against the store and each other, and fix the run.
+
+    `run` is the id of the run that is resumed; a fresh one gets a new id.
 
     Raises
     ------
@@ -137,7 +141,7 @@ def make_plan(settings: RunSettings, store: Store, data_reference: str | None) -
     shuffled = np.random.default_rng((settings.seed, 0x7A5C)).permutation(len(ranges))
     bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
     return RunPlan(
-        run=secrets.token_hex(6),
+        run=run or secrets.token_hex(6),
         settings=settings,
         scheme=scheme,
         code=built.code,

@@ -39,6 +39,7 @@ from erasurehead_master.actions import (
     SendTask,
 )
 from erasurehead_master.evaluation import Evaluator
+from erasurehead_master.keeper import CheckpointKeeper
 from erasurehead_master.learner import Learner
 from erasurehead_master.ledger import RoundLedger
 from erasurehead_master.machine import (
@@ -74,6 +75,8 @@ class MasterServer:
     watched: further descriptors to poll, each with what reads its news.
     pulse: is told of every turn of the loop.
     begun: `time.monotonic()` when the work for this run began.
+    keeper: takes checkpoints; None: the run has no directory.
+    resumed_s: the run's clock where it was interrupted.
     """
 
     def __init__(
@@ -88,10 +91,12 @@ class MasterServer:
         watched: Sequence[Watched],
         pulse: Pulse,
         begun: float,
+        keeper: CheckpointKeeper | None = None,
+        resumed_s: float = 0.0,
     ) -> None:
         self._machine = machine
         self._learner = learner
-        self._ledger = RoundLedger(machine, learner, time.perf_counter)
+        self._ledger = RoundLedger(machine, learner, time.perf_counter, resumed_s)
         self._evaluator = evaluator
         self._streamer = streamer
         self._socket = socket
@@ -100,6 +105,8 @@ class MasterServer:
         self._begun = begun
         self._watched = dict(watched)
         self._pulse = pulse
+        self._keeper = keeper
+        self._lost_checkpoints = 0
         self._actions: deque[Action] = deque()
         self._finish: Finish | None = None
         self._settings = machine.plan.settings
@@ -109,6 +116,7 @@ class MasterServer:
         self._metrics: dict[str, float] = {}
         self._evaluation_s = 0.0
         self._encoded: dict[int, list[Buffer]] = {}
+        self._closed_s = resumed_s
 
     def run(self) -> RunSummary:
         """Serve until the run is over and return how it ended."""
@@ -122,9 +130,7 @@ class MasterServer:
             if self._evaluation is not None:
                 timeout_ms = 0
             else:
-                timeout_ms = max(
-                    0, math.ceil((self._machine.wake_at - time.monotonic()) * 1000)
-                )
+                timeout_ms = max(0, math.ceil((self._machine.wake_at - time.monotonic()) * 1000))
             ready = dict(poller.poll(timeout_ms))
             self._pulse.beat()
             self._drain()
@@ -140,6 +146,8 @@ class MasterServer:
                 self._handle(Woke())
             if self._evaluation is not None and not ready:
                 self._evaluate_piece()
+            if self._keeper is not None:
+                self._checkpointed(self._keeper.outcomes())
         return self._conclude()
 
     # Messages
@@ -230,6 +238,9 @@ class MasterServer:
         record, outcome = self._ledger.close(action, time.monotonic)
         self._finish_evaluation()
         snapshot = self._snapshot_if_due(action.round)
+        if self._keeper is not None and outcome.diverged is None:
+            self._keeper.closed(action.round, record.closed_s, time.monotonic())
+        self._closed_s = record.closed_s
         # The next round is opened before this one is reported: nobody waits for a reporter.
         for follow in self._machine.handle(Stepped(outcome.diverged), time.monotonic()):
             self._carry_out(follow)
@@ -270,6 +281,21 @@ class MasterServer:
     def _report(self, record: RoundRecord) -> None:
         for observer in self._observers:
             observer.round_over(record)
+        if self._keeper is not None:
+            self._keeper.reported(record.round)
+
+    def _checkpointed(self, outcomes: Sequence[tuple[int, OSError | None]]) -> None:
+        """Tell of checkpoints that were written, and once of each spell of failures."""
+        for round_, error in outcomes:
+            if error is not None and self._lost_checkpoints == 0:
+                self._notice(
+                    "error",
+                    f"cannot write the checkpoint of round {round_}: {error.strerror}; the older"
+                    " ones stay, training goes on",
+                )
+            self._lost_checkpoints = 0 if error is None else self._lost_checkpoints + 1
+            for observer in self._observers:
+                observer.checkpointed(round_, error is None)
 
     def _notice(self, level: str, text: str) -> None:
         log.log(logging.getLevelName(level.upper()), "%s", text)
@@ -298,6 +324,9 @@ class MasterServer:
     def _conclude(self) -> RunSummary:
         assert self._finish is not None
         self._finish_evaluation()
+        if self._keeper is not None:
+            done = self._machine.rounds_done
+            self._checkpointed(self._keeper.finish(done, self._closed_s, time.monotonic()))
         ended = time.monotonic()
         usage = resource.getrusage(resource.RUSAGE_SELF)
         summary = RunSummary(

@@ -17,7 +17,15 @@ from erasurehead.records import Observer, RunSummary
 from erasurehead.settings import HttpSettings, MasterSettings, RunSettings
 from erasurehead.wire import sockets
 from erasurehead.wire.signals import SignalWatch
+from erasurehead_master.checkpoint import (
+    DIRECTORY,
+    CheckpointDirectory,
+    CheckpointWriter,
+    Snapshot,
+)
 from erasurehead_master.evaluation import Evaluator
+from erasurehead_master.keeper import CheckpointKeeper
+from erasurehead_master.learner import Learner
 from erasurehead_master.machine import Master
 from erasurehead_master.plan import RunPlan, make_plan
 from erasurehead_master.server import MasterServer, Watched
@@ -26,7 +34,10 @@ from erasurehead_master.streaming import TaskStreamer
 
 log = logging.getLogger(__name__)
 
-def serve(settings: MasterSettings, observers: Sequence[Observer]) -> RunSummary:
+
+def serve(
+    settings: MasterSettings, observers: Sequence[Observer], resume: Snapshot | None = None
+) -> RunSummary:
     """Run the master for workers that connect to `settings.bind`.
 
     Raises
@@ -37,8 +48,8 @@ def serve(settings: MasterSettings, observers: Sequence[Observer]) -> RunSummary
     begun = time.monotonic()
     store = Store.open(settings.store)
     reference = settings.store if settings.share_store else None
-    plan = make_plan(settings, store, reference)
-    return host(plan, store, settings.bind, observers, begun)
+    plan = make_plan(settings, store, reference, None if resume is None else resume.run)
+    return host(plan, store, settings.bind, observers, begun, resume=resume)
 
 
 def host(
@@ -48,6 +59,7 @@ def host(
     observers: Sequence[Observer],
     begun: float,
     attach: Callable[[str], Watched] | None = None,
+    resume: Snapshot | None = None,
 ) -> RunSummary:
     """Bind, run and clean up.
 
@@ -56,6 +68,7 @@ def host(
     begun: `time.monotonic()` when the work for this run began.
     attach: called with the bound address, to start workers; returns a descriptor to poll and what
         reads its news.
+    resume: the checkpoint to go on from.
     """
     settings: RunSettings = plan.settings
     wire = settings.wire
@@ -70,12 +83,15 @@ def host(
         try:
             bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
             with SignalWatch() as signals, ExitStack() as stack:
-                machine = Master(plan, time.monotonic())
+                first_round = 1 if resume is None else resume.round + 1
+                machine = Master(plan, time.monotonic(), first_round)
                 pulse = Pulse(settings.http.stalled_after_s)
                 observers = [*_monitor(settings.http, machine, pulse, stack), *observers]
                 watched = [] if attach is None else [attach(bound)]
                 # Workers load their rows meanwhile.
                 learner = make_learner(plan, store)
+                if resume is not None:
+                    learner.load_state(resume)
                 server = MasterServer(
                     machine,
                     learner,
@@ -87,6 +103,8 @@ def host(
                     watched,
                     pulse,
                     begun,
+                    _keeper(plan, learner),
+                    0.0 if resume is None else resume.closed_s,
                 )
                 summary = server.run()
                 if settings.http.bind and settings.http.linger and summary.exit_code == EXIT_OK:
@@ -99,9 +117,17 @@ def host(
         context.term()
 
 
-def _monitor(
-    http: HttpSettings, machine: Master, pulse: Pulse, stack: ExitStack
-) -> list[Observer]:
+def _keeper(plan: RunPlan, learner: Learner) -> CheckpointKeeper | None:
+    """Return what takes the checkpoints of a run that has a directory."""
+    settings = plan.settings
+    if settings.out is None:
+        return None
+    directory = CheckpointDirectory(settings.out / DIRECTORY, settings.checkpoint.keep)
+    writer = CheckpointWriter(directory)
+    return CheckpointKeeper(settings.checkpoint, writer, learner, plan.run, time.monotonic())
+
+
+def _monitor(http: HttpSettings, machine: Master, pulse: Pulse, stack: ExitStack) -> list[Observer]:
     """Serve metrics and health while `stack` is open, if an address is configured."""
     if http.bind is None:
         return []

@@ -1,0 +1,101 @@
+"""Checkpoints: atomic, checked, the last few kept, an older one when the newest is damaged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erasurehead_master.checkpoint import CheckpointDirectory, CheckpointWriter, Snapshot
+
+
+def snapshot(round_: int) -> Snapshot:
+    rng = np.random.default_rng(round_)
+    arrays = {"optimizer/theta": rng.standard_normal(50), "estimate/rounds": np.arange(3)}
+    return Snapshot(round_, "run", 1.5 * round_, arrays)
+
+
+def same(a: Snapshot | None, b: Snapshot) -> bool:
+    return (
+        a is not None
+        and (a.round, a.run, a.closed_s) == (b.round, b.run, b.closed_s)
+        and a.arrays.keys() == b.arrays.keys()
+        and all(np.array_equal(a.arrays[k], b.arrays[k]) for k in b.arrays)
+    )
+
+
+def test_the_newest_is_loaded_and_the_oldest_are_dropped(tmp_path: Path) -> None:
+    directory = CheckpointDirectory(tmp_path / "c", keep=3)
+    assert directory.load(99) == (None, [])
+    for round_ in (5, 10, 15, 20):
+        directory.save(snapshot(round_))
+    assert len(list((tmp_path / "c").iterdir())) == 3
+    found, passed = directory.load(99)
+    assert same(found, snapshot(20))
+    assert not passed
+    assert found is not None
+    assert set(found.part("optimizer")) == {"theta"}
+
+
+def test_one_ahead_of_the_records_is_passed_over(tmp_path: Path) -> None:
+    directory = CheckpointDirectory(tmp_path, keep=3)
+    for round_ in (5, 10):
+        directory.save(snapshot(round_))
+    found, (sentence,) = directory.load(9)
+    assert same(found, snapshot(5))
+    assert "ahead of the last recorded round 9" in sentence
+
+
+@given(cut=st.integers(0, 3000), flip=st.integers(1, 255), truncate=st.booleans())
+def test_any_damage_is_noticed(cut: int, flip: int, truncate: bool) -> None:
+    """A cut or a flipped byte anywhere makes the file unreadable, never a wrong state."""
+    content = bytearray(snapshot(3).to_bytes())
+    at = cut % len(content)
+    if truncate:
+        content = content[:at]
+    else:
+        content[at] ^= flip
+    with pytest.raises(ValueError):  # noqa: PT011
+        Snapshot.from_bytes(bytes(content))
+
+
+def test_a_damaged_one_gives_way_to_the_one_before(tmp_path: Path) -> None:
+    directory = CheckpointDirectory(tmp_path, keep=3)
+    for round_ in (5, 10):
+        directory.save(snapshot(round_))
+    newest = tmp_path / "round-000000010.ckpt"
+    newest.write_bytes(newest.read_bytes()[:-7])
+    found, (sentence,) = directory.load(99)
+    assert same(found, snapshot(5))
+    assert "round-000000010.ckpt is damaged" in sentence
+
+
+def test_a_full_disk_leaves_the_old_ones_valid(tmp_path: Path) -> None:
+    """The real error of a full device: /dev/full answers every write with ENOSPC."""
+    directory = CheckpointDirectory(tmp_path, keep=3)
+    directory.save(snapshot(5))
+    os.symlink("/dev/full", tmp_path / "round-000000010.part")
+    with pytest.raises(OSError, match="No space left"):
+        directory.save(snapshot(10))
+    found, passed = directory.load(99)
+    assert same(found, snapshot(5))
+    assert not passed
+    assert [p.name for p in tmp_path.iterdir()] == ["round-000000005.ckpt"]
+
+
+def test_the_writer_tells_what_became_of_each(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    good = CheckpointWriter(CheckpointDirectory(tmp_path / "good", keep=2))
+    good.submit(snapshot(1))
+    good.close()
+    assert good.outcomes() == [(1, None)]
+    bad = CheckpointWriter(CheckpointDirectory(tmp_path / "file", keep=2))
+    bad.submit(snapshot(1))
+    bad.close()
+    ((round_, error),) = bad.outcomes()
+    assert round_ == 1
+    assert isinstance(error, OSError)

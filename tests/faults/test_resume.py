@@ -1,0 +1,161 @@
+"""The master is killed at random instants and started again; nothing is lost or done twice."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from erasurehead.datasets.prepare import prepare
+from erasurehead.settings import WorkerSettings
+from erasurehead_local.cluster import LocalCluster
+
+ROUNDS = 400
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("stores") / "small"
+    options = {"rows": "300", "columns": "60", "nnz": "4", "seed": "3"}
+    return prepare("synthetic", source=None, out=out, options=options).path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def master(store: Path, out: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [
+            *(sys.executable, "-m", "erasurehead_cli", "master", str(store)),
+            *("--bind", f"tcp://127.0.0.1:{port}", "--workers", "3", "--scheme", "egc:c=3"),
+            *("--rounds", str(ROUNDS), "--step", "0.5", "--optimizer", "nesterov"),
+            *("--delay", "exponential:mean_s=0.02", "--evaluate-every-rounds", "7"),
+            *("--checkpoint-every-rounds", "5", "--out", str(out), "--resume", "--quiet", *more),
+        ],
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def rounds_on_disk(out: Path) -> int:
+    path = out / "rounds.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def theta(out: Path) -> np.ndarray:
+    with np.load(out / "model.npz") as model:
+        return np.array(model["theta"])
+
+
+def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
+    store: Path, tmp_path: Path
+) -> None:
+    """1. A calm run. 2. The same run, its master killed 20 times; the workers stay.
+
+    The models are equal to the last bit, every round is recorded once, and workers that were never
+    restarted served all of it.
+    """
+    rng = np.random.default_rng(int.from_bytes(tmp_path.name.encode()[-4:], "big"))
+    port = free_port()
+    with LocalCluster() as cluster:
+        cluster.start(
+            [WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"w{i}") for i in range(3)]
+        )
+        calm = master(store, tmp_path / "calm", port)
+        assert calm.wait(240) == 0
+        # The calm master told its workers to stop; the other run gets its own.
+        assert cluster.wait(30)
+        cluster.start(
+            [WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"v{i}") for i in range(3)]
+        )
+        out = tmp_path / "killed"
+        kills = 0
+        while kills < KILLS:
+            before = rounds_on_disk(out)
+            process = master(store, out, port)
+            # Somewhere in the next rounds, wherever it is then.
+            target = before + int(rng.integers(1, ROUNDS // KILLS))
+            until = time.monotonic() + 60
+            while (
+                rounds_on_disk(out) < min(target, ROUNDS - 5)
+                and process.poll() is None
+                and time.monotonic() < until
+            ):
+                time.sleep(float(rng.uniform(0.0, 0.01)))
+            assert process.poll() is None, "it ended before it could be killed"
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        cluster.poll()
+        assert set(cluster.pids) == {"v0", "v1", "v2"}, "a worker did not outlive the master"
+        last = master(store, out, port)
+        assert last.wait(240) == 0
+    assert np.array_equal(theta(out), theta(tmp_path / "calm"))
+    records = [json.loads(line) for line in (out / "rounds.jsonl").read_text().splitlines()]
+    assert [r["round"] for r in records] == list(range(1, ROUNDS + 1))
+    assert all(r["closed_s"] >= r["opened_s"] for r in records)
+    calm_lines = (tmp_path / "calm" / "rounds.jsonl").read_text().splitlines()
+    calm_records = [json.loads(line) for line in calm_lines]
+    assert [r["train_loss"] for r in records] == [r["train_loss"] for r in calm_records]
+    assert [r["metrics"] for r in records] == [r["metrics"] for r in calm_records]
+    assert "resuming after round" in (out / "events.log").read_text()
+
+
+def test_the_run_goes_on_from_an_older_checkpoint_when_the_newest_is_damaged(
+    store: Path, tmp_path: Path
+) -> None:
+    port = free_port()
+    out = tmp_path / "run"
+    with LocalCluster() as cluster:
+        workers = [
+            WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"w{i}") for i in range(3)
+        ]
+        cluster.start(workers)
+        process = master(store, out, port)
+        until = time.monotonic() + 60
+        while rounds_on_disk(out) < 30 and time.monotonic() < until:
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        newest = max((out / "checkpoint").glob("*.ckpt"))
+        newest.write_bytes(newest.read_bytes()[:100])
+        again = master(store, out, port)
+        assert again.wait(240) == 0
+    events = (out / "events.log").read_text()
+    assert f"checkpoint {newest.name} is damaged" in events
+    assert rounds_on_disk(out) == ROUNDS
+
+
+def test_other_settings_are_refused(store: Path, tmp_path: Path) -> None:
+    port = free_port()
+    out = tmp_path / "run"
+    process = master(store, out, port)
+    until = time.monotonic() + 60
+    while not (out / "config.yaml").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    other = subprocess.run(
+        [*process.args, "--seed", "5"],  # type: ignore[misc]
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert other.returncode == 2
+    assert re.search(r"begun with seed=0, not 5", other.stderr)
+    assert other.stderr.count("\n") == 1
+    assert not psutil.Process().children()
