@@ -1,0 +1,148 @@
+"""Dashboards and rules without a server: current, of the right types, about metrics there are."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, TOOLS, Run
+
+from erasurehead_master.metrics import METRICS as MASTER
+from erasurehead_worker.metrics import METRICS as WORKER
+
+sys.path.insert(0, str(ROOT / "dashboards"))
+
+from build import OPERATOR, RULES, built
+
+BOARDS = sorted((ROOT / "dashboards" / "grafana" / "boards").glob("*.json"))
+RUNBOOKS = ROOT / "docs" / "runbooks.md"
+LABELS = {m.name: set(m.labels) for m in (*MASTER, *WORKER)}
+HISTOGRAMS = {m.name for m in (*MASTER, *WORKER) if m.kind == "histogram"}
+
+
+def rules() -> list[dict[str, Any]]:
+    [group] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
+    return [p for p in board["panels"] if p["type"] != "row"]
+
+
+def queries() -> list[tuple[str, str]]:
+    """Return (where, PromQL) of every panel, variable and rule."""
+    found = [(r.get("alert") or r["record"], r["expr"]) for r in rules()]
+    for path in BOARDS:
+        board = json.loads(path.read_text(encoding="utf-8"))
+        for panel in panels(board):
+            found += [(f"{path.stem}: {panel['title']}", t["expr"]) for t in panel["targets"]]
+    return found
+
+
+@pytest.mark.parametrize("path", built(), ids=lambda p: p.name)
+def test_generated_files_are_up_to_date(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == built()[path], "run `make docs`"
+
+
+def test_the_operators_rules_are_the_same_rules() -> None:
+    theirs = yaml.safe_load(OPERATOR.read_text(encoding="utf-8"))["spec"]
+    assert theirs == yaml.safe_load(RULES.read_text(encoding="utf-8"))
+
+
+def test_promtool_takes_configuration_and_rules(run: Run) -> None:
+    done = run("promtool", "check", "config", "dashboards/prometheus/prometheus.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_fire_when_they_should(run: Run) -> None:
+    done = run("promtool", "test", "rules", "dashboards/prometheus/tests/erasurehead_test.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tested_and_has_a_runbook() -> None:
+    tests = (ROOT / "dashboards/prometheus/tests/erasurehead_test.yml").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE)
+    anchors = {h.lower().replace(" ", "-") for h in headings}
+    for rule in rules():
+        if "alert" in rule:
+            assert f"alertname: {rule['alert']}" in tests
+            file, anchor = rule["annotations"]["runbook"].split("#")
+            assert ROOT / file == RUNBOOKS
+            assert anchor in anchors, rule["alert"]
+
+
+def test_panels_name_runbooks_that_exist() -> None:
+    headings = re.findall(r"^## (.+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE)
+    anchors = {h.lower().replace(" ", "-") for h in headings}
+    for path in BOARDS:
+        named = re.findall(r"Runbook: ([a-z-]+)\.", path.read_text(encoding="utf-8"))
+        assert set(named) <= anchors
+
+
+@pytest.mark.parametrize(("where", "expression"), queries())
+def test_queries_use_metrics_and_labels_that_exist(where: str, expression: str) -> None:
+    records = {r["record"] for r in rules() if "record" in r}
+    # Label values are not metrics; an empty string keeps the label.
+    bare = re.sub(r'"[^"]*"', '""', expression)
+    for name, selector in re.findall(r"\b(erasurehead[\w:]*)\b(\{[^}]*\})?", bare):
+        if name in records:
+            continue
+        metric = re.sub(r"_(bucket|sum|count)$", "", name)
+        known = metric if metric in HISTOGRAMS else name
+        assert known in LABELS, f"{where}: no metric is called {name}"
+        used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector))
+        assert used <= LABELS[known] | {"instance", "job"}, f"{where}: labels of {name}"
+
+
+def test_dashboards_have_the_types_grafana_declares(run: Run, tmp_path: Path) -> None:
+    """String enums are taken by their values; a misspelt key or a wrong type is found."""
+    literal = (
+        "type L<T> = T extends string ? `${T}` : T extends (infer U)[] ? L<U>[]"
+        " : T extends object ? {[K in keyof T]: L<T[K]>} : T;\n"
+    )
+    header = f'import type {{ Dashboard }} from "@grafana/schema";\n{literal}'
+    (tmp_path / "node_modules").symlink_to(TOOLS / "types" / "node_modules")
+
+    def check(name: str, board: str) -> str:
+        path = tmp_path / f"{name}.ts"
+        path.write_text(f"{header}export const board: L<Dashboard> = {board};\n", encoding="utf-8")
+        options = "--noEmit --strict --skipLibCheck --moduleResolution bundler --module esnext"
+        return run("tsc", *options.split(), path).stdout
+
+    for path in BOARDS:
+        assert check(path.stem, path.read_text(encoding="utf-8")) == ""
+    # The check itself must be able to fail.
+    wrong = BOARDS[0].read_text(encoding="utf-8").replace('"gridPos"', '"gridPosition"', 1)
+    assert "gridPosition" in check("wrong", wrong)
+
+
+@pytest.mark.parametrize("path", BOARDS, ids=lambda p: p.stem)
+def test_boards_are_laid_out_and_described(path: Path) -> None:
+    board = json.loads(path.read_text(encoding="utf-8"))
+    datasource = yaml.safe_load(
+        (ROOT / "dashboards/grafana/provisioning/datasources/prometheus.yml").read_text()
+    )["datasources"][0]
+    cells: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        grid = panel["gridPos"]
+        assert grid["x"] + grid["w"] <= 24
+        mine = {
+            (x, y)
+            for x in range(grid["x"], grid["x"] + grid["w"])
+            for y in range(grid["y"], grid["y"] + grid["h"])
+        }
+        assert not cells & mine, f"{panel['title']} overlaps"
+        cells |= mine
+    for panel in panels(board):
+        assert panel["description"].rstrip().endswith((".", ")")), panel["title"]
+        assert panel["datasource"]["uid"] == datasource["uid"]
+    ids = [p["id"] for p in board["panels"]]
+    assert len(set(ids)) == len(ids)
+    used = set(re.findall(r"\$(\w+)", json.dumps(board["panels"]))) - {"__rate_interval"}
+    assert used <= {v["name"] for v in board["templating"]["list"]}

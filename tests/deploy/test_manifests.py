@@ -1,0 +1,205 @@
+"""The Kubernetes manifests without a cluster: every overlay builds, validates and is confined."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, Run
+
+from erasurehead.settings import MasterSettings, WorkerSettings, load
+
+OVERLAYS = sorted(p.parent for p in (ROOT / "k8s" / "overlays").glob("*/kustomization.yaml"))
+COMPONENTS = sorted(p.parent for p in (ROOT / "k8s" / "components").glob("*/kustomization.yaml"))
+VERSIONS = ("1.25", "1.37")
+LIKE_AN_OVERLAY = """\
+namespace: erasurehead
+images:
+  - {name: erasurehead-prepare, newTag: 0.1.0}
+"""
+CUSTOM = ("PodMonitor", "PrometheusRule")
+"""Kinds of the Prometheus operator, whose schemas are not Kubernetes' own."""
+
+
+@pytest.fixture(scope="module", params=[*OVERLAYS, *COMPONENTS], ids=lambda p: p.name)
+def built(
+    request: pytest.FixtureRequest, run: Run, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Build an overlay, or the base with one component, into one file."""
+    directory = tmp_path_factory.mktemp(request.param.name)
+    source = request.param
+    if source in COMPONENTS:
+        # kustomize wants paths relative to where it is called for.
+        base = os.path.relpath(ROOT / "k8s" / "base", directory)
+        component = os.path.relpath(source, directory)
+        text = f"resources: [{base}]\ncomponents: [{component}]\n{LIKE_AN_OVERLAY}"
+        (directory / "kustomization.yaml").write_text(text, encoding="utf-8")
+        source = directory
+    done = run("kubectl", "kustomize", source)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr, done.stderr
+    path = directory / "all.yaml"
+    path.write_text(done.stdout, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def objects(built: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(built.read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_schemas_are_kept_strictly(
+    built: Path, objects: list[dict[str, Any]], run: Run, tmp_path: Path, version: str
+) -> None:
+    own = [o for o in objects if o["kind"] not in CUSTOM]
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump_all(own), encoding="utf-8")
+    done = run("kubernetes-validate", "-k", version, "--strict", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_policy_scan_finds_nothing(built: Path, run: Run) -> None:
+    done = run(
+        "trivy", "config", "--skip-check-update", "--quiet", "--exit-code", "1",
+        "--ignorefile", "k8s/.trivyignore.yaml", built.parent,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+
+
+def of_kind(objects: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]]:
+    return [o for o in objects if o["kind"] in kinds]
+
+
+def pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return pod specs by the name of what makes them."""
+    makers = of_kind(objects, "StatefulSet", "Deployment", "Job")
+    return {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in makers}
+
+
+def test_every_pod_is_confined(objects: list[dict[str, Any]]) -> None:
+    for name, pod in pods(objects).items():
+        assert pod["securityContext"]["runAsNonRoot"], name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is False, name
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"], container["name"]
+            assert context["allowPrivilegeEscalation"] is False
+            assert context["capabilities"] == {"drop": ["ALL"]}
+            assert set(container["resources"]) == {"requests", "limits"}
+
+
+def test_services_have_probes_and_the_recommended_labels(objects: list[dict[str, Any]]) -> None:
+    for maker in of_kind(objects, "StatefulSet"):
+        [container] = maker["spec"]["template"]["spec"]["containers"]
+        assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
+        labels = maker["spec"]["template"]["metadata"]["labels"]
+        for name in ("name", "component", "instance", "version", "part-of", "managed-by"):
+            assert f"app.kubernetes.io/{name}" in labels
+
+
+def test_references_between_objects_hold(objects: list[dict[str, Any]]) -> None:
+    """Selectors find their pods, services their ports, volumes their ConfigMaps."""
+    templates = [
+        m["spec"]["template"] for m in of_kind(objects, "StatefulSet", "Deployment", "Job")
+    ]
+    maps = {o["metadata"]["name"] for o in of_kind(objects, "ConfigMap")}
+    services = {o["metadata"]["name"] for o in of_kind(objects, "Service")}
+    for maker in of_kind(objects, "StatefulSet", "Deployment"):
+        wanted = maker["spec"]["selector"]["matchLabels"].items()
+        assert wanted <= maker["spec"]["template"]["metadata"]["labels"].items()
+        if maker["kind"] == "StatefulSet":
+            assert maker["spec"]["serviceName"] in services
+    for template in templates:
+        for volume in template["spec"]["volumes"]:
+            if "configMap" in volume:
+                assert volume["configMap"]["name"] in maps
+    for service in of_kind(objects, "Service"):
+        wanted = service["spec"]["selector"].items()
+        chosen = [t for t in templates if wanted <= t["metadata"]["labels"].items()]
+        assert chosen, service["metadata"]["name"]
+        for template in chosen:
+            [container] = template["spec"]["containers"]
+            names = {p["name"] for p in container["ports"]}
+            assert {p["targetPort"] for p in service["spec"]["ports"]} <= names
+    for policy in of_kind(objects, "NetworkPolicy", "PodDisruptionBudget"):
+        selector = policy["spec"].get("podSelector", policy["spec"].get("selector"))
+        wanted = selector.get("matchLabels", {}).items()
+        assert any(wanted <= t["metadata"]["labels"].items() for t in templates)
+
+
+def test_pools_select_different_pods_and_take_different_slots(
+    objects: list[dict[str, Any]],
+) -> None:
+    workers = [
+        o for o in of_kind(objects, "StatefulSet") if o["metadata"]["name"].startswith("worker")
+    ]
+    selectors = [tuple(sorted(w["spec"]["selector"]["matchLabels"].items())) for w in workers]
+    assert len(set(selectors)) == len(selectors)
+    taken: list[int] = []
+    for worker in workers:
+        [container] = worker["spec"]["template"]["spec"]["containers"]
+        env = {e["name"]: e.get("value") for e in container["env"]}
+        if "--slot" in container["args"][0]:
+            first = int(env["FIRST_SLOT"])
+            taken.extend(range(first, first + worker["spec"]["replicas"]))
+    assert len(set(taken)) == len(taken)
+
+
+def test_the_shell_of_a_worker_cuts_its_ordinal_from_its_name(
+    objects: list[dict[str, Any]], run: Run
+) -> None:
+    [worker] = [o for o in of_kind(objects, "StatefulSet") if o["metadata"]["name"] == "worker"]
+    [container] = worker["spec"]["template"]["spec"]["containers"]
+    script = container["args"][0].replace("exec erasurehead", "echo")
+    done = run("sh", "-c", f"POD_NAME=worker-slow-11 FIRST_SLOT=6; {script}")
+    assert done.returncode == 0
+    assert "--name worker-slow-11" in done.stdout
+    if "--slot" in script:
+        assert done.stdout.split()[-1] == "17"
+
+
+def test_the_configurations_are_ones_we_take(objects: list[dict[str, Any]], tmp_path: Path) -> None:
+    slots = 0
+    for config in of_kind(objects, "ConfigMap"):
+        for key, text in config["data"].items():
+            path = tmp_path / key
+            path.write_text(text, encoding="utf-8")
+            if key == "master.yaml":
+                master = load(MasterSettings, {}, config=path, environment={})
+                slots = master.workers
+                assert master.http.bind == "0.0.0.0:9177"
+                assert master.http.linger
+                assert master.bind.endswith(":5577")
+            elif key == "worker.yaml":
+                worker = load(WorkerSettings, {}, config=path, environment={})
+                assert worker.connect == "tcp://master:5577"
+    workers = [
+        o for o in of_kind(objects, "StatefulSet") if o["metadata"]["name"].startswith("worker")
+    ]
+    assert sum(w["spec"]["replicas"] for w in workers) >= slots > 0
+
+
+def test_m1_small_follows_its_one_setting(run: Run) -> None:
+    text = run("kubectl", "kustomize", ROOT / "k8s" / "overlays" / "m1-small").stdout
+    [worker] = [
+        o
+        for o in yaml.safe_load_all(text)
+        if o["kind"] == "StatefulSet" and o["metadata"]["name"] == "worker"
+    ]
+    [container] = worker["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"] == {"cpu": "200m", "memory": "1700M"}
+    assert worker["spec"]["replicas"] == 30
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "k8s").rglob("*.yaml")), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_every_manifest_explains_itself(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert re.search(r"^ *# \w", text, re.MULTILINE), "no comment says what this is for"
