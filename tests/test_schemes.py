@@ -22,6 +22,14 @@ from erasurehead.stopping.fraction import FractionStop
             "frc:c=3 / first-copy:scale=unbiased / fraction:delta=0.37",
         ),
         ("agc:c=3,deadline_s=0.2", "frc:c=3 / first-copy:scale=coverage / deadline:after_s=0.2"),
+        (
+            "agc:c=3,r=11,cache=svrg:every=9",
+            "frc:c=3 / first-copy:scale=coverage / fraction:r=11 / svrg:every=9",
+        ),
+        ("uncoded:cache=sag", "uncoded / first-copy:scale=none / exact / sag"),
+        ("cyclic-mds:s=3", "cyclic-mds:s=3 / least-squares / exact"),
+        ("graph:d=3 / residual:epsilon=0.1", "graph:d=3 / component / residual:epsilon=0.1"),
+        ("osgc:p=0.1/0.2 / fraction:r=1", "osgc:p=0.1/0.2 / fixed / fraction:r=1"),
     ],
 )
 def test_shorthands_and_round_trips(short: str, long: str) -> None:
@@ -30,7 +38,7 @@ def test_shorthands_and_round_trips(short: str, long: str) -> None:
     assert scheme.long_form == long
     assert Scheme.parse(long) == scheme
     assert Scheme.parse(str(Scheme.parse(long))) == scheme
-    assert scheme.exact == long.endswith("exact")
+    assert scheme.exact == ("/ exact" in long)
 
 
 def test_building_gives_parts_that_fit() -> None:
@@ -49,8 +57,11 @@ def test_building_gives_parts_that_fit() -> None:
         ("agc:c=3", "needs r, delta or deadline_s"),
         ("agc:c=3,r=3,delta=0.5", "one rule"),
         ("egc", "needs c"),
-        ("frc:c=3 / first-copy", "2 parts"),
+        ("frc:c=3 / first-copy", "is a decoder"),
         ("frc:c=3 / first-copi / exact", "did you mean 'first-copy'"),
+        ("osgc:p=0.3", "say when to stop"),
+        ("frc:c=3 / first-copy / exact / sagga", "did you mean 'saga'"),
+        ("agc:c=3,r=11,cache=sagga", "did you mean 'saga'"),
         ("frc:c=3 / first-copy / exact / sum / sum", "5 parts"),
         ("", "names nothing"),
     ],
@@ -69,6 +80,9 @@ def test_bad_texts_are_one_sentence(text: str, words: str) -> None:
         ("uncoded", 5, 3, "3 tasks are too few for 5"),
         ("uncoded", 0, None, "0 workers"),
         ("uncoded", 1, 0, "0 tasks"),
+        ("bernoulli:c=2 / least-squares / fraction:r=3 / saga", 6, None, "'bernoulli'"),
+        ("uncoded:cache=svrg:every=0", 6, None, "every=0"),
+        ("frc:c=3 / component / exact", 6, None, "'component'"),
     ],
 )
 def test_parts_that_do_not_fit_are_one_sentence(
@@ -76,3 +90,27 @@ def test_parts_that_do_not_fit_are_one_sentence(
 ) -> None:
     with pytest.raises(UsageError, match=words):
         Scheme.parse(text).build(k, n, np.random.default_rng(0))
+
+
+def test_decoders_that_need_probabilities_learn_them() -> None:
+    """scale=group without given probabilities: the stop rule wraps an estimate, and dead slots
+    become heavy stragglers of their groups."""
+    built = Scheme.parse("agc:c=1,deadline_s=1,scale=group").build(
+        2, None, np.random.default_rng(0)
+    )
+    for _ in range(300):
+        built.stop.observe([(0, 0.1)], 1.0)
+    built.decoder.begin()
+    assert built.decoder.arrive(0) == pytest.approx(1.0, abs=0.05)
+    assert built.decoder.arrive(1) == pytest.approx(20.0, rel=0.01)
+
+
+def test_given_probabilities_are_used_for_code_and_decoder() -> None:
+    p = np.array([0.05, 0.1, 0.2, 0.4, 0.6])
+    scheme = Scheme.parse("osgc / deadline:after_s=1")
+    built = scheme.build(5, None, np.random.default_rng(0), lambda: p)
+    assert built.code.matrix.toarray()[0].tolist()[:2] == [1.0, 1.0]
+    built.decoder.begin()
+    assert built.decoder.arrive(4) == pytest.approx(1 / 0.4)
+    with pytest.raises(UsageError, match="needs the workers' straggler probabilities"):
+        scheme.build(5, None, np.random.default_rng(0))

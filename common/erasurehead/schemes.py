@@ -1,10 +1,11 @@
 """A scheme: code, decoder, stop rule and gradient estimate, chosen by one short text.
 
-The long form names the parts, separated by `` / `` (the last one may be left out)::
+The long form names the parts, separated by `` / ``; the last one may be left out::
 
     frc:c=3 / first-copy:scale=none / fraction:r=11 / saga
 
-Shorthands name the papers' schemes: ``uncoded``, ``egc:c=3``, ``agc:c=3,r=11``.
+``code / stop rule`` takes the decoder that suits the code, ``code`` alone also the stop rule
+``exact``. Shorthands name the papers' schemes: ``uncoded``, ``egc:c=3``, ``agc:c=3,r=11``.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from erasurehead.coding import CODES
 from erasurehead.coding.base import FloatArray, GradientCode
 from erasurehead.decoding import DECODERS, ESTIMATES
 from erasurehead.decoding.base import Decoder, DecoderContext
+from erasurehead.decoding.svrg import SvrgEstimate
 from erasurehead.errors import UsageError
 from erasurehead.registry import Registry, Spec
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.base import StopRule
 from erasurehead.stopping.fraction import FractionStop
+from erasurehead.stopping.learning import LearningStop
+from erasurehead.stopping.snapshot import SnapshotStop
+from erasurehead.straggling.estimate import StragglerEstimate
 
 SEPARATOR = " / "
 
@@ -61,28 +66,24 @@ class Scheme:
         UsageError: an unknown name, or parts missing. Options are checked by `build`, which knows
             the cluster.
         """
-        parts = re.split(r"\s+/\s+", text.strip())
-        if len(parts) == 1:
-            spec = _shorthand(text)
-            return replace(SHORTHANDS.build(spec), written=str(spec))
-        if len(parts) > 4:
+        specs = [Spec.parse(part) for part in re.split(r"\s+/\s+", text.strip())]
+        written = SEPARATOR.join(map(str, specs))
+        first = specs[0]
+        if len(specs) == 1 and (first.name in SHORTHANDS or first.name not in CODES):
+            return replace(SHORTHANDS.build(first), written=written)
+        if len(specs) > 4:
             raise UsageError(
-                f"'{text}' has {len(parts)} parts; a scheme is code / decoder / stop rule, and"
+                f"'{text}' has {len(specs)} parts; a scheme is code / decoder / stop rule, and"
                 " at most a gradient estimate after them"
             )
-        if len(parts) < 3:
-            raise UsageError(
-                f"'{text}' has {len(parts)} parts; a scheme is code / decoder / stop rule, for"
-                " example frc:c=3 / first-copy / exact"
-            )
-        code, decoder, stop, *rest = (Spec.parse(part) for part in parts)
-        estimator = rest[0] if rest else Spec("sum")
-        CODES.factory(code.name)
-        DECODERS.factory(decoder.name)
-        STOPS.factory(stop.name)
+        CODES.factory(first.name)
+        if len(specs) < 3:
+            specs = [first, suitable_decoder(first.name), _stop_of(specs)]
+        estimator = specs[3] if len(specs) == 4 else Spec("sum")
+        DECODERS.factory(specs[1].name)
+        STOPS.factory(specs[2].name)
         ESTIMATES.factory(estimator.name)
-        scheme = cls(code, decoder, stop, estimator)
-        return replace(scheme, written=scheme.long_form)
+        return cls(first, specs[1], specs[2], estimator, written)
 
     def __str__(self) -> str:
         return self.written or self.long_form
@@ -113,7 +114,8 @@ class Scheme:
         ----------
         n_tasks: n, or None for the code's natural number.
         rng: for codes that are drawn.
-        probabilities: returns the current straggler probability of each slot, shape (k,).
+        probabilities: returns the current straggler probability of each slot, shape (k,). Without
+            it, decoders that need them learn them from the rounds.
 
         Raises
         ------
@@ -126,11 +128,16 @@ class Scheme:
         known = None if probabilities is None else probabilities()
         code = CODES.build(self.code, n_workers, n_tasks, rng, known)
         stop = STOPS.build(self.stop, code)
-        context = DecoderContext(
-            stop_arrivals=stop.r if isinstance(stop, FractionStop) else None,
-            probabilities=probabilities,
-        )
-        decoder = DECODERS.build(self.decoder, code, context)
+        arrivals = stop.r if isinstance(stop, FractionStop) else None
+        estimate = _fresh_estimate(n_workers, arrivals)
+        learnt = probabilities or (lambda: estimate.probabilities)
+        decoder = DECODERS.build(self.decoder, code, DecoderContext(arrivals, learnt))
+        if decoder.uses_probabilities and probabilities is None:
+            stop = LearningStop(stop, estimate)
+        # Built for one column only to have its options and the code's fitness checked here.
+        sized = ESTIMATES.build(self.estimator, code, 1, self.exact)
+        if isinstance(sized, SvrgEstimate):
+            stop = SnapshotStop(stop, sized.every)
         return BuiltScheme(code, decoder, stop, str(self.estimator))
 
 
@@ -177,14 +184,48 @@ SHORTHANDS: Registry[Scheme] = Registry(
 )
 
 
-def _shorthand(text: str) -> Spec:
-    spec = Spec.parse(text)
-    if spec.name in CODES and spec.name not in SHORTHANDS:
+SUITABLE = {
+    "uncoded": "first-copy:scale=coverage",
+    "frc": "first-copy:scale=coverage",
+    "coupon": "first-copy:scale=coverage",
+    "graph": "component",
+    "cyclic-sums": "circular",
+    "hybrid-sums": "disjoint",
+    "design": "one-step:scale=optimal",
+    "pairwise-balanced": "fixed",
+    "osgc": "fixed",
+    "matched-cyclic": "fixed",
+}
+
+
+def suitable_decoder(code: str) -> Spec:
+    """Return the decoder that a code is made for; least squares where there is no better one."""
+    return Spec.parse(SUITABLE.get(code, "least-squares"))
+
+
+def _stop_of(specs: list[Spec]) -> Spec:
+    """Return the stop rule of a text of one part (code) or two (code / stop rule)."""
+    code = specs[0]
+    if len(specs) == 1:
+        if suitable_decoder(code.name).name in ("fixed", "one-step"):
+            raise UsageError(
+                f"code '{code.name}' never decodes exactly before everybody has arrived, so say"
+                f" when to stop; write for example '{code} / fraction:delta=0.5'"
+            )
+        return Spec("exact")
+    if specs[1].name in DECODERS:
         raise UsageError(
-            f"'{text}' is a code without decoder and stop rule; write for example"
-            f" '{text.strip()} / first-copy / exact'"
+            f"'{specs[1]}' is a decoder, and a stop rule must follow it; write for example"
+            f" '{code} / {specs[1]} / exact'"
         )
-    return spec
+    return specs[1]
+
+
+def _fresh_estimate(n_workers: int, arrivals: int | None) -> StragglerEstimate:
+    """Return an estimate that starts from 1 - r/k where the r-th arrival ends a round, else 1/2."""
+    missing = 0.5 if arrivals is None else 1.0 - arrivals / n_workers
+    missing = min(max(missing, 0.01), 0.99)
+    return StragglerEstimate(n_workers, prior=(2.0 * missing, 2.0 * (1.0 - missing)))
 
 
 def _repetition(code: Spec, stop: Spec, scale: str | None, cache: str | None) -> Scheme:

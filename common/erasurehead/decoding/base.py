@@ -17,6 +17,9 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray, GradientCode
 
+EXACT_ERROR = 1e-14
+"""Decode errors up to this are rounding of an exact decoding."""
+
 
 @dataclass(frozen=True)
 class DecoderContext:
@@ -62,6 +65,9 @@ class Decoder(ABC):
     `begin`, then `arrive` for every symbol in order of arrival, then `finish`; `exact` and `error`
     may be asked at any time in between. One decoder serves one code.
     """
+
+    uses_probabilities = False
+    """True when the weights follow `DecoderContext.probabilities`: somebody must learn them."""
 
     def __init__(self, code: GradientCode) -> None:
         self.code = code

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
+from erasurehead.coding.options import checked_probabilities, numbers
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError
 from erasurehead.theory.moments import uncovered_probability
@@ -32,7 +33,8 @@ class FirstCopyDecoder(Decoder):
     Parameters
     ----------
     code: a repetition code.
-    context: `unbiased` needs `stop_arrivals`, `group` needs `probabilities`.
+    context: `unbiased` needs `stop_arrivals`; `group` needs `probabilities`, unless `p` is given.
+    p: straggler probabilities, ``0.3`` or ``0.1/0.2/...``, instead of the learnt ones.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class FirstCopyDecoder(Decoder):
         context: DecoderContext,
         *,
         scale: Literal["none", "unbiased", "group", "coverage"] = "none",
+        p: str | None = None,
     ) -> None:
         if not isinstance(code, RepetitionCode):
             raise UsageError(
@@ -54,6 +57,9 @@ class FirstCopyDecoder(Decoder):
         super().__init__(code)
         self.scale = scale
         self._probabilities = context.probabilities
+        if p is not None:
+            given = checked_probabilities(numbers(p, code.n_workers, "p"), code.n_workers)
+            self._probabilities = lambda: given
         self._group_of_slot: list[int] = code.group_of_slot.tolist()
         self._member_groups = code.group_of_slot
         self._block_of_task = code.block_of_task
@@ -68,13 +74,14 @@ class FirstCopyDecoder(Decoder):
                     " arrivals, which the stop rule does not have; use stop rule fraction:r=..."
                     " or scale=coverage"
                 )
-            p = uncovered_probability(code.n_workers, code.group_sizes, context.stop_arrivals)
-            self._weights = 1.0 / (1.0 - np.where(p < 1.0, p, 0.0))
+            missed = uncovered_probability(code.n_workers, code.group_sizes, context.stop_arrivals)
+            self._weights = 1.0 / (1.0 - np.where(missed < 1.0, missed, 0.0))
         elif scale == "group" and self._probabilities is None:
             raise UsageError(
                 "scale=group of decoder 'first-copy' needs the workers' straggler probabilities,"
-                " which are not known here; use scale=coverage"
+                " which are not known here; give them as p=0.3 or use scale=coverage"
             )
+        self.uses_probabilities = scale == "group" and p is None
         self._weight: list[float] = self._weights.tolist()
         self.begin()
 

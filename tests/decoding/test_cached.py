@@ -1,0 +1,296 @@
+"""Cached decoding: the noise floor goes, stale results help, checkpoints continue."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from erasurehead.coding import CODES
+from erasurehead.coding.base import FloatArray
+from erasurehead.decoding import DECODERS, ESTIMATES
+from erasurehead.decoding.base import DecoderContext, Decoding
+from erasurehead.decoding.estimate import GradientEstimate
+from erasurehead.errors import DataError, UsageError
+from erasurehead.schemes import BuiltScheme, Scheme
+
+N_TASKS, ROWS, COLUMNS = 30, 10, 20
+
+
+class LeastSquares:
+    """sum_j ||X_j x - y_j||^2 / 2 over 30 tasks with a Hessian of condition number 10."""
+
+    def __init__(self, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        U, _, Vt = np.linalg.svd(rng.normal(size=(N_TASKS * ROWS, COLUMNS)), full_matrices=False)
+        spectrum = np.sqrt(np.linspace(1.0, 10.0, COLUMNS))
+        self.X = ((U * spectrum) @ Vt).reshape(N_TASKS, ROWS, COLUMNS)
+        self.y = self.X @ rng.normal(size=COLUMNS) + 0.3 * rng.normal(size=(N_TASKS, ROWS))
+        flat_X, flat_y = self.X.reshape(-1, COLUMNS), self.y.ravel()
+        self.best = np.linalg.lstsq(flat_X, flat_y, rcond=None)[0]
+        self.beta = 10.0
+
+    def gradients(self, x: FloatArray) -> FloatArray:
+        """The gradient of each task, shape (n, columns)."""
+        residual = self.X @ x - self.y
+        return np.asarray(np.einsum("jrc,jr->jc", self.X, residual))
+
+    def losses(self, x: FloatArray) -> FloatArray:
+        """The loss of each task, shape (n,)."""
+        return np.asarray(0.5 * np.sum((self.X @ x - self.y) ** 2, axis=1))
+
+    def gap(self, x: FloatArray) -> float:
+        """f(x) - f*, without cancellation."""
+        return float(0.5 * np.sum((self.X.reshape(-1, COLUMNS) @ (x - self.best)) ** 2))
+
+
+def play_round(
+    built: BuiltScheme, estimate: GradientEstimate, order: list[int], g: FloatArray, f: FloatArray
+) -> tuple[FloatArray, float, list[int]]:
+    """One round in which slots answer in `order` until the stop rule is content."""
+    A = built.code.matrix.toarray()
+    built.decoder.begin()
+    estimate.begin()
+    arrived: list[int] = []
+
+    class View:
+        decoder = built.decoder
+        n_workers = built.code.n_workers
+        elapsed_s = 0.0
+        n_arrived = 0
+
+    view = View()
+    for slot in order:
+        weight = built.decoder.arrive(slot)
+        if weight is None:
+            estimate.hold(slot, None, A[slot] @ g, float(A[slot] @ f))
+        elif weight:
+            estimate.fold(slot, None, A[slot] @ g, weight, float(A[slot] @ f))
+        arrived.append(slot)
+        view.n_arrived = len(arrived)
+        if built.stop.judge(view):
+            break
+    built.stop.observe([(slot, 0.0) for slot in arrived], 0.0)
+    gradient, loss = estimate.finish(built.decoder.finish())
+    return gradient, loss, arrived
+
+
+def train(
+    scheme: str,
+    rounds: int,
+    step: float = 1.0,
+    seed: int = 0,
+    dead: tuple[int, ...] = (),
+    weights: FloatArray | None = None,
+) -> list[float]:
+    """Gap after each round of gradient descent with step `step`/beta.
+
+    Slots in `dead` never answer, slot i does with probability weights[i]."""
+    problem, rng = LeastSquares(), np.random.default_rng(seed)
+    built = Scheme.parse(scheme).build(N_TASKS, None, rng)
+    estimate = ESTIMATES.build(built.estimator, built.code, COLUMNS, False)
+    x, gaps = np.zeros(COLUMNS), []
+    for _ in range(rounds):
+        order = [s for s in rng.permutation(N_TASKS).tolist() if s not in dead]
+        if weights is not None:
+            order = [s for s in order if rng.random() < weights[s]]
+        gradient, _, _ = play_round(built, estimate, order, problem.gradients(x), problem.losses(x))
+        x = x - step / problem.beta * gradient
+        gaps.append(problem.gap(x))
+    return gaps
+
+
+def test_the_floor_of_approximate_decoding_disappears() -> None:
+    """c = 3, r = 11, step 1/beta: plain decoding stalls, cached decoding goes on like exact GD."""
+    exact = train("egc:c=3", 200)
+    plain = train("agc:c=3,r=11,scale=unbiased", 300)
+    assert min(plain[200:]) > 1e-4
+    for cache, early in (("saga", 1e-3), ("sag", 1e-3), ("svrg:every=20", 1e-1)):
+        cached = train(f"agc:c=3,r=11,scale=unbiased,cache={cache}", 300)
+        assert cached[49] < early
+        assert cached[-1] < 1e-16
+    assert exact[-1] < 1e-14
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "agc:c=3,r=11,cache=saga",
+        "agc:c=3,r=11,scale=none,cache=saga",
+        "uncoded:r=20,cache=saga",
+        "pairwise-balanced:d=3 / fixed:p=0.5 / fraction:r=15 / saga",
+        "frc:c=3 / fixed / fraction:r=15 / saga",
+        "frc:c=3 / least-squares / fraction:r=11 / saga",
+        "regular:c=3 / least-squares / fraction:r=15 / sag",
+        "cyclic-sums:c=3 / circular / fraction:r=11 / saga",
+        "coupon:c=2 / first-copy / fraction:r=15 / sag",
+    ],
+)
+def test_every_adding_code_can_be_cached(scheme: str) -> None:
+    """Streaming, de-duplicating and holding decoders reach the optimum with a moderate step."""
+    gaps = train(scheme, 400, step=0.3)
+    problem = LeastSquares()
+    if scheme.startswith("coupon"):
+        # A batch nobody picked is missing for good; the rest is still optimised.
+        assert gaps[-1] == pytest.approx(gaps[-50], rel=1e-3)
+    else:
+        assert gaps[-1] < 1e-9 * problem.gap(np.zeros(COLUMNS))
+
+
+def test_a_dead_worker_is_survived_by_coding_only() -> None:
+    """Worker 7 never answers: uncoded stalls, cached or not; coded and cached does not."""
+    for scheme in ("uncoded:r=20", "uncoded:r=20,cache=saga", "uncoded:r=20,cache=sag"):
+        assert train(scheme, 300, step=0.3, dead=(7,))[-1] > 1e-4
+    assert train("agc:c=3,r=11,cache=saga", 400, step=0.3, dead=(7,))[-1] < 1e-9
+
+
+def test_heavy_straggling_needs_coding_even_with_a_cache() -> None:
+    """p = exp(-psi/10), psi ~ U(.1, 2), mean p = .91: after 300 rounds uncoded + SAG is far behind
+    repetition of 2 + SAG."""
+    answering = 1 - np.exp(-np.random.default_rng(1).uniform(0.1, 2.0, N_TASKS) / 10)
+    uncoded = train("uncoded / first-copy / exact / sag", 300, weights=answering)
+    coded = train("frc:c=2 / first-copy / exact / sag", 300, weights=answering)
+    assert coded[-1] < 1e-5 * uncoded[-1]
+
+
+def test_saga_is_unbiased_whatever_is_remembered() -> None:
+    """Mean of g_hat over all arrival sets of a round is the gradient, for stale caches too."""
+    import itertools
+
+    rng = np.random.default_rng(0)
+    code = CODES.build("frc:c=2", 6, None, rng)
+    decoder = DECODERS.build("first-copy:scale=unbiased", code, DecoderContext(3))
+    A = code.matrix.toarray()
+    old, new = rng.normal(size=(6, 4)), rng.normal(size=(6, 4))
+    estimates = []
+    for arrived in itertools.combinations(range(6), 3):
+        estimate = ESTIMATES.build("saga", code, 4, False)
+        for gradients, slots in ((old, (0, 1, 2, 3)), (new, arrived)):
+            decoder.begin()
+            estimate.begin()
+            for slot in slots:
+                weight = decoder.arrive(slot)
+                if weight:
+                    estimate.fold(slot, None, A[slot] @ gradients, weight, float(gradients[0, 0]))
+            gradient, _ = estimate.finish(decoder.finish())
+        estimates.append(gradient.copy())
+    np.testing.assert_allclose(np.mean(estimates, axis=0), new.sum(axis=0), atol=1e-12)
+
+
+def decoding(scale: float = 1.0, held: dict[int, float] | None = None) -> Decoding:
+    return Decoding(scale, np.ones(1), 0.0, 1.0, 0, held or {})
+
+
+def uncoded_estimate(name: str, k: int = 3) -> GradientEstimate:
+    code = CODES.build("uncoded", k, None, np.random.default_rng(0))
+    return ESTIMATES.build(name, code, 4, False)
+
+
+def test_late_results_count_only_if_newer() -> None:
+    """SAG on three slots: a stale result fills a gap, an older one never overwrites a newer."""
+    estimate = uncoded_estimate("sag")
+    ones = np.ones(4)
+    for _ in range(5):
+        estimate.begin()
+        estimate.fold(0, None, ones, 1.0)
+        estimate.finish(decoding())
+    estimate.begin()
+    estimate.late(1, None, 10 * ones, age=2)  # of round 4, never seen before: taken
+    estimate.late(1, None, 99 * ones, age=3)  # older than that: ignored
+    estimate.late(0, None, 99 * ones, age=1)  # round 5 is known already: ignored
+    estimate.fold(2, None, 100 * ones, 1.0)
+    estimate.late(2, None, 99 * ones, age=1)  # slot 2 has answered this round: ignored
+    gradient, _ = estimate.finish(decoding())
+    np.testing.assert_allclose(gradient, 111.0)
+    estimate.begin()
+    estimate.late(0, None, 5 * ones, age=1)  # of round 6, in which slot 0 was late: taken
+    np.testing.assert_allclose(estimate.finish(decoding())[0], 115.0)
+
+
+def test_supports_are_kept_and_may_change() -> None:
+    """Values live on their support; a unit whose support changes is replaced as a whole."""
+    estimate = uncoded_estimate("saga", k=2)
+    estimate.begin()
+    estimate.fold(0, np.array([1, 3]), np.array([1.0, 2.0]), 1.0, 0.5)
+    estimate.fold(1, None, np.array([1.0, 1, 1, 1]), 1.0, 0.25)
+    gradient, loss = estimate.finish(decoding())
+    assert gradient.tolist() == [1, 2, 1, 3]
+    assert loss == 0.75
+    estimate.begin()
+    estimate.fold(0, np.array([0]), np.array([5.0]), 2.0, 1.5)
+    gradient, loss = estimate.finish(decoding())
+    # total + 2 (new - old): old was (0, 1, 0, 2), new is (5, 0, 0, 0).
+    assert gradient.tolist() == [1 + 10, 2 - 2, 1, 3 - 4]
+    assert loss == 0.75 + 2.0
+    estimate.begin()
+    assert estimate.finish(decoding())[0].tolist() == [6, 1, 1, 1]
+
+
+def test_float32_values_are_kept_as_they_came() -> None:
+    estimate = uncoded_estimate("saga", k=1)
+    values = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
+    for _ in range(2):
+        estimate.begin()
+        estimate.fold(0, None, values, 1.0)
+        gradient, _ = estimate.finish(decoding())
+        np.testing.assert_allclose(gradient, values.astype(np.float64), atol=1e-16)
+    assert estimate.state()["values_0"].dtype == np.float32
+
+
+@pytest.mark.parametrize("cache", ["saga", "sag", "svrg:every=3"])
+def test_a_checkpoint_continues_bit_for_bit(cache: str) -> None:
+    """Interrupted after 7 rounds and resumed from state(): the same gradients from then on."""
+    scheme = Scheme.parse(f"agc:c=3,r=5,cache={cache}")
+    rng = np.random.default_rng(1)
+    rounds = [(rng.permutation(12).tolist(), rng.normal(size=(12, 5))) for _ in range(14)]
+
+    def run(
+        first: int, state: dict[str, FloatArray] | None
+    ) -> tuple[list[bytes], dict[str, FloatArray]]:
+        built = scheme.build(12, None, np.random.default_rng(0))
+        estimate = ESTIMATES.build(built.estimator, built.code, 5, False)
+        if state is not None:
+            estimate.load_state({k: v for k, v in state.items() if not k.startswith("stop_")})
+            built.stop.load_state({k[5:]: v for k, v in state.items() if k.startswith("stop_")})
+        found = []
+        saved: dict[str, FloatArray] = {}
+        for number, (order, g) in enumerate(rounds[first:], start=first + 1):
+            gradient, loss, _ = play_round(built, estimate, order, g, g[:, 0])
+            found.append(gradient.tobytes() + np.float64(loss).tobytes())
+            if number == 7:
+                saved = {k: v.copy() for k, v in estimate.state().items()}
+                saved |= {f"stop_{k}": v for k, v in built.stop.state().items()}
+        return found, saved
+
+    whole, saved = run(0, None)
+    resumed, _ = run(7, saved)
+    assert whole[7:] == resumed
+
+
+def test_a_checkpoint_of_another_scheme_is_refused() -> None:
+    estimate = uncoded_estimate("saga")
+    with pytest.raises(DataError, match="5 units of"):
+        estimate.load_state(uncoded_estimate("saga", k=5).state())
+    with pytest.raises(DataError, match="0 units of"):
+        estimate.load_state({})
+
+
+def test_svrg_waits_for_everybody_in_a_snapshot_round() -> None:
+    """every = 3: rounds 1, 4, 7 take all 6 slots' groups and give the exact gradient."""
+    built = Scheme.parse("agc:c=2,r=2,cache=svrg:every=3").build(6, None, np.random.default_rng(0))
+    estimate = ESTIMATES.build(built.estimator, built.code, 4, False)
+    rng = np.random.default_rng(1)
+    for number in range(1, 8):
+        g = rng.normal(size=(6, 4))
+        gradient, _, arrived = play_round(built, estimate, list(range(6)), g, g[:, 0])
+        exact = np.allclose(gradient, g.sum(axis=0), atol=1e-12)
+        assert exact == (number % 3 == 1)
+        assert (len(arrived) > 2) == (number % 3 == 1)
+
+
+@pytest.mark.parametrize("code", ["bernoulli:c=2", "cyclic-repetition:s=2", "stochastic-block:c=2"])
+def test_codes_that_do_not_add_up_are_refused(code: str) -> None:
+    built = CODES.build(code, 7, None, np.random.default_rng(0))
+    with pytest.raises(UsageError, match=rf"cached estimate.*'{built.name}'"):
+        ESTIMATES.build("saga", built, 4, False)
+    with pytest.raises(UsageError, match="every=0"):
+        uncoded_estimate("svrg:every=0")

@@ -1,0 +1,246 @@
+"""Residual and adaptive rules, and the wrappers that learn or wait, on rounds made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from erasurehead.coding import CODES
+from erasurehead.coding.base import FloatArray
+from erasurehead.decoding import DECODERS
+from erasurehead.decoding.base import Decoder, DecoderContext
+from erasurehead.errors import UsageError
+from erasurehead.stopping import STOPS
+from erasurehead.stopping.adaptive import AdaptiveStop
+from erasurehead.stopping.base import StopRule
+from erasurehead.stopping.learning import LearningStop
+from erasurehead.stopping.snapshot import SnapshotStop
+from erasurehead.straggling.estimate import StragglerEstimate
+
+
+@dataclass
+class Round:
+    """A round under a clock that stands where it is put."""
+
+    decoder: Decoder
+    n_arrived: int = 0
+    elapsed_s: float = 0.0
+    arrivals: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def n_workers(self) -> int:
+        return self.decoder.code.n_workers
+
+    def play(self, rule: StopRule, times_s: FloatArray) -> tuple[str, float]:
+        """Let slots arrive at these times (inf: never) until the rule closes; why, and when."""
+        self.decoder.begin()
+        self.n_arrived, self.elapsed_s, self.arrivals = 0, 0.0, []
+        deadline = rule.deadline_s()
+        reason: str | None = None
+        for slot in np.argsort(times_s).tolist():
+            after = float(times_s[slot])
+            if deadline is not None and deadline < after:
+                self.elapsed_s, deadline = deadline, None
+                reason = rule.judge(self)
+            if reason or not np.isfinite(after):
+                break
+            self.elapsed_s = after
+            self.decoder.arrive(slot)
+            self.arrivals.append((slot, after))
+            self.n_arrived += 1
+            reason = rule.judge(self)
+            if reason:
+                break
+        rule.observe(self.arrivals, self.elapsed_s)
+        return reason or "nobody else can arrive", self.elapsed_s
+
+
+def make_round(code: str = "frc:c=3", k: int = 30) -> Round:
+    built = CODES.build(code, k, None, np.random.default_rng(0))
+    return Round(DECODERS.build("first-copy:scale=coverage", built, DecoderContext()))
+
+
+def adaptive(round_: Round, options: str = "") -> AdaptiveStop:
+    rule = STOPS.build(f"adaptive{':' if options else ''}{options}", round_.decoder.code)
+    assert isinstance(rule, AdaptiveStop)
+    return rule
+
+
+def test_residual_closes_when_the_error_is_small() -> None:
+    round_ = make_round("frc:c=2,groups=consecutive", 8)
+    rule = STOPS.build("residual:epsilon=0.4", round_.decoder.code)
+    assert rule.judge(round_) is None
+    reason, _ = round_.play(rule, np.arange(8.0))
+    # Blocks 0, 0, 1, 1, 2: with 3 of 4 blocks the error of coverage scaling is 4/3 - 1 = 1/3.
+    assert reason == "decode error 0.333 after 5 of 8"
+    rule = STOPS.build("residual:epsilon=0", round_.decoder.code)
+    assert round_.play(rule, np.arange(8.0))[0] == "all 4 groups covered"
+
+
+def test_adaptive_waits_for_everything_while_warming_up() -> None:
+    round_ = make_round()
+    rule = adaptive(round_, "warmup=2")
+    rng = np.random.default_rng(0)
+    for number in (1, 2):
+        reason, _ = round_.play(rule, rng.exponential(size=30))
+        assert reason == f"warm-up {number} of 2, all 10 groups covered"
+    reason, _ = round_.play(rule, rng.exponential(size=30))
+    assert "predicted best" in reason or "groups covered" in reason
+
+
+def brute_force_r(delays: FloatArray, round_: Round, noise: float) -> int:
+    """The r with the least mean time (1 + noise mean error), from all the delays."""
+    k = delays.shape[1]
+    times, errors = np.empty((len(delays), k)), np.empty((len(delays), k))
+    for i, row in enumerate(delays):
+        round_.decoder.begin()
+        for m, slot in enumerate(np.argsort(row).tolist()):
+            if not round_.decoder.exact:
+                round_.decoder.arrive(slot)
+                now = row[slot]
+            times[i, m], errors[i, m] = now, round_.decoder.error()
+    return int(np.argmin(times.mean(axis=0) * (1 + noise * errors.mean(axis=0)))) + 1
+
+
+@pytest.mark.parametrize("noise", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("heavy_tail", [False, True])
+def test_adaptive_finds_the_cheapest_r(noise: float, heavy_tail: bool) -> None:
+    """Exponential delays, and some workers ten times as slow: the cost of the chosen r is within
+    10 % of the cheapest."""
+    rng = np.random.default_rng(1)
+    delays = 0.1 + rng.exponential(0.5, size=(400, 30))
+    if heavy_tail:
+        delays[:, :6] *= 10
+    round_ = make_round()
+    rule = adaptive(round_, f"noise={noise},warmup=20")
+    for row in delays:
+        round_.play(rule, row)
+    best = brute_force_r(delays, round_, noise)
+
+    def cost(r: int) -> float:
+        total_s, total_error = 0.0, 0.0
+        for row in delays:
+            round_.decoder.begin()
+            for slot in np.argsort(row)[:r].tolist():
+                round_.decoder.arrive(slot)
+                total_s += 0.0
+                last = row[slot]
+                if round_.decoder.exact:
+                    break
+            total_s += last
+            total_error += round_.decoder.error()
+        return total_s * (1 + noise * total_error / len(delays))
+
+    assert cost(rule.r) <= 1.1 * cost(best)
+
+
+def test_adaptive_follows_a_change() -> None:
+    """Equal workers, then six become very slow: fewer arrivals are waited for."""
+    rng = np.random.default_rng(2)
+    round_ = make_round("uncoded")
+    rule = adaptive(round_, "noise=1")
+    for _ in range(60):
+        round_.play(rule, 1.0 + 0.01 * rng.random(30))
+    before = rule.r
+    for _ in range(150):
+        times = 1.0 + 0.01 * rng.random(30)
+        times[:6] += 20.0
+        _, closed_s = round_.play(rule, times)
+    assert before >= 28
+    assert 20 <= rule.r <= 24
+    assert closed_s < 3.0
+
+
+def test_adaptive_by_deadline_closes_on_time() -> None:
+    rng = np.random.default_rng(3)
+    round_ = make_round()
+    rule = adaptive(round_, "by=deadline,explore=10")
+    reasons = []
+    for _ in range(100):
+        times = 0.1 + rng.exponential(0.5, size=30)
+        wanted = rule.deadline_s()
+        reason, closed_s = round_.play(rule, times)
+        reasons.append(reason)
+        if reason.startswith("deadline"):
+            assert wanted is not None
+            assert closed_s >= wanted
+            assert len(round_.arrivals) >= 1
+    assert sum(reason.startswith("deadline of 0.") for reason in reasons) > 50
+    # It does not creep away: the deadline is still that of a typical r-th arrival.
+    final = rule.deadline_s()
+    assert final is not None
+    assert 0.1 < final < 1.5
+
+
+def test_adaptive_lives_with_dead_workers() -> None:
+    """Six slots never answer and everybody else always does: rounds end, r is what there is."""
+    round_ = make_round("uncoded")
+    rule = adaptive(round_)
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        times = 1.0 + 0.1 * rng.random(30)
+        times[:6] = np.inf
+        reason, _ = round_.play(rule, times)
+    assert rule.r <= 24
+    assert "arrived" in reason
+
+
+def test_adaptive_resumes_from_its_state() -> None:
+    rng = np.random.default_rng(5)
+    delays = rng.exponential(size=(60, 30))
+    round_ = make_round()
+    whole, first = adaptive(round_), adaptive(round_)
+    for row in delays[:40]:
+        round_.play(whole, row)
+        round_.play(first, row)
+    second = adaptive(round_)
+    second.load_state(first.state())
+    for row in delays[40:]:
+        assert round_.play(whole, row) == round_.play(second, row)
+    assert whole.r == second.r
+
+
+def test_learning_counts_who_was_in_time() -> None:
+    round_ = make_round("uncoded", 4)
+    estimate = StragglerEstimate(4)
+    rule = LearningStop(STOPS.build("fraction:r=3", round_.decoder.code), estimate)
+    for _ in range(200):
+        reason, _ = round_.play(rule, np.array([1.0, 2.0, 3.0, 4.0]))
+    assert reason == "3 of 4 arrived"
+    assert rule.deadline_s() is None
+    assert (estimate.probabilities[:3] < 0.05).all()
+    assert estimate.probabilities[3] > 0.95
+    other = LearningStop(STOPS.build("exact", round_.decoder.code), StragglerEstimate(4))
+    other.load_state(rule.state())
+    np.testing.assert_array_equal(other.estimate.probabilities, estimate.probabilities)
+
+
+def test_snapshot_rounds_ignore_the_rule() -> None:
+    round_ = make_round("uncoded", 4)
+    rule = SnapshotStop(STOPS.build("deadline:after_s=1.5", round_.decoder.code), 2)
+    times = np.array([1.0, 2.0, 3.0, 4.0])
+    assert rule.deadline_s() is None
+    assert round_.play(rule, times) == ("snapshot: 4 of 4 arrived", 4.0)
+    assert rule.deadline_s() == 1.5
+    assert round_.play(rule, times) == ("deadline of 1.5 s", 1.5)
+    other = SnapshotStop(STOPS.build("exact", round_.decoder.code), 2)
+    other.load_state(rule.state())
+    assert round_.play(other, times)[0].startswith("snapshot")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("residual:epsilon=1", "epsilon=1"),
+        ("residual:epsilon=-0.1", "epsilon=-0.1"),
+        ("adaptive:warmup=0", "warmup=0"),
+        ("adaptive:explore=1", "explore=1"),
+        ("adaptive:noise=-1", "noise=-1"),
+        ("adaptive:by=guess", "by=guess"),
+    ],
+)
+def test_bad_rules_are_one_sentence(spec: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        STOPS.build(spec, make_round().decoder.code)
