@@ -65,8 +65,8 @@ def read_pinned(path: Path, pinned: Pinned) -> bytes:
         raise DataError(
             f"{path} is not {pinned.name}: expected {pinned.n_bytes} bytes, {pinned.n_lines} lines"
             f" of {pinned.n_columns} columns with SHA-256 {pinned.sha256}, found"
-            f" {len(plain)} bytes, {plain.count(LINE_END)} lines of {n_columns} columns with {found};"
-            f" get it from {pinned.where}"
+            f" {len(plain)} bytes, {plain.count(LINE_END)} lines of {n_columns} columns with"
+            f" {found}; get it from {pinned.where}"
         )
     return plain
 

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from erasurehead.datasets.manifest import MANIFEST, parse_manifest, read_manifest
+from erasurehead.datasets.store import Store
+from erasurehead.errors import DataError
+
+Json = dict[str, Any]
+
+
+def edited(store: Store, edit: Callable[[Json], object]) -> bytes:
+    raw = json.loads((store.path / MANIFEST).read_text())
+    edit(raw)
+    return json.dumps(raw).encode()
+
+
+def test_the_text_is_read_back(small_store: Store) -> None:
+    assert parse_manifest(small_store.manifest.to_json().encode(), "s") == small_store.manifest
+
+
+def test_no_store_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is not a store \(manifest.json: No such file or dir"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None])
+def test_another_format_version(small_store: Store, version: object) -> None:
+    text = edited(small_store, lambda raw: raw.update(format_version=version))
+    with pytest.raises(DataError, match=f"has format version {version}, this program reads 1;"):
+        parse_manifest(text, small_store.path)
+
+
+def test_another_format_version_is_told_even_if_all_else_differs() -> None:
+    with pytest.raises(DataError, match="has format version 7"):
+        parse_manifest(b'{"format_version": 7, "rows_in_parts": [1, 2]}', "s")
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda raw: raw.pop("rows"), "the manifest lacks the key rows"),
+        (lambda raw: raw.update(row=1), "the manifest has an unknown key row"),
+        (lambda raw: raw.update(rows=-1), "rows is no count"),
+        (lambda raw: raw.update(rows=True), "rows is no count"),
+        (lambda raw: raw.update(rows=8), "array indptr is <i8 of shape (10,), expected <i8"),
+        (lambda raw: raw.update(task="ranking"), "task ranking is unknown"),
+        (lambda raw: raw.update(task=[]), "task [] is unknown"),
+        (lambda raw: raw.update(name=3), "name is no text"),
+        (lambda raw: raw.update(columns=2**31), "array indices is <i4"),
+        (lambda raw: raw.update(values_are_ones=False), "array test_values is absent, expected"),
+        (lambda raw: raw.update(values_are_ones=1), "values_are_ones is neither true nor false"),
+        (lambda raw: raw.update(arrays=[]), "arrays is no object"),
+        (lambda raw: raw["arrays"].update(labels=3), "array labels is no object"),
+        (lambda raw: raw["arrays"].pop("labels"), "array labels is absent, expected <f8"),
+        (lambda raw: raw["arrays"]["labels"].update(shape=9), "the shape of labels is no list"),
+        (lambda raw: raw["arrays"]["labels"].update(dtype="|O"), "array labels is |O of shape"),
+        (lambda raw: raw["arrays"]["labels"].update(dtype=8), "dtype of labels is no text"),
+        (lambda raw: raw["arrays"]["labels"].update(file_bytes=""), "file_bytes of labels is no"),
+        (lambda raw: raw["arrays"]["labels"].update(sha256="0" * 64), "its digest is not that of"),
+        (lambda raw: raw.update(digest="../../elsewhere"), "its digest is not that of its arrays"),
+        (
+            lambda raw: raw["arrays"].update({"../evil": raw["arrays"]["labels"]}),
+            "array ../evil is <f8 of shape (9,), expected absent",
+        ),
+        (lambda raw: raw["provenance"].pop("source"), "provenance lacks the key source"),
+        (lambda raw: raw["provenance"].update(source=1), "source is no text"),
+        (lambda raw: raw["provenance"].update(options=1), "options is no object"),
+        (lambda raw: raw["provenance"].update(notes={"a": 1}), "notes is no text"),
+    ],
+)
+def test_a_manifest_that_no_store_can_have(
+    small_store: Store, edit: Callable[[Json], object], reason: str
+) -> None:
+    with pytest.raises(DataError) as refused:
+        parse_manifest(edited(small_store, edit), "s")
+    sentence = str(refused.value)
+    assert sentence.startswith("manifest.json of the store s is damaged: " + reason)
+    assert sentence.endswith("; prepare the store again")
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\xff\xfe{", b"[]", b"null", b"7", b'"a"', b"{}", b"{", b"[" * 100_000]
+)
+def test_no_manifest_at_all(text: bytes) -> None:
+    with pytest.raises(DataError, match="it is no JSON object with a format_version"):
+        parse_manifest(text, "s")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_cut_manifest_is_refused(small_store: Store, data: st.DataObject) -> None:
+    text = (small_store.path / MANIFEST).read_bytes().rstrip()
+    with pytest.raises(DataError):
+        parse_manifest(text[: data.draw(st.integers(0, len(text) - 1))], "s")
