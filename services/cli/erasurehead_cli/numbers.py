@@ -6,12 +6,16 @@ import math
 
 
 def seconds(value: float) -> str:
-    """Return seconds or milliseconds with three digits or more."""
+    """Return seconds or milliseconds with three digits."""
     if not math.isfinite(value):
         return "-"
+    if value >= 1000:
+        return f"{value:,.0f} s"
     if value >= 10:
         return f"{value:.1f} s"
-    return f"{value:.3g} s" if value >= 0.1 or value == 0 else f"{value * 1e3:.3g} ms"
+    if value >= 0.1 or value == 0:
+        return f"{_three(value)} s"
+    return f"{_three(value * 1e3)} ms"
 
 
 def fixed(value: float | None) -> str:
@@ -36,3 +40,8 @@ def size(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
+
+
+def _three(value: float) -> str:
+    """Return three significant digits: 1.50, not 1.5."""
+    return f"{value:#.3g}".rstrip(".")

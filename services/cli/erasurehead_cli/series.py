@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,21 @@ GRID_CELLS = 24_000
 """Cells of an arrival grid at most, so that any run draws as a small picture."""
 
 GRID_SLOTS = 240
+
+
+_COLUMNS: dict[str, Callable[[RoundRecord], float]] = {
+    "closed_s": lambda r: r.closed_s,
+    "duration_s": lambda r: r.duration_s,
+    "encode_s": lambda r: r.encode_s,
+    "wait_s": lambda r: r.wait_s,
+    "decode_s": lambda r: r.decode_s,
+    "step_s": lambda r: r.step_s,
+    "n_arrived": lambda r: len(r.arrivals),
+    "erased_tasks": lambda r: r.erased_tasks,
+    "decode_error": lambda r: r.decode_error,
+    "train_loss": lambda r: r.train_loss,
+    "bytes_moved": lambda r: r.bytes_in + r.bytes_out,
+}
 
 
 @dataclass(frozen=True)
@@ -126,14 +141,16 @@ def read_series(run: Run) -> Series:
     grid = ArrivalGrid(n_slots, run.summary.rounds)
     arrived, straggled = np.zeros((2, n_slots), dtype=np.int64)
     arrival_sum_s = np.zeros(n_slots)
-    columns = np.empty((12, run.summary.rounds))
+    rounds = np.empty(run.summary.rounds, dtype=np.int64)
+    columns = np.empty((len(_COLUMNS), run.summary.rounds))
     evaluations: list[Evaluation] = []
     reasons: Counter[str] = Counter()
     n_late = 0
     for index, record in enumerate(run):
         if index >= run.summary.rounds:
             continue  # the reader says at its end what is wrong
-        columns[:, index] = _numbers(record)
+        rounds[index] = record.round
+        columns[:, index] = [number(record) for number in _COLUMNS.values()]
         slots = _slots(run, record, [a.slot for a in record.arrivals])
         after_s = np.array([a.after_s for a in record.arrivals])
         arrived[slots] += 1
@@ -145,9 +162,9 @@ def read_series(run: Run) -> Series:
         if record.metrics:
             evaluations.append(Evaluation(record.round, record.closed_s, record.metrics))
     return Series(
-        run,
-        columns[0].astype(np.int64),
-        *columns[1:],
+        run=run,
+        rounds=rounds,
+        **dict(zip(_COLUMNS, columns, strict=True)),
         evaluations=tuple(evaluations),
         arrived=arrived,
         straggled=straggled,
@@ -155,24 +172,6 @@ def read_series(run: Run) -> Series:
         grid=grid,
         reasons=reasons,
         n_late=n_late,
-    )
-
-
-def _numbers(record: RoundRecord) -> tuple[float, ...]:
-    """Return one number a column, in the order of `Series`."""
-    return (
-        record.round,
-        record.closed_s,
-        record.duration_s,
-        record.encode_s,
-        record.wait_s,
-        record.decode_s,
-        record.step_s,
-        len(record.arrivals),
-        record.erased_tasks,
-        record.decode_error,
-        record.train_loss,
-        record.bytes_in + record.bytes_out,
     )
 
 

@@ -28,6 +28,7 @@ def cells(comparison: Comparison) -> dict[str, list[str]]:
     }
     if metric is not None:
         columns[metric] = [fixed(o.metrics.get(metric)) for o in every]
+    if comparison.target is not None:
         columns[f"to {metric} {comparison.target:.4f}"] = [
             "not reached" if o.target_s is None else seconds(o.target_s) for o in every
         ]

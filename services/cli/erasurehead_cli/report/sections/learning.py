@@ -1,0 +1,109 @@
+"""How well the model did: metric and training loss, against time and against rounds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from erasurehead_cli.comparison import Outcome
+from erasurehead_cli.numbers import seconds
+from erasurehead_cli.report import axes
+from erasurehead_cli.report.lines import Line, line_chart
+from erasurehead_cli.report.markup import disclosure, figure, section, table
+from erasurehead_cli.report.material import Material
+from erasurehead_cli.series import FloatArray
+
+WIDE = 50.0
+"""Ratio of first to last loss above which an axis of losses is logarithmic."""
+
+TABLE_ROWS = 12
+"""Rows a run in the table beside a line chart."""
+
+
+def learning(material: Material) -> str:
+    """Metric against time and rounds; training loss against both."""
+    drawn = ""
+    if material.comparison.metric is not None:
+        drawn += _metric_charts(material)
+    drawn += _loss_charts(material)
+    return section("learning", "Learning", f'<div class="pair">{drawn}</div>')
+
+
+def _metric_charts(material: Material) -> str:
+    outcomes, name = material.comparison.outcomes, material.metric_name
+    curves = [np.array(outcome.curve) for outcome in outcomes]
+    target = material.comparison.target
+    level = [] if target is None else [np.array([target])]
+    y = axes.fit(
+        name, curves + level, log_above=math.inf if material.comparison.higher_is_better else WIDE
+    )
+    said = "; ".join(
+        f"{label}: {curve[0]:.4g} to {curve[-1]:.4g} in {seconds(outcome.curve_s[-1])}"
+        for label, curve, outcome in zip(material.labels, curves, outcomes, strict=True)
+        if len(curve)
+    )
+    note = "" if target is None else f"dotted: the target, {target:.4f}"
+    shown = table(
+        _curve_columns(material.labels, outcomes, name), f"{name} at evaluations", names=2
+    )
+    against_time = [np.array(o.curve_s) for o in outcomes]
+    against_round = [np.array(o.curve_rounds, dtype=float) for o in outcomes]
+    drawn = ""
+    for ident, x, places in (
+        ("metric-time", _clock(against_time), against_time),
+        ("metric-rounds", material.rounds_axis, against_round),
+    ):
+        caption = f"{name[0].upper()}{name[1:]} against {x.name.partition(' (')[0]}"
+        lines = [Line(n, label, places[n], curves[n]) for n, label in enumerate(material.labels)]
+        drawn += figure(
+            ident,
+            caption,
+            line_chart(f"{ident}-plot", caption, said, x, y, lines, target=target)
+            + (disclosure("As a table", shown) if ident == "metric-time" else ""),
+            note=note,
+        )
+    return drawn
+
+
+def _loss_charts(material: Material) -> str:
+    losses = [series.train_loss for series in material.every]
+    y = axes.fit("training loss", losses, log_above=WIDE)
+    said = "; ".join(
+        f"{label}: {loss[0]:.4g} to {loss[-1]:.4g}"
+        for label, loss in zip(material.labels, losses, strict=True)
+    )
+    times_s = [series.closed_s for series in material.every]
+    rounds = [series.rounds.astype(float) for series in material.every]
+    drawn = ""
+    for ident, x, places in (
+        ("loss-time", _clock(times_s), times_s),
+        ("loss-rounds", material.rounds_axis, rounds),
+    ):
+        caption = f"Training loss against {x.name.partition(' (')[0]}"
+        lines = [Line(n, label, places[n], losses[n]) for n, label in enumerate(material.labels)]
+        drawn += figure(
+            ident,
+            caption,
+            line_chart(f"{ident}-plot", caption, said, x, y, lines),
+            note="as estimated from the survivors, before each step",
+        )
+    return drawn
+
+
+def _curve_columns(
+    labels: list[str], outcomes: tuple[Outcome, ...], name: str
+) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {"run": [], "round": [], "wall clock": [], name: []}
+    for label, outcome in zip(labels, outcomes, strict=True):
+        n_points = len(outcome.curve)
+        for n in sorted(set(np.linspace(0, n_points - 1, min(TABLE_ROWS, n_points)).astype(int))):
+            columns["run"].append(label)
+            columns["round"].append(str(outcome.curve_rounds[n]))
+            columns["wall clock"].append(seconds(outcome.curve_s[n]))
+            columns[name].append(f"{outcome.curve[n]:.6g}")
+    return columns
+
+
+def _clock(times_s: list[FloatArray]) -> axes.Axis:
+    return axes.in_seconds(axes.fit("wall clock", times_s, zero=True, tight=True))
