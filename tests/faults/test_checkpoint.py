@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +77,7 @@ def test_a_full_disk_leaves_the_old_ones_valid(tmp_path: Path) -> None:
     """The real error of a full device: /dev/full answers every write with ENOSPC."""
     directory = CheckpointDirectory(tmp_path, keep=3)
     directory.save(snapshot(5))
-    os.symlink("/dev/full", tmp_path / "round-000000010.part")
+    (tmp_path / "round-000000010.part").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
         directory.save(snapshot(10))
     found, passed = directory.load(99)

@@ -1,7 +1,7 @@
 """Checkpoints: a round's whole state in one file that is either right or not taken.
 
-A file is one line ``erasurehead-checkpoint 1 SHA256``, then an npz archive. It is written beside its
-name, synced, renamed, and the directory synced; the last few are kept. On loading the digest is
+A file is one line ``erasurehead-checkpoint 1 SHA256``, then an npz archive. It is written beside
+its name, synced, renamed, and the directory synced; the last few are kept. On loading the digest is
 compared, and a damaged or truncated file gives way to the one before it.
 """
 
