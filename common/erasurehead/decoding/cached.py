@@ -56,6 +56,9 @@ class SagaEstimate(GradientEstimate):
     UsageError: the code's symbols do not add up to the full gradient.
     """
 
+    weighs_changes = True
+    """Whether D(y - h) is wanted for gradients (it always is for losses)."""
+
     def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
         if isinstance(code, RepetitionCode):
             self._unit_of_symbol: list[int] = code.group_of_slot.tolist()
@@ -88,7 +91,8 @@ class SagaEstimate(GradientEstimate):
         """Add a symbol whose weight is known."""
         unit = self._unit_of_symbol[symbol]
         self._change_loss += weight * (loss - self._units[unit].loss)
-        self._add_change(self._change, unit, support, values, weight)
+        if self.weighs_changes:
+            self._add_change(self._change, unit, support, values, weight)
         self._fresh.setdefault(unit, (support, values, loss))
 
     def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
@@ -160,7 +164,8 @@ class SagaEstimate(GradientEstimate):
             if weight != 0.0:
                 support, values, its_loss = self._held[symbol]
                 unit = self._unit_of_symbol[symbol]
-                self._add_change(self._change, unit, support, values, weight)
+                if self.weighs_changes:
+                    self._add_change(self._change, unit, support, values, weight)
                 loss += weight * (its_loss - self._units[unit].loss)
         return loss
 
@@ -210,6 +215,8 @@ class SagEstimate(SagaEstimate):
 
     Until every unit was seen once, the sum is scaled up by units over units seen.
     """
+
+    weighs_changes = False
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums of gradients and losses, and remember what arrived."""
