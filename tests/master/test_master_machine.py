@@ -97,7 +97,7 @@ def test_equal_workers_are_erased_equally_often(virtual: Virtual) -> None:
         workers=30,
         rounds=1500,
         step="0.01",
-        timing=Timing(compute_s=lambda slot: 0.01, send_s=0.001),
+        timing=Timing(compute_s=lambda slot, part: 0.01, send_s=0.001),
     )
     start_all(cluster)
     cluster.run()
@@ -320,7 +320,7 @@ def test_a_peer_that_cannot_be_reached_misses_the_round_only(virtual: Virtual) -
 
 def test_late_results_are_told_with_their_round(virtual: Virtual) -> None:
     cluster = virtual(
-        scheme="uncoded:r=2", workers=4, rounds=30, timing=Timing(compute_s=lambda s: 1.0 + s)
+        scheme="uncoded:r=2", workers=4, rounds=30, timing=Timing(compute_s=lambda s, _: 1.0 + s)
     )
     start_all(cluster)
     cluster.run(until_s=0.5)
@@ -388,7 +388,7 @@ def test_any_interleaving_keeps_the_invariants_and_ends(
     rng = np.random.default_rng(latency_seed)
     cluster = make_virtual(
         some_rows(),
-        Timing(message_s=lambda: float(rng.exponential(0.02)), compute_s=lambda s: 0.05),
+        Timing(message_s=lambda: float(rng.exponential(0.02)), compute_s=lambda s, _: 0.05),
         scheme=scheme,
         workers=4,
         rounds=40,

@@ -44,7 +44,7 @@ from erasurehead_master.actions import (
 )
 from erasurehead_master.membership import Change, Member, Membership
 from erasurehead_master.plan import RunPlan
-from erasurehead_master.rounds import Rounds
+from erasurehead_master.rounds import Rounds, sending_order
 
 REMEMBERED_ROUNDS = 1024
 """Rounds whose opening time is kept, to say how late a stale result was."""
@@ -430,9 +430,7 @@ class Master:
     def _open(self, now: float) -> None:
         self.round += 1
         ready = self.membership.ready_slots()
-        # Whoever is sent the model first answers first when all are equal; a fresh order every
-        # round keeps the same few from being erased every time.
-        order = np.random.default_rng((self.plan.settings.seed, self.round)).permutation(len(ready))
+        order = sending_order(self.plan.settings.seed, self.round, len(ready))
         targets = tuple(ready[i] for i in order)
         self._opened[self.round] = now
         if len(self._opened) > REMEMBERED_ROUNDS:

@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from erasurehead.coding.base import GradientCode
+import numpy as np
+
+from erasurehead.coding.base import GradientCode, IntArray
 from erasurehead.decoding.base import Decoder, Decoding
 from erasurehead.records import Arrival
 from erasurehead.stopping.base import StopRule
 
 NOBODY_LEFT = "nobody else can arrive"
+
+
+def sending_order(seed: int, round_: int, n_ready: int) -> IntArray:
+    """Return the order in which the ready slots are sent the model, a permutation of 0..n-1.
+
+    Whoever is sent the model first answers first when all are equal; a fresh order every round
+    keeps the same few from being erased every time.
+    """
+    return np.random.default_rng((seed, round_)).permutation(n_ready)
 
 
 class Rounds:

@@ -53,12 +53,12 @@ class Timing:
     Attributes
     ----------
     message_s: from sending to receiving.
-    compute_s: for a slot to compute one part.
+    compute_s: (slot, part) -> for a slot to compute one part of its result.
     send_s: the master's time for one send; a broadcast to many is staggered by it.
     """
 
     message_s: Callable[[], float] = lambda: 0.0
-    compute_s: Callable[[int], float] = lambda slot: 0.0
+    compute_s: Callable[[int, int], float] = lambda slot, part: 0.0
     send_s: float = 0.0
 
 
@@ -137,7 +137,7 @@ class VirtualWorker:
     def _compute(self, job: int, step: Step, part: int) -> None:
         assign = self._assign
         assert assign is not None
-        spent_s = self.cluster.timing.compute_s(assign.slot)
+        spent_s = self.cluster.timing.compute_s(assign.slot, part)
 
         def done() -> None:
             if job != self._job or not self.alive:
@@ -160,7 +160,7 @@ class VirtualCluster:
     ledger: the master's arithmetic.
     arithmetic: the workers'.
     timing: how long things take.
-    observers: get the records, as in a real run (without evaluations).
+    observers: get records and notices, as in a real run (without evaluations).
     checked: whether to assert all invariants after every event.
     """
 
@@ -271,8 +271,10 @@ class VirtualCluster:
                 return list(self.machine.handle(Stepped(outcome.diverged), self.clock.now))
             case MasterSend(peer, message):
                 self._send(peer, message)
-            case Notice():
+            case Notice(level, text):
                 self.notices.append(action)
+                for observer in self._observers:
+                    observer.notice(level, text)
             case Finish():
                 self.finished = action
             case SendTask():

@@ -1,0 +1,174 @@
+"""A run under a virtual clock with real arithmetic: the counterpart of a run with processes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.datasets.store import Store
+from erasurehead.errors import UsageError
+from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
+from erasurehead.settings import RunSettings
+from erasurehead.straggling import DELAYS
+from erasurehead_master.evaluation import Evaluator
+from erasurehead_master.learner import Learner
+from erasurehead_master.ledger import RoundLedger
+from erasurehead_master.machine import Master, Shutdown
+from erasurehead_master.plan import RunPlan, make_plan
+from erasurehead_master.setup import make_learner
+from erasurehead_simulator.arithmetic import RealArithmetic
+from erasurehead_simulator.cluster import Timing, VirtualCluster
+from erasurehead_simulator.work import compute_times_s
+
+Rate = Callable[[FloatArray], Mapping[str, float]]
+"""From a model to its metrics."""
+
+
+def simulate(
+    settings: RunSettings, observers: Sequence[Observer], pass_s: float = 0.0
+) -> RunSummary:
+    """Run `settings.workers` virtual workers and a virtual master to the end.
+
+    Parameters
+    ----------
+    observers: get what those of a real run get; all times are virtual.
+    pass_s: seconds in which one worker would compute the gradient of all training rows.
+
+    Raises
+    ------
+    UsageError, DataError: the settings or the store do not fit, or nothing would take any time.
+    """
+    check_time_passes(settings, pass_s)
+    store = Store.open(settings.store)
+    plan = make_plan(settings, store, None)
+    return run_virtually(plan, store, observers, pass_s)
+
+
+def check_time_passes(settings: RunSettings, pass_s: float) -> None:
+    """Refuse a run in which neither computing nor delays take any time.
+
+    Raises
+    ------
+    UsageError: every round would take 0 s.
+    """
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    if pass_s == 0 and not np.any(delays.delays_s(1, 1.0)):
+        raise UsageError(
+            f"with --delay {settings.delay} and without --pass-s nothing takes any time; give a"
+            " delay model, or the seconds of a pass over all rows"
+        )
+
+
+def run_virtually(
+    plan: RunPlan,
+    store: Store,
+    observers: Sequence[Observer],
+    pass_s: float,
+    *,
+    rate: Rate | None = None,
+    enough: Callable[[RoundRecord], bool] = lambda record: False,
+) -> RunSummary:
+    """Run a plan under a virtual clock.
+
+    Parameters
+    ----------
+    store: the rows; need not be those the plan was made for, if there are as many.
+    rate: rates models at the rounds of evaluation; default: the metrics on the test rows.
+    enough: asked with each record, metrics included; True ends the run.
+    """
+    plan = replace(plan, run=f"virtual-{secrets.token_hex(3)}")
+    code = plan.code
+    compute_s = compute_times_s(code, pass_s)
+    learner = make_learner(plan, store)
+    machine = Master(plan, 0.0)
+    ledger = RoundLedger(machine, learner, lambda: 0.0)
+    if rate is None:
+        evaluator = Evaluator(store.test, plan.objective)
+        rate = evaluator.now if evaluator else lambda model: {}
+    reporter = _Reporter(plan, learner, rate, observers)
+    cluster = VirtualCluster(
+        machine,
+        ledger,
+        RealArithmetic(store.train),
+        Timing(compute_s=lambda slot, part: float(compute_s[slot, part])),
+        [reporter],
+    )
+
+    def ask(record: RoundRecord) -> None:
+        if enough(record):
+            end = Shutdown(True, "the simulation has seen enough")
+            cluster.clock.after(0.0, lambda: cluster.handle(end))
+
+    reporter.then = ask
+    start = _start(plan, learner)
+    for observer in observers:
+        observer.started(start)
+        observer.notice("info", "times are virtual: messages, decoding and stepping take none")
+    for slot in range(code.n_workers):
+        cluster.start(f"virtual-{slot}", slot)
+    cluster.run()
+    assert cluster.finished is not None
+    summary = RunSummary(
+        reason=cluster.finished.reason,
+        exit_code=cluster.finished.exit_code,
+        rounds=machine.rounds_done,
+        wall_s=ledger.rounds_s,
+        rounds_s=ledger.rounds_s,
+        evaluation_s=0.0,
+        metrics=dict(reporter.metrics),
+        refused=dict(machine.refused),
+    )
+    for observer in observers:
+        observer.model(learner.optimizer.model, start, summary.rounds)
+        observer.finished(summary)
+    return summary
+
+
+class _Reporter(Observer):
+    """Adds the metrics at the rounds at which a real master evaluates, and passes records on."""
+
+    def __init__(
+        self, plan: RunPlan, learner: Learner, rate: Rate, observers: Sequence[Observer]
+    ) -> None:
+        self.metrics: Mapping[str, float] = {}
+        self.then: Callable[[RoundRecord], None] = lambda record: None
+        self._every = plan.settings.evaluate_every_rounds
+        self._last = plan.settings.rounds
+        self._learner = learner
+        self._rate = rate
+        self._observers = observers
+
+    def round_over(self, record: RoundRecord) -> None:
+        """Evaluate if that is due, then report."""
+        if record.round % self._every == 0 or record.round == self._last:
+            self.metrics = self._rate(self._learner.optimizer.model)
+            record = replace(record, metrics=dict(self.metrics))
+        for observer in self._observers:
+            observer.round_over(record)
+        self.then(record)
+
+    def notice(self, level: str, text: str) -> None:
+        """Pass on."""
+        for observer in self._observers:
+            observer.notice(level, text)
+
+
+def _start(plan: RunPlan, learner: Learner) -> RunStart:
+    return RunStart(
+        run=plan.run,
+        scheme=str(plan.scheme),
+        n_workers=plan.code.n_workers,
+        n_tasks=plan.code.n_tasks,
+        columns=plan.columns,
+        training_rows=plan.training_rows,
+        rounds=plan.settings.rounds,
+        first_round=1,
+        loads=tuple(int(x) for x in plan.code.loads),
+        objective=plan.objective.name,
+        step=str(learner.optimizer.schedule),
+        ready_s=0.0,
+    )

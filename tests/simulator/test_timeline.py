@@ -1,0 +1,118 @@
+"""Rounds without gradients against the same rounds played by whole virtual masters and workers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from erasurehead.datasets.store import Store
+from erasurehead.errors import UsageError
+from erasurehead.records import Observer, RoundRecord
+from erasurehead.settings import RunSettings, load
+from erasurehead.straggling import DELAYS
+from erasurehead_master.plan import build_scheme, make_plan
+from erasurehead_simulator.running import run_virtually
+from erasurehead_simulator.timeline import play_rounds, timeline
+from erasurehead_simulator.work import compute_times_s
+
+
+class Records(Observer):
+    def __init__(self) -> None:
+        self.all: list[RoundRecord] = []
+
+    def round_over(self, record: RoundRecord) -> None:
+        self.all.append(record)
+
+
+def chosen(store: Path, **changes: object) -> RunSettings:
+    given = {"store": str(store), "workers": 6, "rounds": 12, "step": "0.5", **changes}
+    return load(RunSettings, given, environment={})
+
+
+SCHEMES = [
+    "uncoded",
+    "uncoded:r=4",
+    "egc:c=2",
+    "agc:c=2,r=3",
+    "agc:c=3,deadline_s=0.2",
+    "frc:c=2 / first-copy:scale=none / deadline:after_s=0.05,minimum=2",
+    "partial:s=1,alpha=2 / least-squares / exact",
+    "cyclic-mds:s=1 / least-squares / exact",
+    "cyclic-mds:s=2,field=complex / least-squares / fraction:r=4",
+    "cyclic-sums:c=2 / circular / fraction:r=3",
+    "frc:c=2 / first-copy:scale=coverage / adaptive",
+]
+
+
+@pytest.mark.parametrize("pass_s", [0.0, 0.3])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_timeline_is_the_virtual_clusters(
+    scheme: str, pass_s: float, small_store: Path
+) -> None:
+    """Closing times, arrivals, their order, reasons and decodings agree to the last bit."""
+    settings = chosen(small_store, scheme=scheme, delay="exponential:mean_s=0.2", seed=5)
+    store = Store.open(small_store)
+    records = Records()
+    run_virtually(make_plan(settings, store, None), store, [records], pass_s)
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    played = list(play_rounds(build_scheme(settings), delays, 12, 5, pass_s))
+    assert len(records.all) == 12
+    for record, round_ in zip(records.all, played, strict=True):
+        assert record.closed_s == round_.closed_s
+        assert record.opened_s == round_.opened_s
+        assert record.reason == round_.reason
+        assert [a.slot for a in record.arrivals] == [a.slot for a in round_.arrivals]
+        assert [a.after_s for a in record.arrivals] == [a.after_s for a in round_.arrivals]
+        assert [a.delay_s for a in record.arrivals] == [a.delay_s for a in round_.arrivals]
+        assert record.decode_error == round_.decoding.decode_error
+        assert record.erased_tasks == round_.decoding.erased_tasks
+
+
+@pytest.mark.parametrize(
+    "delay", ["persistent:count=2,slow_s=1", "shifted-exponential:shift_s=0.5,mean_s=0.4"]
+)
+def test_equal_times_are_dealt_with_alike(delay: str, small_store: Path) -> None:
+    """Slots with equal delays answer in the order in which they were sent the model."""
+    settings = chosen(small_store, scheme="agc:c=2,r=3", delay=delay)
+    store = Store.open(small_store)
+    records = Records()
+    run_virtually(make_plan(settings, store, None), store, [records], 0.1)
+    delays = DELAYS.build(delay, 6, 0)
+    for record, round_ in zip(
+        records.all, play_rounds(build_scheme(settings), delays, 12, 0, 0.1), strict=True
+    ):
+        assert [a.slot for a in record.arrivals] == [a.slot for a in round_.arrivals]
+        assert record.closed_s == round_.closed_s
+
+
+def test_columns_sum_up_the_rounds(small_store: Path) -> None:
+    settings = chosen(small_store, scheme="agc:c=2,r=3,scale=none")
+    delays = DELAYS.build("exponential:mean_s=1", 6, 0)
+    columns = timeline(build_scheme(settings), delays, 50, 0)
+    played = list(play_rounds(build_scheme(settings), delays, 50, 0))
+    assert columns.total_s == pytest.approx(played[-1].closed_s)
+    assert columns.n_arrived.tolist() == [len(p.arrivals) for p in played]
+    # Unscaled first-copy decoding: the weight of a task is 1 or, when it is erased, 0.
+    assert columns.mean_weight == pytest.approx(1.0 - columns.erased_share)
+    assert columns.decode_error == pytest.approx(columns.erased_share)
+    assert sum(columns.reasons.values()) == 50
+
+
+def test_computing_costs_what_the_parts_hold(small_store: Path) -> None:
+    plain = build_scheme(chosen(small_store, scheme="egc:c=2")).code
+    assert compute_times_s(plain, 3.0) == pytest.approx(np.full((6, 1), 1.0))
+    partial = build_scheme(
+        chosen(small_store, scheme="partial:s=1,alpha=2 / least-squares / exact")
+    )
+    times_s = compute_times_s(partial.code, 1.0)
+    assert times_s.shape == (6, 2)
+    assert times_s.sum(axis=1) == pytest.approx(partial.code.loads / partial.code.n_tasks)
+
+
+@pytest.mark.parametrize("pass_s", [-1.0, float("nan"), float("inf")])
+def test_an_impossible_pass_is_one_sentence(pass_s: float, small_store: Path) -> None:
+    code = build_scheme(chosen(small_store, scheme="uncoded")).code
+    with pytest.raises(UsageError, match="a pass over all rows cannot take"):
+        compute_times_s(code, pass_s)
