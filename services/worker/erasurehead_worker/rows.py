@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import secrets
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.store import CsrRows, Store
-from erasurehead.errors import DataError
+from erasurehead.errors import DataError, ErasureHeadError, UsageError
 from erasurehead.learning.coded_gradient import CodedGradient
 from erasurehead.learning.objectives import OBJECTIVES, Objective
 from erasurehead.learning.rows import LocalRows, LocalRowsBuilder
@@ -23,6 +26,9 @@ log = logging.getLogger(__name__)
 
 PIECE_ROWS = 1 << 15
 """Rows read from a mapped store between two looks at the inbox."""
+
+_DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+"""What reading an archive of arrays raises when it was cut off, changed or is something else."""
 
 
 class WorkerRows:
@@ -68,19 +74,16 @@ class RowSource:
         self._builder = None
         train = self._open(assign)
         self._begin()
-        for i, (lo, hi) in enumerate(assign.row_ranges.tolist()):
-            cached = None if train is not None else self._from_cache(lo, hi)
-            if cached is not None:
-                self._add(i, cached)
-                yield None
-                continue
-            if train is None:
-                self._builder = None
-                raise DataError(f"rows {lo} to {hi} are not on this machine")
-            for first in range(lo, hi, PIECE_ROWS):
-                self._add(i, train.rows(first, min(first + PIECE_ROWS, hi)))
-                yield None
-        yield self._rows()
+        try:
+            for i, (lo, hi) in enumerate(assign.row_ranges.tolist()):
+                for rows in self._from_cache(lo, hi) if train is None else _pieces(train, lo, hi):
+                    self._add(i, rows)
+                    yield None
+        except ErasureHeadError:
+            # What was read so far must not be mixed with what the master will send instead.
+            self._builder = None
+            raise
+        yield from self.finish()
 
     def feed(self, task: Task) -> None:
         """Take one streamed chunk; chunks of a task come in order, tasks in the order held."""
@@ -103,8 +106,13 @@ class RowSource:
                 self._chunks = []
 
     def finish(self) -> Iterator[WorkerRows | None]:
-        """Yield the rows once all chunks are in."""
-        yield self._rows()
+        """Yield None after each piece and the rows at the end, once all chunks are in."""
+        assert self._assign is not None
+        assert self._builder is not None
+        builder, self._builder = self._builder, None
+        objective = OBJECTIVES.build(self._assign.objective)
+        for rows in builder.steps():
+            yield None if rows is None else WorkerRows(rows, objective)
 
     def _begin(self) -> None:
         assert self._assign is not None
@@ -125,14 +133,6 @@ class RowSource:
             self._assign.coefficients[:, :, index],
         )
 
-    def _rows(self) -> WorkerRows:
-        assert self._assign is not None
-        assert self._builder is not None
-        objective = OBJECTIVES.build(self._assign.objective)
-        rows = WorkerRows(self._builder.finish(), objective)
-        self._builder = None
-        return rows
-
     def _open(self, assign: Assign) -> CsrRows | None:
         """Return the training rows of the store if it is here and the right one."""
         location = self._store or assign.store
@@ -140,7 +140,7 @@ class RowSource:
             return None
         try:
             store = Store.open(location)
-        except DataError as error:
+        except UsageError as error:
             if self._cache is None:
                 raise
             log.debug("%s", error)
@@ -156,26 +156,37 @@ class RowSource:
     def _file(self, lo: int, hi: int) -> Path | None:
         if self._cache is None or self._assign is None:
             return None
+        if not self._assign.digest.isalnum():
+            return None  # it came over the wire, and must not lead out of the cache
         return self._cache / self._assign.digest / f"rows-{lo}-{hi}.npz"
 
-    def _from_cache(self, lo: int, hi: int) -> CsrRows | None:
-        path = self._file(lo, hi)
-        if path is None or not path.exists():
-            return None
+    def _from_cache(self, lo: int, hi: int) -> Iterator[CsrRows]:
+        """Yield the rows of one task.
+
+        Raises
+        ------
+        DataError: they are not kept, or no longer whole; ask the master for them.
+        """
         assert self._assign is not None
+        path = self._file(lo, hi)
+        missing = DataError(f"rows {lo} to {hi} are not on this machine")
+        if path is None:
+            raise missing
         try:
-            with np.load(path, allow_pickle=False) as kept:
-                return CsrRows(
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+                rows = CsrRows(
                     indptr=kept["indptr"],
                     indices=kept["indices"],
                     values=kept["values"] if "values" in kept.files else None,
                     labels=kept["labels"],
                     n_columns=self._assign.columns,
                 )
-        except (OSError, ValueError, KeyError) as error:
-            log.warning("cached rows %s are damaged and will be fetched again: %s", path, error)
-            path.unlink(missing_ok=True)
-            return None
+        except FileNotFoundError:
+            raise missing from None
+        except _DAMAGED as error:
+            log.warning("kept rows %s cannot be read and are asked for again: %s", path, error)
+            raise missing from None
+        yield rows
 
     def _keep(self, index: int, chunks: list[Task]) -> None:
         """Write a whole streamed task; a half-written file is never found under its name."""
@@ -205,5 +216,12 @@ class RowSource:
                 os.fsync(file.fileno())
             partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink()
             log.warning("cannot keep streamed rows in %s: %s", path.parent, error.strerror)
+
+
+def _pieces(train: CsrRows, lo: int, hi: int) -> Iterator[CsrRows]:
+    """Yield rows lo to hi - 1 in pieces."""
+    for first in range(lo, hi, PIECE_ROWS):
+        yield train.rows(first, min(first + PIECE_ROWS, hi))

@@ -1,0 +1,249 @@
+"""A worker's rows are the same wherever they come from, and damage never gets into them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from erasurehead.datasets.prepare import prepare
+from erasurehead.datasets.store import Store
+from erasurehead.errors import DataError
+from erasurehead.settings import RunSettings, load
+from erasurehead.wire.frames import decode, encode
+from erasurehead.wire.messages import TO_WORKER, Assign, Task
+from erasurehead_master.plan import RunPlan, make_plan
+from erasurehead_master.streaming import TaskStreamer
+from erasurehead_worker import rows as rows_module
+from erasurehead_worker.rows import RowSource, WorkerRows
+
+SLOT = 1
+SCHEMES = ["uncoded", "egc:c=2", "cyclic-mds:s=1 / least-squares / exact"]
+
+
+@pytest.fixture(params=["categories", "dense"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A store with implied ones, or with values."""
+    options = {"rows": "500", "columns": "40", "nnz": "5", "seed": "1"}
+    if request.param == "dense":
+        options["dense"] = "true"
+    return prepare("synthetic", source=None, out=tmp_path / "store", options=options).store
+
+
+def plan_of(store: Store, scheme: str = "egc:c=2", reference: str | None = None) -> RunPlan:
+    """Return a plan whose tasks are streamed in several chunks each."""
+    given = {
+        "store": str(store.path),
+        "scheme": scheme,
+        "workers": 4,
+        "wire": {"chunk_bytes": 1024},
+    }
+    plan = make_plan(load(RunSettings, given, environment={}), store, reference)
+    assert all(plan.n_chunks(task) > 2 for task in range(plan.code.n_tasks))
+    return plan
+
+
+def streamed(plan: RunPlan, store: Store) -> Iterator[Task]:
+    """Yield what the master sends, as it comes off the wire."""
+    streamer = TaskStreamer(plan, store.train)
+    for task in plan.tasks_of(SLOT).tolist():
+        for chunk in range(plan.n_chunks(task)):
+            frames = [bytes(f) for f in encode(streamer.chunk(0, task, chunk))]
+            yield decode(frames, TO_WORKER)
+
+
+def last(pieces: Iterator[WorkerRows | None]) -> WorkerRows:
+    *before, rows = pieces
+    assert all(piece is None for piece in before)
+    assert rows is not None
+    return rows
+
+
+def read_by_stream(source: RowSource, assign: Assign, plan: RunPlan, store: Store) -> WorkerRows:
+    """Find nothing at hand, then take what the master sends."""
+    with pytest.raises(DataError):
+        last(source.read(assign))
+    for task in streamed(plan, store):
+        source.feed(task)
+    return last(source.finish())
+
+
+def gradients(rows: WorkerRows, columns: int) -> list[np.ndarray]:
+    theta = np.random.default_rng(2).standard_normal(columns)
+    theta = theta if rows.support is None else theta[rows.support]
+    found: list[np.ndarray] = []
+    for part in range(rows.n_parts):
+        computation = rows.gradient(part, theta)
+        while not computation.advance():
+            pass
+        found += [computation.values, computation.loss]
+    return found
+
+
+def assert_same_rows(a: WorkerRows, b: WorkerRows, columns: int) -> None:
+    """The same number of rows and columns, and gradients equal to the last bit."""
+    assert a.n_rows == b.n_rows > 0
+    assert (a.support is None) == (b.support is None)
+    if a.support is not None:
+        assert np.array_equal(a.support, b.support)
+    for x, y in zip(gradients(a, columns), gradients(b, columns), strict=True):
+        assert np.array_equal(x, y)
+        assert np.any(x)
+
+
+def read_from_store(plan: RunPlan, store: Store) -> WorkerRows:
+    return last(RowSource(str(store.path)).read(plan.assign(SLOT, 0)))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_streamed_rows_equal_rows_read_from_the_store(store: Store, scheme: str) -> None:
+    plan = plan_of(store, scheme)
+    rows = read_by_stream(RowSource(), plan.assign(SLOT, 0), plan, store)
+    assert_same_rows(rows, read_from_store(plan, store), plan.columns)
+
+
+def test_the_masters_reference_is_read_when_it_can_be(store: Store) -> None:
+    plan = plan_of(store, reference=str(store.path))
+    rows = last(RowSource().read(plan.assign(SLOT, 0)))
+    assert_same_rows(rows, read_from_store(plan, store), plan.columns)
+
+
+def test_pieces_do_not_show_in_the_rows(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(store)
+    whole = read_from_store(plan, store)
+    monkeypatch.setattr(rows_module, "PIECE_ROWS", 7)
+    assert_same_rows(read_from_store(plan, store), whole, plan.columns)
+
+
+def test_another_store_is_not_taken_for_the_masters(store: Store) -> None:
+    assign = replace(plan_of(store).assign(SLOT, 0), digest="f" * 64)
+    with pytest.raises(DataError, match="digest") as refused:
+        last(RowSource(str(store.path)).read(assign))
+    assert store.digest[:12] in str(refused.value)
+
+
+def test_kept_rows_are_read_again_without_the_master(store: Store, tmp_path: Path) -> None:
+    """1. Rows are streamed and kept. 2. A new process finds them by the store's digest."""
+    plan = plan_of(store)
+    assign = plan.assign(SLOT, 0)
+    cache = tmp_path / "cache"
+    first = read_by_stream(RowSource(None, cache), assign, plan, store)
+    kept = list((cache / store.digest).iterdir())
+    assert len(kept) == len(assign.tasks)
+    assert all(path.suffix == ".npz" for path in kept)
+    again = last(RowSource(None, cache).read(assign))
+    assert_same_rows(again, first, plan.columns)
+
+
+def test_rows_of_another_digest_are_not_found(store: Store, tmp_path: Path) -> None:
+    plan = plan_of(store)
+    cache = tmp_path / "cache"
+    read_by_stream(RowSource(None, cache), plan.assign(SLOT, 0), plan, store)
+    with pytest.raises(DataError, match="not on this machine"):
+        last(RowSource(None, cache).read(replace(plan.assign(SLOT, 0), digest="f" * 64)))
+
+
+def damaged_versions(whole: bytes) -> list[bytes]:
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0xFF
+    return [whole[: len(whole) // 2], whole[:-1], bytes(flipped), b"", b"not an archive"]
+
+
+@pytest.mark.parametrize("which", range(5))
+def test_damaged_kept_rows_are_asked_for_again(
+    store: Store, tmp_path: Path, which: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """1. Rows are kept. 2. The last file is damaged. 3. All is streamed, and kept again, whole.
+
+    Rows that were read before the damage was met must not be counted twice. (A cut-off archive
+    used to end the worker with a traceback.)
+    """
+    plan = plan_of(store)
+    assign = plan.assign(SLOT, 0)
+    cache = tmp_path / "cache"
+    first = read_by_stream(RowSource(None, cache), assign, plan, store)
+    lo, hi = assign.row_ranges[-1]
+    path = cache / store.digest / f"rows-{lo}-{hi}.npz"
+    path.write_bytes(damaged_versions(path.read_bytes())[which])
+    again = read_by_stream(RowSource(None, cache), assign, plan, store)
+    assert "asked for again" in caplog.text
+    assert_same_rows(again, first, plan.columns)
+    assert_same_rows(last(RowSource(None, cache).read(assign)), first, plan.columns)
+
+
+def test_kept_rows_that_cannot_be_are_asked_for_again(store: Store, tmp_path: Path) -> None:
+    """A whole archive with columns out of range fails only after other tasks were added."""
+    plan = plan_of(store)
+    assign = plan.assign(SLOT, 0)
+    cache = tmp_path / "cache"
+    first = read_by_stream(RowSource(None, cache), assign, plan, store)
+    lo, hi = assign.row_ranges[-1]
+    path = cache / store.digest / f"rows-{lo}-{hi}.npz"
+    with np.load(path) as kept:
+        arrays = dict(kept)
+    arrays["indices"] = arrays["indices"] + plan.columns
+    np.savez(path, **arrays)
+    again = read_by_stream(RowSource(None, cache), assign, plan, store)
+    assert_same_rows(again, first, plan.columns)
+
+
+def test_a_cache_that_cannot_be_written_is_reported_and_survived(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file stands where the directory should be; that used to end the worker."""
+    plan = plan_of(store)
+    cache = tmp_path / "cache"
+    cache.write_text("in the way")
+    with caplog.at_level(logging.WARNING):
+        rows = read_by_stream(RowSource(None, cache), plan.assign(SLOT, 0), plan, store)
+    assert f"cannot keep streamed rows in {cache / store.digest}" in caplog.text
+    assert_same_rows(rows, read_from_store(plan, store), plan.columns)
+
+
+def test_a_full_disk_leaves_no_half_written_rows(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    plan = plan_of(store)
+    cache = tmp_path / "cache"
+    monkeypatch.setattr("erasurehead_worker.rows.os.fsync", full)
+    rows = read_by_stream(RowSource(None, cache), plan.assign(SLOT, 0), plan, store)
+    assert "No space left on device" in caplog.text
+    assert list((cache / store.digest).iterdir()) == []
+    assert_same_rows(rows, read_from_store(plan, store), plan.columns)
+
+
+def test_a_digest_from_the_wire_cannot_lead_out_of_the_cache(store: Store, tmp_path: Path) -> None:
+    plan = plan_of(store)
+    assign = replace(plan.assign(SLOT, 0), digest="../elsewhere")
+    read_by_stream(RowSource(None, tmp_path / "cache"), assign, plan, store)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_store_that_became_unreadable_leaves_no_rows_behind(store: Store, tmp_path: Path) -> None:
+    """1. Part of the store's rows is read. 2. The rest makes no sense. 3. The master sends all."""
+    plan = plan_of(store)
+    whole = read_from_store(plan, store)
+    assign = plan.assign(SLOT, 0)
+    lo = int(assign.row_ranges[-1][0])
+    file = store.path / "indices.npy"
+    first = int(store.train.indptr[lo])
+    indices = np.load(file)
+    indices[first] = plan.columns
+    np.save(tmp_path / "indices.npy", indices)
+    rows_in_memory = prepare(
+        "synthetic",
+        source=None,
+        out=tmp_path / "same",
+        options=dict(store.manifest.provenance.options),
+    ).store
+    (tmp_path / "indices.npy").replace(file)
+    source = RowSource(str(store.path))
+    rows = read_by_stream(source, assign, plan, rows_in_memory)
+    assert_same_rows(rows, whole, plan.columns)
