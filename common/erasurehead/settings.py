@@ -71,6 +71,14 @@ class MembershipSettings(Section):
     empty_limit_s: PositiveSeconds = Field(
         60.0, description="seconds without any worker after which the run ends (exit code 3)"
     )
+    elastic: bool = Field(
+        False,
+        description="rebuild the code for the workers there are when a slot stays empty, and again"
+        " when they return",
+    )
+    rebuild_after_s: PositiveSeconds = Field(
+        15.0, description="seconds a slot stays empty, or a spare waits, before the code is rebuilt"
+    )
     set_aside_after: int = Field(
         3, ge=1, description="malformed or non-finite results after which a worker is set aside"
     )

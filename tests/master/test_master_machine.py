@@ -376,9 +376,10 @@ FAULTS = st.lists(
     faults=FAULTS,
     scheme=st.sampled_from(["uncoded", "egc:c=2", "agc:c=2,r=3", "agc:c=2,deadline_s=0.3"]),
     latency_seed=st.integers(0, 1000),
+    elastic=st.booleans(),
 )
 def test_any_interleaving_keeps_the_invariants_and_ends(
-    faults: list[tuple[str, int, float]], scheme: str, latency_seed: int
+    faults: list[tuple[str, int, float]], scheme: str, latency_seed: int, elastic: bool
 ) -> None:
     """Workers die, freeze, lose their connection and come back while messages take random times.
 
@@ -393,7 +394,13 @@ def test_any_interleaving_keeps_the_invariants_and_ends(
         workers=4,
         rounds=40,
         delay="exponential:mean_s=0.2",
-        membership={"silence_limit_s": 2.0, "max_wait_s": 15, "empty_limit_s": 30},
+        membership={
+            "silence_limit_s": 2.0,
+            "max_wait_s": 15,
+            "empty_limit_s": 30,
+            "elastic": elastic,
+            "rebuild_after_s": 1.0,
+        },
     )
     start_all(cluster)
     now = 0.0
@@ -451,3 +458,66 @@ def test_theta_travels_on_the_support_only(virtual: Virtual) -> None:
     cluster.run()
     assert sizes
     assert min(sizes) < COLUMNS
+
+
+def test_an_elastic_run_rebuilds_the_code_for_who_is_there_and_again_on_return(
+    virtual: Virtual,
+) -> None:
+    """1. One of four workers dies for good. 2. The code is rebuilt for three: nothing is erased.
+    3. A fourth comes: rebuilt for four. 4. The model is the single process's throughout."""
+    cluster = virtual(
+        scheme="uncoded",
+        workers=4,
+        rounds=200,
+        delay="exponential:mean_s=0.2",
+        membership={"elastic": True, "rebuild_after_s": 5},
+    )
+    start_all(cluster)
+    victim = next(iter(cluster.workers.values()))
+    cluster.clock.at(1.0, lambda: cluster.depart(victim))
+    cluster.clock.at(30.0, lambda: cluster.start("fourth"))
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    sizes = [len(r.arrivals) for r in cluster.records]
+    erased = [r.erased_tasks for r in cluster.records]
+    rebuilt = [n.text for n in cluster.notices if "rebuilding" in n.text]
+    assert rebuilt == [
+        "rebuilding the code for 3 workers (was 4)",
+        "rebuilding the code for 4 workers (was 3)",
+    ]
+    assert sizes[0] == 4
+    assert sizes[-1] == 4
+    first_three = erased.index(0, erased.index(1))
+    assert all(e == 0 for e in erased[first_three:]), "nothing is erased once the code fits"
+    assert cluster.machine.epoch == 2
+
+
+def test_a_code_that_does_not_exist_for_so_few_stays(virtual: Virtual) -> None:
+    cluster = virtual(
+        scheme="agc:c=2,r=4",
+        workers=4,
+        rounds=60,
+        delay="exponential:mean_s=0.2",
+        membership={"elastic": True, "rebuild_after_s": 2},
+    )
+    start_all(cluster)
+    victim = next(iter(cluster.workers.values()))
+    cluster.clock.at(1.0, lambda: cluster.depart(victim))
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert sum("the code stays as it is for 3 workers" in n.text for n in cluster.notices) == 1
+
+
+def test_a_worker_that_greets_again_gets_the_slot_whose_rows_it_has(virtual: Virtual) -> None:
+    """Two workers are forgotten (a new master); they ask in the other order."""
+    cluster = running(virtual)
+    peers = dict(cluster.machine.membership.ready_slots())
+    for peer in peers.values():
+        cluster.machine.membership.leave(peer)
+    for slot in (1, 0):
+        hello = Hello(PROTOCOL_VERSION, f"again{slot}", "1", "h", held=slot)
+        cluster.handle(Received(b"new%d" % slot, hello))
+    holders = cluster.machine.membership.holders
+    assert [m.name for m in holders if m is not None] == ["again0", "again1"]

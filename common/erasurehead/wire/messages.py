@@ -61,7 +61,9 @@ class Hello:
     version: Text
     host: Text
     slot: Count | None = None
-    """The slot this worker would like to have (a StatefulSet's ordinal)."""
+    """The slot this worker is meant for (a StatefulSet's ordinal); it displaces another holder."""
+    held: Count | None = None
+    """The slot whose rows it has; a wish only, so that a blip costs no reloading."""
     cached: Text | None = None
     """Digest of a store this worker can read without help."""
     cpu_limit: Number | None = None

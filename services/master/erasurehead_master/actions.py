@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from erasurehead.decoding.base import Decoding
 from erasurehead.records import Arrival, Late
 from erasurehead.wire.messages import Result, ToWorker
+from erasurehead_master.plan import RunPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,13 @@ class CloseRound:
 
 
 @dataclass(frozen=True, slots=True)
+class Rebuild:
+    """The code is another one from the next round on; the model and its optimiser stay."""
+
+    plan: RunPlan
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Tell whoever watches the run."""
 
@@ -92,4 +100,15 @@ class Finish:
     reason: str
 
 
-Action = Send | SendTask | OpenRound | SendStep | Fold | FoldLate | CloseRound | Notice | Finish
+Action = (
+    Send
+    | SendTask
+    | OpenRound
+    | SendStep
+    | Fold
+    | FoldLate
+    | CloseRound
+    | Rebuild
+    | Notice
+    | Finish
+)

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.decoding import ESTIMATES
 from erasurehead.decoding.base import Decoding
 from erasurehead.decoding.estimate import GradientEstimate
 from erasurehead.learning.optimizers import Optimizer
 from erasurehead_master.checkpoint import Snapshot
+from erasurehead_master.plan import RunPlan
 
 DIVERGED_ABOVE = 1e100
 """A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
@@ -26,6 +28,11 @@ class StepOutcome:
     step_size: float
     train_loss: float
     diverged: str | None = None
+
+
+def make_estimate(plan: RunPlan) -> GradientEstimate:
+    """Build the gradient estimate that a plan names."""
+    return ESTIMATES.build(plan.estimator, plan.code, plan.columns, plan.exact)
 
 
 class Learner:
@@ -74,6 +81,10 @@ class Learner:
     ) -> None:
         """Offer one vector of a result that is `age` rounds old."""
         self.estimate.late(symbol, support, values, age)
+
+    def rebuild(self, plan: RunPlan) -> None:
+        """Go on with the gradient estimate of another code; the model stays."""
+        self.estimate = make_estimate(plan)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of everything a checkpoint must hold."""

@@ -15,6 +15,7 @@ from erasurehead.records import RoundRecord
 from erasurehead_master.actions import CloseRound, Fold, FoldLate
 from erasurehead_master.learner import Learner, StepOutcome
 from erasurehead_master.machine import Master
+from erasurehead_master.plan import RunPlan
 
 
 class RoundLedger:
@@ -85,6 +86,10 @@ class RoundLedger:
         age = self._machine.round - late.result.round
         for vector, values in enumerate(late.result.values):
             self._learner.late(late.first_symbol + vector, support, values, age)
+
+    def rebuild(self, plan: RunPlan) -> None:
+        """Go on with another code."""
+        self._learner.rebuild(plan)
 
     def close(
         self, action: CloseRound, clock: Callable[[], float]

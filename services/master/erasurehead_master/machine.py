@@ -16,7 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
+from erasurehead.errors import (
+    EXIT_DIVERGED,
+    EXIT_INTERRUPTED,
+    EXIT_NO_WORKERS,
+    EXIT_OK,
+    UsageError,
+)
 from erasurehead.records import Late
 from erasurehead.wire.messages import (
     Goodbye,
@@ -38,6 +44,7 @@ from erasurehead_master.actions import (
     FoldLate,
     Notice,
     OpenRound,
+    Rebuild,
     Send,
     SendStep,
     SendTask,
@@ -144,6 +151,8 @@ class Master:
         self._tick_at = now + self.limits.heartbeat_interval_s
         self._empty_since: float | None = now
         self._stop_after_round: str | None = None
+        self._misfit_since: float | None = None
+        self._impossible_size: int | None = None
         self._actions: list[Action] = []
 
     @property
@@ -159,6 +168,8 @@ class Master:
     @property
     def needed(self) -> int:
         """Workers that must be ready before round 1 if not all of them come in time."""
+        if self.epoch > 0:
+            return 1  # a rebuilt code goes on with whoever is ready
         return self.limits.min_workers or self.plan.code.n_workers
 
     def handle(self, event: Event, now: float) -> list[Action]:
@@ -232,6 +243,9 @@ class Master:
 
     def _ready(self, member: Member, ready: Ready, now: float) -> None:
         slot = member.slot
+        if ready.epoch < self.epoch:
+            self.stale += 1
+            return
         if slot is None or ready.slot != slot or ready.epoch != self.epoch:
             self.refused["wrong-slot"] += 1
             return
@@ -299,6 +313,9 @@ class Master:
 
     def _result(self, member: Member, result: Result, now: float) -> None:
         slot = member.slot
+        if result.epoch < self.epoch:
+            self.stale += 1
+            return
         if slot is None or result.slot != slot or not member.ready or result.epoch != self.epoch:
             self.refused["wrong-slot"] += 1
             return
@@ -458,8 +475,50 @@ class Master:
             self._finish(EXIT_OK, f"all {self.round} rounds done", "finished")
         elif self._stop_after_round is not None:
             self._finish(EXIT_OK, self._stop_after_round, "finished")
-        else:
+        elif not self._rebuild_if_due(now):
             self._open(now)
+
+    # Elasticity
+
+    def _rebuild_if_due(self, now: float) -> bool:
+        """Between two rounds: fit the code to the workers there are, once they have stayed so."""
+        if not self.limits.elastic:
+            return False
+        size = min(len(self.membership.members), self.plan.settings.workers)
+        if size in (0, self.plan.code.n_workers):
+            self._misfit_since = None
+            return False
+        if self._misfit_since is None:
+            self._misfit_since = now
+        if now - self._misfit_since < self.limits.rebuild_after_s or size == self._impossible_size:
+            return False
+        self._misfit_since = None
+        try:
+            plan = self.plan.resized(size)
+        except UsageError as error:
+            self._impossible_size = size
+            self._notice("warning", f"the code stays as it is for {size} workers: {error}")
+            return False
+        self._impossible_size = None
+        self._rebuild(plan, now)
+        return True
+
+    def _rebuild(self, plan: RunPlan, now: float) -> None:
+        old, new = self.plan.code.n_workers, plan.code.n_workers
+        self.plan = plan
+        self.epoch += 1
+        self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
+        self.supports.clear()
+        self.support_keys.clear()
+        self._late.clear()
+        self._notice("warning", f"rebuilding the code for {new} workers (was {old})")
+        self._actions.append(Rebuild(plan))
+        self.phase = Phase.GATHERING
+        self._gather_until = now + self.limits.max_wait_s
+        self._empty_since = now
+        for member in self.membership.resize(new):
+            assert member.slot is not None
+            self._actions.append(Send(member.peer, plan.assign(member.slot, self.epoch)))
 
     def _woke(self, now: float) -> None:
         if now >= self._tick_at:

@@ -100,7 +100,8 @@ class Membership:
             vacated.extend(self._remove(old))
         self.members[peer] = newcomer
         if slot is None:
-            slot = next((i for i, m in enumerate(self.holders) if m is None), None)
+            empty = [i for i, m in enumerate(self.holders) if m is None]
+            slot = hello.held if hello.held in empty else next(iter(empty), None)
         assigned: list[Member] = []
         if slot is not None:
             self._seat(newcomer, slot)
@@ -115,6 +116,21 @@ class Membership:
             return Change()
         vacated = self._remove(member)
         return Change(assigned=tuple(self._seat_spares()), vacated=tuple(vacated))
+
+    def resize(self, n_slots: int) -> list[Member]:
+        """Seat members anew in `n_slots` slots; return the seated ones, none of them ready.
+
+        They keep their order, so as many as possible keep their rows; who finds no slot is a spare.
+        """
+        seated = [m for m in self.holders if m is not None]
+        spares = [m for m in self.members.values() if m.slot is None]
+        for member in seated:
+            member.slot, member.ready = None, False
+        self.n_slots = n_slots
+        self.holders = [None] * n_slots
+        for slot, member in enumerate((seated + spares)[:n_slots]):
+            self._seat(member, slot)
+        return [m for m in self.holders if m is not None]
 
     def silent(self, now: float) -> list[Member]:
         """Return the members not heard of for longer than the limit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -61,6 +61,23 @@ class RunPlan:
     def _tasks(self) -> dict[int, IntArray]:
         return {}
 
+    def resized(self, n_workers: int) -> RunPlan:
+        """Return the plan of the same run for another number of workers.
+
+        Raises
+        ------
+        UsageError: the scheme does not exist for so many.
+        """
+        built = build_scheme(self.settings, n_workers)
+        return replace(
+            self,
+            code=built.code,
+            decoder=built.decoder,
+            stop=built.stop,
+            estimator=built.estimator,
+            ranges=deal_rows(self.training_rows, built.code.n_tasks, self.settings.seed),
+        )
+
     def tasks_of(self, slot: int) -> IntArray:
         """Return the tasks a slot holds, ascending."""
         if slot not in self._tasks:
@@ -109,15 +126,32 @@ class RunPlan:
         )
 
 
-def build_scheme(settings: RunSettings) -> BuiltScheme:
+def build_scheme(settings: RunSettings, n_workers: int | None = None) -> BuiltScheme:
     """Make code, decoder and stop rule of a run; a code that is drawn is drawn from the seed.
+
+    `n_workers` is given where the code is rebuilt for fewer than the settings say.
 
     Raises
     ------
     UsageError: the scheme does not fit the workers.
     """
     rng = np.random.default_rng((settings.seed, 0xC0DE))
-    return Scheme.parse(settings.scheme).build(settings.workers, settings.tasks, rng)
+    scheme = Scheme.parse(settings.scheme)
+    return scheme.build(n_workers or settings.workers, settings.tasks, rng)
+
+
+def deal_rows(n_rows: int, n_tasks: int, seed: int) -> IntArray:
+    """Return the row range of each task, shape (n, 2).
+
+    Row blocks are dealt to tasks in a seeded order, so that no code meets an order that happens to
+    be in the data.
+
+    Raises
+    ------
+    UsageError: more tasks than rows.
+    """
+    ranges = np.array(task_ranges(n_rows, n_tasks), dtype=np.int64)
+    return ranges[np.random.default_rng((seed, 0x7A5C)).permutation(n_tasks)]
 
 
 def make_plan(
@@ -135,10 +169,6 @@ def make_plan(
     built = build_scheme(settings)
     DELAYS.build(settings.delay, settings.workers, settings.seed)
     rows = store.manifest.rows
-    ranges = np.array(task_ranges(rows, built.code.n_tasks), dtype=np.int64)
-    # The row blocks are dealt to the tasks in a seeded order, so that no code meets an order that
-    # happens to be in the data.
-    shuffled = np.random.default_rng((settings.seed, 0x7A5C)).permutation(len(ranges))
     bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
     return RunPlan(
         run=run or secrets.token_hex(6),
@@ -152,7 +182,7 @@ def make_plan(
         columns=store.manifest.columns,
         training_rows=rows,
         digest=store.digest,
-        ranges=ranges[shuffled],
+        ranges=deal_rows(rows, built.code.n_tasks, settings.seed),
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
     )

@@ -34,6 +34,7 @@ from erasurehead_master.actions import (
     FoldLate,
     Notice,
     OpenRound,
+    Rebuild,
     Send,
     SendStep,
     SendTask,
@@ -196,6 +197,9 @@ class MasterServer:
                 self._send_control(peer, self._streamer.chunk(self._machine.epoch, task, chunk))
             case FoldLate():
                 self._ledger.fold_late(action)
+            case Rebuild(plan):
+                self._ledger.rebuild(plan)
+                self._streamer.plan = plan
             case Notice(level, text):
                 self._notice(level, text)
             case Finish():

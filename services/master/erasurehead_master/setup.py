@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from scipy.sparse import csr_array
 
 from erasurehead.datasets.store import CsrRows, Store
-from erasurehead.decoding import ESTIMATES
 from erasurehead.learning.curvature import automatic_step, largest_eigenvalue
 from erasurehead.learning.optimizers import OPTIMIZERS
 from erasurehead.learning.schedules import Constant, Schedule, build_schedule
 from erasurehead_master.evaluation import as_matrix
-from erasurehead_master.learner import Learner
+from erasurehead_master.learner import Learner, make_estimate
 from erasurehead_master.plan import RunPlan
 
 CURVATURE_NONZEROS = 1 << 22
@@ -27,8 +26,7 @@ def make_learner(plan: RunPlan, store: Store) -> Learner:
     settings = plan.settings
     schedule = make_schedule(plan, store.train)
     optimizer = OPTIMIZERS.build(settings.optimizer, plan.columns, schedule, settings.l2)
-    estimate = ESTIMATES.build(plan.estimator, plan.code, plan.columns, plan.exact)
-    return Learner(optimizer, estimate, plan.training_rows)
+    return Learner(optimizer, make_estimate(plan), plan.training_rows)
 
 
 def make_schedule(plan: RunPlan, rows: CsrRows) -> Schedule:

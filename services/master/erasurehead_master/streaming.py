@@ -10,20 +10,23 @@ from erasurehead_master.plan import RunPlan
 
 
 class TaskStreamer:
-    """Cuts tasks into chunks. Stateless: the worker asks for one chunk after another."""
+    """Cuts tasks into chunks. Stateless: the worker asks for one chunk after another.
+
+    `plan` is replaced when the code is rebuilt.
+    """
 
     def __init__(self, plan: RunPlan, rows: CsrRows) -> None:
-        self._plan = plan
+        self.plan = plan
         self._rows = rows
 
     def chunk(self, epoch: int, task: int, chunk: int) -> Task:
         """Return one chunk of a task's rows as a message."""
-        rows = self._rows.rows(*self._plan.chunk_range(task, chunk))
+        rows = self._rows.rows(*self.plan.chunk_range(task, chunk))
         return Task(
             epoch=epoch,
             task=task,
             chunk=chunk,
-            chunks=self._plan.n_chunks(task),
+            chunks=self.plan.n_chunks(task),
             indptr=np.asarray(rows.indptr, dtype=np.int64),
             indices=np.asarray(rows.indices),
             labels=np.asarray(rows.labels),

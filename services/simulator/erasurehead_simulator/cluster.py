@@ -24,6 +24,7 @@ from erasurehead_master.actions import (
     FoldLate,
     Notice,
     OpenRound,
+    Rebuild,
     SendStep,
     SendTask,
 )
@@ -271,6 +272,8 @@ class VirtualCluster:
                 return list(self.machine.handle(Stepped(outcome.diverged), self.clock.now))
             case MasterSend(peer, message):
                 self._send(peer, message)
+            case Rebuild(plan):
+                self._ledger.rebuild(plan)
             case Notice(level, text):
                 self.notices.append(action)
                 for observer in self._observers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -416,7 +416,8 @@ class Worker:
 
     def _greet(self, now: float) -> None:
         """Send HELLO; the next one after a pause that doubles, with jitter."""
-        self._send(self.hello, now)
+        held = None if self.assign is None else self.assign.slot
+        self._send(replace(self.hello, held=held), now)
         self._retry_at = now + self._retry_s * float(self._rng.uniform(0.75, 1.25))
         self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
 
