@@ -82,6 +82,7 @@ def test_bad_texts_are_one_sentence(text: str, words: str) -> None:
         ("uncoded", 1, 0, "0 tasks"),
         ("bernoulli:c=2 / least-squares / fraction:r=3 / saga", 6, None, "'bernoulli'"),
         ("uncoded:cache=svrg:every=0", 6, None, "every=0"),
+        ("coupon:c=1 / exact", 6, None, "2 of 6 tasks on none of the 6 workers"),
         ("frc:c=3 / component / exact", 6, None, "'component'"),
     ],
 )

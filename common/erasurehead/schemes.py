@@ -127,6 +127,13 @@ class Scheme:
             raise UsageError(f"{n_tasks} tasks cannot be coded; use at least 1")
         known = None if probabilities is None else probabilities()
         code = CODES.build(self.code, n_workers, n_tasks, rng, known)
+        n_idle = int((code.replication == 0).sum())
+        if self.exact and n_idle:
+            raise UsageError(
+                f"code '{self.code}' was drawn with {n_idle} of {code.n_tasks} tasks on none of"
+                f" the {n_workers} workers, so stop rule 'exact' can never be met; use a larger"
+                " load, another seed or another stop rule"
+            )
         stop = STOPS.build(self.stop, code)
         arrivals = stop.r if isinstance(stop, FractionStop) else None
         estimate = _fresh_estimate(n_workers, arrivals)

@@ -114,7 +114,7 @@ def test_adaptive_finds_the_cheapest_r(noise: float, heavy_tail: bool) -> None:
     if heavy_tail:
         delays[:, :6] *= 10
     round_ = make_round()
-    rule = adaptive(round_, f"noise={noise},warmup=20")
+    rule = adaptive(round_, f"noise={noise},warmup=20,most_error=100")
     for row in delays:
         round_.play(rule, row)
     best = brute_force_r(delays, round_, noise)
@@ -134,6 +134,19 @@ def test_adaptive_finds_the_cheapest_r(noise: float, heavy_tail: bool) -> None:
         return total_s * (1 + noise * total_error / len(delays))
 
     assert cost(rule.r) <= 1.1 * cost(best)
+
+
+def test_adaptive_does_not_choose_a_useless_estimate() -> None:
+    """Without a base time the first arrival is quick: it is not chosen, as 1 of 10 blocks has a
+    decode error of 9."""
+    rng = np.random.default_rng(6)
+    round_ = make_round()
+    free, bounded = adaptive(round_, "noise=0,most_error=100"), adaptive(round_, "noise=0")
+    for row in rng.exponential(size=(80, 30)):
+        round_.play(free, row)
+        round_.play(bounded, row)
+    assert free.r == 1
+    assert 7 <= bounded.r <= 12
 
 
 def test_adaptive_follows_a_change() -> None:
@@ -238,6 +251,7 @@ def test_snapshot_rounds_ignore_the_rule() -> None:
         ("adaptive:warmup=0", "warmup=0"),
         ("adaptive:explore=1", "explore=1"),
         ("adaptive:noise=-1", "noise=-1"),
+        ("adaptive:most_error=0", "most_error=0"),
         ("adaptive:by=guess", "by=guess"),
     ],
 )

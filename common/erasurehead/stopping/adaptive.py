@@ -26,7 +26,9 @@ class AdaptiveStop(StopRule):
     For each r the rule averages the time T(r) of the r-th arrival and the decode error e(r) after
     it. With unbiased estimates of relative variance V, gradient descent needs about 1 + V times as
     many rounds (step 1/(1 + V) of the exact one's), and V is at most the decode error, so r
-    minimises T(r) (1 + noise e(r)). Rounds that closed before the r-th arrival say nothing about r;
+    minimises T(r) (1 + noise e(r)). Near the optimum, V grows without bound, and an estimate from
+    few tasks never gets there however quick it is: r with e(r) above `most_error` are not
+    considered. Rounds that closed before the r-th arrival say nothing about r;
     the first `warmup` rounds therefore wait for the exact gradient, and every `explore`-th round
     waits up to twice as long as predicted.
 
@@ -37,6 +39,8 @@ class AdaptiveStop(StopRule):
     warmup: rounds that wait for the exact gradient, at least 1.
     explore: rounds from one that looks further to the next, at least 2.
     noise: weight of the decode error, 0 or more; larger values wait for more arrivals.
+    most_error: largest mean decode error that may be chosen, above 0; the error of an empty round
+        is 1.
 
     Raises
     ------
@@ -51,17 +55,21 @@ class AdaptiveStop(StopRule):
         warmup: int = 5,
         explore: int = 20,
         noise: float = 1.0,
+        most_error: float = 0.5,
     ) -> None:
-        if warmup < 1 or explore < 2 or not (math.isfinite(noise) and noise >= 0):
+        sound = math.isfinite(noise) and noise >= 0 and most_error > 0
+        if warmup < 1 or explore < 2 or not sound:
             raise UsageError(
                 f"stop rule 'adaptive' cannot use warmup={warmup}, explore={explore},"
-                f" noise={noise:g}; it needs warmup >= 1, explore >= 2 and noise >= 0"
+                f" noise={noise:g}, most_error={most_error:g}; it needs warmup >= 1, explore >= 2,"
+                " noise >= 0 and most_error > 0"
             )
         self.n_workers = code.n_workers
         self.by = by
         self.warmup = warmup
         self.explore = explore
         self.noise = noise
+        self.most_error = most_error
         self.r = code.n_workers
         """The number of arrivals predicted best."""
         self._exact_reason = exact_reason(code)
@@ -183,7 +191,9 @@ class AdaptiveStop(StopRule):
 
     def _choose(self) -> None:
         cost = self._time_s * (1.0 + self.noise * self._error)
-        cost[self._seen == 0] = np.inf
+        cost[(self._seen == 0) | (self._error > self.most_error)] = np.inf
+        if not np.isfinite(cost).any():
+            cost = np.where(self._seen > 0, self._error, np.inf)
         best = int(np.argmin(cost))
         self.r = best + 1
         self._why = (
