@@ -1,0 +1,185 @@
+"""`erasurehead master` and `erasurehead worker` as processes of their own, over TCP."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+from erasurehead.datasets.prepare import prepare
+from erasurehead.errors import EXIT_OK, EXIT_REFUSED
+from erasurehead.records import Observer, RunStart
+from erasurehead.runs import Run
+from erasurehead.settings import RunSettings, load
+from erasurehead.wire.frames import decode, encode
+from erasurehead.wire.messages import PROTOCOL_VERSION, TO_WORKER, Hello, Refuse
+from erasurehead.wire.sockets import connect_dealer
+from erasurehead_local.training import train
+
+LIMIT_S = 60
+WORKERS = 3
+SETTINGS = {"scheme": "egc:c=3", "workers": WORKERS, "rounds": 12, "step": "0.5", "seed": 4}
+
+OTHER_VERSION = """
+import sys
+import erasurehead_worker.main as worker
+worker.PROTOCOL_VERSION += 1
+from erasurehead_cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+class Model(Observer):
+    """Keeps the model of a run in this process."""
+
+    def model(self, theta: np.ndarray, start: RunStart, rounds: int) -> None:
+        self.theta = theta.copy()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("stores") / "small"
+    options = {"rows": "600", "columns": "200", "nnz": "6", "seed": "3"}
+    return prepare("synthetic", source=None, out=out, options=options).path
+
+
+@pytest.fixture
+def address() -> str:
+    """An address on a port that was free a moment ago."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start the command in a process; whatever still runs at the end of the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: str, code: str | None = None) -> subprocess.Popen[str]:
+        how = ["-m", "erasurehead_cli"] if code is None else ["-c", code]
+        process = subprocess.Popen(
+            [sys.executable, *how, *arguments],
+            cwd=tmp_path,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def master_options(store: Path, address: str, out: Path) -> list[str]:
+    chosen = [piece for key, value in SETTINGS.items() for piece in (f"--{key}", str(value))]
+    return [
+        *("master", str(store), "--bind", address, "--no-share-store", "--out", str(out)),
+        *("--wire-chunk-bytes", "2048", *chosen),
+    ]
+
+
+def worker_options(address: str, name: str) -> list[str]:
+    return ["worker", "--connect", address, "--name", name, "--retry-limit-s", str(LIMIT_S)]
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+    output, _ = process.communicate(timeout=LIMIT_S)
+    return process.returncode, output
+
+
+def test_workers_without_the_store_train_the_same_model(
+    store: Path, address: str, start: Start, tmp_path: Path
+) -> None:
+    """1. Workers start first and wait. 2. The master comes, streams their rows and trains.
+    3. Everybody ends in order. 4. The model is that of a run on this machine.
+    """
+    workers = [start(*worker_options(address, f"w{i}")) for i in range(WORKERS)]
+    master = start(*master_options(store, address, tmp_path / "run"))
+    code, output = ended(master)
+    assert code == EXIT_OK, output
+    for worker in workers:
+        code, output = ended(worker)
+        assert code == EXIT_OK, output
+        assert "asking the master for my rows" in output
+        assert "Traceback" not in output
+
+    local = Model()
+    summary = train(load(RunSettings, {"store": str(store), **SETTINGS}, environment={}), [local])
+    assert summary.exit_code == EXIT_OK
+    with np.load(tmp_path / "run" / "model.npz") as saved:
+        theta = saved["theta"]
+    assert theta.any()
+    np.testing.assert_allclose(theta, local.theta, rtol=1e-12, atol=1e-15)
+    assert len(Run.open(tmp_path / "run").records) == SETTINGS["rounds"]
+
+
+def test_kept_rows_serve_the_next_run(
+    store: Path, address: str, start: Start, tmp_path: Path
+) -> None:
+    """1. A run streams rows, which the workers keep. 2. The next run's workers need not ask."""
+    for attempt, asks in enumerate([True, False]):
+        master = start(*master_options(store, address, tmp_path / f"run-{attempt}"))
+        workers = [
+            start(
+                *worker_options(address, f"w{i}"),
+                *("--slot", str(i), "--cache", str(tmp_path / f"cache-{i}")),
+            )
+            for i in range(WORKERS)
+        ]
+        code, output = ended(master)
+        assert code == EXIT_OK, output
+        for worker in workers:
+            code, output = ended(worker)
+            assert code == EXIT_OK, output
+            assert ("asking the master for my rows" in output) is asks
+
+
+def test_a_worker_of_another_protocol_version_is_refused(
+    store: Path, address: str, start: Start, tmp_path: Path
+) -> None:
+    """1. It is told why in one sentence and exits with 5. 2. The master goes on; asked to end
+    before any worker came, it ends in order.
+    """
+    master = start(*master_options(store, address, tmp_path / "run"))
+    other = start(*worker_options(address, "other"), "--quiet", code=OTHER_VERSION)
+    code, output = ended(other)
+    assert code == EXIT_REFUSED, output
+    (line,) = output.splitlines()
+    assert f"speaks protocol {PROTOCOL_VERSION}" in line
+    assert f"the worker {PROTOCOL_VERSION + 1}" in line
+    assert "install the same version" in line
+
+    refusal = greeted(address, Hello(PROTOCOL_VERSION + 7, "by hand", "0.0", "host"))
+    assert refusal.code == "wrong-version"
+    assert str(PROTOCOL_VERSION + 7) in refusal.reason
+
+    assert master.poll() is None
+    master.send_signal(signal.SIGTERM)
+    code, output = ended(master)
+    assert code == EXIT_OK, output
+    assert "Traceback" not in output
+
+
+def greeted(address: str, hello: Hello) -> Refuse:
+    """Say hello and return what the master answers."""
+    with zmq.Context() as context, connect_dealer(context, address, identity=b"x") as dealer:
+        dealer.send_multipart(encode(hello))
+        assert dealer.poll(LIMIT_S * 1000), "no answer"
+        answer = decode(dealer.recv_multipart(), TO_WORKER)
+    assert isinstance(answer, Refuse)
+    return answer
