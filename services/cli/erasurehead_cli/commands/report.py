@@ -15,9 +15,7 @@ CONFIG = "config.yaml"
 def report(
     runs: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="RUN...", help="Run directories, or a directory that compare wrote."
-        ),
+        typer.Argument(metavar="RUN", help="Run directories, or a directory that compare wrote."),
     ],
     out: Annotated[
         Path | None,

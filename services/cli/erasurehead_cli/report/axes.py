@@ -43,7 +43,7 @@ class Axis:
         lo, hi = self.lo / self.unit, self.hi / self.unit
         marks = _log_marks(lo, hi) if self.log else _linear_marks(lo, hi)
         places = self.place(np.array(marks) * self.unit)
-        thousands = hi >= 10_000
+        thousands = hi >= 10_000 and not self.log
         return [
             (float(place), f"{mark / 1000:.10g}k" if thousands and mark else f"{mark:.10g}")
             for place, mark in zip(places, marks, strict=True)
@@ -92,7 +92,7 @@ def in_seconds(axis: Axis) -> Axis:
 
 
 def _linear_marks(lo: float, hi: float) -> list[float]:
-    rough = (hi - lo) / 5
+    rough = (hi - lo) / 6
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= 0.999 * rough)
     first, last = math.ceil(lo / step - 1e-9), math.floor(hi / step + 1e-9)

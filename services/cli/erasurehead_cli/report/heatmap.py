@@ -51,12 +51,12 @@ def arrivals(ident: str, style: int, label: str, series: Series) -> str:
         for place, text in slots.ticks()
         if "." not in text
     )
-    picture = b64encode(_picture(grid, latest_s)).decode()
+    cells = b64encode(picture(grid, latest_s)).decode()
     return (
         f'{_key(latest_s, grid)}<div class="plot heat"><div class="y-name" aria-hidden="true">slot'
         f'</div><div class="y-ticks" aria-hidden="true">{down}</div>'
         f'<img class="cells" alt="{escape(said)}" height="{height_px}"'
-        f' src="data:image/png;base64,{picture}">'
+        f' src="data:image/png;base64,{cells}">'
         f'<div class="missed">{_missed(ident, style, label, missed, height_px)}</div>'
         f'<div class="x-ticks" aria-hidden="true">{across}</div>'
         '<div class="x-name" aria-hidden="true">round</div>'
@@ -106,7 +106,8 @@ def _latest(mean_s: FloatArray) -> float:
     return float(np.quantile(known, 0.99)) if known.size else 0.0
 
 
-def _picture(grid: ArrivalGrid, latest_s: float) -> bytes:
+def picture(grid: ArrivalGrid, latest_s: float) -> bytes:
+    """Return one pixel a cell, early to late in colour, clear where nothing arrived, as a PNG."""
     late = np.nan_to_num(grid.mean_s / (latest_s or 1.0))
     colour = np.clip(late * LEVELS, 0, LEVELS - 1).astype(np.uint8)
     # Rounded up, so that a single arrival among many rounds leaves a trace.

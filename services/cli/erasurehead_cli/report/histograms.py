@@ -9,7 +9,7 @@ from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.report.frame import frame, path, points, stretched, upright
 from erasurehead_cli.series import FloatArray
 
-N_BINS = 60
+MOST_BINS = 60
 
 
 def histogram(
@@ -22,7 +22,8 @@ def histogram(
     ideal: FloatArray | None,
 ) -> str:
     """Return measured values as an area and ideal ones as an outline, with their means."""
-    edges = np.linspace(0.0, 1.0, N_BINS + 1)
+    n_bins = min(MOST_BINS, 4 + int(2.5 * len(measured) ** 0.5))
+    edges = np.linspace(0.0, 1.0, n_bins + 1)
     shares = _shares(x, measured, edges)
     outline = None if ideal is None else _shares(x, ideal, edges)
     top = max(float(s.max()) for s in (shares, outline) if s is not None)

@@ -25,7 +25,7 @@ def phases(material: Material) -> str:
     own = {phase: values for phase, values in spent.items() if phase != "wait"}
     drawn = ""
     for ident, caption, shown in (
-        ("phases", "All of the wall clock", spent),
+        ("all-phases", "All of the wall clock", spent),
         ("own-phases", "Without waiting", own),
     ):
         totals = [sum(values) for values in zip(*shown.values(), strict=True)]
