@@ -24,8 +24,8 @@ from erasurehead.wire.sockets import connect_dealer
 from erasurehead_local.training import train
 
 LIMIT_S = 60
-WORKERS = 3
-SETTINGS = {"scheme": "egc:c=3", "workers": WORKERS, "rounds": 12, "step": "0.5", "seed": 4}
+WORKERS = 2
+SETTINGS = {"scheme": "egc:c=2", "workers": WORKERS, "rounds": 12, "step": "0.5", "seed": 4}
 
 OTHER_VERSION = """
 import sys
