@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, TOOLS, Run
+from deploy_tools import ROOT, TOOLS, Run
 
 from erasurehead_master.metrics import METRICS as MASTER
 from erasurehead_worker.metrics import METRICS as WORKER

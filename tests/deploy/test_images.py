@@ -6,7 +6,7 @@ import re
 import tomllib
 
 import pytest
-from conftest import ROOT, Run
+from deploy_tools import ROOT, Run
 
 LOCKS = sorted((ROOT / "docker" / "locks").glob("*.txt"))
 

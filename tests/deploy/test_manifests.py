@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Run
+from deploy_tools import ROOT, Run
 
 from erasurehead.settings import MasterSettings, WorkerSettings, load
 

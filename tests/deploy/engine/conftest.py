@@ -1,0 +1,7 @@
+"""The engine's fixtures, for every test of this directory."""
+
+from __future__ import annotations
+
+from engine_project import engine, project
+
+__all__ = ["engine", "project"]
