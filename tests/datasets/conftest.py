@@ -6,16 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from published_files import PUBLISHED
 from small_rows import MADE_UP, rows_of
 
 from erasurehead.datasets.prepare import PreparedStore, prepare
 from erasurehead.datasets.store import Store, write_store
-
-PUBLISHED = {
-    "amazon": "amazon_employee_access_train.csv.gz",
-    "covertype": "covtype.data.gz",
-    "kc-housing": "kc_house_data.csv.gz",
-}
 
 
 @pytest.fixture

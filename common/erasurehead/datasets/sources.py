@@ -28,8 +28,8 @@ class Pinned:
     """Where a person gets it."""
 
 
-def read_plain(path: Path) -> bytes:
-    """Return a file's bytes, uncompressed if they are gzip.
+def read_plain(path: Path, pinned: Pinned | None = None) -> bytes:
+    """Return a file's bytes, uncompressed if they are gzip; `pinned` is what it should be.
 
     Raises
     ------
@@ -46,8 +46,12 @@ def read_plain(path: Path) -> bytes:
     try:
         return gzip.decompress(raw)
     except (EOFError, OSError, zlib.error):
+        expected = (
+            f"expected {pinned.name}, which unpacks to {pinned.n_bytes} bytes, " if pinned else ""
+        )
         raise DataError(
-            f"{path} is a gzip file cut off or damaged after {len(raw)} bytes; get it again"
+            f"{path} is damaged: {expected}found a gzip file that is cut off or broken, of"
+            f" {len(raw)} bytes; get it again"
         ) from None
 
 
@@ -58,7 +62,7 @@ def read_pinned(path: Path, pinned: Pinned) -> bytes:
     ------
     DataError: it is another file; the sentence names what was expected and what was found.
     """
-    plain = read_plain(path)
+    plain = read_plain(path, pinned)
     found = hashlib.sha256(plain).hexdigest()
     if found != pinned.sha256:
         n_columns = plain[: plain.find(LINE_END)].count(b",") + 1

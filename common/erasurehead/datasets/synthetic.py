@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -48,9 +49,10 @@ class Synthetic(Preset):
                 f"rows={rows}, columns={columns}, nnz={nnz} is no data set; expected at least 2"
                 " rows and 1 <= nnz <= columns"
             )
-        if exponent < 0 or noise < 0 or seed < 0:
+        if not (0 <= exponent < math.inf and 0 <= noise < math.inf and seed >= 0):
             raise UsageError(
-                f"exponent={exponent:g}, noise={noise:g} and seed={seed} must not be negative"
+                f"exponent={exponent:g}, noise={noise:g} and seed={seed} must be"
+                " finite and not negative"
             )
         self._rows, self._columns, self._nnz = rows, columns, nnz
         self._exponent, self._dense, self._noise = exponent, dense, noise

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn.datasets import dump_svmlight_file
+from small_rows import matrix_of
+
+from erasurehead.datasets.encoding import split
+from erasurehead.datasets.prepare import prepare
+from erasurehead.datasets.store import Store
+from erasurehead.errors import DataError, UsageError
+
+
+def store_of(place: Path, content: str, test: str | None = None, **options: str) -> Store:
+    source = place / "rows.svm"
+    source.write_text(content)
+    if test is not None:
+        (place / "test.svm").write_text(test)
+        options["test"] = str(place / "test.svm")
+    return prepare("svmlight", source=source, out=place / "s", options=options).store
+
+
+@settings(max_examples=20)
+@given(
+    table=hnp.arrays(np.float64, (8, 4), elements=st.sampled_from([0.0, 0.0, 1.0, -2.5, 1e-3])),
+)
+def test_rows_are_kept_and_a_constant_added(
+    table: np.ndarray,  # type: ignore[type-arg]
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    place = tmp_path_factory.mktemp("svm")
+    table[0, :] = 1.0  # so that the file tells its columns
+    labels = np.linspace(0.0, 1.0, 8)
+    dump_svmlight_file(table, labels, str(place / "rows.svm"), zero_based=True)
+    store = prepare("svmlight", source=place / "rows.svm", out=place / "s").store
+    expected = np.column_stack([table, np.ones(8)])
+    for part, chosen in zip((store.train, store.test), split(8), strict=True):
+        np.testing.assert_array_equal(matrix_of(part).toarray(), expected[chosen])
+        np.testing.assert_allclose(part.labels, labels[chosen], rtol=1e-12)
+        if part.values is None:
+            assert set(table[table != 0]) == {1.0}
+
+
+def test_ones_are_implied(tmp_path: Path) -> None:
+    store = store_of(tmp_path, "1 1:1 3:1\n-1 2:1\n1 1:1\n")
+    assert store.train.values is None
+    assert store.manifest.task == "logistic"
+    assert store.manifest.columns == 4
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_test_file_counts_columns_as_the_training_file(tmp_path: Path, first: int) -> None:
+    """Read by itself, a test file without column 0 looked as if it counted from 1."""
+    train = f"1 {first}:1 {first + 3}:1\n-1 {first + 1}:1\n1 {first + 2}:1\n"
+    test = f"1 {first + 1}:1\n-1 {first + 3}:1\n"
+    store = store_of(tmp_path, train, test)
+    assert (store.manifest.rows, store.manifest.test_rows) == (3, 2)
+    assert store.test.indices.tolist() == [1, 4, 3, 4]
+    assert store.test.labels.tolist() == [1.0, -1.0]
+
+
+def test_a_test_file_may_have_more_columns(tmp_path: Path) -> None:
+    store = store_of(tmp_path, "1 1:1\n-1 2:1\n", "1 5:1\n")
+    assert store.manifest.columns == 6
+
+
+def test_another_test_file_is_another_store(tmp_path: Path) -> None:
+    store_of(tmp_path, "1 1:1\n-1 2:1\n", "1 1:1\n")
+    with pytest.raises(UsageError, match="holds another store"):
+        store_of(tmp_path, "1 1:1\n-1 2:1\n", "-1 1:1\n")
+
+
+def test_any_two_labels(tmp_path: Path) -> None:
+    store = store_of(tmp_path, "2 1:1\n5 2:1\n2 1:1\n5 1:1\n2 2:1\n")
+    assert set(store.train.labels) | set(store.test.labels) == {-1.0, 1.0}
+    assert store.manifest.provenance.notes == {"-1": "2", "+1": "5"}
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "sentence"),
+    [
+        ("", {}, "has no row; name a file with rows"),
+        ("1 1:1\n", {}, "the source has 1 rows; at least 2 are needed"),
+        ("1 1:1\n-1 2:x\n", {}, "cannot be read as svmlight: .*expected lines such as '1 3:0.5"),
+        ("x,y\n1,2\n", {}, "cannot be read as svmlight"),
+        ("1 1:1\n-1 2:nan\n", {}, "row 2 of .* holds a number that is not finite; fill it in"),
+        ("1 1:1\ninf 2:1\n", {}, "row 2 of .* holds a number that is not finite"),
+        ("1 1:1\n2 1:1\n3 1:1\n", {"task": "logistic"}, "3 distinct labels; a logistic task needs"),
+    ],
+)
+def test_bad_files(tmp_path: Path, content: str, options: dict[str, str], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence) as refused:
+        store_of(tmp_path, content, **options)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_bad_test_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"row 1 of .*test\.svm holds a number that is not finite"):
+        store_of(tmp_path, "1 1:1\n-1 2:1\n", "1 1:inf\n")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="prepare svmlight needs a file"):
+        prepare("svmlight", source=None, out=tmp_path / "s")
+
+
+def test_without_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(UsageError, match=r"need scikit-learn: pip install 'erasurehead\[data\]'"):
+        store_of(tmp_path, "1 1:1\n-1 2:1\n")

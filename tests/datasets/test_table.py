@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import gzip
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_rows import assert_same_rows, matrix_of
+
+from erasurehead.datasets.encoding import split
+from erasurehead.datasets.prepare import prepare
+from erasurehead.datasets.store import Store
+from erasurehead.errors import DataError, UsageError
+
+N_ROWS = 20
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    rng = np.random.default_rng(3)
+    return pd.DataFrame(
+        {
+            "town": rng.choice(["Ulm", "Aachen", "Köln"], N_ROWS),
+            "floor": rng.integers(0, 4, N_ROWS),
+            "area": rng.normal(80.0, 20.0, N_ROWS),
+            "has_garden": rng.random(N_ROWS) < 0.5,
+            "sold": rng.choice(["no", "yes"], N_ROWS),
+            "price": rng.normal(3.0, 1.0, N_ROWS),
+        }
+    )
+
+
+class Kitchen:
+    """Prepares frames as CSV files."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.made = 0
+
+    def path(self, frame: pd.DataFrame, name: str = "table.csv") -> Path:
+        path = self.place / name
+        frame.to_csv(path, index=False)
+        return path
+
+    def store(self, source: Path | pd.DataFrame, **options: str) -> Store:
+        self.made += 1
+        path = self.path(source) if isinstance(source, pd.DataFrame) else source
+        out = self.place / f"store-{self.made}"
+        return prepare("csv", source=path, out=out, options=options).store
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path) -> Kitchen:
+    return Kitchen(tmp_path)
+
+
+def test_text_is_categorical_and_numbers_are_numeric(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    """Categories first, each in sorted order, then numbers, then the constant."""
+    store = kitchen.store(frame.drop(columns="price"), target="sold")
+    train, test = split(N_ROWS)
+    towns = pd.get_dummies(frame["town"]).to_numpy(np.float64)  # sorted
+    garden = pd.get_dummies(frame["has_garden"]).to_numpy(np.float64)
+    numbers = frame[["floor", "area"]].to_numpy()
+    numbers = (numbers - numbers[train].mean(axis=0)) / numbers[train].std(axis=0)
+    expected = np.column_stack([towns, garden, numbers, np.ones(N_ROWS)])
+    for part, chosen in ((store.train, train), (store.test, test)):
+        np.testing.assert_allclose(matrix_of(part).toarray(), expected[chosen], rtol=1e-12)
+        np.testing.assert_array_equal(
+            part.labels, np.where(frame["sold"].iloc[chosen] == "yes", 1.0, -1.0)
+        )
+    assert store.manifest.task == "logistic"
+    assert store.manifest.provenance.notes == {"-1": "no", "+1": "yes"}
+
+
+def test_named_columns_only(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    store = kitchen.store(frame, target="price", categorical="town+floor", numeric="area")
+    assert store.manifest.columns == 3 + frame["floor"].nunique() + 1 + 1
+    assert store.manifest.task == "least-squares"
+    np.testing.assert_array_equal(store.test.labels, frame["price"].iloc[split(N_ROWS)[1]])
+
+
+def test_categories_alone_imply_their_values(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    assert kitchen.store(frame, target="price", categorical="town").train.values is None
+
+
+@pytest.mark.parametrize("low_high", [(0, 1), (1, 2), (-1, 1), (False, True), ("a", "b")])
+def test_two_values_are_a_logistic_task(
+    kitchen: Kitchen, frame: pd.DataFrame, low_high: tuple[Any, Any]
+) -> None:
+    frame["y"] = [low_high[i % 2] for i in range(N_ROWS)]
+    store = kitchen.store(frame, target="y", numeric="area")
+    assert store.manifest.task == "logistic"
+    assert store.manifest.provenance.notes == {"-1": str(low_high[0]), "+1": str(low_high[1])}
+    np.testing.assert_array_equal(store.train.labels, np.where(split(N_ROWS)[0] % 2, 1.0, -1.0))
+
+
+def test_two_values_may_be_numbers_after_all(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    frame["y"] = [3.0 + i % 2 for i in range(N_ROWS)]
+    store = kitchen.store(frame, target="y", numeric="area", task="least-squares")
+    assert set(store.train.labels) == {3.0, 4.0}
+
+
+def test_parquet_and_csv_and_gzip_give_the_same_rows(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    pytest.importorskip("pyarrow")
+    frame["town"] = frame["town"].astype("category")
+    frame["floor"] = frame["floor"].astype("Int8")  # a type with missing values, none missing
+    parquet = kitchen.place / "table.parquet"
+    frame.to_parquet(parquet)
+    csv = kitchen.path(frame)
+    packed = kitchen.place / "table.csv.gz"
+    packed.write_bytes(gzip.compress(csv.read_bytes()))
+    from_csv = kitchen.store(csv, target="sold")
+    assert kitchen.store(packed, target="sold").digest == from_csv.digest
+    from_parquet = kitchen.store(parquet, target="sold")
+    assert_same_rows(from_parquet.train, from_csv.train)
+    assert_same_rows(from_parquet.test, from_csv.test)
+
+
+def test_short_integers_of_a_parquet_file(kitchen: Kitchen) -> None:
+    """Their differences used to wrap around, so that two categories became one."""
+    pytest.importorskip("pyarrow")
+    values = np.array([-128, 100, 0, -27] * 5, dtype=np.int8)
+    path = kitchen.place / "t.parquet"
+    pd.DataFrame({"x": values, "y": np.arange(20.0)}).to_parquet(path)
+    assert kitchen.store(path, target="y", categorical="x").manifest.columns == 4 + 1
+
+
+def test_parquet_columns_named_by_numbers(kitchen: Kitchen) -> None:
+    pytest.importorskip("pyarrow")
+    buffer = io.BytesIO()
+    table = pd.DataFrame({0: np.arange(10.0), 1: np.arange(10.0)})
+    table.to_parquet(buffer)
+    path = kitchen.place / "t.parquet"
+    path.write_bytes(buffer.getvalue())
+    assert kitchen.store(path, target="1").manifest.columns == 2
+
+
+def _with(frame: pd.DataFrame, column: str, row: int, value: object) -> pd.DataFrame:
+    return frame.assign(**{column: [value if i == row else v for i, v in enumerate(frame[column])]})
+
+
+@pytest.mark.parametrize("column", ["town", "area", "sold"])
+def test_a_missing_value(kitchen: Kitchen, frame: pd.DataFrame, column: str) -> None:
+    broken = _with(_with(frame, column, 7, None), column, 12, None)
+    with pytest.raises(
+        DataError,
+        match=f"column '{column}' of .* has 2 missing values, the first in row 8; fill them in or",
+    ):
+        kitchen.store(broken, target="sold")
+
+
+def test_a_missing_value_elsewhere_does_not_matter(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    kitchen.store(_with(frame, "area", 7, None), target="sold", categorical="town")
+
+
+@pytest.mark.parametrize("column", ["area", "price"])
+def test_an_infinite_value(kitchen: Kitchen, frame: pd.DataFrame, column: str) -> None:
+    """An infinite target used to be taken for a label."""
+    with pytest.raises(DataError, match=f"column '{column}' of .* is infinite in row 4"):
+        kitchen.store(_with(frame, column, 3, np.inf), target="price", numeric="area")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"target": "prize"}, r"has no column 'prize' \(did you mean 'price'\?\); its columns: to"),
+        ({"target": "sold", "numeric": "areas"}, r"no column 'areas' \(did you mean 'area'\?\)"),
+        ({"target": "sold", "numeric": "town"}, "'town' of .* does not hold numbers; name it in c"),
+        ({"target": "sold", "numeric": "area+sold"}, "column 'sold' is the target and cannot be a"),
+        (
+            {"target": "sold", "numeric": "area", "categorical": "area"},
+            "column 'area' is named both categorical and numeric",
+        ),
+        ({"target": "town"}, "target 'town' of .* holds text in 3 distinct values; least squares"),
+        ({"target": "town", "task": "logistic"}, "has 3 distinct values; a logistic task needs ex"),
+        ({"target": "sold", "task": "least-squares"}, "holds text in 2 distinct values"),
+        ({"target": "sold", "task": "ranking"}, "option task=ranking of data set 'csv' does not"),
+        ({}, "data set 'csv' needs target; write for example csv:target="),
+        ({"targets": "sold"}, r"has no option 'targets' \(did you mean 'target'\?\)"),
+    ],
+)
+def test_options_that_do_not_fit(
+    kitchen: Kitchen, frame: pd.DataFrame, options: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        kitchen.store(frame, **options)
+    assert not (kitchen.place / "store-1").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "cannot be read as a table: No columns to parse"),
+        (b"x,y\n1,2\n3,4,5,6\n", "cannot be read as a table: "),
+        (b"x,y\n\xff\xfe,2\n", "cannot be read as a table: "),
+        (b"x,y\n", "has 0 rows; at least 2 are needed"),
+        (b"x,y\n1,2\n", "has 1 rows; at least 2 are needed"),
+    ],
+)
+def test_files_that_are_no_tables(kitchen: Kitchen, content: bytes, sentence: str) -> None:
+    path = kitchen.place / "t.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=sentence) as refused:
+        kitchen.store(path, target="y")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_parquet_file_that_is_none(kitchen: Kitchen) -> None:
+    pytest.importorskip("pyarrow")
+    path = kitchen.place / "t.parquet"
+    path.write_bytes(b"x,y\n1,2\n")
+    with pytest.raises(DataError, match="cannot be read as a table"):
+        kitchen.store(path, target="y")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="prepare csv needs a table: give a CSV or Parquet file"):
+        prepare("csv", source=None, out=tmp_path / "s", options={"target": "y"})
+
+
+def test_without_pandas(
+    kitchen: Kitchen, frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = kitchen.path(frame)
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match=r"needs pandas: pip install 'erasurehead\[data\]'"):
+        kitchen.store(path, target="sold")
