@@ -1,0 +1,167 @@
+"""A trace of a run against the delays that the run really had, which a simulated run knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.errors import DataError
+from erasurehead.runs import Run, RunWriter
+from erasurehead.settings import RunSettings, load
+from erasurehead.straggling import DELAYS
+from erasurehead_simulator.recording import RecordedTrace, Source, record_trace
+from erasurehead_simulator.running import simulate
+from erasurehead_simulator.survival import Survival
+
+EXPONENTIAL = "exponential:mean_s=0.5"
+
+
+def played(
+    out: Path, store: Path, delay: str = EXPONENTIAL, pass_s: float = 0.6, **changes: object
+) -> Run:
+    given = {"store": str(store), "workers": 6, "rounds": 60, "step": "0.5", "delay": delay}
+    settings = load(RunSettings, {**given, **changes, "out": str(out)}, environment={})
+    with RunWriter(out, settings) as writer:
+        simulate(settings, [writer], pass_s)
+    return Run.open(out)
+
+
+def true_delays_s(delay: str) -> FloatArray:
+    model = DELAYS.build(delay, 6, 0)
+    return np.array([model.delays_s(t, 1 / 3) for t in range(1, 61)])
+
+
+def forgetting_the_delays(run: Run) -> Run:
+    """The same records as a cluster whose delays nobody injected would have written."""
+    config = run.path / "config.yaml"
+    config.write_text(config.read_text().replace(EXPONENTIAL, "none"))
+    lines = []
+    for line in (run.path / "rounds.jsonl").read_text().splitlines():
+        record = json.loads(line)
+        for arrival in record["arrivals"]:
+            arrival["delay_s"] = 0.0
+        lines.append(json.dumps(record))
+    (run.path / "rounds.jsonl").write_text("\n".join(lines) + "\n")
+    return Run.open(run.path)
+
+
+def test_a_run_that_waits_for_all_is_traced_as_it_was(small_store: Path, tmp_path: Path) -> None:
+    trace = record_trace(played(tmp_path / "run", small_store, scheme="uncoded"))
+    assert trace.count(Source.ARRIVAL) == trace.source.size == 360
+    np.testing.assert_allclose(trace.delays_s, true_delays_s(EXPONENTIAL), atol=1e-9)
+    np.testing.assert_allclose(trace.compute_s, 0.1)
+    np.testing.assert_allclose(trace.compute_share, 1 / 6)
+    assert trace.pass_s == pytest.approx(0.6)
+
+
+def test_injected_delays_of_stragglers_are_known_from_the_seed(
+    small_store: Path, tmp_path: Path
+) -> None:
+    trace = record_trace(played(tmp_path / "run", small_store, scheme="agc:c=2,r=3"))
+    assert 0 < trace.count(Source.INJECTED) == 360 - trace.count(Source.ARRIVAL)
+    np.testing.assert_allclose(trace.delays_s, true_delays_s(EXPONENTIAL), atol=1e-9)
+
+
+def test_a_replay_of_the_trace_is_the_run(small_store: Path, tmp_path: Path) -> None:
+    """1. A run is recorded. 2. Its trace takes the place of its delays. 3. Nothing changes."""
+    first = played(tmp_path / "first", small_store, scheme="agc:c=2,r=3")
+    np.savez(tmp_path / "trace.npz", **record_trace(first).arrays())
+    delay = f"trace:file={tmp_path / 'trace.npz'},compute=yes"
+    again = played(tmp_path / "again", small_store, delay, 0.0, scheme="agc:c=2,r=3")
+    for a, b in zip(first.records, again.records, strict=True):
+        assert [x.slot for x in a.arrivals] == [x.slot for x in b.arrivals]
+        assert b.closed_s == pytest.approx(a.closed_s)
+    assert np.array_equal(first.theta, again.theta)
+
+
+def check_drawn(trace: RecordedTrace, run: Run) -> None:
+    for row, record in enumerate(run.records):
+        arrived = {a.slot: a.after_s for a in record.arrivals}
+        totals_s = trace.delays_s[row] + trace.compute_s[row]
+        for slot, total_s in enumerate(totals_s):
+            if slot in arrived:
+                assert total_s == pytest.approx(arrived[slot])
+                assert trace.source[row, slot] == Source.ARRIVAL
+            else:
+                assert total_s >= record.duration_s - 1e-12
+                assert trace.source[row, slot] in (Source.DRAWN, Source.LOWER_BOUND)
+
+
+def test_unknown_stragglers_are_drawn_from_beyond_the_rounds_close(
+    small_store: Path, tmp_path: Path
+) -> None:
+    scheme = "agc:c=2,r=4"
+    run = forgetting_the_delays(played(tmp_path / "run", small_store, scheme=scheme))
+    trace = record_trace(run)
+    check_drawn(trace, run)
+    assert trace.count(Source.DRAWN) > 50
+    # Better than taking stragglers for as late as the round's close: the mean of the delays.
+    truth = true_delays_s(EXPONENTIAL).mean()
+    floor = np.minimum(trace.delays_s, [[r.duration_s] for r in run.records]).mean()
+    assert abs(trace.delays_s.mean() - truth) < 0.5 * abs(floor - truth)
+
+
+def test_who_never_answers_is_a_lower_bound(small_store: Path, tmp_path: Path) -> None:
+    """One slot is stuck; the others are all alike, so nothing beyond their time was ever seen."""
+    run = played(
+        tmp_path / "run",
+        small_store,
+        "persistent:count=1,slow_s=60",
+        0.75,  # an eighth of a second a task: sums without rounding
+        scheme="uncoded:r=5",
+        rounds=5,
+    )
+    config = run.path / "config.yaml"
+    config.write_text(config.read_text().replace("persistent:count=1,slow_s=60", "none"))
+    trace = record_trace(Run.open(run.path))
+    assert trace.count(Source.LOWER_BOUND) == 5
+
+
+def test_late_results_are_measured(small_store: Path, tmp_path: Path) -> None:
+    run = forgetting_the_delays(played(tmp_path / "run", small_store, scheme="agc:c=2,r=3"))
+    lines = (run.path / "rounds.jsonl").read_text().splitlines()
+    first, second = json.loads(lines[0]), json.loads(lines[1])
+    straggler = first["stragglers"][0]
+    second["late"] = [{"slot": straggler, "round": 1, "after_s": 7.5}]
+    lines[1] = json.dumps(second)
+    (run.path / "rounds.jsonl").write_text("\n".join(lines) + "\n")
+    trace = record_trace(Run.open(run.path))
+    assert trace.source[0, straggler] == Source.LATE_RESULT
+    assert trace.delays_s[0, straggler] + trace.compute_s[0, straggler] == pytest.approx(7.5)
+
+
+def test_a_run_without_rounds_is_one_sentence(small_store: Path, tmp_path: Path) -> None:
+    run = played(tmp_path / "run", small_store, scheme="uncoded", rounds=1)
+    summary = json.loads((run.path / "summary.json").read_text())
+    summary["rounds"] = 0
+    (run.path / "summary.json").write_text(json.dumps(summary))
+    with pytest.raises(DataError, match="closed no round; there is nothing to trace"):
+        record_trace(Run.open(run.path))
+
+
+def test_survival_against_a_worked_example() -> None:
+    """Times 1, 2+, 3, 3, 5+ (+: later than): S(1) = 4/5, S(3) = 4/5 * 1/3."""
+    times_s = np.array([3.0, 1.0, 2.0, 5.0, 3.0])
+    seen = np.array([True, True, False, False, True])
+    estimate = Survival.estimate(times_s, seen)
+    assert estimate.times_s.tolist() == [1.0, 3.0]
+    assert estimate.survival == pytest.approx([4 / 5, 4 / 15])
+    assert estimate.n_beyond(0.0) == 2
+    assert estimate.n_beyond(1.0) == 1
+    assert estimate.draw_beyond(0.0, 0.9) == (1.0, True)
+    assert estimate.draw_beyond(0.0, 0.5) == (3.0, True)
+    assert estimate.draw_beyond(0.0, 0.1) == (5.0, False)
+    assert estimate.draw_beyond(2.0, 0.5) == (3.0, True)
+    assert estimate.draw_beyond(2.0, 0.3) == (5.0, False)
+    assert estimate.draw_beyond(9.0, 0.5) == (9.0, False)
+
+
+def test_survival_of_uncensored_times_is_their_own_distribution() -> None:
+    times_s = np.random.default_rng(0).exponential(1.0, 400)
+    estimate = Survival.estimate(times_s, np.ones(400, dtype=bool))
+    drawn = [estimate.draw_beyond(1.0, u)[0] for u in np.linspace(0, 1, 2000, endpoint=False)]
+    assert np.mean(drawn) == pytest.approx(times_s[times_s > 1.0].mean(), rel=0.01)
