@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,6 +129,18 @@ def test_the_endpoint_offers_exactly_what_the_table_defines(cluster: VirtualClus
         assert family.documentation == defined[name].help
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(defined[name].labels), name
+
+
+def test_every_reason_of_the_protocol_has_a_series(cluster: VirtualCluster) -> None:
+    _, read = watch(cluster)
+    page = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    section = page.partition("## What is refused")[2].partition("\n## ")[0]
+    reasons = re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)
+    assert "malformed" in reasons
+    for reason in reasons:
+        assert read("erasurehead_refused_messages_total", reason=reason) == 0, reason
+    cluster.machine.refused["of-tomorrow"] = 3
+    assert read("erasurehead_refused_messages_total", reason="of-tomorrow") == 3
 
 
 def test_checkpoints_age_and_fail(cluster: VirtualCluster) -> None:

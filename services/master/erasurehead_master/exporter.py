@@ -166,7 +166,8 @@ class MasterMetrics(Observer, Collector):
         yield m.WORKERS.numbers(
             [((s,), states[s]) for s in ("ready", "loading", "spare", "set_aside")]
         )
-        yield m.REFUSED.numbers([((k,), v) for k, v in list(machine.refused.items())])
+        refused = {**dict.fromkeys(m.REASONS, 0), **machine.refused}
+        yield m.REFUSED.numbers([((reason,), n) for reason, n in refused.items()])
         present = sorted({x.slot for x in members if x.slot is not None and x.ready})
         labels = {slot: str(slot) for slot in present}
         yield m.ARRIVAL.histograms(

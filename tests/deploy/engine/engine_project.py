@@ -106,7 +106,7 @@ class Engine:
         return labels["host"]
 
 
-def eventually(condition: Callable[[], Any], limit_s: float, what: str) -> None:
+def eventually(condition: Callable[[], Any], limit_s: float, what: str | Callable[[], str]) -> None:
     """Wait until something becomes true."""
     until = time.monotonic() + limit_s
     while True:
@@ -115,7 +115,9 @@ def eventually(condition: Callable[[], Any], limit_s: float, what: str) -> None:
                 return
         except OSError:
             pass
-        assert time.monotonic() < until, f"after {limit_s:g} s still not: {what}"
+        if time.monotonic() > until:
+            wanted = what if isinstance(what, str) else what()
+            pytest.fail(f"after {limit_s:g} s still not: {wanted}")
         time.sleep(0.5)
 
 

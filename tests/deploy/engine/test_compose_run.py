@@ -128,7 +128,7 @@ def test_every_panel_has_series(project: Engine) -> None:
     def empty() -> list[str]:
         return [where for where, text in expressions() if not numbers(project, text)]
 
-    eventually(lambda: not empty(), 60, "series for every panel")
+    eventually(lambda: not empty(), 60, lambda: f"series for {empty()}")
 
 
 def test_every_alert_has_series(project: Engine) -> None:
