@@ -23,10 +23,12 @@ class Objective(ABC):
     ----------
     name: the registry's name, also on the wire.
     curvature: the largest second derivative of the loss in the margin.
+    labels: the labels it is defined for, in words.
     """
 
     name: ClassVar[str]
     curvature: ClassVar[float]
+    labels: ClassVar[str] = "finite numbers"
 
     @abstractmethod
     def loss_and_derivative(
@@ -37,6 +39,10 @@ class Objective(ABC):
     @abstractmethod
     def metrics(self, margins: FloatArray, labels: FloatArray) -> dict[str, float]:
         """Return what is reported on test rows; a metric that is undefined there is left out."""
+
+    def suits(self, labels: FloatArray) -> bool:
+        """Return whether the loss is defined for all these labels, shape (rows,)."""
+        return bool(np.isfinite(labels).all())
 
     def loss(self, margins: FloatArray, labels: FloatArray) -> FloatArray:
         """Return the loss of each row, shape (rows,)."""
@@ -52,6 +58,11 @@ class Logistic(Objective):
 
     name = "logistic"
     curvature = 0.25
+    labels = "two classes, -1 and +1"
+
+    def suits(self, labels: FloatArray) -> bool:
+        """Return whether all labels are -1 or +1."""
+        return bool((np.abs(labels) == 1.0).all())
 
     def loss_and_derivative(
         self, margins: FloatArray, labels: FloatArray

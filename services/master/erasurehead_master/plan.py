@@ -11,6 +11,7 @@ import numpy as np
 from erasurehead.coding.base import GradientCode, IntArray
 from erasurehead.datasets.store import Store, task_ranges
 from erasurehead.decoding.base import Decoder
+from erasurehead.errors import DataError
 from erasurehead.learning.objectives import OBJECTIVES, Objective
 from erasurehead.schemes import BuiltScheme, Scheme
 from erasurehead.settings import RunSettings
@@ -178,7 +179,7 @@ def make_plan(
         decoder=built.decoder,
         stop=built.stop,
         estimator=built.estimator,
-        objective=OBJECTIVES.build(settings.objective or store.manifest.task),
+        objective=_objective(settings.objective or store.manifest.task, store),
         columns=store.manifest.columns,
         training_rows=rows,
         digest=store.digest,
@@ -186,3 +187,16 @@ def make_plan(
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
     )
+
+
+def _objective(name: str, store: Store) -> Objective:
+    """Return the objective, unless the store's labels mean something else."""
+    objective = OBJECTIVES.build(name)
+    for labels in (store.train.labels, store.test.labels):
+        if not objective.suits(labels):
+            raise DataError(
+                f"the labels of {store.path}, prepared for {store.manifest.task}, do not suit the"
+                f" objective {name}, which needs {objective.labels}; leave --objective out or"
+                " prepare the data for it"
+            )
+    return objective

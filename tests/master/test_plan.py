@@ -1,0 +1,70 @@
+"""Settings and a store that do not fit are refused before a run begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from erasurehead.datasets.manifest import Provenance
+from erasurehead.datasets.store import CsrRows, Store, write_store
+from erasurehead.errors import EXIT_USAGE, DataError, UsageError
+from erasurehead.settings import RunSettings, load
+from erasurehead_master.plan import RunPlan, make_plan
+
+
+def store_with(path: Path, labels: list[float], task: str = "least-squares") -> Store:
+    """Write a store of rows with one entry each; the last two rows are test rows."""
+
+    def rows(chosen: list[float]) -> CsrRows:
+        n = len(chosen)
+        return CsrRows(np.arange(n + 1), np.zeros(n, np.int32), None, np.array(chosen), 3)
+
+    made_up = Provenance("made up", "0" * 64, "made-up-1")
+    return write_store(path, "made-up", task, rows(labels[:-2]), rows(labels[-2:]), made_up)  # type: ignore[arg-type]
+
+
+def plan_for(store: Store, **changes: object) -> RunPlan:
+    given = {"store": str(store.path), "workers": 2, "scheme": "uncoded", **changes}
+    return make_plan(load(RunSettings, given, environment={}), store, None)
+
+
+@pytest.mark.parametrize(
+    "labels", [[0.5, 1.5, -1.0, 2.0, 1.0, -1.0], [1.0, -1.0, 1.0, -1.0, 1.0, 0.0]]
+)
+def test_labels_that_are_no_two_classes_do_not_suit_the_logistic_loss(
+    tmp_path: Path, labels: list[float]
+) -> None:
+    """Prices were once trained on as if they were classes."""
+    store = store_with(tmp_path / "prices", labels)
+    with pytest.raises(DataError, match="two classes, -1 and") as refused:
+        plan_for(store, objective="logistic")
+    assert refused.value.exit_code == EXIT_USAGE
+    assert "prepared for least-squares" in str(refused.value)
+    assert plan_for(store).objective.name == "least-squares"
+
+
+def test_labels_that_are_not_finite_suit_no_loss(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "gaps", [0.5, np.nan, 1.0, 2.0, 1.0, 0.0])
+    with pytest.raises(DataError, match="finite numbers"):
+        plan_for(store)
+
+
+def test_classes_may_be_fitted_by_least_squares(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "classes", [1.0, -1.0, 1.0, -1.0, 1.0, -1.0], "logistic")
+    assert plan_for(store).objective.name == "logistic"
+    assert plan_for(store, objective="least-squares").objective.name == "least-squares"
+
+
+def test_more_tasks_than_rows_are_refused(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "small", [1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+    with pytest.raises(UsageError, match="5 tasks cannot be cut from 4 training rows"):
+        plan_for(store, workers=5)
+    assert plan_for(store, workers=4).code.n_tasks == 4
+
+
+def test_every_row_is_in_exactly_one_task(tmp_path: Path) -> None:
+    plan = plan_for(store_with(tmp_path / "small", [1.0, -1.0] * 8), workers=3)
+    covered = np.concatenate([np.arange(lo, hi) for lo, hi in plan.ranges])
+    assert sorted(covered.tolist()) == list(range(14))
