@@ -111,9 +111,7 @@ def test_a_straggler_costs_the_round_nothing(store: Path) -> None:
     """One slot sleeps for a minute every round; thirty rounds are over long before that."""
     watch = Watch()
     summary = train(
-        settings(
-            store, scheme="agc:c=2,r=3", rounds=30, delay="persistent:count=1,slow_s=60"
-        ),
+        settings(store, scheme="agc:c=2,r=3", rounds=30, delay="persistent:count=1,slow_s=60"),
         [watch],
     )
     assert summary.exit_code == EXIT_OK

@@ -142,6 +142,10 @@ def report(path: Path, console: Console, *, draw: bool) -> None:
         return
     rounds = len(run.records)
     moved = sum(r.bytes_in + r.bytes_out for r in run.records) / rounds
+    from erasurehead_cli.report import write_report
+
+    page = path / "report.html"
+    write_report([run], page)
     lines = {
         "wall clock": [
             f"{summary.wall_s:.2f} s, {summary.evaluation_s:.2f} s of it for evaluation between"
@@ -153,6 +157,7 @@ def report(path: Path, console: Console, *, draw: bool) -> None:
         **{name: [f"{value:.6g}"] for name, value in summary.metrics.items()},
         "run": [str(path)],
         "model": [str(path / "model.npz")],
+        "report": [str(page)],
     }
     if draw:
         drawn = draw_figures(lambda: figures.run_figures(run.records, run.settings.scheme, path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RunSummary
@@ -19,9 +19,14 @@ LOOPBACK = "tcp://127.0.0.1:*"
 
 
 def train(
-    settings: RunSettings, observers: Sequence[Observer], resume: Snapshot | None = None
+    settings: RunSettings,
+    observers: Sequence[Observer],
+    resume: Snapshot | None = None,
+    started: Callable[[LocalCluster], None] | None = None,
 ) -> RunSummary:
     """Run `settings.workers` worker processes and a master, and wait for the end.
+
+    `started` is given the cluster once its workers are under way.
 
     Raises
     ------
@@ -39,6 +44,8 @@ def train(
                     for i in range(settings.workers)
                 ]
             )
+            if started is not None:
+                started(cluster)
             return cluster.fileno(), departures
 
         def departures() -> list[Event]:

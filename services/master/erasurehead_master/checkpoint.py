@@ -57,12 +57,12 @@ class Snapshot:
     def to_bytes(self) -> bytes:
         """Return the file's content."""
         packed = io.BytesIO()
-        np.savez(
-            packed,
-            **{"round": np.int64(self.round), "run": np.str_(self.run)},  # type: ignore[arg-type]
-            closed_s=np.float64(self.closed_s),
-            **dict(self.arrays),
-        )
+        header: dict[str, Any] = {
+            "round": np.int64(self.round),
+            "run": np.str_(self.run),
+            "closed_s": np.float64(self.closed_s),
+        }
+        np.savez(packed, **header, **self.arrays)
         payload = packed.getvalue()
         digest = hashlib.sha256(payload).hexdigest().encode()
         return MAGIC + digest + b"\n" + payload

@@ -5,6 +5,7 @@ from __future__ import annotations
 from erasurehead.settings import CheckpointSettings
 from erasurehead_master.checkpoint import CheckpointWriter, Snapshot
 from erasurehead_master.learner import Learner
+from erasurehead_master.machine import Master
 
 
 class CheckpointKeeper:
@@ -16,8 +17,7 @@ class CheckpointKeeper:
     ----------
     settings: how often.
     writer: where snapshots go.
-    learner: whose state they hold.
-    run: the run's id.
+    learner, machine: whose state they hold.
     now: the clock's reading at the start.
     """
 
@@ -26,13 +26,13 @@ class CheckpointKeeper:
         settings: CheckpointSettings,
         writer: CheckpointWriter,
         learner: Learner,
-        run: str,
+        machine: Master,
         now: float,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._learner = learner
-        self._run = run
+        self._machine = machine
         self._taken_at = now
         self._pending: Snapshot | None = None
         self._newest = 0
@@ -65,4 +65,5 @@ class CheckpointKeeper:
     def _take(self, round_: int, closed_s: float, now: float) -> None:
         self._taken_at = now
         self._newest = round_
-        self._pending = Snapshot(round_, self._run, closed_s, self._learner.state())
+        arrays = self._learner.state() | self._machine.state()
+        self._pending = Snapshot(round_, self._machine.plan.run, closed_s, arrays)

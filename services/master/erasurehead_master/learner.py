@@ -13,7 +13,6 @@ from erasurehead.decoding import ESTIMATES
 from erasurehead.decoding.base import Decoding
 from erasurehead.decoding.estimate import GradientEstimate
 from erasurehead.learning.optimizers import Optimizer
-from erasurehead_master.checkpoint import Snapshot
 from erasurehead_master.plan import RunPlan
 
 DIVERGED_ABOVE = 1e100
@@ -94,16 +93,6 @@ class Learner:
             for owner, arrays in owners.items()
             for name, array in arrays.items()
         }
-
-    def load_state(self, snapshot: Snapshot) -> None:
-        """Go on from a checkpoint.
-
-        Raises
-        ------
-        DataError: it is of another model size, optimiser or estimate.
-        """
-        self.optimizer.load_state(snapshot.part("optimizer"))
-        self.estimate.load_state(snapshot.part("estimate"))
 
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and take the optimiser's step unless something is not finite."""

@@ -195,6 +195,11 @@ class Master:
                 self._shutdown(at_once, reason)
         return actions
 
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return copies of what a checkpoint must hold of the stop rule and the code's size."""
+        learnt = {f"stop/{k}": np.array(v) for k, v in self.rounds.stop.state().items()}
+        return {"code/n_workers": np.array(self.plan.code.n_workers), **learnt}
+
     def validate(self) -> None:
         """Assert every invariant (on in tests)."""
         self.membership.validate()

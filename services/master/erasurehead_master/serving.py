@@ -91,7 +91,7 @@ def host(
                 # Workers load their rows meanwhile.
                 learner = make_learner(plan, store)
                 if resume is not None:
-                    learner.load_state(resume)
+                    restore(machine, learner, resume)
                 server = MasterServer(
                     machine,
                     learner,
@@ -103,7 +103,7 @@ def host(
                     watched,
                     pulse,
                     begun,
-                    _keeper(plan, learner),
+                    _keeper(machine, learner),
                     0.0 if resume is None else resume.closed_s,
                 )
                 summary = server.run()
@@ -117,14 +117,28 @@ def host(
         context.term()
 
 
-def _keeper(plan: RunPlan, learner: Learner) -> CheckpointKeeper | None:
+def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
+    """Go on from a checkpoint; what belongs to a code of another size is learnt anew.
+
+    Raises
+    ------
+    DataError: it is of another model size or optimiser.
+    """
+    learner.optimizer.load_state(snapshot.part("optimizer"))
+    size = snapshot.part("code").get("n_workers")
+    if size is not None and int(size) == machine.plan.code.n_workers:
+        learner.estimate.load_state(snapshot.part("estimate"))
+        machine.rounds.stop.load_state(snapshot.part("stop"))
+
+
+def _keeper(machine: Master, learner: Learner) -> CheckpointKeeper | None:
     """Return what takes the checkpoints of a run that has a directory."""
-    settings = plan.settings
+    settings = machine.plan.settings
     if settings.out is None:
         return None
     directory = CheckpointDirectory(settings.out / DIRECTORY, settings.checkpoint.keep)
     writer = CheckpointWriter(directory)
-    return CheckpointKeeper(settings.checkpoint, writer, learner, plan.run, time.monotonic())
+    return CheckpointKeeper(settings.checkpoint, writer, learner, machine, time.monotonic())
 
 
 def _monitor(http: HttpSettings, machine: Master, pulse: Pulse, stack: ExitStack) -> list[Observer]:

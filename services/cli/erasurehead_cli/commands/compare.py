@@ -109,8 +109,10 @@ def _conclude(
     from erasurehead.runs import Run
     from erasurehead_cli import figures, running, tables
     from erasurehead_cli.comparison import compare_runs
+    from erasurehead_cli.report import write_report
 
-    comparison = compare_runs([Run.open(path) for path in paths], metric=metric, target=target)
+    runs = [Run.open(path) for path in paths]
+    comparison = compare_runs(runs, metric=metric, target=target)
     lines = {"comparison": [str(out / "comparison.md"), str(out / "comparison.json")]}
     drawn: list[Path] = []
     try:
@@ -122,10 +124,12 @@ def _conclude(
             lines["figures"] = running.figure_lines(drawn)
         page = tables.markdown(comparison, [path.name for path in drawn])
         (out / "comparison.md").write_text(page, encoding="utf-8")
+        write_report(runs, out / "report.html", metric=metric, target=target)
     except OSError as error:
         raise ErasureHeadError(
             f"cannot write the comparison to {out}: {error.strerror}; the runs in it are whole"
         ) from None
+    lines["report"] = [str(out / "report.html")]
     lines["models"] = [str(path / "model.npz") for path in paths]
     console.print(tables.console_table(comparison))
     running.print_lines(lines, console)
