@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
+from erasurehead.wire.addresses import stays_on_this_machine
 
 ENV_PREFIX = "ERASUREHEAD_"
 ENV_NESTING = "__"
@@ -104,6 +105,82 @@ class CheckpointSettings(Section):
     keep: int = Field(3, ge=1, description="checkpoints kept")
 
 
+class LimitSettings(Section):
+    """What anybody may take up of the master; strangers above all."""
+
+    max_connections: int | None = Field(
+        None,
+        ge=1,
+        description="connections held at one time; beyond it the oldest that never spoke is cut"
+        " [default: twice the workers, and 256]",
+    )
+    handshake_s: PositiveSeconds = Field(
+        10.0, description="seconds a new connection may take to finish its handshake"
+    )
+    refused_burst: int = Field(
+        200, ge=1, description="refused messages of one peer that are put up with at once"
+    )
+    refused_per_s: float = Field(
+        20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="refused messages of one peer that are put up with a second in the long run",
+    )
+    mute_s: PositiveSeconds = Field(
+        10.0, description="seconds for which a peer that sent more than that is not listened to"
+    )
+    norm_multiple: float | None = Field(
+        None,
+        gt=1,
+        allow_inf_nan=False,
+        description="a result whose norm is more than this many times the median of recent ones"
+        " is refused [default: none is]",
+    )
+
+
+class MasterKeySettings(Section):
+    """Keys of the master, made with `erasurehead keys new` (docs/security.md)."""
+
+    secret: Path | None = Field(
+        None, description="the master's own secret key; with it all connections are encrypted"
+    )
+    workers: Path | None = Field(
+        None,
+        description="directory of the public keys (*.pub) of workers that may take part; a file"
+        " taken out of it revokes its worker while the run goes on",
+    )
+    recheck_s: PositiveSeconds = Field(
+        1.0, description="seconds between looks at the directory of workers' keys"
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> MasterKeySettings:
+        if (self.secret is None) != (self.workers is None):
+            raise ValueError(
+                "keys.secret and keys.workers belong together: the master's own key, and the"
+                " directory of the keys it takes; give both or neither"
+            )
+        return self
+
+
+class WorkerKeySettings(Section):
+    """Keys of a worker, made with `erasurehead keys new` (docs/security.md)."""
+
+    secret: Path | None = Field(None, description="the worker's own secret key")
+    master: Path | None = Field(
+        None, description="the master's public key (*.pub); no other master is talked to"
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> WorkerKeySettings:
+        if (self.secret is None) != (self.master is None):
+            raise ValueError(
+                "keys.secret and keys.master belong together: the worker's own key, and the"
+                " master's public one; give both or neither"
+            )
+        return self
+
+
 class HttpSettings(Section):
     """Metrics and health over HTTP, off unless an address is given."""
 
@@ -117,7 +194,7 @@ class HttpSettings(Section):
     )
     linger: bool = Field(
         False,
-        description="after a run that went well the master goes on answering until SIGTERM, so"
+        description="when all rounds are done the master goes on answering until SIGTERM, so"
         " that who restarts whatever ends (Kubernetes) lets it rest",
     )
 
@@ -170,6 +247,7 @@ class RunSettings(TreeSettings):
     wire: WireSettings = WireSettings()
     membership: MembershipSettings = MembershipSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
+    limits: LimitSettings = LimitSettings()
     http: HttpSettings = HttpSettings()
 
     @model_validator(mode="after")
@@ -189,6 +267,28 @@ class MasterSettings(RunSettings):
     share_store: bool = Field(
         True, description="let workers open the store by its location; else rows are streamed"
     )
+    insecure: bool = Field(
+        False,
+        description="listen beyond this machine without keys: whoever reaches the address can"
+        " read the model and the rows, and send results",
+    )
+    keys: MasterKeySettings = MasterKeySettings()
+
+    @model_validator(mode="after")
+    def _door_is_shut(self) -> MasterSettings:
+        if self.keys.secret is not None:
+            if self.insecure:
+                raise ValueError(
+                    f"insecure and keys.secret={self.keys.secret} contradict each other; leave"
+                    " one of them out"
+                )
+        elif not self.insecure and not stays_on_this_machine(self.bind):
+            raise ValueError(
+                f"bind={self.bind} can be reached from other machines and there are no keys: make"
+                " some with 'erasurehead keys new' and give --keys-secret and --keys-workers, or"
+                " say --insecure if everybody who reaches it may take part"
+            )
+        return self
 
 
 class WorkerSettings(TreeSettings):
@@ -206,6 +306,7 @@ class WorkerSettings(TreeSettings):
     retry_limit_s: float | None = Field(
         None, gt=0, description="seconds without a master before giving up [default: never]"
     )
+    keys: WorkerKeySettings = WorkerKeySettings()
     http: HttpSettings = HttpSettings()
 
 

@@ -62,7 +62,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_can_be_watched_and_rests_when_it_is_over(store: Path, tmp_path: Path) -> None:
     """1. A master and two workers serve HTTP. 2. All are healthy and ready, and their numbers move.
     3. The run ends; the master lingers: healthy, not ready, with its last numbers. 4. SIGTERM ends
-    it with code 0.
+    it with code 0. 5. Started again with --resume it has nothing to do, and rests at once.
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ERASUREHEAD_")}
     ports = [free_port() for _ in range(4)]
@@ -77,10 +77,8 @@ def test_a_run_can_be_watched_and_rests_when_it_is_over(store: Path, tmp_path: P
     ]
     options = f"--bind {wire} --http-bind {ports[2]} --http-linger --workers 2 --rounds 400"
     options += " --scheme uncoded --delay exponential:mean_s=0.01 --quiet --out"
-    master = subprocess.Popen(
-        [*command, "master", str(store), *options.split(), str(tmp_path / "run")],
-        env=environment,
-    )
+    started = [*command, "master", str(store), *options.split(), str(tmp_path / "run")]
+    master = subprocess.Popen(started, env=environment)
     processes.append(master)
     try:
         for port in ports[:3]:
@@ -106,6 +104,12 @@ def test_a_run_can_be_watched_and_rests_when_it_is_over(store: Path, tmp_path: P
         assert master.poll() is None
         master.send_signal(signal.SIGTERM)
         assert master.wait(20) == 0
+        again = subprocess.Popen([*started, "--resume"], env=environment)
+        processes.append(again)
+        eventually(lambda: ask(ports[2], "/healthz")[0] == 200)
+        assert "finished" in ask(ports[2], "/readyz")[1]
+        again.send_signal(signal.SIGTERM)
+        assert again.wait(20) == 0
     finally:
         for process in processes:
             if process.poll() is None:
@@ -135,3 +139,27 @@ def test_without_an_address_nothing_listens_and_no_thread_is_started(
         [sys.executable, str(path), str(store)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_sigterm_ends_a_run_that_is_not_over_at_once(store: Path, tmp_path: Path) -> None:
+    """Resting is for finished runs; one that was asked to end must not wait to be asked again."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ERASUREHEAD_")}
+    ports = [free_port() for _ in range(2)]
+    wire = f"tcp://127.0.0.1:{ports[1]}"
+    command = [sys.executable, "-m", "erasurehead_cli"]
+    worker = subprocess.Popen([*command, "worker", "--connect", wire], env=environment)
+    options = f"--bind {wire} --http-bind {ports[0]} --http-linger --workers 1 --rounds 100000"
+    options += " --scheme uncoded --delay exponential:mean_s=0.01 --quiet --out"
+    master = subprocess.Popen(
+        [*command, "master", str(store), *options.split(), str(tmp_path / "run")],
+        env=environment,
+    )
+    try:
+        eventually(lambda: samples(ports[0]).get(("erasurehead_round", ""), 0) > 5)
+        master.send_signal(signal.SIGTERM)
+        assert master.wait(20) == 0
+        assert worker.wait(20) == 0
+    finally:
+        for process in (master, worker):
+            process.kill()
+            process.wait()

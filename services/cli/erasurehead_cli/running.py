@@ -98,6 +98,9 @@ def run_recorded(
         ended = Run.open(out).summary
         assert ended is not None
         progress.notice("info", f"the run in {out} is finished: {ended.reason}")
+        from erasurehead_master.serving import rest
+
+        rest(settings)
         return ended
     after = None if point is None else point.round
     snapshot = None if point is None else point.snapshot

@@ -11,7 +11,6 @@ from contextlib import ExitStack
 import zmq
 
 from erasurehead.datasets.store import Store
-from erasurehead.errors import EXIT_OK
 from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RunSummary
 from erasurehead.settings import HttpSettings, MasterSettings, RunSettings
@@ -26,7 +25,7 @@ from erasurehead_master.checkpoint import (
 from erasurehead_master.evaluation import Evaluator
 from erasurehead_master.keeper import CheckpointKeeper
 from erasurehead_master.learner import Learner
-from erasurehead_master.machine import Master
+from erasurehead_master.machine import Master, Phase
 from erasurehead_master.plan import RunPlan, make_plan
 from erasurehead_master.server import MasterServer, Watched
 from erasurehead_master.setup import make_learner
@@ -107,7 +106,7 @@ def host(
                     0.0 if resume is None else resume.closed_s,
                 )
                 summary = server.run()
-                if settings.http.bind and settings.http.linger and summary.exit_code == EXIT_OK:
+                if _may_rest(settings) and summary.rounds >= settings.rounds:
                     socket.close()  # workers that come now find no master, rather than a deaf one
                     _linger(signals, pulse)
                 return summary
@@ -153,6 +152,26 @@ def _monitor(http: HttpSettings, machine: Master, pulse: Pulse, stack: ExitStack
     server = stack.enter_context(HealthServer(http.bind, endpoints(machine, metrics, pulse)))
     log.info("metrics and health at %s", server.url)
     return [metrics]
+
+
+def rest(settings: RunSettings) -> None:
+    """Answer for a run that was finished before, until SIGTERM, where that is asked for."""
+    if not _may_rest(settings):
+        return
+    from prometheus_client import CollectorRegistry
+
+    from erasurehead.monitoring.http import Endpoints, HealthServer
+
+    assert settings.http.bind is not None
+    pulse = Pulse(settings.http.stalled_after_s)
+    about = {"phase": Phase.FINISHED.value}
+    endpoints = Endpoints(CollectorRegistry(), pulse.healthy, lambda: (False, about))
+    with SignalWatch() as signals, HealthServer(settings.http.bind, endpoints):
+        _linger(signals, pulse)
+
+
+def _may_rest(settings: RunSettings) -> bool:
+    return settings.http.linger and settings.http.bind is not None
 
 
 def _linger(signals: SignalWatch, pulse: Pulse) -> None:
