@@ -15,9 +15,10 @@ DEMO   := $(VENV)/.erasurehead-demo
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint format docs bench clean
+.PHONY: lock deploy-test engine-test compose-demo sbom
 
 help:  ## list the targets
-	@sed -nE 's/^([a-z]+):.*##[ ]*(.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
+	@sed -nE 's/^([a-z-]+):.*##[ ]*(.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
 demo: $(DEMO)  ## train on real flights: uncoded, exact code and ErasureHead under the same delays
 	$(BIN)/erasurehead prepare flights --out stores/flights
@@ -39,14 +40,47 @@ format: $(DEV)  ## rewrite the code as ruff wants it
 
 docs: $(DEV)  ## write the pages that are generated from the code
 	$(BIN)/erasurehead settings --markdown > docs/settings.md
+	$(BIN)/python -m erasurehead_cli.metrics_page > docs/metrics.md
+	$(BIN)/python dashboards/build.py
 
 bench: $(DEV)  ## run the benchmarks that back the figures we quote
 	@set -e; found=; for script in benchmarks/bench_*.py; do \
 	    [ -e "$$script" ] || continue; found=1; echo "== $$script"; $(BIN)/python "$$script"; \
 	done; [ -n "$$found" ] || echo "no benchmarks/bench_*.py here"
 
+# Deployment: the checkers live in .venv-deploy, apart from what the project itself needs.
+
+deploy-test: $(DEV)  ## check compose files, manifests, dashboards and images without an engine
+	.ci/deploy-tools.sh
+	$(BIN)/python -m pytest tests/deploy
+
+engine-test: $(DEV)  ## build, run and break a compose deployment on a Docker engine of its own
+	.ci/deploy-tools.sh
+	ENGINE_TIER=1 $(BIN)/python -m pytest tests/deploy/engine
+
+compose-demo:  ## train on flights with docker compose; Grafana at http://127.0.0.1:3000
+	docker compose up --build
+
+LOCK := .venv-deploy/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+        --generate-hashes --no-header
+
+lock:  ## pin the images' dependencies anew, with hashes
+	.ci/deploy-tools.sh
+	$(LOCK) pyproject.toml -o docker/locks/service.txt
+	$(LOCK) pyproject.toml docker/locks/prepare.in -c docker/locks/service.txt -o docker/locks/prepare.txt
+	$(LOCK) docker/locks/build.in -o docker/locks/build.txt
+
+sbom:  ## write the images' bill of materials (CycloneDX) to build/sbom-*.json
+	.ci/deploy-tools.sh
+	mkdir -p build/sbom
+	for lock in service prepare; do \
+	    cp docker/locks/$$lock.txt build/sbom/requirements.txt; \
+	    .venv-deploy/bin/trivy filesystem --quiet --offline-scan --skip-db-update --scanners license \
+	        --format cyclonedx --output build/sbom-$$lock.json build/sbom; \
+	done; rm -r build/sbom
+
 clean:  ## remove .venv, caches, build output (stores/ and runs/ stay)
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-deploy build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find common services tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # pyvenv.cfg is written when a virtual environment is made: it stands for "there is one".

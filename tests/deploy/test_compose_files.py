@@ -67,7 +67,8 @@ def test_mounted_files_exist(configured: dict[str, Any]) -> None:
 
     for name, service in configured["services"].items():
         for volume in service.get("volumes", []):
-            if volume["type"] == "bind":
+            # The engine's socket (chaos) is there where there is an engine.
+            if volume["type"] == "bind" and not volume["source"].endswith(".sock"):
                 assert Path(volume["source"]).exists(), f"{name} mounts {volume['source']}"
 
 
