@@ -83,8 +83,8 @@ def step(round_: int) -> Received:
     return Received(Step(0, round_, np.zeros(3)))
 
 
-def done(round_: int, part: int = 0) -> PartDone:
-    return PartDone(round_, part, np.ones((1, 3)), np.ones(1), 0.01)
+def done(round_: int, part: int = 0, last: bool = True) -> PartDone:
+    return PartDone(round_, part, last, np.ones((1, 3)), np.ones(1), 0.01)
 
 
 def sent(actions: list[Action]) -> list[object]:
@@ -273,7 +273,7 @@ def test_a_delay_model_it_does_not_know_is_said() -> None:
 def test_a_result_of_two_parts_is_sent_part_by_part() -> None:
     machine = ready_worker(replace(ASSIGN, coefficients=np.ones((2, 1, 2))))
     machine.handle(step(1), 0.0)
-    (first,) = sent(machine.handle(done(1, 0), 0.0))
+    (first,) = sent(machine.handle(done(1, 0, last=False), 0.0))
     assert machine.phase is Phase.COMPUTING
     (second,) = sent(machine.handle(done(1, 1), 0.0))
     assert [m.part for m in (first, second)] == [0, 1]  # type: ignore[attr-defined]

@@ -145,7 +145,7 @@ class VirtualWorker:
                 return
             values, loss = self.cluster.arithmetic.gradient(assign, step, part)
             more = part + 1 < assign.coefficients.shape[0]
-            self.deliver(worker_side.PartDone(step.round, part, values, loss, spent_s))
+            self.deliver(worker_side.PartDone(step.round, part, not more, values, loss, spent_s))
             if more and job == self._job:
                 self._compute(job, step, part + 1)
 

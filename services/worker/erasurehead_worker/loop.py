@@ -127,6 +127,8 @@ class WorkerLoop:
         if event is _DONE:
             self._work = None
         elif event is not None:
+            if isinstance(event, PartDone) and event.last:
+                self._work = None  # rather than find out by another turn of the loop
             self._handle(event, time.monotonic())
 
     def _compute(self, rows: WorkerRows, step: Step) -> Iterator[Event | None]:
@@ -144,7 +146,8 @@ class WorkerLoop:
                 self._tally.chunks += 1
                 if not finished:
                     yield None
-            yield PartDone(step.round, part, computation.values, computation.loss, spent_s)
+            last = part + 1 == rows.n_parts
+            yield PartDone(step.round, part, last, computation.values, computation.loss, spent_s)
 
     def _handle(self, event: Event, now: float) -> None:
         for action in self._machine.handle(event, now):

@@ -129,6 +129,7 @@ class PartDone:
 
     round: int
     part: int
+    last: bool
     values: npt.NDArray[np.float64]
     loss: npt.NDArray[np.float64]
     compute_s: float
@@ -363,7 +364,7 @@ class Worker:
         assign = self.assign
         if self.phase is not Phase.COMPUTING or done.round != self.round or assign is None:
             return
-        if done.part + 1 == assign.coefficients.shape[0]:
+        if done.last:
             self._step = None
             self.phase = Phase.IDLE
         dtype = np.dtype(assign.wire_dtype)
