@@ -1,0 +1,258 @@
+"""Who gets through the master's door: one thread that answers for keys and watches connections.
+
+The thread answers libzmq's question about each key (ZAP, RFC 27), reads the events of the listening
+socket so that they can never pile up in front of libzmq's own thread, and looks at the directory of
+allowed keys. It touches neither the listening socket nor the run: what the master must know is
+queued as news, and the master asks `admits` of every message it reads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket as os_socket
+import struct
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+
+import zmq
+from zmq.utils import z85
+
+from erasurehead.wire.connections import Connections, Failure
+from erasurehead.wire.curve import ZAP_DOMAIN, MasterKeys
+from erasurehead.wire.limits import LogLimit
+
+log = logging.getLogger(__name__)
+
+ZAP_ENDPOINT = "inproc://zeromq.zap.01"
+_FAILURES = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+_EVENTS = (
+    zmq.EVENT_ACCEPTED
+    | zmq.EVENT_ACCEPT_FAILED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_MONITOR_STOPPED
+    | _FAILURES
+)
+_EVENT = struct.Struct("=Hi")
+"""Number of the event and its value: a descriptor or an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Somebody did not get in; `reason` is a label of the counter of refusals."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """These keys are no longer allowed: key -> its name."""
+
+    names: dict[str, str]
+
+
+News = TurnedAway | Revoked
+
+
+class Gate:
+    """Answers for keys and watches the connections of one listening socket.
+
+    Start it before the socket is bound, and close it after the socket.
+
+    Parameters
+    ----------
+    context: of the listening socket.
+    keys: None: everybody may come.
+    max_connections: held at one time.
+    recheck_s: seconds between looks at the directory of keys.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        keys: MasterKeys | None,
+        *,
+        max_connections: int,
+        recheck_s: float,
+    ) -> None:
+        self._keys = keys
+        self._recheck_s = recheck_s
+        self._connections = Connections(max_connections)
+        self._news: deque[News] = deque()
+        self._spoken: deque[int] = deque()
+        self._log_limit = LogLimit(burst=20, per_s=0.2)
+        self._ended: BaseException | None = None
+        self._reader, self._writer = os.pipe()
+        self._monitor = context.socket(zmq.PAIR)
+        self._zap: zmq.Socket[bytes] | None = None
+        if keys is not None:
+            self._zap = context.socket(zmq.REP)
+            self._zap.linger = 0
+            self._zap.bind(ZAP_ENDPOINT)
+        self._thread = threading.Thread(target=self._run, name="gate", daemon=True)
+
+    # For the thread that owns the listening socket
+
+    def watch(self, socket: zmq.Socket[bytes]) -> None:
+        """Follow the events of a socket that is not bound yet, from a thread of our own."""
+        endpoint = f"inproc://gate-{id(self):x}"
+        socket.monitor(endpoint, _EVENTS)
+        # libzmq's thread must never wait for us.
+        self._monitor.setsockopt(zmq.RCVHWM, 0)
+        self._monitor.connect(endpoint)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread; the watched socket must be closed already."""
+        os.write(self._writer, b"x")
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._monitor.close(0)
+        if self._zap is not None:
+            self._zap.close(0)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def admits(self, key: str | None) -> bool:
+        """True if messages under this key may be taken now."""
+        return self._keys is None or key in self._keys.allowed.names
+
+    def spoke(self, descriptor: int) -> None:
+        """A message came over the connection of this descriptor for the first time."""
+        self._spoken.append(descriptor)
+
+    def news(self) -> list[News]:
+        """Return what happened since the last call.
+
+        Raises
+        ------
+        RuntimeError: the thread has died.
+        """
+        if self._ended is not None:
+            raise RuntimeError("the thread that answers for keys has died") from self._ended
+        found: list[News] = []
+        while self._news:
+            found.append(self._news.popleft())
+        return found
+
+    # The thread
+
+    def _run(self) -> None:
+        try:
+            poller = zmq.Poller()
+            poller.register(self._reader, zmq.POLLIN)
+            poller.register(self._monitor, zmq.POLLIN)
+            if self._zap is not None:
+                poller.register(self._zap, zmq.POLLIN)
+            recheck_at = time.monotonic() + self._recheck_s
+            while True:
+                timeout_ms = None
+                if self._keys is not None:
+                    timeout_ms = max(0, int(1000 * (recheck_at - time.monotonic())) + 1)
+                ready = dict(poller.poll(timeout_ms))
+                if self._reader in ready:
+                    return
+                if self._monitor in ready:
+                    self._read_monitor()
+                if self._zap is not None and self._zap in ready:
+                    self._answer(self._zap)
+                if self._keys is not None and time.monotonic() >= recheck_at:
+                    recheck_at = time.monotonic() + self._recheck_s
+                    self._recheck(self._keys)
+        except BaseException as error:
+            log.exception("the thread that answers for keys has died")
+            self._ended = error
+
+    def _answer(self, zap: zmq.Socket[bytes]) -> None:
+        """Say to libzmq whether a key may come in; the key becomes the User-Id of its messages."""
+        assert self._keys is not None
+        version, request, domain, address, _identity, mechanism, *credentials = zap.recv_multipart()
+        key = ""
+        if mechanism == b"CURVE" and domain == ZAP_DOMAIN and len(credentials) == 1:
+            key = z85.encode(credentials[0]).decode()
+        if key and key in self._keys.allowed.names:
+            zap.send_multipart([version, request, b"200", b"OK", key.encode(), b""])
+            return
+        zap.send_multipart([version, request, b"400", b"this key is not allowed", b"", b""])
+        self._turn_away(Failure("handshake-key", address.decode()), f"its key {key} is not allowed")
+
+    def _read_monitor(self) -> None:
+        while True:
+            try:
+                frames = self._monitor.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._take(*_EVENT.unpack(frames[0]))
+
+    def _take(self, event: int, value: int) -> None:
+        while self._spoken:
+            self._connections.spoke(self._spoken.popleft())
+        if event == zmq.EVENT_ACCEPTED:
+            surplus = self._connections.accepted(value, _peer_address(value))
+            if surplus is not None:
+                cut(surplus)
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._connections.succeeded()
+        elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            self._connections.failed("handshake-key")
+        elif event & _FAILURES:
+            self._connections.failed("handshake-failed")
+        elif event == zmq.EVENT_DISCONNECTED:
+            failure = self._connections.ended(value)
+            # A refused key was counted when it was refused.
+            if failure is not None and failure.reason != "handshake-key":
+                self._turn_away(failure, "no handshake came of it")
+        elif event == zmq.EVENT_ACCEPT_FAILED:
+            self._turn_away(Failure("too-many-connections", "somebody"), os.strerror(value))
+
+    def _recheck(self, keys: MasterKeys) -> None:
+        before = keys.allowed.names
+        gone = keys.allowed.refresh()
+        if gone:
+            self._news.append(Revoked({key: before[key] for key in gone}))
+
+    def _turn_away(self, failure: Failure, why: str) -> None:
+        self._news.append(TurnedAway(failure.reason))
+        line = self._log_limit.admit(
+            failure.reason,
+            f"turned away a connection from {failure.address} ({failure.reason}): {why}",
+            time.monotonic(),
+        )
+        if line is not None:
+            log.warning("%s", line)
+
+
+def cut(descriptor: int) -> None:
+    """End the connection behind one of libzmq's descriptors; libzmq then finds it closed.
+
+    Were the number meanwhile another connection's, that one would reconnect.
+    """
+    try:
+        copy = os.dup(descriptor)
+    except OSError:
+        return
+    try:
+        with os_socket.socket(fileno=copy) as connection:
+            connection.shutdown(os_socket.SHUT_RDWR)
+    except OSError:
+        log.debug("descriptor %d was no open connection any more", descriptor)
+
+
+def _peer_address(descriptor: int) -> str | None:
+    try:
+        copy = os.dup(descriptor)
+    except OSError:
+        return None
+    try:
+        with os_socket.socket(fileno=copy) as connection:
+            host, port, *_ = connection.getpeername()
+            return f"{host}:{port}"
+    except (OSError, ValueError):
+        return None
