@@ -13,7 +13,7 @@ from erasurehead.settings import MasterSettings, WorkerSettings, load
 BASE = ROOT / "docker-compose.yml"
 OVERLAYS = sorted(ROOT.glob("docker-compose.*.yml"))
 CHOICES = [(), *((path,) for path in OVERLAYS)]
-OURS = {"prepare", "master", "worker", "worker-slow"}
+OURS = {"keys", "prepare", "master", "worker", "worker-slow"}
 
 
 @pytest.fixture(params=CHOICES, ids=lambda c: c[0].name if c else BASE.name)
@@ -51,12 +51,12 @@ def test_the_settings_in_the_environment_are_ones_we_have(configured: dict[str, 
     """A setting that is renamed must not be found out by a container that does not start."""
     services = configured["services"]
     load(MasterSettings, {}, environment=_settings(services["master"]))
-    for name in OURS & services.keys() - {"prepare", "master"}:
+    for name in OURS & services.keys() - {"keys", "prepare", "master"}:
         load(WorkerSettings, {}, environment=_settings(services[name]))
 
 
 def test_workers_have_limits(configured: dict[str, Any]) -> None:
-    for name in OURS & configured["services"].keys() - {"prepare", "master"}:
+    for name in OURS & configured["services"].keys() - {"keys", "prepare", "master"}:
         limits = configured["services"][name]["deploy"]["resources"]["limits"]
         assert 0 < float(limits["cpus"]) <= 1
         assert int(limits["memory"]) >= 256 << 20

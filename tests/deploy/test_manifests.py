@@ -117,6 +117,10 @@ def test_references_between_objects_hold(objects: list[dict[str, Any]]) -> None:
             assert maker["spec"]["serviceName"] in services
     for template in templates:
         for volume in template["spec"]["volumes"]:
+            if "secret" in volume:
+                # Made beforehand (docs/kubernetes.md); here only the names are checked.
+                secrets = {"master-keys", "worker-keys", "allowed-workers"}
+                assert volume["secret"]["secretName"] in secrets
             if "configMap" in volume:
                 assert volume["configMap"]["name"] in maps
     for service in of_kind(objects, "Service"):
