@@ -14,7 +14,7 @@ DEMO   := $(VENV)/.erasurehead-demo
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs bench clean
+.PHONY: help demo reproduce test lint format docs bench clean
 .PHONY: lock deploy-test engine-test compose-demo sbom
 
 help:  ## list the targets
@@ -25,6 +25,12 @@ demo: $(DEMO)  ## train on real flights: uncoded, exact code and ErasureHead und
 	$(BIN)/erasurehead compare stores/flights --workers 12 --delay exponential:mean_s=0.5 \
 	    --scheme uncoded --scheme egc:c=3 --scheme agc:c=3,delta=0.37 \
 	    --rounds 50 --evaluate-every-rounds 1
+
+# make reproduce AMAZON=train.csv COVERTYPE=covtype.data KC_HOUSING=kc_house_data.csv [SEEDS=3]
+reproduce: $(DEMO)  ## the paper's experiments, and ours against them (some hours; can be stopped)
+	$(BIN)/erasurehead reproduce $(if $(AMAZON),--amazon $(AMAZON)) \
+	    $(if $(COVERTYPE),--covertype $(COVERTYPE)) $(if $(KC_HOUSING),--kc-housing $(KC_HOUSING)) \
+	    --seeds $(or $(SEEDS),3) --results docs/results.md
 
 test: $(DEV)  ## run all tests
 	$(BIN)/python -m pytest -n $(JOBS) tests

@@ -68,8 +68,8 @@ def run_figures(records: Sequence[RoundRecord], title: str, directory: Path) -> 
         axes.set_title(f"{title} (line: mean, {mean:.3g} {unit})")
 
     return [
-        _draw(directory / "learning.png", (6.4, 5.6), learning),
-        _draw(directory / "rounds.png", (6.4, 3.6), rounds),
+        draw_figure(directory / "learning.png", (6.4, 5.6), learning),
+        draw_figure(directory / "rounds.png", (6.4, 3.6), rounds),
     ]
 
 
@@ -155,13 +155,13 @@ def comparison_figures(comparison: Comparison, directory: Path) -> list[Path]:
         axes.legend(loc="upper left")
 
     width = max(6.4, 1.5 * len(outcomes))
-    drawn = [_draw(directory / "round-times.png", (width, 4.0), round_times)]
+    drawn = [draw_figure(directory / "round-times.png", (width, 4.0), round_times)]
     if comparison.metric is not None:
-        drawn.insert(0, _draw(directory / "metric-time.png", (6.4, 4.0), metric_against_time))
-    return [*drawn, _draw(directory / "speedup.png", (width, 4.0), speedups)]
+        drawn.insert(0, draw_figure(directory / "metric-time.png", (6.4, 4.0), metric_against_time))
+    return [*drawn, draw_figure(directory / "speedup.png", (width, 4.0), speedups)]
 
 
-def _draw(path: Path, size: tuple[float, float], fill: Callable[[Any], None]) -> Path:
+def draw_figure(path: Path, size: tuple[float, float], fill: Callable[[Any], None]) -> Path:
     """Draw and save one figure, on the Agg canvas, without matplotlib's global state."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -15,6 +15,7 @@ from erasurehead_cli.commands.master import master
 from erasurehead_cli.commands.predict import predict
 from erasurehead_cli.commands.prepare import prepare
 from erasurehead_cli.commands.report import report
+from erasurehead_cli.commands.reproduce import reproduce
 from erasurehead_cli.commands.settings import settings
 from erasurehead_cli.commands.train import train
 from erasurehead_cli.commands.worker import worker
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (prepare, train, compare, report, predict, master, worker):
+for command in (prepare, train, compare, report, reproduce, predict, master, worker):
     app.command()(command)
 app.add_typer(settings)
 

@@ -1,0 +1,195 @@
+"""Running one cell, once: a run's directory, and beside it what only we measure."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.datasets.store import Store
+from erasurehead.errors import EXIT_INTERRUPTED, DataError, UsageError
+from erasurehead.records import Observer, RunSummary
+from erasurehead.runs import Run
+from erasurehead.settings import RunSettings, load
+from erasurehead.straggling import DELAYS
+from erasurehead_cli import running
+from erasurehead_cli.reproduce.grid import (
+    EVALUATE_EVERY_ROUNDS,
+    MEAN_DELAY_S,
+    N_WORKERS,
+    Cell,
+    slow_slots,
+)
+from erasurehead_cli.reproduce.machine import CpuMeter
+from erasurehead_cli.reproduce.objective import model_after, training_objective
+from erasurehead_cli.reproduce.quotas import Confinement, Quota, QuotaGroups
+from erasurehead_local.training import train
+from erasurehead_master.plan import make_plan
+from erasurehead_simulator.ideal import ideal_round_s
+
+EXTRA = "cell.json"
+"""Written last: a cell with this file is finished."""
+
+FAST, SLOW = Quota(1000, 25_000), Quota(1000, 150_000)
+SILENCE_LIMIT_S = 60.0
+"""Under a small quota a heartbeat comes late, and nobody is dead."""
+
+NEVER_S = 1e9
+
+
+@dataclass(frozen=True)
+class Extra:
+    """What a cell holds beside its run.
+
+    Attributes
+    ----------
+    objective: on all training rows after `objective_round` rounds; None if the run ended sooner.
+    ideal_s: what the drawn delays alone cost, for each round; empty without injected delays.
+    own_cores, other_cores: mean cores used by the run and by everything else on the machine.
+    """
+
+    objective_round: int
+    objective: float | None
+    ideal_s: list[float]
+    own_cores: float
+    other_cores: float | None
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where cells are run, and what is the same for all of them.
+
+    Attributes
+    ----------
+    out: the root directory.
+    rounds: that uncoded runs.
+    time_scale: delays are multiplied by it.
+    """
+
+    out: Path
+    rounds: int
+    time_scale: float
+
+    def store(self, cell: Cell) -> Path:
+        """Return where a data set is prepared."""
+        return self.out / "stores" / cell.data_set.name
+
+    def directory(self, cell: Cell) -> Path:
+        """Return the run directory of a cell."""
+        name = running.slug(cell.label)
+        return self.out / "cells" / cell.data_set.name / cell.setting / name / f"seed-{cell.seed}"
+
+    def settings(self, cell: Cell) -> RunSettings:
+        """Return what a cell is run with."""
+        delay = "none"
+        if cell.setting == "delays":
+            delay = f"exponential:mean_s={MEAN_DELAY_S * self.time_scale:g}"
+        tree: dict[str, Any] = {
+            "store": str(self.store(cell)),
+            "scheme": cell.scheme,
+            "workers": N_WORKERS,
+            "rounds": cell.rounds(self.rounds),
+            "seed": cell.seed,
+            "delay": delay,
+            "step": cell.data_set.step,
+            "evaluate_every_rounds": min(EVALUATE_EVERY_ROUNDS, self.rounds),
+            "out": str(self.directory(cell)),
+            # One checkpoint where the objectives are compared, and none besides.
+            "checkpoint": {"every_rounds": self.rounds, "every_s": NEVER_S},
+        }
+        if cell.setting == "quotas":
+            tree["membership"] = {"silence_limit_s": SILENCE_LIMIT_S}
+        return load(RunSettings, tree, environment={})
+
+    def finished(self, cell: Cell) -> bool:
+        """Tell whether a cell was run to its end.
+
+        Raises
+        ------
+        UsageError: it was run with other settings.
+        """
+        path = self.directory(cell)
+        if not (path / EXTRA).is_file():
+            return False
+        held, wanted = Run.open(path).settings, self.settings(cell)
+        for name in ("scheme", "rounds", "delay", "step", "workers"):
+            if getattr(held, name) != getattr(wanted, name):
+                raise UsageError(
+                    f"{path} was run with {name}={getattr(held, name)}, and now it is"
+                    f" {getattr(wanted, name)}; name another directory with --out"
+                )
+        return True
+
+    def ideal_s(self, cell: Cell, rounds: int) -> FloatArray:
+        """Return what each of the first rounds costs by the drawn delays alone."""
+        settings = self.settings(cell)
+        if settings.delay == "none":
+            return np.zeros(0)
+        plan = make_plan(settings, Store.open(settings.store), None)
+        delays = DELAYS.build(settings.delay, N_WORKERS, cell.seed)
+        return ideal_round_s(plan, delays, range(1, rounds + 1))
+
+    def run(self, cell: Cell, console: Console, observers: Sequence[Observer]) -> RunSummary:
+        """Run a cell from its beginning; what an earlier attempt left is removed.
+
+        Raises
+        ------
+        QuotasUnavailableError: it needs CPU quotas, and there are none here.
+        ErasureHeadError: whatever the run raises.
+        """
+        settings, path = self.settings(cell), self.directory(cell)
+        if path.exists():
+            # A run that was cut short has lost the time between; only whole ones are timed.
+            shutil.rmtree(path)
+        with ExitStack() as stack:
+            quotas = None
+            if cell.setting == "quotas":
+                slow = slow_slots(cell.seed)
+                limits = [SLOW if slot in slow else FAST for slot in range(N_WORKERS)]
+                quotas = Confinement(stack.enter_context(QuotaGroups(limits)))
+
+            def run(
+                settings: RunSettings, watching: Sequence[Observer], resume: Any = None, /
+            ) -> RunSummary:
+                every = [*watching, *observers, *([quotas] if quotas else [])]
+                return train(settings, every, resume, quotas.attach if quotas else None)
+
+            meter = CpuMeter()
+            summary = running.run_recorded(settings, run, path, console, quiet=True)
+            use = meter.read()
+        if summary.exit_code == EXIT_INTERRUPTED:
+            return summary
+        store = Store.open(settings.store)
+        theta = model_after(Run.open(path), self.rounds)
+        extra = Extra(
+            objective_round=self.rounds,
+            objective=None if theta is None else training_objective(store, theta),
+            ideal_s=self.ideal_s(cell, summary.rounds).tolist(),
+            own_cores=use.own_cores,
+            other_cores=use.other_cores,
+        )
+        partial = path / f".{EXTRA}.part"
+        partial.write_text(json.dumps(asdict(extra)) + "\n", encoding="ascii")
+        partial.replace(path / EXTRA)
+        return summary
+
+
+def read_extra(path: Path) -> Extra:
+    """Read what a finished cell holds beside its run.
+
+    Raises
+    ------
+    DataError: the file is damaged.
+    """
+    try:
+        return Extra(**json.loads((path / EXTRA).read_bytes()))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path / EXTRA} is damaged: {error}; remove {path}") from None
