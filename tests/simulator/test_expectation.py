@@ -82,6 +82,4 @@ def test_unknown_delays_leave_the_coverage() -> None:
     model = DELAYS.build("gilbert-elliott:p_gb=0.1,p_bg=0.5,slow_s=1", 12, 0)
     expected = expect(build("agc:c=3,r=5,scale=none"), model, 0.0)
     assert expected.round_s is None
-    assert (
-        expected.erased_share == expected.decode_error == pytest.approx(126 / 792)
-    )
+    assert expected.erased_share == expected.decode_error == pytest.approx(126 / 792)

@@ -29,11 +29,13 @@ from erasurehead_master.actions import (
     SendTask,
 )
 from erasurehead_master.actions import Send as MasterSend
+from erasurehead_master.events import Departed, Received, Stepped, Woke
+from erasurehead_master.events import Event as MasterEvent
 from erasurehead_master.ledger import RoundLedger
-from erasurehead_master.machine import Departed, Master, Received, Stepped, Woke
-from erasurehead_master.machine import Event as MasterEvent
+from erasurehead_master.machine import Master
 from erasurehead_simulator.clock import VirtualClock
-from erasurehead_worker import machine as worker_side
+from erasurehead_worker import actions as worker_actions
+from erasurehead_worker import events as worker_events
 from erasurehead_worker.machine import Worker
 
 
@@ -72,16 +74,16 @@ class VirtualWorker:
         self.alive = True
         self.frozen = False
         self.cut = False
-        self.exit: worker_side.Exit | None = None
+        self.exit: worker_actions.Exit | None = None
         self.peer = f"{name}/{cluster.next_peer()}".encode()
-        self._inbox: list[worker_side.Event] = []
+        self._inbox: list[worker_events.Event] = []
         self._job = 0
         self._assign: Assign | None = None
         hello = Hello(PROTOCOL_VERSION, name, "virtual", "virtual", slot)
         self.machine = Worker(hello, cluster.clock.now, np.random.default_rng(cluster.next_peer()))
         self._wake()
 
-    def deliver(self, event: worker_side.Event) -> None:
+    def deliver(self, event: worker_events.Event) -> None:
         """Let an event reach the worker's machine, now or when it thaws."""
         if not self.alive:
             return
@@ -103,7 +105,7 @@ class VirtualWorker:
         inbox, self._inbox = self._inbox, []
         for event in inbox:
             self.deliver(event)
-        self.deliver(worker_side.Woke())
+        self.deliver(worker_events.Woke())
 
     def _wake(self) -> None:
         at = self.machine.wake_at
@@ -113,23 +115,23 @@ class VirtualWorker:
     def _woke(self, at: float) -> None:
         # Only the latest wish counts; older wake-ups find the wish moved on.
         if self.alive and not self.frozen and self.machine.wake_at <= self.cluster.clock.now:
-            self.deliver(worker_side.Woke())
+            self.deliver(worker_events.Woke())
 
-    def _carry_out(self, action: worker_side.Action) -> None:
+    def _carry_out(self, action: worker_actions.Action) -> None:
         cluster = self.cluster
         match action:
-            case worker_side.Send(message):
+            case worker_actions.Send(message):
                 cluster.to_master(self, message)
-            case worker_side.Load(assign):
+            case worker_actions.Load(assign):
                 self._assign = assign
                 rows, support = cluster.arithmetic.load(assign)
-                cluster.clock.after(0.0, lambda: self.deliver(worker_side.Loaded(rows, support)))
-            case worker_side.Compute(step):
+                cluster.clock.after(0.0, lambda: self.deliver(worker_events.Loaded(rows, support)))
+            case worker_actions.Compute(step):
                 self._job += 1
                 self._compute(self._job, step, 0)
-            case worker_side.Abandon():
+            case worker_actions.Abandon():
                 self._job += 1
-            case worker_side.Exit():
+            case worker_actions.Exit():
                 self.exit = action
                 self.alive = False
             case _:
@@ -145,7 +147,7 @@ class VirtualWorker:
                 return
             values, loss = self.cluster.arithmetic.gradient(assign, step, part)
             more = part + 1 < assign.coefficients.shape[0]
-            self.deliver(worker_side.PartDone(step.round, part, not more, values, loss, spent_s))
+            self.deliver(worker_events.PartDone(step.round, part, not more, values, loss, spent_s))
             if more and job == self._job:
                 self._compute(job, step, part + 1)
 
@@ -248,7 +250,7 @@ class VirtualCluster:
         if worker is not None and not worker.cut:
             self.clock.after(
                 later_s + self.timing.message_s(),
-                lambda: worker.deliver(worker_side.Received(message)),
+                lambda: worker.deliver(worker_events.Received(message)),
             )
 
     def _carry_out(self, action: Action) -> list[Action]:

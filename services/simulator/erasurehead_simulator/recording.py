@@ -13,7 +13,6 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray, IntArray
 from erasurehead.errors import DataError
@@ -73,7 +72,7 @@ class RecordedTrace:
         """Return how many values come from there."""
         return int(np.count_nonzero(self.source == source))
 
-    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+    def arrays(self) -> dict[str, Any]:
         """Return what the .npz file holds."""
         return {
             "delays_s": self.delays_s,

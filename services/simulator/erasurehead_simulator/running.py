@@ -15,14 +15,15 @@ from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.evaluation import Evaluator
+from erasurehead_master.events import Shutdown
 from erasurehead_master.learner import Learner
 from erasurehead_master.ledger import RoundLedger
-from erasurehead_master.machine import Master, Shutdown
+from erasurehead_master.machine import Master
 from erasurehead_master.plan import RunPlan, make_plan
 from erasurehead_master.setup import make_learner
 from erasurehead_simulator.arithmetic import RealArithmetic
 from erasurehead_simulator.cluster import Timing, VirtualCluster
-from erasurehead_simulator.work import compute_times_s
+from erasurehead_simulator.work import check_pass, compute_times_s
 
 Rate = Callable[[FloatArray], Mapping[str, float]]
 """From a model to its metrics."""
@@ -53,8 +54,9 @@ def check_time_passes(settings: RunSettings, pass_s: float) -> None:
 
     Raises
     ------
-    UsageError: every round would take 0 s.
+    UsageError: every round would take 0 s, or a pass over the rows an impossible time.
     """
+    check_pass(pass_s)
     delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
     if pass_s == 0 and not np.any(delays.delays_s(1, 1.0)):
         raise UsageError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -114,6 +115,16 @@ class Timeline:
     decode_error: FloatArray
     mean_weight: FloatArray
     reasons: dict[str, int]
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns by name."""
+        return {
+            "duration_s": self.duration_s,
+            "n_arrived": self.n_arrived,
+            "erased_share": self.erased_share,
+            "decode_error": self.decode_error,
+            "mean_weight": self.mean_weight,
+        }
 
     @property
     def total_s(self) -> float:

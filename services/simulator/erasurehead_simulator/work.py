@@ -24,8 +24,7 @@ def compute_times_s(code: GradientCode, pass_s: float) -> FloatArray:
     ------
     UsageError: `pass_s` is negative or not finite.
     """
-    if not (math.isfinite(pass_s) and pass_s >= 0):
-        raise UsageError(f"a pass over all rows cannot take {pass_s:g} s; give 0 or more seconds")
+    check_pass(pass_s)
     if code.symbols_per_slot == 1:
         return pass_s * (code.loads / code.n_tasks)[:, np.newaxis]
     tasks = [
@@ -36,3 +35,9 @@ def compute_times_s(code: GradientCode, pass_s: float) -> FloatArray:
         for slot in range(code.n_workers)
     ]
     return pass_s * np.array(tasks, dtype=np.float64) / code.n_tasks
+
+
+def check_pass(pass_s: float) -> None:
+    """Raise UsageError unless this many seconds can be spent on a pass over all rows."""
+    if not (math.isfinite(pass_s) and pass_s >= 0):
+        raise UsageError(f"a pass over all rows cannot take {pass_s:g} s; give 0 or more seconds")

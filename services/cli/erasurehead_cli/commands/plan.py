@@ -1,0 +1,203 @@
+"""`erasurehead plan`: which code, load and stop rule for this cluster?"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from erasurehead.errors import EXIT_OK, UsageError
+from erasurehead.settings import RunSettings
+from erasurehead_cli.options import Given, with_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from erasurehead_simulator.findings import Findings
+
+SPARE_ROUNDS = 1.2
+"""The plan's run may take so many times the rounds of the longest trial."""
+
+TRACE_BLOCK_ROUNDS = 10
+"""A trace is resampled in runs of so many rounds, which keeps a straggler's bad spells."""
+
+
+@with_settings(RunSettings, leave_out=["scheme", "resume", "http", "checkpoint"])
+def plan(
+    given: Given,
+    store: Annotated[
+        str | None, typer.Argument(metavar="STORE", help="Prepared data.", show_default=False)
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            metavar="METRIC=VALUE",
+            help="What to reach: a test metric (auc=0.69) or the training loss (loss=0.52).",
+            show_default=False,
+        ),
+    ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            "--trace",
+            metavar="RUN",
+            help="A finished run on the cluster to plan for: its stragglers and its compute times.",
+            show_default=False,
+        ),
+    ] = None,
+    pass_s: Annotated[
+        float,
+        typer.Option(
+            "--pass-s",
+            metavar="SECONDS",
+            help="Without --trace: time in which one worker would compute the gradient of all"
+            " rows.",
+        ),
+    ] = 0.0,
+    max_load: Annotated[
+        int | None,
+        typer.Option(
+            "--max-load",
+            metavar="C",
+            help="Most data a worker may store, in units of the part each has without a code"
+            " \\[default: 4]",
+            show_default=False,
+        ),
+    ] = None,
+    scheme: Annotated[
+        list[str],
+        typer.Option("--scheme", metavar="TEXT", help="A scheme to try besides those searched."),
+    ] = [],  # noqa: B006 (read only)
+    seeds: Annotated[int, typer.Option("--seeds", help="Runs of each finalist.")] = 5,
+    finalists: Annotated[
+        int, typer.Option("--finalists", help="Schemes of each load that are tried in full.")
+    ] = 3,
+    sample_rows: Annotated[
+        int, typer.Option("--sample-rows", help="Training rows that rounds are counted on.")
+    ] = 20_000,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the table, warnings and errors only.")
+    ] = False,
+) -> int:
+    """Search the scheme that reaches a target soonest, for each amount of stored data."""
+    from erasurehead_simulator.target import Target
+
+    if target is None:
+        raise UsageError("give what to reach as --target METRIC=VALUE, for example auc=0.69")
+    wanted = Target.parse(target)
+    workers = None
+    if trace is not None:
+        _check_trace_alone(given, pass_s)
+        workers = None if "workers" in given.tree else _workers_of(trace)
+    settings = given.load(RunSettings, store=store, workers=workers)
+
+    from rich.console import Console
+
+    from erasurehead_cli import running
+    from erasurehead_simulator.planner import Effort, search
+    from erasurehead_simulator.running import check_time_passes
+
+    out = settings.out or running.fresh_directory("plan")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"directory {out} is not empty; name another one with --out")
+    own_delay = settings.delay
+    console = Console()
+    made = not out.exists()
+    try:
+        if trace is not None:
+            own_delay, replay = _replay(trace, settings.workers, out)
+            settings = settings.model_copy(update={"delay": replay})
+        check_time_passes(settings, pass_s)
+        load = min(4, settings.workers) if max_load is None else max_load
+        findings = search(
+            settings,
+            wanted,
+            load,
+            pass_s,
+            Effort(seeds, finalists, sample_rows),
+            scheme,
+            lambda text: None if quiet else console.print(text, markup=False, highlight=False),
+        )
+        out.mkdir(parents=True, exist_ok=True)
+    except BaseException:
+        (out / "trace.npz").unlink(missing_ok=True)
+        if made and out.exists():
+            out.rmdir()
+        raise
+    _conclude(findings, settings.model_copy(update={"delay": own_delay}), trace, out, console)
+    return EXIT_OK
+
+
+def _check_trace_alone(given: Given, pass_s: float) -> None:
+    if "delay" in given.tree:
+        raise UsageError("--trace brings the delays of its run; leave --delay out, or --trace")
+    if pass_s:
+        raise UsageError("--trace brings the compute times of its run; leave --pass-s out")
+
+
+def _workers_of(trace: Path) -> int:
+    from erasurehead.runs import Run
+
+    return Run.open(trace).settings.workers
+
+
+def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
+    """Write the run's trace; return its own delay model, and the one that replays it."""
+    import numpy as np
+
+    from erasurehead.runs import Run
+    from erasurehead_simulator.recording import record_trace
+
+    run = Run.open(trace)
+    if run.settings.workers != workers:
+        raise UsageError(
+            f"the trace {trace} has {run.settings.workers} workers, but --workers is {workers};"
+            " plan for as many as were recorded, or give a delay model with --delay"
+        )
+    recorded = record_trace(run)
+    file = out / "trace.npz"
+    if "," in str(file):
+        raise UsageError(f"the path {file} has a comma; name a directory without one with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    np.savez(file, **recorded.arrays())
+    return run.settings.delay, f"trace:file={file},compute=yes,block={TRACE_BLOCK_ROUNDS}"
+
+
+def _conclude(
+    findings: Findings, settings: RunSettings, trace: Path | None, out: Path, console: Console
+) -> None:
+    """Write and print table, figure and settings."""
+    from pydantic_core import to_json
+
+    from erasurehead_cli import frontier, running
+
+    best = findings.best
+    rounds = math.ceil(SPARE_ROUNDS * max(r for r in best.rounds if math.isfinite(r)))
+    chosen = settings.model_copy(
+        update={"scheme": best.candidate.scheme, "rounds": rounds, "out": None}
+    )
+    source = f"the trace of {trace}" if trace else f"delay {settings.delay}"
+    header = (
+        f"# Made by `erasurehead plan` for {findings.target}, {settings.workers} workers and"
+        f" {source}.\n# erasurehead train --config {out / 'plan.yaml'}\n"
+    )
+    (out / "plan.yaml").write_text(header + chosen.to_yaml(), encoding="utf-8")
+    plain = frontier.to_json(findings, settings.workers)
+    (out / "plan.json").write_bytes(to_json(plain, indent=2, inf_nan_mode="null") + b"\n")
+    title = f"{Path(settings.store).name}, {settings.workers} workers, {source}"
+    drawn = frontier.draw(findings, title, settings.workers, out)
+    console.print(frontier.table(findings, title, settings.workers))
+    running.print_lines(
+        {
+            "*": ["on the frontier: nothing that stores as little is faster"],
+            "note": frontier.caption(findings),
+            "best": [f"{best.candidate.scheme}"],
+            "plan": [str(out / "plan.yaml"), str(out / "plan.json")],
+            "figures": running.figure_lines(drawn),
+            "next": [f"erasurehead train --config {out / 'plan.yaml'}"],
+        },
+        console,
+    )

@@ -1,0 +1,163 @@
+"""`erasurehead simulate`: a run under a virtual clock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from erasurehead.errors import EXIT_OK, UsageError
+from erasurehead.settings import RunSettings
+from erasurehead_cli.options import Given, with_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NO_STORE = "none"
+
+
+@with_settings(RunSettings, leave_out=["resume", "http", "checkpoint"])
+def simulate(
+    given: Given,
+    store: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="STORE",
+            help="Prepared data; not needed with --gradient-free.",
+            show_default=False,
+        ),
+    ] = None,
+    gradient_free: Annotated[
+        bool,
+        typer.Option(
+            "--gradient-free",
+            help="Compute no gradients, only who arrives when: for thousands of workers.",
+        ),
+    ] = False,
+    pass_s: Annotated[
+        float,
+        typer.Option(
+            "--pass-s",
+            metavar="SECONDS",
+            help="Time in which one worker would compute the gradient of all rows; each is charged"
+            " its share.",
+        ),
+    ] = 0.0,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw figures at the end.")
+    ] = True,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")
+    ] = False,
+) -> int:
+    """Run virtual workers and a virtual master: real arithmetic, virtual time."""
+    if gradient_free:
+        settings = given.load(RunSettings, store=store or NO_STORE)
+    else:
+        settings = given.load(RunSettings, store=store)
+
+    from rich.console import Console
+
+    from erasurehead_simulator.running import check_time_passes
+
+    check_time_passes(settings, pass_s)
+    if gradient_free:
+        return _without_gradients(settings, pass_s, Console(), quiet=quiet)
+    return _with_gradients(settings, pass_s, Console(), draw=figures, quiet=quiet)
+
+
+def _with_gradients(
+    settings: RunSettings, pass_s: float, console: Console, *, draw: bool, quiet: bool
+) -> int:
+    from collections.abc import Sequence
+
+    from erasurehead.records import Observer, RunSummary
+    from erasurehead.runs import Run
+    from erasurehead.straggling import DELAYS
+    from erasurehead_cli import beside_theory, logs, running
+    from erasurehead_master.plan import build_scheme
+    from erasurehead_simulator.expectation import expect
+    from erasurehead_simulator.running import simulate as run_here
+
+    running.check(settings)
+    if settings.resume:
+        raise UsageError("a simulated run cannot be resumed; run it again without resume")
+    logs.beside_progress()
+    out = settings.out or running.fresh_directory(f"simulated-{running.slug(settings.scheme)}")
+
+    def run(
+        chosen: RunSettings, observers: Sequence[Observer], resume: object = None, /
+    ) -> RunSummary:
+        return run_here(chosen, observers, pass_s)
+
+    summary = running.run_recorded(settings, run, out, console, quiet=quiet)
+    if not quiet and summary.rounds:
+        delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+        parts = build_scheme(settings)
+        records = Run.open(out).records
+        console.print(
+            beside_theory.table(
+                f"{settings.scheme}, {settings.workers} workers, virtual time",
+                [r.duration_s for r in records],
+                [len(r.arrivals) for r in records],
+                [r.erased_tasks / parts.code.n_tasks for r in records],
+                [r.decode_error for r in records],
+                expect(parts, delays, pass_s),
+            )
+        )
+        running.report(out, console, draw=draw)
+    return summary.exit_code
+
+
+def _without_gradients(
+    settings: RunSettings, pass_s: float, console: Console, *, quiet: bool
+) -> int:
+    import time
+
+    import numpy as np
+
+    from erasurehead.straggling import DELAYS
+    from erasurehead_cli import beside_theory, running
+    from erasurehead_cli.numbers import seconds
+    from erasurehead_master.plan import build_scheme
+    from erasurehead_simulator.expectation import expect
+    from erasurehead_simulator.timeline import timeline
+
+    begun = time.monotonic()
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    parts = build_scheme(settings)
+    out = settings.out
+    if out is not None and out.exists():
+        raise UsageError(f"{out} exists already; name another directory with --out or remove it")
+    played = timeline(parts, delays, settings.rounds, settings.seed, pass_s)
+    took_s = time.monotonic() - begun
+    if out is not None:
+        try:
+            out.mkdir(parents=True)
+            np.savez(out / "timeline.npz", **played.columns())
+            (out / "config.yaml").write_text(settings.to_yaml(), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(
+                f"cannot write {out}: {error.strerror}; name another directory with --out"
+            ) from None
+    if quiet:
+        return EXIT_OK
+    console.print(
+        beside_theory.table(
+            f"{settings.scheme}, {settings.workers} workers, {settings.rounds} rounds",
+            played.duration_s,
+            played.n_arrived,
+            played.erased_share,
+            played.decode_error,
+            expect(parts, delays, pass_s),
+        )
+    )
+    lines = {
+        "rounds closed by": list(beside_theory.reasons(played.reasons)),
+        "virtual time": [seconds(played.total_s)],
+        "simulated in": [seconds(took_s)],
+    }
+    if out is not None:
+        lines["columns"] = [str(out / "timeline.npz")]
+    running.print_lines(lines, console)
+    return EXIT_OK

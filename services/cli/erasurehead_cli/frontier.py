@@ -1,0 +1,159 @@
+"""What a plan found: time to target against data stored, as a table, a figure and plain values."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from erasurehead_cli import figures
+from erasurehead_cli.numbers import seconds, size
+from erasurehead_simulator.findings import Findings, Trial
+
+MISSED = "not reached"
+
+
+def table(findings: Findings, title: str, workers: int) -> Table:
+    """Return the trials by load, those on the frontier marked."""
+    held = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    held.add_column("stored\na worker", justify="right")
+    held.add_column("scheme")
+    held.add_column(f"to {findings.target}\nmedian (range)", justify="right")
+    held.add_column("rounds", justify="right")
+    held.add_column("a round\n(theory)", justify="right")
+    held.add_column("decode\nerror", justify="right")
+    frontier = findings.frontier
+    for trial in findings.trials:
+        mark, style = ("*", "bold") if trial in frontier else (" ", "")
+        held.add_row(
+            f"{size(stored_bytes(findings, trial, workers))} {mark}",
+            escape(trial.candidate.scheme),
+            _times(trial),
+            "-" if math.isinf(trial.median_rounds) else f"{trial.median_rounds:.0f}",
+            _round(trial),
+            f"{trial.decode_error:.3f}",
+            style=style,
+        )
+    return held
+
+
+def stored_bytes(findings: Findings, trial: Trial, workers: int) -> float:
+    """Return the bytes of the training rows that the fullest worker stores."""
+    return findings.stored_bytes * trial.candidate.load / workers
+
+
+def caption(findings: Findings) -> list[str]:
+    """Return how far the table can be trusted."""
+    lines = [
+        f"rounds were counted on {findings.sample_rows:,} of {findings.training_rows:,} rows, where"
+        f" exact gradient descent needs {findings.exact_rounds}"
+    ]
+    if findings.seeds > 1:
+        lines.append(
+            f"range: smallest and largest of {findings.seeds} seeds, which holds the median of all"
+            f" runs with probability {findings.confidence:.0%} if the delay model is right; schemes"
+            " that were far behind with the first seed have one time only"
+        )
+        if findings.rivals:
+            lines.append(
+                f"the ranges of {len(findings.rivals)} others overlap the best one's, so they may"
+                " be as good; more --seeds would tell"
+            )
+    else:
+        lines.append("one seed says nothing about the spread; give --seeds 5")
+    return lines
+
+
+def draw(findings: Findings, title: str, workers: int, directory: Path) -> list[Path]:
+    """Draw ``frontier.png``."""
+
+    def fill(figure: Any) -> None:
+        axes = figure.subplots()
+        megabytes = {id(t): stored_bytes(findings, t, workers) / 1e6 for t in findings.trials}
+        reached = [t for t in findings.trials if math.isfinite(t.median_s)]
+        frontier = findings.frontier
+        for trial in reached:
+            times = [time_s for time_s in trial.times_s if math.isfinite(time_s)]
+            chosen = trial in frontier
+            axes.errorbar(
+                [megabytes[id(trial)]],
+                [trial.median_s],
+                [[trial.median_s - min(times)], [max(max(times) - trial.median_s, 0.0)]],
+                fmt="o" if chosen else ".",
+                color=figures.COLOURS[1] if chosen else "0.6",
+                capsize=3,
+                zorder=3 if chosen else 2,
+            )
+        axes.plot(
+            [megabytes[id(t)] for t in frontier],
+            [t.median_s for t in frontier],
+            color=figures.COLOURS[1],
+            zorder=1,
+        )
+        for trial in frontier:
+            axes.annotate(
+                trial.candidate.scheme.replace(" / ", "\n"),
+                (megabytes[id(trial)], trial.median_s),
+                xytext=(6, 4),
+                textcoords="offset points",
+                fontsize="x-small",
+            )
+        axes.set_ylim(bottom=0)
+        axes.margins(x=0.25)
+        axes.set_xlabel("training rows stored by a worker (MB)")
+        axes.set_ylabel(f"time to {findings.target} (s)")
+        axes.set_title(title)
+
+    if not figures.available():
+        return []
+    return [figures.draw_figure(directory / "frontier.png", (7.2, 4.8), fill)]
+
+
+def to_json(findings: Findings, workers: int) -> dict[str, Any]:
+    """Return plain values."""
+    frontier = findings.frontier
+    return {
+        "target": {"metric": findings.target.metric, "value": findings.target.value},
+        "seeds": findings.seeds,
+        "schemes_screened": findings.n_candidates,
+        "sample_rows": findings.sample_rows,
+        "exact_rounds": findings.exact_rounds,
+        "best": findings.best.candidate.scheme,
+        "trials": [
+            {
+                "scheme": trial.candidate.scheme,
+                "load": trial.candidate.load,
+                "stored_bytes": stored_bytes(findings, trial, workers),
+                "on_frontier": trial in frontier,
+                "median_s": trial.median_s,
+                "times_s": list(trial.times_s),
+                "rounds": list(trial.rounds),
+                "round_s": trial.round_s,
+                "expected_round_s": trial.expected.round_s,
+                "erased_share": trial.erased_share,
+                "decode_error": trial.decode_error,
+            }
+            for trial in findings.trials
+        ],
+    }
+
+
+def _times(trial: Trial) -> str:
+    if math.isinf(trial.median_s):
+        return MISSED
+    text = seconds(trial.median_s)
+    if len(trial.times_s) > 1:
+        longest = max(trial.times_s)
+        latest = "never" if math.isinf(longest) else seconds(longest)
+        text += f" ({seconds(min(trial.times_s))} to {latest})"
+    return text
+
+
+def _round(trial: Trial) -> str:
+    expected = trial.expected.round_s
+    theory = "" if expected is None else f" ({seconds(expected)})"
+    return f"{seconds(trial.round_s)}{theory}"

@@ -1,0 +1,186 @@
+"""simulate, trace and plan from the command line, on a small store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from erasurehead.datasets.prepare import prepare
+from erasurehead.runs import Run
+from erasurehead.settings import RunSettings, load
+from erasurehead_cli.main import main
+from erasurehead_cli.running import check
+
+DELAY = ["--delay", "exponential:mean_s=0.2"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("stores") / "small"
+    options = {"rows": "400", "columns": "40", "nnz": "5", "task": "logistic", "seed": "3"}
+    return prepare("synthetic", source=None, out=out, options=options).path
+
+
+def simulated(store: Path, out: Path, *more: str) -> Run:
+    arguments = ["simulate", str(store), "--workers", "4", "--rounds", "12", *DELAY]
+    arguments += ["--scheme", "agc:c=2,r=2", "--out", str(out), "--no-figures", *more]
+    assert main(arguments) == 0
+    return Run.open(out)
+
+
+def test_a_simulated_run_is_written_like_a_real_one(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = simulated(store, tmp_path / "run", "--pass-s", "0.4", "--evaluate-every-rounds", "5")
+    said = capsys.readouterr().out
+    assert "virtual time" in said
+    assert "expected" in said
+    assert run.summary is not None
+    assert run.start is not None
+    assert run.start.run.startswith("virtual-")
+    assert [r.round for r in run.records if r.metrics] == [5, 10, 12]
+    assert run.summary.metrics == run.records[-1].metrics
+    assert run.theta.any()
+    # Two of four tasks: half of a pass, on top of the delay.
+    assert all(a.compute_s == pytest.approx(0.2) for r in run.records for a in r.arrivals)
+    assert run.summary.wall_s == pytest.approx(run.records[-1].closed_s)
+    assert main(["report", str(tmp_path / "run")]) == 0
+
+
+def test_the_trace_of_a_run_is_replayed(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = simulated(store, tmp_path / "run", "-q")
+    assert main(["trace", str(run.path)]) == 0
+    said = capsys.readouterr().out
+    assert "measured: arrived in its round" in said
+    assert "12 rounds of 4 workers" in said
+    file = run.path / "trace.npz"
+    again = simulated(store, tmp_path / "again", "-q", "--delay", f"trace:file={file}")
+    assert again.summary is not None
+    assert run.summary is not None
+    assert again.summary.wall_s == pytest.approx(run.summary.wall_s)
+    assert np.array_equal(again.theta, run.theta)
+
+
+def test_gradient_free_needs_no_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["simulate", "--gradient-free", "--workers", "200", "--rounds", "50", *DELAY]
+    assert main([*arguments, "--scheme", "agc:c=4,delta=0.37,scale=none"]) == 0
+    said = capsys.readouterr().out
+    assert "erased share of tasks" in said
+    assert "rounds closed by" in said
+    assert list(tmp_path.iterdir()) == []
+    assert main([*arguments, "--scheme", "agc:c=4,delta=0.37", "-q", "--out", "sim"]) == 0
+    assert capsys.readouterr().out == ""
+    with np.load(tmp_path / "sim" / "timeline.npz") as columns:
+        assert columns["duration_s"].shape == columns["decode_error"].shape == (50,)
+    assert main([*arguments, "--out", "sim"]) == 2
+    assert "exists already" in capsys.readouterr().err
+
+
+def test_a_plan_is_a_configuration_that_train_takes(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "plan"
+    arguments = ["plan", str(store), "--workers", "4", "--rounds", "60", *DELAY, "--step", "2.0"]
+    arguments += ["--target", "loss=0.66", "--max-load", "2", "--seeds", "2", "--finalists", "1"]
+    assert main([*arguments, "--pass-s", "0.1", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "on the frontier" in said
+    assert "smallest and largest of 2 seeds" in said
+    planned = load(RunSettings, {}, config=out / "plan.yaml", environment={})
+    found = json.loads((out / "plan.json").read_text())
+    assert planned.scheme == found["best"]
+    assert planned.workers == 4
+    assert planned.delay == DELAY[1]
+    assert planned.out is None
+    assert any(t["on_frontier"] and t["scheme"] == found["best"] for t in found["trials"])
+    assert (out / "frontier.png").stat().st_size > 1000
+    # It runs: here under a virtual clock, and reaches the target.
+    check(planned)
+    again = simulated_config(out / "plan.yaml", tmp_path / "run")
+    assert again.records[-1].train_loss < 0.67
+
+
+def simulated_config(config: Path, out: Path) -> Run:
+    arguments = ["simulate", "--config", str(config), "--out", str(out), "-q", "--no-figures"]
+    assert main(arguments) == 0
+    return Run.open(out)
+
+
+def test_a_plan_for_a_recorded_cluster(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = simulated(store, tmp_path / "run", "-q", "--pass-s", "0.4")
+    out = tmp_path / "plan"
+    arguments = ["plan", str(store), "--trace", str(run.path), "--target", "loss=0.67"]
+    arguments += ["--max-load", "1", "--seeds", "2", "--finalists", "1", "--step", "2.0", "-q"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    planned = yaml.safe_load((out / "plan.yaml").read_text())
+    assert planned["workers"] == 4
+    # The run is meant for the recorded cluster, which has its delays already.
+    assert planned["delay"] == DELAY[1]
+    assert (out / "trace.npz").exists()
+    times = {tuple(t["times_s"]) for t in json.loads((out / "plan.json").read_text())["trials"]}
+    assert all(len(set(pair)) == 2 for pair in times), "seeds resample the trace"
+    capsys.readouterr()
+    assert main([*arguments, "--workers", "5", "--out", str(tmp_path / "other")]) == 2
+    assert "has 4 workers, but --workers is 5" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+BAD = [
+    (["simulate"], "setting 'store' is missing"),
+    (["simulate", "nowhere"], "with --delay none and without --pass-s nothing takes any time"),
+    (["simulate", "nowhere", "--pass-s", "1"], "nowhere"),
+    (["simulate", "nowhere", "--pass-s", "-1"], "a pass over all rows cannot take -1 s"),
+    (["simulate", "--gradient-free", *DELAY, "--scheme", "egc:c=99"], "c=99"),
+    (["trace", "nowhere"], "holds no run"),
+    (["trace"], "Missing argument 'RUN'"),
+    (["plan", "nowhere"], "give what to reach as --target METRIC=VALUE"),
+    (["plan", "nowhere", "--target", "acu=1"], "did you mean 'auc'"),
+    (["plan", "--target", "auc=0.6"], "setting 'store' is missing"),
+    (["plan", "nowhere", "--target", "auc=0.6"], "nothing takes any time"),
+    (["plan", "nowhere", "--target", "auc=0.6", "--pass-s", "1"], "nowhere"),
+    (["plan", "s", "--target", "auc=0.6", "--trace", "nowhere"], "holds no run"),
+    (["plan", "s", "--target", "auc=0.6", "--trace", "r", *DELAY], "leave --delay out"),
+    (["plan", "s", "--target", "auc=0.6", "--trace", "r", "--pass-s", "1"], "leave --pass-s out"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), BAD, ids=[" ".join(a) for a, _ in BAD])
+def test_bad_input_is_one_sentence_and_leaves_nothing(
+    arguments: list[str],
+    expected: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    [line] = said.err.splitlines()
+    assert line.startswith("erasurehead: ")
+    assert expected in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_load_beyond_the_workers_is_one_sentence(
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["plan", str(store), "--target", "loss=0.69", "--max-load", "13", *DELAY]
+    assert main(arguments) == 2
+    assert "--max-load 13 does not fit 12 workers" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

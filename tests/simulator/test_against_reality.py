@@ -1,0 +1,79 @@
+"""A simulated run against the same run with real processes and sockets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.records import Observer, RoundRecord, RunStart
+from erasurehead.settings import RunSettings, load
+from erasurehead.straggling import DELAYS
+from erasurehead_local.training import train
+from erasurehead_simulator.running import simulate
+
+WORKERS, ROUNDS = 4, 4
+DELAY = "exponential:mean_s=0.3"
+GAP_S = 0.08
+"""Between any two arrivals of a round: many times what a busy machine adds to a delay."""
+
+
+class Watch(Observer):
+    def __init__(self) -> None:
+        self.records: list[RoundRecord] = []
+        self.theta: FloatArray = np.zeros(0)
+
+    def round_over(self, record: RoundRecord) -> None:
+        self.records.append(record)
+
+    def model(self, theta: FloatArray, start: RunStart, rounds: int) -> None:
+        self.theta = theta.copy()
+
+
+def seed_with_gaps() -> int:
+    """The first seed whose delays are so far apart that timing cannot change who comes first."""
+    for seed in range(10_000):
+        model = DELAYS.build(DELAY, WORKERS, seed)
+        rounds = [np.sort(model.delays_s(t, 1.0)) for t in range(1, ROUNDS + 1)]
+        if min(np.diff(round_).min() for round_ in rounds) > GAP_S:
+            return seed
+    raise AssertionError("no such seed")
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "agc:c=2,r=2",
+        "uncoded:r=3",
+        "cyclic-sums:c=2 / circular / fraction:r=2",
+        "agc:c=2,r=2,cache=saga",
+    ],
+)
+def test_a_simulated_run_is_the_real_one(scheme: str, small_store: Path) -> None:
+    """1. Real workers sleep for drawn delays. 2. Virtual ones do so under a virtual clock. 3. The
+    same slots arrive in every round, and the models agree to 1e-12."""
+    given = {
+        "store": str(small_store),
+        "workers": WORKERS,
+        "rounds": ROUNDS,
+        "step": "0.5",
+        "seed": seed_with_gaps(),
+        "scheme": scheme,
+        "delay": DELAY,
+    }
+    settings = load(RunSettings, given, environment={})
+    real, virtual = Watch(), Watch()
+    train(settings, [real])
+    simulate(settings, [virtual])
+    for r, v in zip(real.records, virtual.records, strict=True):
+        assert [a.slot for a in r.arrivals] == [a.slot for a in v.arrivals]
+        assert [a.delay_s for a in r.arrivals] == [a.delay_s for a in v.arrivals]
+        assert r.decode_error == v.decode_error
+        assert r.train_loss == pytest.approx(v.train_loss, rel=1e-12)
+    assert any(r.decode_error > 0 for r in real.records)
+    assert virtual.theta.any()
+    np.testing.assert_allclose(
+        virtual.theta, real.theta, rtol=1e-12, atol=1e-12 * np.abs(real.theta).max()
+    )

@@ -1,0 +1,145 @@
+"""The search, on a store where a hundred trials take a second."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from erasurehead.datasets.store import Store
+from erasurehead.errors import UsageError
+from erasurehead.settings import RunSettings, load
+from erasurehead_master.evaluation import as_matrix
+from erasurehead_simulator.candidates import Candidate
+from erasurehead_simulator.expectation import Expectation
+from erasurehead_simulator.findings import Findings, Trial
+from erasurehead_simulator.planner import Effort, sample, search
+from erasurehead_simulator.target import Target
+
+SLOW_ONE = "persistent:count=1,slow_s=5,jitter_s=0.05"
+
+
+def settings(store: Path, **changes: object) -> RunSettings:
+    given = {"store": str(store), "workers": 4, "rounds": 60, "step": "2.0", "delay": SLOW_ONE}
+    return load(RunSettings, {**given, **changes}, environment={})
+
+
+def test_a_slow_worker_is_planned_around(small_store: Path) -> None:
+    """One of four is held up by 5 s: whoever waits for all pays that each round, a repetition code
+    of load 2 never has to, and still gets the exact gradient."""
+    effort = Effort(seeds=2, finalists=1, sample_rows=400)
+    found = search(settings(small_store), Target("loss", 0.66), 2, 0.2, effort)
+    by_scheme = {t.candidate.scheme: t for t in found.trials}
+    waiting, exact = by_scheme["uncoded"], by_scheme["egc:c=2"]
+    assert waiting.median_s > 5 * waiting.median_rounds
+    assert exact.rounds[0] == waiting.rounds[0] == found.exact_rounds
+    # Each round costs half a pass and the jitter.
+    assert 0.1 < exact.median_s / exact.median_rounds < 1.0
+    assert found.best.median_s <= exact.median_s
+    assert found.best in found.frontier
+    times = [t.median_s for t in found.frontier]
+    assert times == sorted(times, reverse=True)
+    assert found.stored_bytes > 0
+    assert waiting.expected.round_s is None
+
+
+def test_exact_rounds_are_those_of_plain_gradient_descent(small_store: Path) -> None:
+    store = Store.open(small_store)
+    x, y = as_matrix(store.train), np.asarray(store.train.labels)
+    theta, losses = np.zeros(x.shape[1]), []
+    for _ in range(30):
+        theta = theta + 2.0 * (x.T @ (y / (1 + np.exp(y * (x @ theta))))) / len(y)
+        losses.append(float(np.mean(np.logaddexp(0.0, -y * (x @ theta)))))
+    found = search(
+        settings(small_store, workers=2),
+        Target("loss", losses[17]),
+        1,
+        1.0,
+        Effort(seeds=1, finalists=1, sample_rows=10**6),
+    )
+    assert found.exact_rounds == 18
+    assert found.sample_rows == found.training_rows == len(y)
+
+
+def test_a_test_metric_can_be_the_target(small_store: Path) -> None:
+    said: list[str] = []
+    effort = Effort(seeds=1, finalists=1, sample_rows=100)
+    found = search(
+        settings(small_store), Target("auc", 0.52), 1, 0.0, effort, ["egc:c=4"], said.append
+    )
+    assert found.sample_rows == 100
+    assert any(t.candidate.scheme == "egc:c=4" for t in found.trials)
+    assert said[0].startswith("exact gradient descent reaches auc=0.52 in")
+    assert said[-1] == "seed 1 of 1 done"
+
+
+def test_a_sample_is_the_first_rows(small_store: Path) -> None:
+    store = Store.open(small_store)
+    few = sample(store, 50, 20)
+    assert few.manifest.rows == len(few.train.labels) == 50
+    assert few.manifest.test_rows == len(few.test.labels) == 20
+    assert np.array_equal(few.train.labels, store.train.labels[:50])
+
+
+@pytest.mark.parametrize(
+    ("target", "changes", "effort", "sentence"),
+    [
+        ("auc=2", {}, Effort(), "exact gradient descent does not reach auc=2 in 60 rounds on 320"),
+        ("mse=0.1", {}, Effort(), "reports no metric 'mse'; --target can be auc, accuracy"),
+        ("auc=0.6", {}, Effort(seeds=0), "--seeds 0 is too few"),
+        ("auc=0.6", {}, Effort(finalists=0), "--finalists 0 is too few"),
+        ("auc=0.6", {}, Effort(sample_rows=0), "--sample-rows 0 is too few"),
+        ("auc=0.6", {"step": "-1"}, Effort(), "-1"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    target: str, changes: dict[str, object], effort: Effort, sentence: str, small_store: Path
+) -> None:
+    with pytest.raises(UsageError, match=sentence) as refused:
+        search(settings(small_store, **changes), Target.parse(target), 2, 0.1, effort)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("auc", "is not of the form METRIC=VALUE"),
+        ("auc=high", "is not of the form METRIC=VALUE"),
+        ("auc=nan", "is not of the form METRIC=VALUE"),
+        ("acu=0.6", "did you mean 'auc'"),
+    ],
+)
+def test_a_bad_target_is_one_sentence(text: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        Target.parse(text)
+
+
+def test_targets_know_which_way_is_better() -> None:
+    assert Target.parse("auc=0.7").reached(0.71)
+    assert not Target.parse("auc=0.7").reached(0.69)
+    assert Target.parse("loss = 0.5").reached(0.49)
+    assert not Target.parse("mse=0.5").reached(0.51)
+
+
+def trial(load: float, *times_s: float) -> Trial:
+    candidate = Candidate(f"load {load}, {times_s}", load)
+    return Trial(candidate, 1.0, 0.0, 0.0, Expectation(), times_s, tuple(times_s))
+
+
+def test_the_frontier_has_what_no_other_beats() -> None:
+    slow, fast, heavy = trial(1, 9, 9, 9), trial(1, 4, 5, 6), trial(2, 5, 6, 5)
+    better, hasty, missed = trial(3, 1, 2, math.inf), trial(3, 1.5), trial(2, math.inf, 1, math.inf)
+    every = (slow, fast, heavy, better, hasty, missed)
+    found = Findings(Target("auc", 0.7), 3, every, 50, 10, 100, 100, 1000)
+    # `hasty` was given up after one seed, so its one time does not count.
+    assert found.frontier == (fast, better)
+    assert found.best is better
+    assert found.confidence == 0.75
+
+
+def test_rivals_are_those_whose_ranges_overlap_the_bests() -> None:
+    best, close, far = trial(1, 4, 5, 6), trial(2, 6, 6, 8), trial(3, 6.5, 7, 7)
+    found = Findings(Target("auc", 0.7), 3, (best, close, far), 50, 10, 100, 100, 1000)
+    assert found.rivals == (close,)
