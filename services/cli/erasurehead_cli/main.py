@@ -12,11 +12,14 @@ import typer
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ErasureHeadError
 from erasurehead_cli.commands.compare import compare
 from erasurehead_cli.commands.master import master
+from erasurehead_cli.commands.plan import plan
 from erasurehead_cli.commands.predict import predict
 from erasurehead_cli.commands.prepare import prepare
 from erasurehead_cli.commands.report import report
 from erasurehead_cli.commands.reproduce import reproduce
 from erasurehead_cli.commands.settings import settings
+from erasurehead_cli.commands.simulate import simulate
+from erasurehead_cli.commands.trace import trace
 from erasurehead_cli.commands.train import train
 from erasurehead_cli.commands.worker import worker
 
@@ -27,7 +30,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (prepare, train, compare, report, reproduce, predict, master, worker):
+for command in (
+    prepare,
+    train,
+    compare,
+    report,
+    reproduce,
+    simulate,
+    plan,
+    trace,
+    predict,
+    master,
+    worker,
+):
     app.command()(command)
 app.add_typer(settings)
 
