@@ -143,6 +143,39 @@ def test_every_reason_of_the_protocol_has_a_series(cluster: VirtualCluster) -> N
     assert read("erasurehead_refused_messages_total", reason="of-tomorrow") == 3
 
 
+def test_numbers_go_on_when_the_code_is_rebuilt() -> None:
+    """1. A worker of four dies for good. 2. The code is rebuilt for three, and the last record of
+    the old code is still to be reported. 3. A fourth comes, and it is rebuilt for four.
+    """
+    made = make_virtual(
+        some_rows(),
+        workers=4,
+        scheme="uncoded",
+        rounds=200,
+        delay="exponential:mean_s=0.2",
+        membership={"elastic": True, "rebuild_after_s": 5},
+    )
+    _, read = watch(made)
+    for slot in range(4):
+        made.start(f"w{slot}", slot)
+    victim = next(w for w in made.workers.values() if w.name == "w3")
+    made.clock.at(1.0, lambda: made.depart(victim))
+    made.clock.at(30.0, lambda: made.start("fourth"))
+    made.run(until_s=25.0)
+    assert read("erasurehead_slots") == 3
+    assert read("erasurehead_straggler_probability", worker="3") is None
+    made.run()
+    assert made.machine.epoch == 2
+    assert read("erasurehead_slots") == 4
+    assert read("erasurehead_straggler_probability", worker="3") is not None
+    assert read("erasurehead_round_erasure_ratio_count") == 200
+    expected = sum(r.erased_tasks for r in made.records)
+    assert read("erasurehead_erased_tasks_total") == expected
+    ratio = read("erasurehead_round_erasure_ratio_sum")
+    # Only rounds of the first code, cut into four tasks, had an erased one.
+    assert ratio == pytest.approx(expected / 4)
+
+
 def test_checkpoints_age_and_fail(cluster: VirtualCluster) -> None:
     metrics, read = watch(cluster)
     assert read("erasurehead_checkpoint_age_seconds") is None

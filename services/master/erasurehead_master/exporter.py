@@ -22,7 +22,6 @@ from erasurehead.straggling.estimate import StragglerEstimate
 from erasurehead_master import metrics as m
 from erasurehead_master.counterfactual import WaitingForAll
 from erasurehead_master.machine import Master, Phase
-from erasurehead_master.plan import RunPlan
 
 
 class MasterMetrics(Observer, Collector):
@@ -55,11 +54,11 @@ class MasterMetrics(Observer, Collector):
         self._outcomes: Counter[tuple[int, str]] = Counter()
         self._totals: defaultdict[Metric, float] = defaultdict(float)
         self._phases: defaultdict[str, float] = defaultdict(float)
-        self._plan: RunPlan | None = None
+        self._plan = machine.plan
         self._waiting = WaitingForAll()
         self._checkpointed: float | None = None
         self._checkpoint_failures = 0
-        self._fit()
+        self._fit(anew=True)
 
     # What the run says
 
@@ -71,10 +70,12 @@ class MasterMetrics(Observer, Collector):
     def round_over(self, record: RoundRecord) -> None:
         """Count a round."""
         with self._lock:
-            self._fit()
             self._last = record
             self._durations.observe(record.duration_s)
-            code = self._machine.plan.code
+            slots = [*(a.slot for a in record.arrivals), *record.stragglers]
+            if max(slots, default=0) >= self._plan.code.n_workers:
+                self._fit()
+            code = self._plan.code
             arrived = np.zeros(code.n_workers, dtype=bool)
             for arrival in record.arrivals:
                 self._arrivals[arrival.slot].observe(arrival.after_s)
@@ -94,6 +95,7 @@ class MasterMetrics(Observer, Collector):
             for phase in ("encode", "wait", "decode", "step"):
                 self._phases[phase] += getattr(record, f"{phase}_s")
             self._tests.update(record.metrics)
+            self._fit()
 
     def finished(self, summary: RunSummary) -> None:
         """Note how the run ended."""
@@ -182,10 +184,14 @@ class MasterMetrics(Observer, Collector):
         )
         yield m.PLACEMENTS.numbers([((labels[s],), membership.placements[s]) for s in present])
 
-    def _fit(self) -> None:
-        """Begin estimates anew when the code was rebuilt (the machine has another plan)."""
+    def _fit(self, *, anew: bool = False) -> None:
+        """Begin estimates anew when the code was rebuilt: the machine has another plan.
+
+        A round may be reported when the next one is open already, so the machine's plan is taken
+        over after a record, and before it only if the record has slots that the last plan has not.
+        """
         plan = self._machine.plan
-        if plan is self._plan:
+        if plan is self._plan and not anew:
             return
         self._plan = plan
         n_workers = plan.code.n_workers

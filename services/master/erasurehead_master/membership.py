@@ -6,6 +6,7 @@ one process, a *name* is what a worker calls itself across restarts. The newest 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from erasurehead.wire.messages import Hello
@@ -51,12 +52,11 @@ class Membership:
     members: dict[bytes, Member] = field(default_factory=dict)
     set_aside: set[str] = field(default_factory=set)
     holders: list[Member | None] = field(init=False)
-    placements: list[int] = field(init=False)
+    placements: Counter[int] = field(default_factory=Counter)
     """How often each slot was given to a worker."""
 
     def __post_init__(self) -> None:
         self.holders = [None] * self.n_slots
-        self.placements = [0] * self.n_slots
 
     @property
     def n_ready(self) -> int:

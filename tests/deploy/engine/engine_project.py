@@ -68,6 +68,17 @@ class Engine:
         """Run compose on the project and return what it prints."""
         return self._call([*self._compose, *arguments])
 
+    def chaos(self, **settings: str) -> str:
+        """Run docker/chaos.sh on the project and return what it says."""
+        return self._call(
+            [
+                "env",
+                f"COMPOSE_PROJECT_NAME={PROJECT}",
+                *(f"{name}={value}" for name, value in settings.items()),
+                str(ROOT / "docker" / "chaos.sh"),
+            ]
+        )
+
     def _call(self, command: list[str]) -> str:
         done = subprocess.run(
             command,

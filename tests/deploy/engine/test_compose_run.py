@@ -219,6 +219,15 @@ def test_a_throttled_worker_becomes_a_likely_straggler(project: Engine) -> None:
     assert max(others) < 0.85
 
 
+def test_chaos_does_not_stop_the_run_and_is_healed(project: Engine) -> None:
+    reached = project.value(ROUND) or 0
+    said = project.chaos(ROUNDS="3", EVERY_S="1", LASTS_S="3", WORKER_CPUS="0.3")
+    assert [line.split()[1] for line in said.splitlines()] == ["freezes", "kills", "throttles"]
+    assert len(project.containers("worker")) == 8
+    eventually(lambda: (project.value(ROUND) or 0) > reached + 5, 60, "further rounds")
+    eventually(lambda: project.value(READY) == 6, 60, "six ready slots")
+
+
 def test_down_leaves_nothing(project: Engine) -> None:
     began = time.monotonic()
     project.compose("down", "--volumes", "--remove-orphans")
@@ -228,3 +237,38 @@ def test_down_leaves_nothing(project: Engine) -> None:
     assert project.docker("ps", "--all", "--quiet", "--filter", label) == ""
     for kind in ("volume", "network"):
         assert project.docker(kind, "ls", "--quiet", "--filter", label) == ""
+
+
+def test_with_keys_the_run_goes_as_well_and_strangers_stay_out(project: Engine) -> None:
+    """1. With the overlay rounds are done over encrypted connections. 2. A worker without a key is
+    not heard. 3. Neither side can read the other's secret.
+    """
+    overlay = ("--file", "docker-compose.keys.yml")
+    services = ("prepare", "keys", "master", "worker", "prometheus")
+    project.compose(*overlay, "up", "--detach", "--scale", "worker=6", *services)
+    try:
+        eventually(lambda: (project.value(ROUND) or 0) >= 5, 120, "five rounds")
+        [master] = project.containers("master")
+        look = "import pathlib; print(*sorted(p.name for p in pathlib.Path('/keys').rglob('*')))"
+        listed = project.docker("exec", master, "python", "-c", look).split()
+        assert listed == ["master.key", "master.pub", "worker.pub", "workers"]
+        worker = project.containers("worker")[0]
+        listed = project.docker("exec", worker, "python", "-c", look).split()
+        assert listed == ["master.pub", "worker.key", "worker.pub"]
+        spares = project.value('erasurehead_workers{state="spare"}')
+        project.docker(
+            "run", "--detach", "--rm", "--name", f"{PROJECT}-stranger",
+            "--network", f"{PROJECT}_training", "--env", "ERASUREHEAD_CONNECT=tcp://master:5577",
+            "erasurehead-worker:local",
+        )  # fmt: skip
+        try:
+            reached = project.value(ROUND) or 0
+            eventually(lambda: (project.value(ROUND) or 0) > reached + 20, 60, "further rounds")
+            ask = ("python", "-m", "erasurehead.monitoring.probe", "/healthz")
+            project.docker("exec", f"{PROJECT}-stranger", *ask)  # it is there and tries
+            assert project.value('erasurehead_workers{state="spare"}') == spares
+            assert project.value(READY) == 6
+        finally:
+            project.docker("rm", "--force", f"{PROJECT}-stranger")
+    finally:
+        project.compose(*overlay, "down", "--volumes", "--remove-orphans")
