@@ -250,12 +250,22 @@ class RunSettings(TreeSettings):
     limits: LimitSettings = LimitSettings()
     http: HttpSettings = HttpSettings()
 
+    @property
+    def max_connections(self) -> int:
+        """Connections, and members, there may be at one time."""
+        return self.limits.max_connections or 2 * self.workers + 256
+
     @model_validator(mode="after")
     def _sizes_fit(self) -> RunSettings:
         minimum = self.membership.min_workers
         if minimum is not None and minimum > self.workers:
             raise ValueError(
                 f"membership.min_workers={minimum} can never be met by workers={self.workers}"
+            )
+        if self.max_connections < self.workers:
+            raise ValueError(
+                f"limits.max_connections={self.max_connections} leaves no room for"
+                f" workers={self.workers}"
             )
         return self
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 SECRET_SUFFIX = ".key"
 PUBLIC_SUFFIX = ".pub"
 ZAP_DOMAIN = b"erasurehead"
+CURVE_OVERHEAD_BYTES = 64
+"""At most what encryption adds to a frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def _read(path: Path) -> tuple[bytes, bytes | None]:
         raise UsageError(f"cannot read the key {path}: {error.strerror or error}") from None
     except ValueError:
         public, secret = b"", None
-    if len(public) != 40 or secret is not None and len(secret) != 40:
+    if len(public) != 40 or (secret is not None and len(secret) != 40):
         raise UsageError(
             f"{path} is not a key file; expected one that 'erasurehead keys new' wrote"
         )
@@ -208,10 +210,11 @@ class AllowedKeys:
 
 @dataclass(frozen=True, slots=True)
 class MasterKeys:
-    """The master's own key pair and the workers it takes."""
+    """The master's own key pair and the workers it takes; how often it looks at their directory."""
 
     own: KeyPair
     allowed: AllowedKeys
+    recheck_s: float = 1.0
 
     def put_on(self, socket: zmq.Socket[bytes]) -> None:
         """Make an unbound socket talk CURVE with allowed workers only.

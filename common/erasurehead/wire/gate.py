@@ -9,6 +9,7 @@ queued as news, and the master asks `admits` of every message it reads.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import socket as os_socket
 import struct
@@ -71,19 +72,15 @@ class Gate:
     context: of the listening socket.
     keys: None: everybody may come.
     max_connections: held at one time.
-    recheck_s: seconds between looks at the directory of keys.
     """
 
     def __init__(
         self,
         context: zmq.Context[zmq.Socket[bytes]],
         keys: MasterKeys | None,
-        *,
         max_connections: int,
-        recheck_s: float,
     ) -> None:
         self._keys = keys
-        self._recheck_s = recheck_s
         self._connections = Connections(max_connections)
         self._news: deque[News] = deque()
         self._spoken: deque[int] = deque()
@@ -120,6 +117,11 @@ class Gate:
         os.close(self._reader)
         os.close(self._writer)
 
+    @property
+    def keyed(self) -> bool:
+        """True when only holders of allowed keys are let in."""
+        return self._keys is not None
+
     def admits(self, key: str | None) -> bool:
         """True if messages under this key may be taken now."""
         return self._keys is None or key in self._keys.allowed.names
@@ -151,11 +153,13 @@ class Gate:
             poller.register(self._monitor, zmq.POLLIN)
             if self._zap is not None:
                 poller.register(self._zap, zmq.POLLIN)
-            recheck_at = time.monotonic() + self._recheck_s
+            recheck_at = math.inf
+            if self._keys is not None:
+                recheck_at = time.monotonic() + self._keys.recheck_s
             while True:
                 timeout_ms = None
-                if self._keys is not None:
-                    timeout_ms = max(0, int(1000 * (recheck_at - time.monotonic())) + 1)
+                if recheck_at < math.inf:
+                    timeout_ms = max(0, math.ceil(1000 * (recheck_at - time.monotonic())))
                 ready = dict(poller.poll(timeout_ms))
                 if self._reader in ready:
                     return
@@ -164,7 +168,7 @@ class Gate:
                 if self._zap is not None and self._zap in ready:
                     self._answer(self._zap)
                 if self._keys is not None and time.monotonic() >= recheck_at:
-                    recheck_at = time.monotonic() + self._recheck_s
+                    recheck_at = time.monotonic() + self._keys.recheck_s
                     self._recheck(self._keys)
         except BaseException as error:
             log.exception("the thread that answers for keys has died")

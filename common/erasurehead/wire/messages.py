@@ -238,8 +238,15 @@ REFUSALS = (
     "non-finite",
     "duplicate",
     "set-aside",
+    "too-many-members",
+    "over-norm",
+    "rate-limited",
+    "revoked-key",
+    "handshake-key",
+    "handshake-failed",
+    "too-many-connections",
 )
-"""Every reason a message can be refused for; the label set of the counter."""
+"""Every reason a message, or a connection, can be refused for; the label set of the counter."""
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {
     cls: TypeAdapter(cls) for cls in (*TO_MASTER.values(), *TO_WORKER.values())

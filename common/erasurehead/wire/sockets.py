@@ -1,23 +1,36 @@
 """ROUTER and DEALER sockets, set up in one place.
 
-The master's ROUTER refuses to queue for peers that are gone or do not read (`UnsendableError`), so one
-frozen worker can never block a round or grow memory.
+The master's ROUTER refuses to queue for peers that are gone or do not read (`UnsendableError`), so
+one frozen worker can never block a round or grow memory. What a peer may queue at the master is as
+limited: `high_water_mark` messages, then libzmq stops reading from its connection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import zmq
 
 from erasurehead.errors import BindError, UsageError
+from erasurehead.wire.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKeys
 from erasurehead.wire.frames import Buffer
+from erasurehead.wire.gate import Gate
 
 COPY_BELOW_BYTES = 64 * 1024
 """Smaller frames are copied by ZeroMQ; handing over a reference costs more than the copy."""
 
 LINGER_MS = 1000
 """How long a closing socket may take to deliver its last messages (STOP, GOODBYE)."""
+
+
+MAX_PARTS = 16
+"""More frames than any message has; further ones are read and forgotten, and the rest refused."""
+
+PING_MS = 2000
+GIVE_UP_MS = 10_000
+"""A connection over which nothing comes for this long, not even the answer to a ping, is dropped.
+It finds the dead ends of a network cut long before TCP would."""
 
 
 class UnsendableError(Exception):
@@ -30,8 +43,11 @@ def bind_router(
     *,
     high_water_mark: int,
     max_frame_bytes: int,
+    handshake_s: float = 10.0,
+    keys: MasterKeys | None = None,
+    gate: Gate | None = None,
 ) -> zmq.Socket[bytes]:
-    """Return the master's socket, bound.
+    """Return the master's socket, bound. With keys, a gate must answer for them.
 
     Raises
     ------
@@ -43,8 +59,14 @@ def bind_router(
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     socket.setsockopt(zmq.SNDHWM, high_water_mark)
     socket.setsockopt(zmq.RCVHWM, high_water_mark)
-    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes + CURVE_OVERHEAD_BYTES)
     socket.setsockopt(zmq.BACKLOG, 1024)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, max(1, round(1000 * handshake_s)))
+    _ping(socket)
+    if keys is not None:
+        keys.put_on(socket)
+    if gate is not None:
+        gate.watch(socket)
     try:
         socket.bind(address)
     except zmq.ZMQError as error:
@@ -63,6 +85,7 @@ def connect_dealer(
     identity: bytes,
     high_water_mark: int = 1000,
     max_frame_bytes: int = 1 << 30,
+    keys: WorkerKeys | None = None,
 ) -> zmq.Socket[bytes]:
     """Return a worker's socket; ZeroMQ (re)connects it in the background.
 
@@ -89,6 +112,39 @@ def connect_dealer(
     return socket
 
 
+def _ping(socket: zmq.Socket[bytes]) -> None:
+    socket.setsockopt(zmq.HEARTBEAT_IVL, PING_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, GIVE_UP_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, GIVE_UP_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message at the ROUTER came from, as libzmq knows it; the peer cannot choose it.
+
+    Attributes
+    ----------
+    peer: routing id.
+    key: the public key its connection was let in under, Z85; None without CURVE.
+    descriptor: of its connection.
+    """
+
+    peer: bytes
+    key: str | None
+    descriptor: int
+
+
+def receive_routed(socket: zmq.Socket[bytes], *, keyed: bool) -> tuple[Origin, list[Buffer]] | None:
+    """Return the origin and the frames of the next message, or None when the inbox is empty."""
+    try:
+        part = socket.recv(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    key = str(part.get("User-Id")) if keyed else None
+    origin = Origin(part.bytes, key, int(part.get("__fd")))
+    return origin, _rest(socket, part, [])
+
+
 def receive(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
     """Return the frames of the next message, or None when the inbox is empty.
 
@@ -98,10 +154,14 @@ def receive(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
         part = socket.recv(zmq.NOBLOCK, copy=False)
     except zmq.Again:
         return None
-    frames: list[Buffer] = [_contents(part)]
+    return _rest(socket, part, [_contents(part)])
+
+
+def _rest(socket: zmq.Socket[bytes], part: zmq.Frame, frames: list[Buffer]) -> list[Buffer]:
     while part.more:
         part = socket.recv(copy=False)
-        frames.append(_contents(part))
+        if len(frames) <= MAX_PARTS:
+            frames.append(_contents(part))
     return frames
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -49,67 +48,25 @@ from erasurehead_master.actions import (
     SendStep,
     SendTask,
 )
+from erasurehead_master.events import (
+    CutOff,
+    Departed,
+    Event,
+    Garbage,
+    Received,
+    Refused,
+    Shutdown,
+    Stepped,
+    Unreachable,
+    Woke,
+)
 from erasurehead_master.membership import Change, Member, Membership
+from erasurehead_master.norms import NormLimit
 from erasurehead_master.plan import RunPlan
 from erasurehead_master.rounds import Rounds, sending_order
 
 REMEMBERED_ROUNDS = 1024
 """Rounds whose opening time is kept, to say how late a stale result was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A well-formed message came."""
-
-    peer: bytes
-    message: ToMaster
-
-
-@dataclass(frozen=True, slots=True)
-class Garbage:
-    """Something came that is not the protocol."""
-
-    peer: bytes
-    reason: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unreachable:
-    """A message could not be sent: the peer is gone, or does not read."""
-
-    peer: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Departed:
-    """The process of the worker of this name has ended (known for local processes only)."""
-
-    name: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Woke:
-    """Time has passed. The shell drains its inbox before it says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stepped:
-    """The optimiser has taken the step of the round that was closed; or why it could not."""
-
-    diverged: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shutdown:
-    """Somebody wants the run to end: now, or after the open round."""
-
-    at_once: bool
-    reason: str
-
-
-Event = Received | Garbage | Unreachable | Departed | Woke | Stepped | Shutdown
 
 
 class Phase(Enum):
@@ -144,6 +101,8 @@ class Master:
         """Slots of equal key have the same support, and so can share one encoded model."""
         self.refused: Counter[str] = Counter()
         self.stale = 0
+        multiple = plan.settings.limits.norm_multiple
+        self.norms = None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)
         self._late: list[Late] = []
         self._non_finite_slots: set[int] = set()
         self._opened: OrderedDict[int, float] = OrderedDict()
@@ -191,6 +150,10 @@ class Master:
                 self._unreachable(peer, now)
             case Departed(name, why):
                 self._departed(name, why, now)
+            case CutOff(peer, why):
+                self._cut_off(peer, why, now)
+            case Refused(reason):
+                self.refused[reason] += 1
             case Shutdown(at_once, reason):
                 self._shutdown(at_once, reason)
         return actions
@@ -238,6 +201,11 @@ class Master:
             self._actions.append(Send(peer, Refuse("set-aside", reason)))
             return
         known = peer in self.membership.members
+        if not known and len(self.membership.members) >= self.plan.settings.max_connections:
+            self.refused["too-many-members"] += 1
+            reason = f"{len(self.membership.members)} workers are registered already"
+            self._actions.append(Send(peer, Refuse("too-many-members", reason)))
+            return
         self._apply(self.membership.greet(peer, hello, now), now)
         member = self.membership.members[peer]
         if member.slot is None:
@@ -340,6 +308,10 @@ class Master:
         if not _finite(result.values) or not all(map(math.isfinite, result.loss)):
             self._non_finite(member, result.round, now)
             return
+        if self.norms is not None and not self.norms.admit(float(np.linalg.norm(result.values))):
+            what = f"a result over {self.norms.multiple:g} times as large as usual"
+            self._strike(member, "over-norm", what, now)
+            return
         symbol = self.plan.code.symbols(slot, result.part)[0]
         if not current:
             self.stale += 1
@@ -391,6 +363,12 @@ class Master:
         self._notice("warning", f"worker {name} {why}")
         if member is not None:
             self._apply(self.membership.leave(member.peer), now)
+
+    def _cut_off(self, peer: bytes, why: str, now: float) -> None:
+        member = self.membership.members.get(peer)
+        if member is not None:
+            self._notice("warning", f"worker {member.name} is cut off: {why}")
+            self._apply(self.membership.leave(peer), now)
 
     def _strike(
         self, member: Member, reason: str | None, what: str, now: float | None = None

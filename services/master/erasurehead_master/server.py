@@ -24,8 +24,10 @@ from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.wire import sockets
 from erasurehead.wire.frames import Buffer, decode, encode
+from erasurehead.wire.limits import LogLimit
 from erasurehead.wire.messages import TO_MASTER, Step, ToWorker
 from erasurehead.wire.signals import SignalWatch
+from erasurehead.wire.sockets import Origin
 from erasurehead_master.actions import (
     Action,
     CloseRound,
@@ -40,25 +42,30 @@ from erasurehead_master.actions import (
     SendTask,
 )
 from erasurehead_master.evaluation import Evaluator
-from erasurehead_master.keeper import CheckpointKeeper
-from erasurehead_master.learner import Learner
-from erasurehead_master.ledger import RoundLedger
-from erasurehead_master.machine import (
+from erasurehead_master.events import (
     Event,
     Garbage,
-    Master,
     Received,
+    Refused,
     Shutdown,
     Stepped,
     Unreachable,
     Woke,
 )
+from erasurehead_master.keeper import CheckpointKeeper
+from erasurehead_master.learner import Learner
+from erasurehead_master.ledger import RoundLedger
+from erasurehead_master.machine import Master
+from erasurehead_master.porter import Porter
 from erasurehead_master.streaming import TaskStreamer
 
 log = logging.getLogger(__name__)
 
 Watched = tuple[int, Callable[[], list[Event]]]
 """A descriptor that becomes readable when the function has events to return."""
+
+MOST_AT_ONCE = 1000
+"""Messages handled between two looks at the clock, if there are not very many peers."""
 
 
 class MasterServer:
@@ -71,6 +78,7 @@ class MasterServer:
     evaluator: rates models on the test rows.
     streamer: reads rows for workers without the store.
     socket: bound ROUTER.
+    porter: says whose messages are looked at.
     signals: tells when the process was asked to end.
     observers: watch the run; called in order on this thread.
     watched: further descriptors to poll, each with what reads its news.
@@ -87,6 +95,7 @@ class MasterServer:
         evaluator: Evaluator,
         streamer: TaskStreamer,
         socket: zmq.Socket[bytes],
+        porter: Porter,
         signals: SignalWatch,
         observers: Sequence[Observer],
         watched: Sequence[Watched],
@@ -101,6 +110,7 @@ class MasterServer:
         self._evaluator = evaluator
         self._streamer = streamer
         self._socket = socket
+        self._porter = porter
         self._signals = signals
         self._observers = observers
         self._begun = begun
@@ -118,6 +128,7 @@ class MasterServer:
         self._evaluation_s = 0.0
         self._encoded: dict[int, list[Buffer]] = {}
         self._closed_s = resumed_s
+        self._log_limit = LogLimit(burst=1000, per_s=10)
 
     def run(self) -> RunSummary:
         """Serve until the run is over and return how it ended."""
@@ -135,6 +146,8 @@ class MasterServer:
             ready = dict(poller.poll(timeout_ms))
             self._pulse.beat()
             self._drain()
+            for event in self._porter.news():
+                self._handle(event)
             for descriptor, events in self._watched.items():
                 if descriptor in ready:
                     for event in events():
@@ -154,17 +167,34 @@ class MasterServer:
     # Messages
 
     def _drain(self) -> None:
-        """Handle every message that is waiting."""
-        limit = self._settings.wire.max_frame_bytes
-        while self._finish is None and (frames := sockets.receive(self._socket)) is not None:
-            peer = bytes(frames[0])
-            self._ledger.bytes_in += sum(map(len, frames)) - len(peer)
-            try:
-                message = decode(frames[1:], TO_MASTER, limit)
-            except ProtocolError as error:
-                self._handle(Garbage(peer, error.reason, str(error)))
-            else:
-                self._handle(Received(peer, message))
+        """Handle every message that is waiting; of a flood, so much before the time is looked at.
+
+        The ROUTER takes from each peer in turn, so nobody's message waits behind a flood.
+        """
+        for _ in range(max(MOST_AT_ONCE, 4 * len(self._machine.membership.members))):
+            if self._finish is not None:
+                return
+            routed = sockets.receive_routed(self._socket, keyed=self._porter.keyed)
+            if routed is None:
+                return
+            self._take(*routed)
+
+    def _take(self, origin: Origin, frames: Sequence[Buffer]) -> None:
+        self._ledger.bytes_in += sum(map(len, frames))
+        now = time.monotonic()
+        reason = self._porter.turns_away(origin, now)
+        if reason is not None:
+            self._handle(Refused(reason))
+            return
+        refused = self._machine.refused.total()
+        try:
+            message = decode(frames, TO_MASTER, self._settings.wire.max_frame_bytes)
+        except ProtocolError as error:
+            self._handle(Garbage(origin.peer, error.reason, str(error)))
+        else:
+            self._handle(Received(origin.peer, message))
+        if self._machine.refused.total() != refused:
+            self._porter.refused(origin.peer, now)
 
     def _send(self, peer: bytes, frames: Sequence[Buffer]) -> bool:
         try:
@@ -302,9 +332,12 @@ class MasterServer:
                 observer.checkpointed(round_, error is None)
 
     def _notice(self, level: str, text: str) -> None:
-        log.log(logging.getLevelName(level.upper()), "%s", text)
+        line = self._log_limit.admit(level, text, time.monotonic())
+        if line is None:
+            return
+        log.log(logging.getLevelName(level.upper()), "%s", line)
         for observer in self._observers:
-            observer.notice(level, text)
+            observer.notice(level, line)
 
     def _announce(self, now: float) -> None:
         plan = self._machine.plan

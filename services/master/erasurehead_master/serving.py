@@ -13,8 +13,11 @@ import zmq
 from erasurehead.datasets.store import Store
 from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RunSummary
-from erasurehead.settings import HttpSettings, MasterSettings, RunSettings
+from erasurehead.settings import HttpSettings, MasterKeySettings, MasterSettings, RunSettings
 from erasurehead.wire import sockets
+from erasurehead.wire.curve import AllowedKeys, MasterKeys, read_secret
+from erasurehead.wire.frames import MAX_HEADER_BYTES
+from erasurehead.wire.gate import Gate
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_master.checkpoint import (
     DIRECTORY,
@@ -27,6 +30,7 @@ from erasurehead_master.keeper import CheckpointKeeper
 from erasurehead_master.learner import Learner
 from erasurehead_master.machine import Master, Phase
 from erasurehead_master.plan import RunPlan, make_plan
+from erasurehead_master.porter import Porter
 from erasurehead_master.server import MasterServer, Watched
 from erasurehead_master.setup import make_learner
 from erasurehead_master.streaming import TaskStreamer
@@ -45,10 +49,24 @@ def serve(
     BindError: the address cannot be had.
     """
     begun = time.monotonic()
+    keys = read_keys(settings.keys)
     store = Store.open(settings.store)
     reference = settings.store if settings.share_store else None
     plan = make_plan(settings, store, reference, None if resume is None else resume.run)
-    return host(plan, store, settings.bind, observers, begun, resume=resume)
+    return host(plan, store, settings.bind, observers, begun, resume=resume, keys=keys)
+
+
+def read_keys(settings: MasterKeySettings) -> MasterKeys | None:
+    """Return the master's keys, or None when there are none.
+
+    Raises
+    ------
+    UsageError: a file or the directory is not as it should be.
+    """
+    if settings.secret is None or settings.workers is None:
+        return None
+    allowed = AllowedKeys(settings.workers)
+    return MasterKeys(read_secret(settings.secret), allowed, settings.recheck_s)
 
 
 def host(
@@ -59,6 +77,7 @@ def host(
     begun: float,
     attach: Callable[[str], Watched] | None = None,
     resume: Snapshot | None = None,
+    keys: MasterKeys | None = None,
 ) -> RunSummary:
     """Bind, run and clean up.
 
@@ -68,16 +87,21 @@ def host(
     attach: called with the bound address, to start workers; returns a descriptor to poll and what
         reads its news.
     resume: the checkpoint to go on from.
+    keys: with them every connection is encrypted, and only allowed workers get one.
     """
     settings: RunSettings = plan.settings
     wire = settings.wire
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    gate = Gate(context, keys, settings.max_connections)
     try:
         socket = sockets.bind_router(
             context,
             address,
             high_water_mark=wire.high_water_mark,
-            max_frame_bytes=wire.max_frame_bytes,
+            max_frame_bytes=_largest_frame_bytes(plan),
+            handshake_s=settings.limits.handshake_s,
+            keys=keys,
+            gate=gate,
         )
         try:
             bound = socket.getsockopt_string(zmq.LAST_ENDPOINT)
@@ -97,6 +121,7 @@ def host(
                     Evaluator(store.test, plan.objective),
                     TaskStreamer(plan, store.train),
                     socket,
+                    Porter(gate, settings.limits, settings.max_connections),
                     signals,
                     observers,
                     watched,
@@ -113,7 +138,18 @@ def host(
         finally:
             socket.close()
     finally:
+        gate.close()
         context.term()
+
+
+def _largest_frame_bytes(plan: RunPlan) -> int:
+    """Return what no frame of an honest worker exceeds: a header, a support or a result.
+
+    libzmq makes room for a frame as soon as its length is announced, so a tight limit is what
+    keeps somebody without a word of the protocol from filling the memory.
+    """
+    largest = 8 * plan.columns * max(4, plan.code.n_vectors)
+    return min(plan.settings.wire.max_frame_bytes, max(largest, 2 * MAX_HEADER_BYTES))
 
 
 def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:

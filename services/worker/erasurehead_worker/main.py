@@ -14,8 +14,9 @@ import numpy as np
 import zmq
 
 from erasurehead.monitoring.pulse import Pulse
-from erasurehead.settings import HttpSettings, WorkerSettings
+from erasurehead.settings import HttpSettings, WorkerKeySettings, WorkerSettings
 from erasurehead.wire import sockets
+from erasurehead.wire.curve import WorkerKeys, read_public, read_secret
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_worker.loop import WorkerLoop
@@ -47,10 +48,11 @@ def work(settings: WorkerSettings) -> int:
         load_average=lambda: os.getloadavg()[0],
     )
     source = RowSource(settings.store, settings.cache)
+    keys = _keys(settings.keys)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
         dealer = sockets.connect_dealer(
-            context, settings.connect, identity=b"w" + secrets.token_bytes(8)
+            context, settings.connect, identity=b"w" + secrets.token_bytes(8), keys=keys
         )
         tally, pulse = Tally(), Pulse(settings.http.stalled_after_s)
         with SignalWatch() as signals, ExitStack() as stack:
@@ -61,6 +63,12 @@ def work(settings: WorkerSettings) -> int:
         context.term()
     log.log(logging.ERROR if ending.code else logging.INFO, "%s", ending.reason)
     return ending.code
+
+
+def _keys(settings: WorkerKeySettings) -> WorkerKeys | None:
+    if settings.secret is None or settings.master is None:
+        return None
+    return WorkerKeys(read_secret(settings.secret), read_public(settings.master))
 
 
 def _version() -> str:

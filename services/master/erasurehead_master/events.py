@@ -1,0 +1,77 @@
+"""What can happen to the master's state machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from erasurehead.wire.messages import ToMaster
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A well-formed message came."""
+
+    peer: bytes
+    message: ToMaster
+
+
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """Something came that is not the protocol."""
+
+    peer: bytes
+    reason: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A message could not be sent: the peer is gone, or does not read."""
+
+    peer: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """The process of the worker of this name has ended (known for local processes only)."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CutOff:
+    """A peer's connection was ended by us, and nothing it says is taken any more."""
+
+    peer: bytes
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something was turned away before it was looked at; counted, and nothing else."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """Time has passed. The shell drains its inbox before it says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """The optimiser has taken the step of the round that was closed; or why it could not."""
+
+    diverged: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """Somebody wants the run to end: now, or after the open round."""
+
+    at_once: bool
+    reason: str
+
+
+Event = Received | Garbage | Refused | Unreachable | Departed | CutOff | Woke | Stepped | Shutdown
