@@ -29,7 +29,7 @@ from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunSummary
 from erasurehead.settings import RunSettings, WorkerSettings, load
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_master.machine import Event
+from erasurehead_master.events import Event
 from erasurehead_master.plan import make_plan
 from erasurehead_master.server import Watched
 from erasurehead_master.serving import host

@@ -14,7 +14,7 @@ from virtual_run import COLUMNS, make_virtual, some_rows
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Result, Step
-from erasurehead_master.machine import Garbage, Received, Shutdown, Unreachable
+from erasurehead_master.events import Garbage, Received, Shutdown, Unreachable
 from erasurehead_master.rounds import NOBODY_LEFT
 from erasurehead_simulator.cluster import Timing, VirtualCluster
 

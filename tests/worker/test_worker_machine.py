@@ -25,23 +25,9 @@ from erasurehead.wire.messages import (
     Stop,
     Task,
 )
-from erasurehead_worker.machine import (
-    Abandon,
-    Action,
-    Compute,
-    Exit,
-    Feed,
-    Load,
-    Loaded,
-    PartDone,
-    Phase,
-    Received,
-    Send,
-    Shutdown,
-    StoreUnreadable,
-    Woke,
-    Worker,
-)
+from erasurehead_worker.actions import Abandon, Action, Compute, Exit, Feed, Load, Send
+from erasurehead_worker.events import Loaded, PartDone, Received, Shutdown, StoreUnreadable, Woke
+from erasurehead_worker.machine import Phase, Worker
 
 ASSIGN = Assign(
     run="r",

@@ -8,7 +8,8 @@ from prometheus_client import CollectorRegistry
 from erasurehead.monitoring.pulse import Pulse
 from erasurehead.wire.messages import PROTOCOL_VERSION, Assign, Hello
 from erasurehead_worker import metrics
-from erasurehead_worker.machine import Loaded, Received, Worker
+from erasurehead_worker.events import Loaded, Received
+from erasurehead_worker.machine import Worker
 from erasurehead_worker.metrics import METRICS, WorkerMetrics, endpoints
 from erasurehead_worker.tally import Tally
 

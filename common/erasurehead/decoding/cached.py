@@ -22,7 +22,13 @@ import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, RepetitionCode
 from erasurehead.decoding.base import Decoding
-from erasurehead.decoding.estimate import Accumulator, GradientEstimate, Vector
+from erasurehead.decoding.estimate import (
+    BLOCK_COLUMNS,
+    Accumulator,
+    GradientEstimate,
+    Vector,
+    blocks,
+)
 from erasurehead.decoding.fixed import column_sum
 from erasurehead.errors import DataError
 
@@ -42,8 +48,12 @@ class Remembered:
 class SagaEstimate(GradientEstimate):
     """g_hat = c sum_u h_u + D(y - h), then h_u <- y_u for what arrived: unbiased if D is.
 
-    Memory: one vector a unit, and two of all columns. Values that are held or fresh are referred
-    to until the round closes and copied then.
+    What arrived is remembered by reference. As long as all weights are equal, w, both sums that the
+    arrivals change are multiples of one, d = sum (y - h): g_hat = c sum_u h_u + s w d, and
+    sum_u h_u grows by d. So y and h are read once and d is all that is added to on arrival. What
+    other weights have beyond w goes into a sum of its own.
+
+    Memory: one vector a unit, and three of all columns (four if weights differ).
 
     Parameters
     ----------
@@ -71,19 +81,17 @@ class SagaEstimate(GradientEstimate):
         self._n_active = len(set(self._unit_of_symbol))
         self._total = Accumulator(n_columns)
         self._change = Accumulator(n_columns)
+        self._excess: Accumulator | None = None
+        self._gradient: FloatArray = np.empty(n_columns)
+        self._scratch: FloatArray = np.empty(min(n_columns, BLOCK_COLUMNS))
         self._total_loss = 0.0
         self._round = 0
-        self._scratch: FloatArray = np.empty(0)
-        self._fresh: dict[int, tuple[IntArray | None, Vector, float]] = {}
-        self._held: dict[int, tuple[IntArray | None, Vector, float]] = {}
+        self._start()
 
     def begin(self) -> None:
         """Start a round with nothing in it."""
         self._round += 1
-        self._change.clear()
-        self._change_loss = 0.0
-        self._fresh = {}
-        self._held = {}
+        self._start()
 
     def fold(
         self, symbol: int, support: IntArray | None, values: Vector, weight: float, loss: float = 0
@@ -91,27 +99,40 @@ class SagaEstimate(GradientEstimate):
         """Add a symbol whose weight is known."""
         unit = self._unit_of_symbol[symbol]
         self._change_loss += weight * (loss - self._units[unit].loss)
-        if self.weighs_changes:
-            self._add_change(self._change, unit, support, values, weight)
-        self._fresh.setdefault(unit, (support, values, loss))
+        if not self._weight:
+            self._weight = weight
+        self._take(unit, support, values, loss, weight, self._weight)
 
     def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
         """Keep a symbol whose weight is known only when the round closes."""
         self._held[symbol] = (support, values, loss)
-        self._fresh.setdefault(self._unit_of_symbol[symbol], (support, values, loss))
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums of gradients and losses, and remember what arrived."""
-        loss = self._total_loss + self._finish_change(decoding)
-        self._change.sum += self._total.sum
+        loss = self._total_loss + self._close(decoding)
+        common = decoding.scale * self._weight
+        excess = None if self._excess is None or not self._has_excess else self._excess.sum
+        for block in blocks(len(self._gradient)):
+            gradient, total = self._gradient[block], self._total.sum[block]
+            change = self._change.sum[block]
+            np.multiply(change, common, out=gradient)
+            gradient += total
+            if excess is not None:
+                gradient += excess[block]
+            self._grow(total, change)
         self._remember_fresh()
-        return self._change.sum, loss
+        return self._gradient, loss
 
     def late(self, symbol: int, support: IntArray | None, values: Vector, age: int = 1) -> None:
         """Remember a stale result if it is newer than what is remembered."""
         unit = self._unit_of_symbol[symbol]
-        if unit not in self._fresh and self._round - age > self._units[unit].round:
-            self._remember(unit, support, values, self._units[unit].loss, self._round - age)
+        known = self._units[unit]
+        if unit in self._fresh or self._round - age <= known.round:
+            return
+        if any(self._unit_of_symbol[held] == unit for held in self._held):
+            return
+        self._add_change(unit, support, values, None, self._total, self._unit_weight)
+        self._remember(unit, support, values, known.loss, self._round - age)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold between two rounds; partly the estimate's own
@@ -154,60 +175,105 @@ class SagaEstimate(GradientEstimate):
                 unit.values = state[f"values_{index}"].copy()
                 unit.support = state.get(f"support_{index}")
 
-    def _finish_change(self, decoding: Decoding) -> float:
-        """Complete D(y - h) for gradients in place; return it for losses."""
-        if decoding.scale != 1.0:
-            self._change.sum *= decoding.scale
+    def _start(self) -> None:
+        self._change.clear()
+        if self._excess is not None:
+            self._excess.clear()
+        self._has_excess = False
+        self._weight = 0.0
+        self._change_loss = 0.0
+        self._fresh: dict[int, tuple[IntArray | None, Vector, float]] = {}
+        self._held: dict[int, tuple[IntArray | None, Vector, float]] = {}
+
+    def _take(
+        self,
+        unit: int,
+        support: IntArray | None,
+        values: Vector,
+        loss: float,
+        weight: float,
+        common: float,
+    ) -> None:
+        """Add y - h to the change, and what the weight has beyond the common one to the excess.
+
+        A unit's second copy does not count for the change, so its whole weight is excess.
+        """
+        first = unit not in self._fresh
+        if first:
+            self._fresh[unit] = (support, values, loss)
+        beyond = weight - common if first else weight
+        if not self.weighs_changes or beyond == 0.0:
+            if first:
+                self._add_change(unit, support, values, self._change)
+            return
+        if self._excess is None:
+            self._excess = Accumulator(len(self._gradient))
+        self._has_excess = True
+        change = self._change if first else None
+        self._add_change(unit, support, values, change, self._excess, beyond)
+
+    def _close(self, decoding: Decoding) -> float:
+        """Take what was held, now that its weights are known; return D(y - h) for losses."""
+        if self._has_excess and self._excess is not None and decoding.scale != 1.0:
+            self._excess.sum *= decoding.scale
         loss = decoding.scale * self._change_loss
         for symbol in sorted(self._held):
+            support, values, its_loss = self._held[symbol]
             weight = decoding.held.get(symbol, 0.0)
-            if weight != 0.0:
-                support, values, its_loss = self._held[symbol]
-                unit = self._unit_of_symbol[symbol]
-                if self.weighs_changes:
-                    self._add_change(self._change, unit, support, values, weight)
-                loss += weight * (its_loss - self._units[unit].loss)
+            unit = self._unit_of_symbol[symbol]
+            loss += weight * (its_loss - self._units[unit].loss)
+            if not self._weight:
+                self._weight = weight / decoding.scale
+            common = decoding.scale * self._weight
+            self._take(unit, support, values, its_loss, weight, common)
         return loss
+
+    def _grow(self, total: FloatArray, change: FloatArray) -> None:
+        """Let a block of the total follow the change; the change is used up."""
+        if self._unit_weight != 1.0:
+            change *= self._unit_weight
+        total += change
 
     def _remember_fresh(self) -> None:
         for unit, (support, values, loss) in self._fresh.items():
             self._remember(unit, support, values, loss, self._round)
-        self._fresh = {}
-        self._held = {}
 
     def _remember(
         self, unit: int, support: IntArray | None, values: Vector, loss: float, round_: int
     ) -> None:
-        self._add_change(self._total, unit, support, values, self._unit_weight)
+        """Replace what is known of a unit; the total has to follow."""
         known = self._units[unit]
         self._total_loss += self._unit_weight * (loss - known.loss)
-        if known.values.shape == values.shape and known.values.dtype == values.dtype:
-            np.copyto(known.values, values)
-        else:
-            known.values = values.copy()
-        known.support, known.loss, known.round = support, loss, round_
+        known.support, known.values, known.loss, known.round = support, values, loss, round_
 
     def _add_change(
         self,
-        to: Accumulator,
         unit: int,
         support: IntArray | None,
         values: Vector,
-        weight: float,
+        to: Accumulator | None,
+        weighted: Accumulator | None = None,
+        weight: float = 1.0,
     ) -> None:
-        """Add weight * (values - remembered) of a unit."""
+        """Add y - h of a unit to one sum and weight * (y - h) to another."""
         known = self._units[unit]
-        if known.round == NEVER:
-            to.add(support, values, weight)
-        elif _same(known.support, support):
-            if len(self._scratch) < len(values):
-                self._scratch = np.empty(len(values))
-            change = self._scratch[: len(values)]
-            np.subtract(values, known.values, out=change, dtype=np.float64)
-            to.add(support, change, weight)
-        else:
-            to.add(support, values, weight)
-            to.add(known.support, known.values, -weight)
+        if known.round != NEVER and not _same(known.support, support):
+            for sum_, its_weight in ((to, 1.0), (weighted, weight)):
+                if sum_ is not None:
+                    sum_.add(support, values, its_weight)
+                    sum_.add(known.support, known.values, -its_weight)
+            return
+        for block in blocks(len(values)):
+            change: FloatArray = self._scratch[: block.stop - block.start]
+            if known.round == NEVER:
+                np.copyto(change, values[block])
+            else:
+                np.subtract(values[block], known.values[block], out=change, dtype=np.float64)
+            if to is not None:
+                to.add_block(block, support, change)
+            if weighted is not None:
+                change *= weight
+                weighted.add_block(block, support, change)
 
 
 class SagEstimate(SagaEstimate):
@@ -220,12 +286,15 @@ class SagEstimate(SagaEstimate):
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums of gradients and losses, and remember what arrived."""
-        loss = self._total_loss + self._finish_change(decoding)
+        loss = self._total_loss + self._close(decoding)
         self._remember_fresh()
         n_seen = sum(unit.round != NEVER for unit in self._units)
         scale = self._n_active / n_seen if n_seen else 1.0
-        np.multiply(self._total.sum, scale, out=self._change.sum)
-        return self._change.sum, loss
+        for block in blocks(len(self._gradient)):
+            total = self._total.sum[block]
+            self._grow(total, self._change.sum[block])
+            np.multiply(total, scale, out=self._gradient[block])
+        return self._gradient, loss
 
 
 def _same(one: IntArray | None, other: IntArray | None) -> bool:

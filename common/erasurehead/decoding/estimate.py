@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,9 @@ from erasurehead.decoding.base import Decoding
 Vector = npt.NDArray[Any]
 """A coded gradient on its support, shape (len(support),), float64 or float32."""
 
+BLOCK_COLUMNS = 1 << 15
+"""Columns worked on at a time: a few such blocks fit a core's second-level cache."""
+
 
 class GradientEstimate(ABC):
     """Sums weighted coded gradients of one round after another.
@@ -23,7 +26,7 @@ class GradientEstimate(ABC):
     come at any time. Beside each vector goes the symbol's coded loss sum, weighted alike.
 
     A support is the sorted array of the columns that a vector's values belong to; None means all
-    columns. `values` must stay unchanged until `finish`.
+    columns. `values` may be kept as they are, so nobody may change them afterwards.
     """
 
     @abstractmethod
@@ -62,7 +65,10 @@ class GradientEstimate(ABC):
 
 
 class Accumulator:
-    """A dense sum of sparse vectors, with a scratch array for weighting them.
+    """A dense sum of sparse vectors.
+
+    Vectors are worked through in blocks that fit a core's cache together with their scratch space:
+    the sum is bound by memory, and each vector is read once.
 
     Parameters
     ----------
@@ -71,7 +77,7 @@ class Accumulator:
 
     def __init__(self, n_columns: int) -> None:
         self.sum: FloatArray = np.zeros(n_columns)
-        self._scratch: FloatArray = np.empty(0)
+        self._scratch: FloatArray = np.empty(min(n_columns, BLOCK_COLUMNS))
 
     def clear(self) -> None:
         """Set the sum to zero."""
@@ -79,13 +85,29 @@ class Accumulator:
 
     def add(self, support: IntArray | None, values: Vector, weight: float) -> None:
         """Add weight * values on the support's columns."""
-        if weight != 1.0 or values.dtype != np.float64:
-            if len(self._scratch) < len(values):
-                self._scratch = np.empty(len(values))
-            weighted = self._scratch[: len(values)]
-            values = np.multiply(values, weight, out=weighted, dtype=np.float64)
-        if support is None:
-            self.sum += values
+        if weight == 1.0 and values.dtype == np.float64:
+            self._add(slice(None) if support is None else support, values)
+            return
+        for block in blocks(len(values)):
+            part = values[block]
+            weighted = self._scratch[: len(part)]
+            np.multiply(part, weight, out=weighted, dtype=np.float64)
+            self._add(block if support is None else support[block], weighted)
+
+    def add_block(self, block: slice, support: IntArray | None, values: FloatArray) -> None:
+        """Add the values of one block of a vector on that support."""
+        self._add(block if support is None else support[block], values)
+
+    def _add(self, where: slice | IntArray, values: FloatArray) -> None:
+        if isinstance(where, slice):
+            part = self.sum[where]
+            np.add(part, values, out=part)
         else:
             # Twice as fast as sum[support] += values; the columns of a support are distinct.
-            np.add.at(self.sum, support, values)
+            np.add.at(self.sum, where, values)
+
+
+def blocks(length: int) -> Iterator[slice]:
+    """Yield the blocks of a vector, in order."""
+    for lo in range(0, length, BLOCK_COLUMNS):
+        yield slice(lo, min(lo + BLOCK_COLUMNS, length))

@@ -11,6 +11,7 @@ import typer
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ErasureHeadError
 from erasurehead_cli.commands.compare import compare
+from erasurehead_cli.commands.keys import keys
 from erasurehead_cli.commands.master import master
 from erasurehead_cli.commands.plan import plan
 from erasurehead_cli.commands.predict import predict
@@ -45,6 +46,7 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(settings)
+app.add_typer(keys)
 
 # The base of what the parser raises; its home differs between versions of typer.
 ParserError: type[Exception] = typer.BadParameter.__mro__[2]

@@ -10,7 +10,7 @@ from erasurehead.records import Observer, RunSummary
 from erasurehead.settings import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.checkpoint import Snapshot
-from erasurehead_master.machine import Departed, Event
+from erasurehead_master.events import Departed, Event
 from erasurehead_master.plan import make_plan
 from erasurehead_master.server import Watched
 from erasurehead_master.serving import host

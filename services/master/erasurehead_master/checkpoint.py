@@ -62,7 +62,8 @@ class Snapshot:
             "run": np.str_(self.run),
             "closed_s": np.float64(self.closed_s),
         }
-        np.savez(packed, **header, **self.arrays)
+        header.update(self.arrays)
+        np.savez(packed, **header)
         payload = packed.getvalue()
         digest = hashlib.sha256(payload).hexdigest().encode()
         return MAGIC + digest + b"\n" + payload

@@ -22,24 +22,17 @@ from erasurehead.wire import sockets
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import TO_WORKER, Result, Step
 from erasurehead.wire.signals import SignalWatch
-from erasurehead_worker.machine import (
-    Abandon,
-    Action,
-    Compute,
+from erasurehead_worker.actions import Abandon, Action, Compute, Exit, Feed, Load, Notice, Send
+from erasurehead_worker.events import (
     Event,
-    Exit,
-    Feed,
-    Load,
     Loaded,
-    Notice,
     PartDone,
     Received,
-    Send,
     Shutdown,
     StoreUnreadable,
     Woke,
-    Worker,
 )
+from erasurehead_worker.machine import Worker
 from erasurehead_worker.rows import RowSource, WorkerRows
 from erasurehead_worker.tally import Tally
 

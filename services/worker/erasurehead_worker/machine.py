@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from erasurehead.errors import (
     EXIT_MASTER_LOST,
@@ -41,113 +39,30 @@ from erasurehead.wire.messages import (
     ToMaster,
     ToWorker,
 )
+from erasurehead_worker.actions import (
+    Abandon,
+    Action,
+    Compute,
+    Exit,
+    Feed,
+    Load,
+    Notice,
+    Send,
+)
+from erasurehead_worker.events import (
+    Event,
+    Loaded,
+    PartDone,
+    Received,
+    Shutdown,
+    StoreUnreadable,
+    Woke,
+)
 
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
 SPARE_RETRY_S = 1.0
 """A spare greets this often, which is also its sign of life."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send a message to the master."""
-
-    message: ToMaster
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Start to read the rows of this assignment; answer with `Loaded` or `StoreUnreadable`."""
-
-    assign: Assign
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """Take one streamed chunk of rows; `last` completes them: answer with `Loaded`."""
-
-    task: Task
-    last: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """Drop any older work and compute the coded gradient at this model."""
-
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class Abandon:
-    """Drop the work at hand; nobody waits for it any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """Tell whoever reads the log."""
-
-    level: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """End the process."""
-
-    code: int
-    reason: str
-
-
-Action = Send | Load | Feed | Compute | Abandon | Notice | Exit
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The master said something."""
-
-    message: ToWorker
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """The rows are in memory; `support` is None when they are dense."""
-
-    rows: int
-    support: npt.NDArray[Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class StoreUnreadable:
-    """This machine cannot read the store itself; the master must send the rows."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class PartDone:
-    """One part of the coded gradient is computed."""
-
-    round: int
-    part: int
-    last: bool
-    values: npt.NDArray[np.float64]
-    loss: npt.NDArray[np.float64]
-    compute_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Woke:
-    """Time has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shutdown:
-    """This process was asked to end."""
-
-    reason: str
-
-
-Event = Received | Loaded | StoreUnreadable | PartDone | Woke | Shutdown
 
 
 class Phase(Enum):

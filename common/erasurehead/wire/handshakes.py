@@ -1,0 +1,79 @@
+"""Why a connecting socket gets no connection, in words for the log."""
+
+from __future__ import annotations
+
+import struct
+
+import zmq
+
+_EVENT = struct.Struct("=Hi")
+_EVENTS = (
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_SUCCEEDED
+)
+
+
+class HandshakeWatch:
+    """Follows the handshakes of a socket that is not connected yet.
+
+    Parameters
+    ----------
+    address: what it will connect to.
+    keyed: True if it has keys.
+    """
+
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        socket: zmq.Socket[bytes],
+        address: str,
+        *,
+        keyed: bool,
+    ) -> None:
+        self._address = address
+        self._keyed = keyed
+        self._told = ""
+        endpoint = f"inproc://handshakes-{id(self):x}"
+        socket.monitor(endpoint, _EVENTS)
+        self._monitor = context.socket(zmq.PAIR)
+        self._monitor.setsockopt(zmq.RCVHWM, 0)  # libzmq's thread must never wait for us
+        self._monitor.connect(endpoint)
+
+    def news(self) -> str | None:
+        """Return why the last handshake failed, once until another outcome follows; or None."""
+        sentence = None
+        while True:
+            try:
+                event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
+            except zmq.Again:
+                break
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._told, sentence = "", None
+            else:
+                sentence = self._explain(event)
+        if sentence == self._told:
+            return None
+        self._told = sentence or self._told
+        return sentence
+
+    def close(self) -> None:
+        """Stop listening; the watched socket must be closed already."""
+        self._monitor.close(0)
+
+    def _explain(self, event: int) -> str:
+        if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+            return (
+                f"the master at {self._address} does not allow this worker's key; its public file"
+                " belongs into the master's --keys-workers directory"
+            )
+        if self._keyed:
+            return (
+                f"no handshake with {self._address}: it is no master, has no keys, or is not the"
+                " master whose key --keys-master names"
+            )
+        return (
+            f"no handshake with {self._address}: it is no master, or wants keys (--keys-secret and"
+            " --keys-master)"
+        )

@@ -1,0 +1,60 @@
+"""What the worker's state machine may ask its shell to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from erasurehead.wire.messages import Assign, Step, Task, ToMaster
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message to the master."""
+
+    message: ToMaster
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Start to read the rows of this assignment; answer with `Loaded` or `StoreUnreadable`."""
+
+    assign: Assign
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Take one streamed chunk of rows; `last` completes them: answer with `Loaded`."""
+
+    task: Task
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """Drop any older work and compute the coded gradient at this model."""
+
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """Drop the work at hand; nobody waits for it any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Tell whoever reads the log."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """End the process."""
+
+    code: int
+    reason: str
+
+
+Action = Send | Load | Feed | Compute | Abandon | Notice | Exit
