@@ -16,29 +16,27 @@ _EVENTS = (
 
 
 class HandshakeWatch:
-    """Follows the handshakes of a socket that is not connected yet.
+    """Follows the handshakes of a connecting socket.
 
     Parameters
     ----------
-    address: what it will connect to.
+    address: what it connects to.
     keyed: True if it has keys.
     """
 
     def __init__(
-        self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        socket: zmq.Socket[bytes],
-        address: str,
-        *,
-        keyed: bool,
+        self, context: zmq.Context[zmq.Socket[bytes]], address: str, *, keyed: bool
     ) -> None:
         self._address = address
         self._keyed = keyed
         self._told = ""
-        endpoint = f"inproc://handshakes-{id(self):x}"
-        socket.monitor(endpoint, _EVENTS)
         self._monitor = context.socket(zmq.PAIR)
         self._monitor.setsockopt(zmq.RCVHWM, 0)  # libzmq's thread must never wait for us
+
+    def watch(self, socket: zmq.Socket[bytes]) -> None:
+        """Follow a socket that is not connected yet."""
+        endpoint = f"inproc://handshakes-{id(self):x}"
+        socket.monitor(endpoint, _EVENTS)
         self._monitor.connect(endpoint)
 
     def news(self) -> str | None:

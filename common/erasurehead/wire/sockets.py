@@ -16,6 +16,7 @@ from erasurehead.errors import BindError, UsageError
 from erasurehead.wire.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKeys
 from erasurehead.wire.frames import Buffer
 from erasurehead.wire.gate import Gate
+from erasurehead.wire.handshakes import HandshakeWatch
 
 COPY_BELOW_BYTES = 64 * 1024
 """Smaller frames are copied by ZeroMQ; handing over a reference costs more than the copy."""
@@ -86,6 +87,7 @@ def connect_dealer(
     high_water_mark: int = 1000,
     max_frame_bytes: int = 1 << 30,
     keys: WorkerKeys | None = None,
+    handshakes: HandshakeWatch | None = None,
 ) -> zmq.Socket[bytes]:
     """Return a worker's socket; ZeroMQ (re)connects it in the background.
 

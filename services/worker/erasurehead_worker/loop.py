@@ -20,6 +20,7 @@ from erasurehead.learning.coded_gradient import CodedGradient
 from erasurehead.monitoring.pulse import Pulse
 from erasurehead.wire import sockets
 from erasurehead.wire.frames import decode, encode
+from erasurehead.wire.handshakes import HandshakeWatch
 from erasurehead.wire.messages import TO_WORKER, Result, Step
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_worker.actions import Abandon, Action, Compute, Exit, Feed, Load, Notice, Send
@@ -50,6 +51,7 @@ class WorkerLoop:
     signals: tells when the process was asked to end.
     tally: where work done is added up.
     pulse: is told of every turn of the loop.
+    handshakes: knows why there is no connection.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class WorkerLoop:
         signals: SignalWatch,
         tally: Tally,
         pulse: Pulse,
+        handshakes: HandshakeWatch,
     ) -> None:
         self._machine = machine
         self._socket = socket
@@ -67,6 +70,7 @@ class WorkerLoop:
         self._signals = signals
         self._tally = tally
         self._pulse = pulse
+        self._handshakes = handshakes
         self._exit: Exit | None = None
         self._step: Step | None = None
         self._rows: WorkerRows | None = None
@@ -92,6 +96,8 @@ class WorkerLoop:
             # An earlier wish that came with these messages makes the next poll return at once.
             if (now := time.monotonic()) >= wake_at:
                 self._handle(Woke(), now)
+                if (sentence := self._handshakes.news()) is not None:
+                    log.warning("%s", sentence)
             self._advance()
         return self._exit
 

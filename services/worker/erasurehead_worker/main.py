@@ -17,6 +17,7 @@ from erasurehead.monitoring.pulse import Pulse
 from erasurehead.settings import HttpSettings, WorkerKeySettings, WorkerSettings
 from erasurehead.wire import sockets
 from erasurehead.wire.curve import WorkerKeys, read_public, read_secret
+from erasurehead.wire.handshakes import HandshakeWatch
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_worker.loop import WorkerLoop
@@ -51,14 +52,20 @@ def work(settings: WorkerSettings) -> int:
     keys = _keys(settings.keys)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
+        handshakes = HandshakeWatch(context, settings.connect, keyed=keys is not None)
         dealer = sockets.connect_dealer(
-            context, settings.connect, identity=b"w" + secrets.token_bytes(8), keys=keys
+            context,
+            settings.connect,
+            identity=b"w" + secrets.token_bytes(8),
+            keys=keys,
+            handshakes=handshakes,
         )
         tally, pulse = Tally(), Pulse(settings.http.stalled_after_s)
         with SignalWatch() as signals, ExitStack() as stack:
             _monitor(settings.http, machine, tally, pulse, stack)
-            ending = WorkerLoop(machine, dealer, source, signals, tally, pulse).run()
+            ending = WorkerLoop(machine, dealer, source, signals, tally, pulse, handshakes).run()
         dealer.close()
+        handshakes.close()
     finally:
         context.term()
     log.log(logging.ERROR if ending.code else logging.INFO, "%s", ending.reason)
