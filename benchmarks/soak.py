@@ -193,6 +193,7 @@ def churn(store: Path, minutes: float) -> bool:
         "scheme": "agc:c=2,r=3",
         "rounds": 10**8,
         "step": "0.01",
+        "delay": "exponential:mean_s=0.008",
         "evaluate_every_rounds": 1000,
     }
     settings = load(RunSettings, given, environment={})
