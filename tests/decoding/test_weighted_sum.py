@@ -93,11 +93,12 @@ def test_ordered_sums_do_not_depend_on_which_copy_came_first() -> None:
 
 
 def test_a_streaming_estimate_keeps_no_vectors() -> None:
-    """After 30 folds the estimate holds one dense sum and one scratch array."""
+    """After 30 dense and 30 sparse folds the estimate holds one dense sum and one scratch array."""
     estimate = ESTIMATES.build("sum", code_of("uncoded", 30), COLUMNS, False)
-    estimate.begin()
-    for symbol in range(30):
-        estimate.fold(symbol, None, np.ones(COLUMNS), 0.5)
+    for support in (None, np.arange(COLUMNS)):
+        estimate.begin()
+        for symbol in range(30):
+            estimate.fold(symbol, support, np.ones(COLUMNS), 0.5)
 
     def floats(part: Any) -> int:
         if isinstance(part, np.ndarray):

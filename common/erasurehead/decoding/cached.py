@@ -22,17 +22,14 @@ import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, RepetitionCode
 from erasurehead.decoding.base import Decoding
-from erasurehead.decoding.estimate import (
-    BLOCK_COLUMNS,
-    Accumulator,
-    GradientEstimate,
-    Vector,
-    blocks,
-)
+from erasurehead.decoding.estimate import Accumulator, GradientEstimate, Vector, blocks
 from erasurehead.decoding.fixed import column_sum
 from erasurehead.errors import DataError
 
 NEVER = -1
+
+BLOCK_COLUMNS = 1 << 14
+"""Columns that are combined at a time: all sums' blocks fit a core's second-level cache."""
 
 
 @dataclass(slots=True)
@@ -48,10 +45,13 @@ class Remembered:
 class SagaEstimate(GradientEstimate):
     """g_hat = c sum_u h_u + D(y - h), then h_u <- y_u for what arrived: unbiased if D is.
 
-    What arrived is remembered by reference. As long as all weights are equal, w, both sums that the
-    arrivals change are multiples of one, d = sum (y - h): g_hat = c sum_u h_u + s w d, and
-    sum_u h_u grows by d. So y and h are read once and d is all that is added to on arrival. What
-    other weights have beyond w goes into a sum of its own.
+    What arrived is remembered by reference, and memory is read as little as can be. On arrival, y
+    is added to a sum and h is left alone. At the end the new sum of what is remembered is
+
+        sum_u h_u + sum_arrived (y - h)     or     sum_arrived y + sum_missing h,
+
+    whichever reads fewer vectors, and with equal weights the estimate is a multiple of its growth.
+    What weights have beyond a common one goes into a sum of its own.
 
     Memory: one vector a unit, and three of all columns (four if weights differ).
 
@@ -80,12 +80,13 @@ class SagaEstimate(GradientEstimate):
         self._units = [Remembered(nothing, np.zeros(0)) for _ in range(n_units)]
         self._n_active = len(set(self._unit_of_symbol))
         self._total = Accumulator(n_columns)
-        self._change = Accumulator(n_columns)
+        self._arrived = Accumulator(n_columns)
         self._excess: Accumulator | None = None
-        self._gradient: FloatArray = np.empty(n_columns)
-        self._scratch: FloatArray = np.empty(min(n_columns, BLOCK_COLUMNS))
+        self._gradient = Accumulator(n_columns)
         self._total_loss = 0.0
         self._round = 0
+        self._weight = 0.0
+        self._change_loss = 0.0
         self._start()
 
     def begin(self) -> None:
@@ -101,27 +102,20 @@ class SagaEstimate(GradientEstimate):
         self._change_loss += weight * (loss - self._units[unit].loss)
         if not self._weight:
             self._weight = weight
-        self._take(unit, support, values, loss, weight, self._weight)
+        first = self._take(unit, support, values, loss)
+        self._weigh(unit, support, values, weight - self._weight if first else weight)
 
     def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
         """Keep a symbol whose weight is known only when the round closes."""
-        self._held[symbol] = (support, values, loss)
+        first = self._take(self._unit_of_symbol[symbol], support, values, loss)
+        self._held[symbol] = (first, support, values, loss)
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums of gradients and losses, and remember what arrived."""
         loss = self._total_loss + self._close(decoding)
-        common = decoding.scale * self._weight
-        excess = None if self._excess is None or not self._has_excess else self._excess.sum
-        for block in blocks(len(self._gradient)):
-            gradient, total = self._gradient[block], self._total.sum[block]
-            change = self._change.sum[block]
-            np.multiply(change, common, out=gradient)
-            gradient += total
-            if excess is not None:
-                gradient += excess[block]
-            self._grow(total, change)
+        self._combine(decoding.scale, remember=True)
         self._remember_fresh()
-        return self._gradient, loss
+        return self._gradient.sum, loss
 
     def late(self, symbol: int, support: IntArray | None, values: Vector, age: int = 1) -> None:
         """Remember a stale result if it is newer than what is remembered."""
@@ -129,9 +123,8 @@ class SagaEstimate(GradientEstimate):
         known = self._units[unit]
         if unit in self._fresh or self._round - age <= known.round:
             return
-        if any(self._unit_of_symbol[held] == unit for held in self._held):
-            return
-        self._add_change(unit, support, values, None, self._total, self._unit_weight)
+        self._total.add(support, values, self._unit_weight)
+        self._total.add(known.support, known.values, -self._unit_weight)
         self._remember(unit, support, values, known.loss, self._round - age)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -176,63 +169,98 @@ class SagaEstimate(GradientEstimate):
                 unit.support = state.get(f"support_{index}")
 
     def _start(self) -> None:
-        self._change.clear()
-        if self._excess is not None:
-            self._excess.clear()
-        self._has_excess = False
+        self._arrived.clear()
         self._weight = 0.0
+        self._beyond: dict[int, float] = {}
         self._change_loss = 0.0
         self._fresh: dict[int, tuple[IntArray | None, Vector, float]] = {}
-        self._held: dict[int, tuple[IntArray | None, Vector, float]] = {}
+        self._held: dict[int, tuple[bool, IntArray | None, Vector, float]] = {}
 
-    def _take(
-        self,
-        unit: int,
-        support: IntArray | None,
-        values: Vector,
-        loss: float,
-        weight: float,
-        common: float,
-    ) -> None:
-        """Add y - h to the change, and what the weight has beyond the common one to the excess.
+    def _take(self, unit: int, support: IntArray | None, values: Vector, loss: float) -> bool:
+        """Add a symbol to the arrived ones; False if its unit has arrived before."""
+        if unit in self._fresh:
+            return False
+        self._fresh[unit] = (support, values, loss)
+        self._arrived.add(support, values, 1.0)
+        return True
 
-        A unit's second copy does not count for the change, so its whole weight is excess.
-        """
-        first = unit not in self._fresh
-        if first:
-            self._fresh[unit] = (support, values, loss)
-        beyond = weight - common if first else weight
-        if not self.weighs_changes or beyond == 0.0:
-            if first:
-                self._add_change(unit, support, values, self._change)
+    def _weigh(self, unit: int, support: IntArray | None, values: Vector, beyond: float) -> None:
+        """Give a symbol what its weight has beyond the common one."""
+        if beyond == 0.0 or not self.weighs_changes:
             return
         if self._excess is None:
-            self._excess = Accumulator(len(self._gradient))
-        self._has_excess = True
-        change = self._change if first else None
-        self._add_change(unit, support, values, change, self._excess, beyond)
+            self._excess = Accumulator(len(self._total.sum))
+        if not self._beyond:
+            self._excess.clear()
+        self._beyond[unit] = self._beyond.get(unit, 0.0) + beyond
+        self._excess.add(support, values, beyond)
 
     def _close(self, decoding: Decoding) -> float:
-        """Take what was held, now that its weights are known; return D(y - h) for losses."""
-        if self._has_excess and self._excess is not None and decoding.scale != 1.0:
-            self._excess.sum *= decoding.scale
-        loss = decoding.scale * self._change_loss
+        """Weigh what was held; return D(y - h) for losses."""
+        scale = decoding.scale
+        if self._beyond and self._excess is not None and scale != 1.0:
+            self._excess.sum *= scale
+            self._beyond = {unit: scale * beyond for unit, beyond in self._beyond.items()}
+        loss = scale * self._change_loss
+        if not self._weight:  # nothing was folded in
+            self._weight = next((w / scale for w in decoding.held.values() if w), 0.0)
         for symbol in sorted(self._held):
-            support, values, its_loss = self._held[symbol]
+            first, support, values, its_loss = self._held[symbol]
             weight = decoding.held.get(symbol, 0.0)
             unit = self._unit_of_symbol[symbol]
             loss += weight * (its_loss - self._units[unit].loss)
-            if not self._weight:
-                self._weight = weight / decoding.scale
-            common = decoding.scale * self._weight
-            self._take(unit, support, values, its_loss, weight, common)
+            beyond = weight - scale * self._weight if first else weight
+            self._weigh(unit, support, values, beyond)
+        for unit, beyond in self._beyond.items():
+            known = self._units[unit]
+            if self._excess is not None and known.round != NEVER:
+                self._excess.add(known.support, known.values, -beyond)
         return loss
 
-    def _grow(self, total: FloatArray, change: FloatArray) -> None:
-        """Let a block of the total follow the change; the change is used up."""
-        if self._unit_weight != 1.0:
-            change *= self._unit_weight
-        total += change
+    def _combine(self, scale: float, *, remember: bool) -> None:
+        """Form the estimate; if what arrived is to be remembered, renew the total."""
+        afresh, known = self._fewer()
+        if known:
+            self._gradient.clear()
+            for unit in known:
+                self._gradient.add(unit.support, unit.values, 1.0)
+        excess = self._excess.sum if self._excess is not None and self._beyond else None
+        step = scale * self._weight / self._unit_weight
+        for block in blocks(len(self._gradient.sum), BLOCK_COLUMNS):
+            renewed, gradient = self._arrived.sum[block], self._gradient.sum[block]
+            total = self._total.sum[block]
+            if known:
+                (np.add if afresh else np.subtract)(renewed, gradient, out=renewed)
+            if self._unit_weight != 1.0:
+                renewed *= self._unit_weight
+            if not afresh:
+                renewed += total
+            self._estimate(gradient, total, renewed, step)
+            if excess is not None:
+                gradient += excess[block]
+            if remember:
+                total[:] = renewed
+
+    def _estimate(
+        self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float
+    ) -> None:
+        """Fill a block of the estimate from the old and the new sum of what is remembered."""
+        if step == 1.0:
+            gradient[:] = renewed
+        else:
+            np.subtract(renewed, total, out=gradient)
+            gradient *= step
+            gradient += total
+
+    def _fewer(self) -> tuple[bool, list[Remembered]]:
+        """Return the smaller part of what is remembered, and whether it is what did not arrive."""
+        parts: tuple[list[Remembered], list[Remembered]] = ([], [])
+        for index, unit in enumerate(self._units):
+            if unit.round != NEVER:
+                parts[index not in self._fresh].append(unit)
+        sizes = [sum(len(unit.values) for unit in part) for part in parts]
+        afresh = sizes[1] <= sizes[0]
+        return afresh, parts[afresh]
 
     def _remember_fresh(self) -> None:
         for unit, (support, values, loss) in self._fresh.items():
@@ -241,39 +269,9 @@ class SagaEstimate(GradientEstimate):
     def _remember(
         self, unit: int, support: IntArray | None, values: Vector, loss: float, round_: int
     ) -> None:
-        """Replace what is known of a unit; the total has to follow."""
         known = self._units[unit]
         self._total_loss += self._unit_weight * (loss - known.loss)
         known.support, known.values, known.loss, known.round = support, values, loss, round_
-
-    def _add_change(
-        self,
-        unit: int,
-        support: IntArray | None,
-        values: Vector,
-        to: Accumulator | None,
-        weighted: Accumulator | None = None,
-        weight: float = 1.0,
-    ) -> None:
-        """Add y - h of a unit to one sum and weight * (y - h) to another."""
-        known = self._units[unit]
-        if known.round != NEVER and not _same(known.support, support):
-            for sum_, its_weight in ((to, 1.0), (weighted, weight)):
-                if sum_ is not None:
-                    sum_.add(support, values, its_weight)
-                    sum_.add(known.support, known.values, -its_weight)
-            return
-        for block in blocks(len(values)):
-            change: FloatArray = self._scratch[: block.stop - block.start]
-            if known.round == NEVER:
-                np.copyto(change, values[block])
-            else:
-                np.subtract(values[block], known.values[block], out=change, dtype=np.float64)
-            if to is not None:
-                to.add_block(block, support, change)
-            if weighted is not None:
-                change *= weight
-                weighted.add_block(block, support, change)
 
 
 class SagEstimate(SagaEstimate):
@@ -284,20 +282,9 @@ class SagEstimate(SagaEstimate):
 
     weighs_changes = False
 
-    def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
-        """Return the estimated sums of gradients and losses, and remember what arrived."""
-        loss = self._total_loss + self._close(decoding)
-        self._remember_fresh()
-        n_seen = sum(unit.round != NEVER for unit in self._units)
-        scale = self._n_active / n_seen if n_seen else 1.0
-        for block in blocks(len(self._gradient)):
-            total = self._total.sum[block]
-            self._grow(total, self._change.sum[block])
-            np.multiply(total, scale, out=self._gradient[block])
-        return self._gradient, loss
-
-
-def _same(one: IntArray | None, other: IntArray | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one is other or np.array_equal(one, other)
+    def _estimate(
+        self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float
+    ) -> None:
+        """Fill a block of the estimate from the new sum alone."""
+        n_seen = sum(u.round != NEVER or i in self._fresh for i, u in enumerate(self._units))
+        np.multiply(renewed, self._n_active / n_seen if n_seen else 1.0, out=gradient)

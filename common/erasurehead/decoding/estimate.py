@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.blas import daxpy
 
 from erasurehead.coding.base import FloatArray, IntArray
 from erasurehead.decoding.base import Decoding
@@ -15,8 +16,9 @@ from erasurehead.decoding.base import Decoding
 Vector = npt.NDArray[Any]
 """A coded gradient on its support, shape (len(support),), float64 or float32."""
 
-BLOCK_COLUMNS = 1 << 15
-"""Columns worked on at a time: a few such blocks fit a core's second-level cache."""
+AXPY_COLUMNS = 1 << 13
+"""BLAS adds longer vectors with several threads, which wait for each other: on a node that is busy
+with workers that costs more than the sum itself."""
 
 
 class GradientEstimate(ABC):
@@ -67,8 +69,7 @@ class GradientEstimate(ABC):
 class Accumulator:
     """A dense sum of sparse vectors.
 
-    Vectors are worked through in blocks that fit a core's cache together with their scratch space:
-    the sum is bound by memory, and each vector is read once.
+    Dense vectors are added at the speed of memory: each is read once, and nothing else is.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ class Accumulator:
 
     def __init__(self, n_columns: int) -> None:
         self.sum: FloatArray = np.zeros(n_columns)
-        self._scratch: FloatArray = np.empty(min(n_columns, BLOCK_COLUMNS))
+        self._scratch: FloatArray = np.empty(0)
 
     def clear(self) -> None:
         """Set the sum to zero."""
@@ -85,29 +86,25 @@ class Accumulator:
 
     def add(self, support: IntArray | None, values: Vector, weight: float) -> None:
         """Add weight * values on the support's columns."""
-        if weight == 1.0 and values.dtype == np.float64:
-            self._add(slice(None) if support is None else support, values)
+        native = values.dtype == np.float64
+        if support is None and native and weight != 1.0:
+            for block in blocks(len(values), AXPY_COLUMNS):
+                n, lo = block.stop - block.start, block.start
+                daxpy(values, self.sum, n, weight, lo, 1, lo, 1)  # in place
             return
-        for block in blocks(len(values)):
-            part = values[block]
-            weighted = self._scratch[: len(part)]
-            np.multiply(part, weight, out=weighted, dtype=np.float64)
-            self._add(block if support is None else support[block], weighted)
-
-    def add_block(self, block: slice, support: IntArray | None, values: FloatArray) -> None:
-        """Add the values of one block of a vector on that support."""
-        self._add(block if support is None else support[block], values)
-
-    def _add(self, where: slice | IntArray, values: FloatArray) -> None:
-        if isinstance(where, slice):
-            part = self.sum[where]
-            np.add(part, values, out=part)
+        if weight != 1.0 or not native:
+            if len(self._scratch) < len(values):
+                self._scratch = np.empty(len(values))
+            weighted = self._scratch[: len(values)]
+            values = np.multiply(values, weight, out=weighted, dtype=np.float64)
+        if support is None:
+            self.sum += values
         else:
             # Twice as fast as sum[support] += values; the columns of a support are distinct.
-            np.add.at(self.sum, where, values)
+            np.add.at(self.sum, support, values)
 
 
-def blocks(length: int) -> Iterator[slice]:
-    """Yield the blocks of a vector, in order."""
-    for lo in range(0, length, BLOCK_COLUMNS):
-        yield slice(lo, min(lo + BLOCK_COLUMNS, length))
+def blocks(length: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most `size` that make up a vector, in order."""
+    for lo in range(0, length, size):
+        yield slice(lo, min(lo + size, length))

@@ -34,12 +34,11 @@ class SvrgEstimate(SagaEstimate):
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums; in a snapshot's round, remember what arrived."""
         if (self._round - 1) % self.every:
-            loss = self._total_loss + self._finish_change(decoding)
-            self._change.sum += self._total.sum
-            return self._change.sum, loss
-        complete = len(self._fresh) == self._n_active
+            loss = self._total_loss + self._close(decoding)
+            self._combine(decoding.scale, remember=False)
+            return self._gradient.sum, loss
         gradient, loss = super().finish(decoding)
-        if complete:
+        if len(self._fresh) == self._n_active:
             gradient[:] = self._total.sum
             loss = self._total_loss
         return gradient, loss

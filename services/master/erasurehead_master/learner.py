@@ -100,9 +100,9 @@ class Learner:
         gradient /= self.training_rows
         query = self.optimizer.query
         l2 = self.optimizer.l2
-        penalty = 0.5 * l2 * float(query @ query) if l2 else 0.0
+        penalty = 0.5 * l2 * _squared_norm(query) if l2 else 0.0
         loss = loss_sum / self.training_rows + penalty
-        norm = math.sqrt(float(gradient @ gradient))
+        norm = math.sqrt(_squared_norm(gradient))
         if not (norm < DIVERGED_ABOVE and loss < DIVERGED_ABOVE):
             return StepOutcome(
                 norm,
@@ -113,3 +113,9 @@ class Learner:
             )
         size = self.optimizer.step(gradient, round_)
         return StepOutcome(norm, size, loss)
+
+
+def _squared_norm(vector: npt.NDArray[np.float64]) -> float:
+    """Return ||vector||^2 without BLAS, whose threads wait for each other: on a node that is busy
+    with workers that takes a hundred times as long as the product."""
+    return float(np.einsum("i,i", vector, vector))
