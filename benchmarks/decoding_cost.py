@@ -1,0 +1,177 @@
+"""What do the master's decode and step cost, beside one numpy sum of the same arrivals?
+
+    python benchmarks/decoding_cost.py [--columns 241915] [--workers 30] [--rounds 40]
+
+For every estimate: the decoder's weights, folding each arrival, finishing, and the optimiser's step
+(gradient descent with a penalty), in one process and without a wire. Beside it, on the same arrays
+in the same run and taking turns: adding the arrivals up with numpy. Both are the least of all
+rounds, so that a busy machine does not decide. Dense arrivals have all columns. Sparse ones have
+the columns that a worker with c tasks touches: some common to all, the rest its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.decoding import ESTIMATES
+from erasurehead.learning.optimizers import OPTIMIZERS
+from erasurehead.learning.schedules import Constant
+from erasurehead.schemes import BuiltScheme, Scheme
+from erasurehead_master.learner import Learner
+
+SEED = 0
+WARM_UP = 3
+COMMON = 0.1
+"""Share of all columns that every sparse support holds."""
+
+SCHEMES = (
+    ("uncoded", "{k}"),
+    ("uncoded / first-copy:scale=unbiased / fraction:r={k} / sum", "{k}"),
+    ("uncoded / first-copy:scale=coverage / fraction:r={k} / saga", "{k}"),
+    ("uncoded / first-copy:scale=coverage / fraction:r={k} / sag", "{k}"),
+    ("uncoded / first-copy:scale=coverage / fraction:r={half} / saga", "{half}"),
+    ("frc:c=3 / first-copy:scale=coverage / fraction:r={half} / saga", "{half}"),
+    ("cyclic-mds:s=1 / least-squares / exact", "{k}"),
+    ("cyclic-sums:c=1 / circular / exact / saga", "{k}"),
+    ("uncoded / fixed:p=UNEQUAL / fraction:r={k} / saga", "{k}"),
+)
+"""Schemes and how many of the workers arrive."""
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What the workers send: two rounds' values, and the supports they are on."""
+
+    supports: list[IntArray | None]
+    values: list[list[FloatArray]]
+
+
+def dense(workers: int, columns: int) -> Arrivals:
+    """Values on all columns."""
+    rng = np.random.default_rng(SEED)
+    values = [[rng.standard_normal(columns) for _ in range(workers)] for _ in range(2)]
+    return Arrivals([None] * workers, values)
+
+
+def sparse(workers: int, columns: int, support: int) -> Arrivals:
+    """Values on `support` columns each."""
+    rng = np.random.default_rng(SEED)
+    n_common = int(COMMON * columns)
+    common = rng.permutation(columns)
+    supports: list[IntArray | None] = []
+    for _ in range(workers):
+        own = rng.permutation(columns - n_common)[: support - n_common]
+        held = np.concatenate([common[:n_common], common[n_common:][own]])
+        supports.append(np.sort(held).astype(np.intp))
+    values = [[rng.standard_normal(support) for _ in range(workers)] for _ in range(2)]
+    return Arrivals(supports, values)
+
+
+def numpy_sum(
+    arrivals: Arrivals, values: list[FloatArray], slots: list[int], total: FloatArray
+) -> None:
+    """Add the arrivals up, sparse ones in numpy's quickest way."""
+    total[:] = 0.0
+    for slot in slots:
+        support = arrivals.supports[slot]
+        if support is None:
+            total += values[slot]
+        else:
+            np.add.at(total, support, values[slot])
+
+
+def master_round(
+    built: BuiltScheme,
+    learner: Learner,
+    arrivals: Arrivals,
+    values: list[FloatArray],
+    slots: list[int],
+    round_: int,
+) -> None:
+    """Do what the master does between opening a round and the next."""
+    built.decoder.begin()
+    learner.begin()
+    for slot in slots:
+        weight = built.decoder.arrive(slot)
+        learner.fold(slot, arrivals.supports[slot], values[slot], 1.0, weight)
+    outcome = learner.step(built.decoder.finish(), round_)
+    assert outcome.diverged is None
+
+
+def spent_s(work: Callable[[], None]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def measure(
+    text: str, n_arrivals: int, arrivals: Arrivals, columns: int, rounds: int
+) -> tuple[float, float]:
+    """Return the least seconds of the master's round and of the plain sum."""
+    workers = len(arrivals.supports)
+    scheme = Scheme.parse(text)
+    rng = np.random.default_rng(SEED)
+    built = scheme.build(workers, None, rng)
+    estimate = ESTIMATES.build(built.estimator, built.code, columns, scheme.exact)
+    optimizer = OPTIMIZERS.build("gradient-descent", columns, Constant(eta=1e-9), 1e-6)
+    learner = Learner(optimizer, estimate, 26_215)
+    total = np.zeros(columns)
+    decoding_s, sum_s = [], []
+    for round_ in range(1, rounds + 1):
+        values = arrivals.values[round_ % 2]
+        slots = rng.permutation(workers)[:n_arrivals].tolist()
+        if scheme.exact:
+            slots.sort()  # the order in which exact sums are folded anyway
+
+        def plain(v: list[FloatArray] = values, s: list[int] = slots) -> None:
+            numpy_sum(arrivals, v, s, total)
+
+        def decode(v: list[FloatArray] = values, s: list[int] = slots, t: int = round_) -> None:
+            master_round(built, learner, arrivals, v, s, t)
+
+        sum_s.append(spent_s(plain))
+        decoding_s.append(spent_s(decode))
+    # The first rounds allocate and fill caches.
+    return min(decoding_s[WARM_UP:]), min(sum_s[WARM_UP:])
+
+
+def main() -> None:
+    """Measure and print a table in Markdown."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--columns", type=int, default=241_915)
+    parser.add_argument("--support", type=int, default=90_000)
+    parser.add_argument("--workers", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=40)
+    given = parser.parse_args()
+    cases = {
+        "dense": dense(given.workers, given.columns),
+        f"{given.support} columns": sparse(given.workers, given.columns, given.support),
+    }
+    k, half = given.workers, given.workers // 2
+    unequal = "/".join(f"{0.1 + 0.2 * i / k:.3f}" for i in range(k))
+    print("| supports | arrivals | scheme | decode and step, ms | numpy sum, ms | ratio |")
+    print("| --- | ---: | --- | ---: | ---: | ---: |")
+    for what, arrivals in cases.items():
+        for template, count in SCHEMES:
+            text = template.format(k=k, half=half)
+            n_arrivals = int(count.format(k=k, half=half))
+            scheme = text.replace("UNEQUAL", unequal)
+            decoding_s, sum_s = measure(scheme, n_arrivals, arrivals, given.columns, given.rounds)
+            print(
+                f"| {what} | {n_arrivals} | `{text.replace('UNEQUAL', '0.1/.../0.3')}` |"
+                f" {decoding_s * 1e3:.1f} | {sum_s * 1e3:.1f} | {decoding_s / sum_s:.2f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
