@@ -300,12 +300,13 @@ def test_claims_name_what_is_met_and_what_is_not(tmp_path: Path) -> None:
 
 def test_the_page_shows_misses_in_bold_and_names_what_was_skipped(tmp_path: Path) -> None:
     page = tmp_path / "docs" / "results.md"
-    write_page(by_hand(tmp_path), page, {"quotas": "no control groups here"})
+    write_page(by_hand(tmp_path), page, {"quotas": "no control groups here"}, "It rained.")
     text = page.read_text(encoding="utf-8")
     assert "| Amazon Employee Access | `agc:c=3,r=11` | **5.00x** \\[5.00x] | 2.00x" in text
     assert "25.00x \\[25.00x]" in text
     assert "not reached" in text
     assert "Not run: no control groups here." in text
+    assert "\n\nIt rained.\n\n" in text
     assert "median 0.40, most 0.40" in text
 
 

@@ -80,6 +80,14 @@ def reproduce(
             show_default=False,
         ),
     ] = None,
+    note: Annotated[
+        str | None,
+        typer.Option(
+            "--note",
+            help="A sentence for the page on how the machine was used meanwhile.",
+            show_default=False,
+        ),
+    ] = None,
     page_only: Annotated[
         bool,
         typer.Option("--page-only", help="Run nothing; write the page from the finished cells."),
@@ -117,6 +125,7 @@ def reproduce(
             rounds=rounds,
             time_scale=time_scale,
             page=results or out / "results.md",
+            note=note,
             page_only=page_only,
         ),
         Console(),

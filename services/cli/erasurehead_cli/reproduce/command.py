@@ -30,6 +30,7 @@ class Request:
     ----------
     files: raw data by data set.
     page: where the results go.
+    note: for the page.
     page_only: nothing is run.
     """
 
@@ -39,6 +40,7 @@ class Request:
     rounds: int
     time_scale: float
     page: Path
+    note: str | None = None
     page_only: bool = False
 
 
@@ -71,7 +73,7 @@ def carry_out(request: Request, console: Console) -> int:
     from erasurehead_cli.reproduce.page import write_page
     from erasurehead_cli.reproduce.results import read_results
 
-    write_page(read_results(workshop, finished), request.page, skipped)
+    write_page(read_results(workshop, finished), request.page, skipped, request.note)
     console.print(f"results  {request.page}", highlight=False, soft_wrap=True)
     return code
 

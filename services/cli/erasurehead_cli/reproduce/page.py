@@ -21,12 +21,15 @@ HEADING = {
 }
 
 
-def write_page(results: Results, page: Path, skipped: Mapping[str, str]) -> None:
+def write_page(
+    results: Results, page: Path, skipped: Mapping[str, str], note: str | None = None
+) -> None:
     """Write the page, and its figures into ``figures`` beside it.
 
     Parameters
     ----------
     skipped: settings that could not be run, with the reason.
+    note: what a reader must know of the circumstances.
     """
     page.parent.mkdir(parents=True, exist_ok=True)
     settings = [s for s in SETTINGS if results.sets(s)]
@@ -36,7 +39,7 @@ def write_page(results: Results, page: Path, skipped: Mapping[str, str]) -> None
         directory = page.parent / "figures"
         drawn = pictures.draw_all(results, settings, directory)
         cdf = [pictures.draw_stragglers(results, settings, directory / "stragglers.png")]
-    lines = [*_head(results)]
+    lines = [*_head(results), *([] if note is None else [note, ""])]
     if "delays" in settings:
         lines += _claims(results)
     for setting in settings:
