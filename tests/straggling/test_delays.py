@@ -16,6 +16,7 @@ from scipy import stats
 from erasurehead.errors import DataError, UsageError
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.base import DelayModel
+from erasurehead.straggling.unequal_exponential import UnequalExponentialDelay
 
 Vector = npt.NDArray[np.float64]
 
@@ -23,6 +24,7 @@ SPECS = [
     "none",
     "exponential:mean_s=0.5",
     "shifted-exponential:shift_s=1,mean_s=2",
+    "unequal-exponential:low=0.5,high=2",
     "pareto:shape=1.5,scale_s=0.1",
     "pareto:shape=1.5,scale_s=0.1,by_load=true",
     "persistent:fraction=0.2,slow_s=2,jitter_s=0.1",
@@ -243,6 +245,8 @@ def test_a_file_that_is_no_trace_is_one_sentence(tmp_path: Path) -> None:
         ("exponentail:mean_s=1", "did you mean 'exponential'"),
         ("shifted-exponential:shift_s=-1,mean_s=1", "shift_s=-1"),
         ("shifted-exponential:shift_s=1", "needs mean_s"),
+        ("unequal-exponential:low=2,high=1", "low=2 and high=1"),
+        ("unequal-exponential:low=0", "low=0"),
         ("pareto:shape=0,scale_s=1", "shape=0"),
         ("pareto:shape=1,scale_s=nan", "scale_s=nan"),
         ("persistent:slow_s=1", "needs one of fraction and count"),
@@ -266,3 +270,15 @@ def test_bad_options_are_one_sentence(spec: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence) as caught:
         DELAYS.build(spec, 12, 0)
     assert "\n" not in str(caught.value)
+
+
+def test_unequal_slots_miss_a_deadline_as_often_as_their_rates_say() -> None:
+    """Of 4,000 rounds each slot misses tau = 1.5 in a share exp(-rate (tau - 1)), to 5 sigma."""
+    model = UnequalExponentialDelay(10, 3)
+    assert model.rates.min() > 0.1
+    assert model.rates.max() < 2.0
+    late = np.mean([model.delays_s(t, 0.1) > 1.5 for t in range(1, 4001)], axis=0)
+    expected = np.exp(-model.rates * 0.5)
+    np.testing.assert_allclose(model.late_probabilities(1.5), expected)
+    assert np.all(np.abs(late - expected) < 5 * np.sqrt(expected * (1 - expected) / 4000))
+    assert np.all(model.late_probabilities(0.5) == 1.0)

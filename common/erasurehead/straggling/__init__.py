@@ -10,6 +10,7 @@ from erasurehead.straggling.pareto import ParetoDelay
 from erasurehead.straggling.persistent import PersistentDelay
 from erasurehead.straggling.shifted_exponential import ShiftedExponentialDelay
 from erasurehead.straggling.trace import read_trace
+from erasurehead.straggling.unequal_exponential import UnequalExponentialDelay
 
 DELAYS: Registry[DelayModel] = Registry(
     "delay model",
@@ -17,6 +18,7 @@ DELAYS: Registry[DelayModel] = Registry(
         "none": NoDelay,
         "exponential": ExponentialDelay,
         "shifted-exponential": ShiftedExponentialDelay,
+        "unequal-exponential": UnequalExponentialDelay,
         "pareto": ParetoDelay,
         "persistent": PersistentDelay,
         "bimodal": BimodalDelay,
