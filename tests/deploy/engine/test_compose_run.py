@@ -243,6 +243,7 @@ def test_with_keys_the_run_goes_as_well_and_strangers_stay_out(project: Engine) 
     """1. With the overlay rounds are done over encrypted connections. 2. A worker without a key is
     not heard. 3. Neither side can read the other's secret.
     """
+    project.compose("down", "--volumes", "--remove-orphans")  # where this test runs by itself
     overlay = ("--file", "docker-compose.keys.yml")
     services = ("prepare", "keys", "master", "worker", "prometheus")
     project.compose(*overlay, "up", "--detach", "--scale", "worker=6", *services)
