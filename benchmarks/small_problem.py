@@ -1,0 +1,96 @@
+"""A regularised problem on some rows of a store, small enough for its minimum to be known."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.sparse.linalg import LinearOperator, cg
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.datasets.manifest import Provenance
+from erasurehead.datasets.store import CsrRows, Store, write_store
+from erasurehead_master.evaluation import as_matrix
+
+
+def some_rows(source: Store, n_rows: int, out: Path) -> Store:
+    """Write a store of the first training rows (they are in random order) on the columns that they
+    touch; its test rows are one of them."""
+    rows = source.train.rows(0, min(n_rows, len(source.train.labels)))
+    touched, columns = np.unique(rows.indices, return_inverse=True)
+    train = CsrRows(rows.indptr, columns.astype(np.int32), rows.values, rows.labels, len(touched))
+    made = Provenance(source.manifest.name, source.digest, "some-rows", {}, {})
+    return write_store(
+        out, source.manifest.name, source.manifest.task, train, train.rows(0, 1), made
+    )
+
+
+class Problem:
+    """Mean loss over the training rows plus (l2/2) ||theta||^2, and its minimum.
+
+    Parameters
+    ----------
+    store: logistic or least-squares.
+    l2: above 0.
+    """
+
+    def __init__(self, store: Store, l2: float) -> None:
+        self.logistic = store.manifest.task == "logistic"
+        self.l2 = l2
+        self._x = as_matrix(store.train)
+        self._y = np.asarray(store.train.labels)
+
+    def value(self, theta: FloatArray) -> float:
+        """Return the objective."""
+        margins = self._x @ theta
+        losses = (
+            np.logaddexp(0.0, -self._y * margins)
+            if self.logistic
+            else 0.5 * (margins - self._y) ** 2
+        )
+        return float(np.mean(losses) + 0.5 * self.l2 * theta @ theta)
+
+    @cached_property
+    def best(self) -> FloatArray:
+        """The minimum: by conjugate gradients where it is linear, else by L-BFGS."""
+        n, columns = self._x.shape
+        if not self.logistic:
+
+            def hessian(v: FloatArray) -> FloatArray:
+                product: FloatArray = self._x.T @ (self._x @ v) / n + self.l2 * v
+                return product
+
+            operator = LinearOperator((columns, columns), matvec=hessian, dtype=np.float64)
+            found, failed = cg(operator, self._x.T @ self._y / n, rtol=1e-15, maxiter=5000)
+            assert failed == 0
+            return np.asarray(found)
+
+        def slope(theta: FloatArray) -> FloatArray:
+            pull = self._y / (1.0 + np.exp(self._y * (self._x @ theta)))
+            return np.asarray(self.l2 * theta - self._x.T @ pull / n)
+
+        options = {"maxiter": 5000, "ftol": 1e-17, "gtol": 1e-12}
+        done = minimize(
+            self.value, np.zeros(columns), jac=slope, method="L-BFGS-B", options=options
+        )
+        return np.asarray(done.x)
+
+    @cached_property
+    def least(self) -> float:
+        """The objective at the minimum."""
+        return self.value(self.best)
+
+    @cached_property
+    def initial(self) -> float:
+        """The gap of a model of zeros."""
+        return self.value(np.zeros_like(self.best)) - self.least
+
+    def gap(self, theta: FloatArray) -> float:
+        """Return f(theta) - f*; for least squares without cancellation."""
+        if self.logistic:
+            return self.value(theta) - self.least
+        away = theta - self.best
+        shift = self._x @ away
+        return float(0.5 * np.mean(shift * shift) + 0.5 * self.l2 * away @ away)
