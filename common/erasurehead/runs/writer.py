@@ -81,9 +81,7 @@ class RunWriter(Observer):
                     f"directory {directory} already holds a run ({held[0]});"
                     " name another one with --out, or remove it"
                 )
-            # "x" settles which of two runs started into one directory has it.
-            with (directory / CONFIG).open("x", encoding="utf-8") as file:
-                file.write(settings.to_yaml())
+            _create(directory / CONFIG, settings.to_yaml().encode())
             self._rounds = _Appender(directory / ROUNDS)
             self._events = _Appender(directory / EVENTS)
         except FileExistsError:
@@ -254,6 +252,23 @@ class _Appender:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _create(path: Path, content: bytes) -> None:
+    """Make a file, whole from the first instant of its name; FileExistsError if there is one.
+
+    A link settles which of two runs started into one directory has it, and a run that is killed
+    here leaves no half-written settings that it could never be resumed with.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with beside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(beside)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:

@@ -64,10 +64,11 @@ def work(settings: WorkerSettings) -> int:
         with SignalWatch() as signals, ExitStack() as stack:
             _monitor(settings.http, machine, tally, pulse, stack)
             ending = WorkerLoop(machine, dealer, source, signals, tally, pulse, handshakes).run()
+        handshakes.let_go(dealer)
         dealer.close()
-        handshakes.close()
     finally:
-        context.term()
+        # Also what was not let go because something failed on the way: term() would wait for it.
+        context.destroy(linger=sockets.LINGER_MS)
     log.log(logging.ERROR if ending.code else logging.INFO, "%s", ending.reason)
     return ending.code
 
