@@ -61,7 +61,7 @@ def test_plain_decoding_stalls_at_its_floor(store: Store) -> None:
 def test_cached_decoding_reaches_the_minimum_as_exact_coding_does(
     store: Store, cache: str, times: float
 ) -> None:
-    """The same arrivals: within 1e-12 of the minimum, after few more rounds than exact coding needs."""
+    """The same arrivals: within 1e-12 of the minimum, after few rounds more than exact."""
     exact = relative_gaps(store, "egc:c=3")
     cached = relative_gaps(store, f"agc:c=3,r=11,cache={cache}")
     assert exact[-1] < 1e-12
