@@ -48,8 +48,14 @@ def run() -> Json:
         "Is it learning, how fast, and what do erasures cost? Runbooks: docs/runbooks.md.",
         [RUN],
         [
-            number("Round", "The last round that is over.", value("erasurehead_round"), decimals=0),
-            number("Rounds per second", "Over the last scrapes.", ROUNDS, unit="ops", decimals=1),
+            number(
+                "Round",
+                "The last round that is over.",
+                value("erasurehead_round"),
+                unit="none",
+                decimals=0,
+            ),
+            number("Rounds per second", "Over the last scrapes.", ROUNDS, decimals=1),
             number(
                 "Training loss",
                 "At the point last broadcast, estimated from the survivors.",
@@ -132,10 +138,7 @@ def run() -> Json:
             lines(
                 "Erasure rate",
                 "Share of tasks that no survivor covered. Runbook: erasure-rate-high.",
-                [
-                    (ratio, "mean"),
-                    (quantile(0.95, "erasurehead_round_erasure_ratio"), "p95"),
-                ],
+                [(ratio, "mean")],
                 unit="percentunit",
             ),
             lines(
@@ -182,7 +185,6 @@ def workers() -> Json:
             "Workers by state",
             "Ready ones hold their rows; spares wait for a slot. Runbook: slot-dead.",
             [(value("erasurehead_workers"), "{{state}}")],
-            stacked=True,
         ),
     ]
     one = 'worker="$slot"'
