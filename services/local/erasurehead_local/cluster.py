@@ -95,7 +95,9 @@ class LocalCluster:
                 if "started" in news:
                     self.pids[news["started"]] = news["pid"]
                 else:
-                    self.pids.pop(news["exited"], None)
+                    # A successor of the same name may have started before this one was reaped.
+                    if self.pids.get(news["exited"]) == news["pid"]:
+                        del self.pids[news["exited"]]
                     self.exit_codes[news["exited"]] = news["code"]
                     ended.append((news["exited"], news["code"]))
         return ended

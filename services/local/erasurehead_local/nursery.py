@@ -2,8 +2,8 @@
 
 Started as ``python -m erasurehead_local.nursery``; speaks lines of JSON. On its standard input:
 ``{"start": {worker settings}}`` and ``{"signal": name, "number": 15}``; on its standard output:
-``{"started": name, "pid": ...}`` and ``{"exited": name, "code": ...}`` (negative: killed by that
-signal). When its standard input ends (the parent is gone, however it went), it ends its workers
+``{"started": name, "pid": ...}`` and ``{"exited": name, "pid": ..., "code": ...}`` (negative: killed
+by that signal). When its standard input ends (the parent is gone, however it went), it ends its workers
 and then itself, so that no worker is ever left behind.
 """
 
@@ -85,7 +85,8 @@ class Nursery:
             if pid == 0:
                 return
             name = self._names.pop(pid)
-            _say({"exited": name, "code": os.waitstatus_to_exitcode(status)})
+            code = os.waitstatus_to_exitcode(status)
+            _say({"exited": name, "pid": pid, "code": code})
 
     def _end_all(self, signals: SignalWatch) -> None:
         """Ask, wait for the grace time, then kill."""

@@ -1,0 +1,44 @@
+"""The nursery and its workers: who lives, and how they ended."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+from erasurehead.settings import WorkerSettings
+from erasurehead_local.cluster import LocalCluster
+
+NOBODY = "tcp://127.0.0.1:1"
+
+
+def until(cluster: LocalCluster, condition: Callable[[], bool]) -> bool:
+    """Read the nursery's news until a condition holds, for a while."""
+    end = time.monotonic() + 30
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+        cluster.poll()
+    return condition()
+
+
+def test_a_successor_is_not_forgotten_when_its_predecessor_is_reaped() -> None:
+    """Kill and start again under the same name at once: the name stands for the new process."""
+    with LocalCluster() as cluster:
+        cluster.start([WorkerSettings(connect=NOBODY, name="w")])
+        assert until(cluster, lambda: "w" in cluster.pids)
+        seen = {cluster.pids["w"]}
+        for _ in range(5):
+            cluster.signal("w", signal.SIGKILL)
+            cluster.start([WorkerSettings(connect=NOBODY, name="w")])
+            assert until(cluster, lambda: cluster.pids.get("w", 0) not in {0, *seen})
+            seen.add(cluster.pids["w"])
+        assert until(cluster, lambda: cluster.exit_codes.get("w") == -signal.SIGKILL)
+        assert cluster.pids["w"] in seen
+
+
+def test_exit_codes_are_told() -> None:
+    with LocalCluster() as cluster:
+        cluster.start([WorkerSettings(connect=NOBODY, name="w", retry_limit_s=0.2)])
+        assert until(cluster, lambda: "w" in cluster.exit_codes)
+        assert cluster.exit_codes == {"w": 7}
+        assert not cluster.pids
