@@ -40,9 +40,11 @@ class Connections:
         self._open: dict[int, _Connection] = {}
         self._failing: str | None = None
         self._silent_successes = 0
+        self._n_surplus = 0
 
     def __len__(self) -> int:
-        return len(self._open)
+        """Connections that may stay."""
+        return len(self._open) - self._n_surplus
 
     def accepted(self, descriptor: int, address: str | None) -> int | None:
         """A connection was accepted; return the descriptor of one to cut, if there are too many.
@@ -50,12 +52,13 @@ class Connections:
         Whoever has not said anything yet goes first, the oldest first, so that strangers who hold
         connections open push out each other and not a worker.
         """
-        self._open.pop(descriptor, None)
+        self._forget(descriptor)
         self._open[descriptor] = _Connection(address or UNKNOWN_ADDRESS)
-        if len(self._open) <= self._limit:
+        if len(self) <= self._limit:
             return None
-        surplus = next((d for d, c in self._open.items() if not c.spoke), descriptor)
+        surplus = next((d for d, c in self._open.items() if not (c.spoke or c.surplus)), descriptor)
         self._open[surplus].surplus = True
+        self._n_surplus += 1
         return surplus
 
     def succeeded(self) -> None:
@@ -75,7 +78,7 @@ class Connections:
 
     def ended(self, descriptor: int) -> Failure | None:
         """A connection is gone; return the failure if it never got through its handshake."""
-        connection = self._open.pop(descriptor, None)
+        connection = self._forget(descriptor)
         reason, self._failing = self._failing, None
         if connection is None:
             return None
@@ -89,3 +92,9 @@ class Connections:
                 return None
             reason = "handshake-failed"
         return Failure(reason, connection.address)
+
+    def _forget(self, descriptor: int) -> _Connection | None:
+        connection = self._open.pop(descriptor, None)
+        if connection is not None and connection.surplus:
+            self._n_surplus -= 1
+        return connection

@@ -106,6 +106,14 @@ class Gate:
         self._monitor.connect(endpoint)
         self._thread.start()
 
+    def let_go(self, socket: zmq.Socket[bytes]) -> None:
+        """Stop following the socket; must come before it is closed.
+
+        libzmq would wait for somebody to read its last events, while it closes connections.
+        """
+        if not socket.closed:
+            socket.disable_monitor()
+
     def close(self) -> None:
         """End the thread; the watched socket must be closed already."""
         os.write(self._writer, b"x")

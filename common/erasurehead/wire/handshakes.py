@@ -1,21 +1,19 @@
-"""Why a connecting socket gets no connection, in words for the log."""
+"""Why a connecting socket gets no connection, in words for the log; and trying again."""
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
 import zmq
 
 _EVENT = struct.Struct("=Hi")
-_EVENTS = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-    | zmq.EVENT_HANDSHAKE_SUCCEEDED
-)
+_GIVEN_UP = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+"""After these libzmq does not try again by itself."""
+_EVENTS = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | _GIVEN_UP | zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
-class HandshakeWatch:
+class Handshakes:
     """Follows the handshakes of a connecting socket.
 
     Parameters
@@ -30,10 +28,11 @@ class HandshakeWatch:
         self._address = address
         self._keyed = keyed
         self._told = ""
+        self._given_up = False
         self._monitor = context.socket(zmq.PAIR)
         self._monitor.setsockopt(zmq.RCVHWM, 0)  # libzmq's thread must never wait for us
 
-    def watch(self, socket: zmq.Socket[bytes]) -> None:
+    def follow(self, socket: zmq.Socket[bytes]) -> None:
         """Follow a socket that is not connected yet."""
         endpoint = f"inproc://handshakes-{id(self):x}"
         socket.monitor(endpoint, _EVENTS)
@@ -47,17 +46,31 @@ class HandshakeWatch:
                 event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             except zmq.Again:
                 break
+            self._given_up = bool(event & _GIVEN_UP)
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._told, sentence = "", None
             else:
                 sentence = self._explain(event)
-        if sentence == self._told:
+        if sentence is None or sentence == self._told:
             return None
-        self._told = sentence or self._told
+        self._told = sentence
         return sentence
 
-    def close(self) -> None:
-        """Stop listening; the watched socket must be closed already."""
+    def try_again(self, socket: zmq.Socket[bytes]) -> None:
+        """Connect anew if libzmq has given up: a key may be allowed later, a master get keys."""
+        if self._given_up:
+            self._given_up = False
+            # One connection in any case: two would share the messages between them.
+            with contextlib.suppress(zmq.ZMQError):
+                socket.disconnect(self._address)
+            socket.connect(self._address)
+
+    def let_go(self, socket: zmq.Socket[bytes]) -> None:
+        """Stop following the socket; must come before it is closed.
+
+        libzmq would wait for somebody to read its last events, while it closes the connection.
+        """
+        socket.disable_monitor()
         self._monitor.close(0)
 
     def _explain(self, event: int) -> str:

@@ -16,7 +16,7 @@ from erasurehead.errors import BindError, UsageError
 from erasurehead.wire.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKeys
 from erasurehead.wire.frames import Buffer
 from erasurehead.wire.gate import Gate
-from erasurehead.wire.handshakes import HandshakeWatch
+from erasurehead.wire.handshakes import Handshakes
 
 COPY_BELOW_BYTES = 64 * 1024
 """Smaller frames are copied by ZeroMQ; handing over a reference costs more than the copy."""
@@ -87,7 +87,7 @@ def connect_dealer(
     high_water_mark: int = 1000,
     max_frame_bytes: int = 1 << 30,
     keys: WorkerKeys | None = None,
-    handshakes: HandshakeWatch | None = None,
+    handshakes: Handshakes | None = None,
 ) -> zmq.Socket[bytes]:
     """Return a worker's socket; ZeroMQ (re)connects it in the background.
 
@@ -100,9 +100,14 @@ def connect_dealer(
     socket.setsockopt(zmq.IDENTITY, identity)
     socket.setsockopt(zmq.SNDHWM, high_water_mark)
     socket.setsockopt(zmq.RCVHWM, high_water_mark)
-    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes + CURVE_OVERHEAD_BYTES)
     socket.setsockopt(zmq.RECONNECT_IVL, 100)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
+    _ping(socket)
+    if keys is not None:
+        keys.put_on(socket)
+    if handshakes is not None:
+        handshakes.follow(socket)
     try:
         socket.connect(address)
     except zmq.ZMQError as error:

@@ -132,10 +132,12 @@ def host(
                 )
                 summary = server.run()
                 if _may_rest(settings) and summary.rounds >= settings.rounds:
+                    gate.let_go(socket)
                     socket.close()  # workers that come now find no master, rather than a deaf one
                     _linger(signals, pulse)
                 return summary
         finally:
+            gate.let_go(socket)
             socket.close()
     finally:
         gate.close()

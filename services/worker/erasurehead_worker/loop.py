@@ -20,7 +20,7 @@ from erasurehead.learning.coded_gradient import CodedGradient
 from erasurehead.monitoring.pulse import Pulse
 from erasurehead.wire import sockets
 from erasurehead.wire.frames import decode, encode
-from erasurehead.wire.handshakes import HandshakeWatch
+from erasurehead.wire.handshakes import Handshakes
 from erasurehead.wire.messages import TO_WORKER, Result, Step
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_worker.actions import Abandon, Action, Compute, Exit, Feed, Load, Notice, Send
@@ -51,7 +51,7 @@ class WorkerLoop:
     signals: tells when the process was asked to end.
     tally: where work done is added up.
     pulse: is told of every turn of the loop.
-    handshakes: knows why there is no connection.
+    handshakes: knows why there is no connection, and tries again.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class WorkerLoop:
         signals: SignalWatch,
         tally: Tally,
         pulse: Pulse,
-        handshakes: HandshakeWatch,
+        handshakes: Handshakes,
     ) -> None:
         self._machine = machine
         self._socket = socket
@@ -96,10 +96,14 @@ class WorkerLoop:
             # An earlier wish that came with these messages makes the next poll return at once.
             if (now := time.monotonic()) >= wake_at:
                 self._handle(Woke(), now)
-                if (sentence := self._handshakes.news()) is not None:
-                    log.warning("%s", sentence)
+                self._look_at_handshakes()
             self._advance()
         return self._exit
+
+    def _look_at_handshakes(self) -> None:
+        if (sentence := self._handshakes.news()) is not None:
+            log.warning("%s", sentence)
+        self._handshakes.try_again(self._socket)
 
     def _drain(self) -> None:
         """Hand every waiting message to the machine, so that only the newest round is worked on."""

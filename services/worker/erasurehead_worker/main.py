@@ -17,7 +17,7 @@ from erasurehead.monitoring.pulse import Pulse
 from erasurehead.settings import HttpSettings, WorkerKeySettings, WorkerSettings
 from erasurehead.wire import sockets
 from erasurehead.wire.curve import WorkerKeys, read_public, read_secret
-from erasurehead.wire.handshakes import HandshakeWatch
+from erasurehead.wire.handshakes import Handshakes
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_worker.loop import WorkerLoop
@@ -52,7 +52,7 @@ def work(settings: WorkerSettings) -> int:
     keys = _keys(settings.keys)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     try:
-        handshakes = HandshakeWatch(context, settings.connect, keyed=keys is not None)
+        handshakes = Handshakes(context, settings.connect, keyed=keys is not None)
         dealer = sockets.connect_dealer(
             context,
             settings.connect,
