@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray
+from erasurehead.coding.base import FloatArray, RepetitionCode
 from erasurehead.decoding import DECODERS, ESTIMATES
 from erasurehead.decoding.base import DecoderContext, Decoding
 from erasurehead.decoding.estimate import GradientEstimate
@@ -223,6 +225,52 @@ def test_supports_are_kept_and_may_change() -> None:
     assert loss == 0.75 + 2.0
     estimate.begin()
     assert estimate.finish(decoding())[0].tolist() == [6, 1, 1, 1]
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1))
+def test_any_weights_on_any_supports_give_the_formula(seed: int) -> None:
+    """Random rounds of two copies a block: folded or held, weighted alike or not, dense or sparse,
+    second copies counted, too. g_hat = sum_b h_b + sum_i w_i (y_i - h_b(i)) in dense arithmetic."""
+    rng = np.random.default_rng(seed)
+    k, columns = 6, 7
+    code = CODES.build("frc:c=2,groups=consecutive", k, None, rng)
+    assert isinstance(code, RepetitionCode)
+    estimate = ESTIMATES.build("saga", code, columns, False)
+    remembered = np.zeros((code.n_blocks, columns))
+    losses = np.zeros(code.n_blocks)
+    supports = [np.sort(rng.permutation(columns)[:4]) for _ in range(code.n_blocks)]
+    for _ in range(5):
+        estimate.begin()
+        folds, scale = rng.random() < 0.5, float(rng.choice([1.0, 1.5]))
+        alike = float(rng.normal()) if rng.random() < 0.5 else None
+        change, loss_change = np.zeros(columns), 0.0
+        fresh: dict[int, tuple[FloatArray, float]] = {}
+        held: dict[int, float] = {}
+        news = rng.normal(size=(code.n_blocks, columns))
+        for slot in sorted(rng.permutation(k)[: rng.integers(0, k + 1)].tolist()):
+            block = int(code.group_of_slot[slot])
+            support = None if rng.random() < 0.3 else supports[block]
+            vector = news[block].copy() if support is None else np.zeros(columns)
+            if support is not None:
+                vector[support] = news[block][support]
+            values = vector if support is None else vector[support]
+            weight = alike or float(rng.choice([0.5, 1.0, 2.0]))
+            loss = float(rng.normal())
+            if folds:
+                estimate.fold(slot, support, values, weight, loss)
+                weight *= scale
+            else:
+                estimate.hold(slot, support, values, loss)
+                held[slot] = weight
+            change += weight * (vector - remembered[block])
+            loss_change += weight * (loss - losses[block])
+            fresh.setdefault(block, (vector, loss))
+        gradient, loss_sum = estimate.finish(decoding(scale if folds else 1.0, held))
+        np.testing.assert_allclose(gradient, remembered.sum(axis=0) + change, atol=1e-12)
+        assert loss_sum == pytest.approx(losses.sum() + loss_change, abs=1e-12)
+        for block, (vector, loss) in fresh.items():
+            remembered[block], losses[block] = vector, loss
 
 
 def test_float32_values_are_kept_as_they_came() -> None:

@@ -171,7 +171,7 @@ class SagaEstimate(GradientEstimate):
     def _start(self) -> None:
         self._arrived.clear()
         self._weight = 0.0
-        self._beyond: dict[int, float] = {}
+        self._has_excess = False
         self._change_loss = 0.0
         self._fresh: dict[int, tuple[IntArray | None, Vector, float]] = {}
         self._held: dict[int, tuple[bool, IntArray | None, Vector, float]] = {}
@@ -185,22 +185,28 @@ class SagaEstimate(GradientEstimate):
         return True
 
     def _weigh(self, unit: int, support: IntArray | None, values: Vector, beyond: float) -> None:
-        """Give a symbol what its weight has beyond the common one."""
+        """Give the change of a symbol what its weight has beyond the common one."""
         if beyond == 0.0 or not self.weighs_changes:
             return
         if self._excess is None:
             self._excess = Accumulator(len(self._total.sum))
-        if not self._beyond:
+        if not self._has_excess:
             self._excess.clear()
-        self._beyond[unit] = self._beyond.get(unit, 0.0) + beyond
+            self._has_excess = True
+        known = self._units[unit]
+        if support is not None and known.round != NEVER and _same(support, known.support):
+            # Adding to scattered columns costs more than subtracting first.
+            self._excess.add(support, np.subtract(values, known.values, dtype=np.float64), beyond)
+            return
         self._excess.add(support, values, beyond)
+        if known.round != NEVER:
+            self._excess.add(known.support, known.values, -beyond)
 
     def _close(self, decoding: Decoding) -> float:
         """Weigh what was held; return D(y - h) for losses."""
         scale = decoding.scale
-        if self._beyond and self._excess is not None and scale != 1.0:
+        if self._excess is not None and self._has_excess and scale != 1.0:
             self._excess.sum *= scale
-            self._beyond = {unit: scale * beyond for unit, beyond in self._beyond.items()}
         loss = scale * self._change_loss
         if not self._weight:  # nothing was folded in
             self._weight = next((w / scale for w in decoding.held.values() if w), 0.0)
@@ -211,10 +217,6 @@ class SagaEstimate(GradientEstimate):
             loss += weight * (its_loss - self._units[unit].loss)
             beyond = weight - scale * self._weight if first else weight
             self._weigh(unit, support, values, beyond)
-        for unit, beyond in self._beyond.items():
-            known = self._units[unit]
-            if self._excess is not None and known.round != NEVER:
-                self._excess.add(known.support, known.values, -beyond)
         return loss
 
     def _combine(self, scale: float, *, remember: bool) -> None:
@@ -224,7 +226,7 @@ class SagaEstimate(GradientEstimate):
             self._gradient.clear()
             for unit in known:
                 self._gradient.add(unit.support, unit.values, 1.0)
-        excess = self._excess.sum if self._excess is not None and self._beyond else None
+        excess = self._excess.sum if self._excess is not None and self._has_excess else None
         step = scale * self._weight / self._unit_weight
         for block in blocks(len(self._gradient.sum), BLOCK_COLUMNS):
             renewed, gradient = self._arrived.sum[block], self._gradient.sum[block]
@@ -288,3 +290,7 @@ class SagEstimate(SagaEstimate):
         """Fill a block of the estimate from the new sum alone."""
         n_seen = sum(u.round != NEVER or i in self._fresh for i, u in enumerate(self._units))
         np.multiply(renewed, self._n_active / n_seen if n_seen else 1.0, out=gradient)
+
+
+def _same(one: IntArray, other: IntArray | None) -> bool:
+    return one is other or (other is not None and np.array_equal(one, other))

@@ -1,0 +1,286 @@
+"""Which code, decoder, cache and stop rule gets where, and when? The table of docs/codes.md.
+
+    python benchmarks/codes.py STORE [--rows 3000] [--rounds 250] [--out docs/codes.md]
+
+STORE is Covertype (or any other logistic store). 30 simulated workers hold at most a tenth of the
+rows on average (3 of 30 tasks, or the like of it). The real state machines and real arithmetic run
+under a virtual clock and three delay models, gradient descent with step 1/curvature and l2 = 0.5;
+delays, codes and task order derive from seed 0, so every scheme meets the same delays and the table
+comes out the same again. The text between the two markers of the page is replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from small_problem import Problem, some_rows
+
+from erasurehead.coding.base import FloatArray
+from erasurehead.datasets.store import Store
+from erasurehead.records import Observer, RoundRecord
+from erasurehead.settings import RunSettings, load
+from erasurehead.straggling import DELAYS
+from erasurehead.straggling.unequal_exponential import UnequalExponentialDelay
+from erasurehead_master.plan import make_plan
+from erasurehead_simulator.running import run_virtually
+
+WORKERS, SEED, L2 = 30, 0, 0.5
+TARGETS = (1e-2, 1e-4)
+ENOUGH = 1e-8
+"""A gap this small, relative to that of the first model, is as good as none: the run ends."""
+
+BEGIN, END = "<!-- codes-table:begin -->", "<!-- codes-table:end -->"
+
+
+@dataclass(frozen=True)
+class Weather:
+    """A delay model, and the stop rule with which approximate schemes meet it.
+
+    Attributes
+    ----------
+    pass_s: seconds in which one worker would compute the gradient of all rows.
+    stop: of approximate schemes.
+    late: probability of each slot to be late for that rule, for codes that want to know.
+    """
+
+    title: str
+    text: str
+    delay: str
+    pass_s: float
+    stop: str
+    late: FloatArray
+
+
+def weathers() -> list[Weather]:
+    """Return the three models."""
+    unequal = DELAYS.build("unequal-exponential:low=0.1,high=2", WORKERS, SEED)
+    bimodal = DELAYS.build("bimodal:base_s=3,eps=0.1", WORKERS, SEED)
+    assert isinstance(unequal, UnequalExponentialDelay)
+    slow = bimodal.delays_s(1, 1.0) > 10.0
+    return [
+        Weather(
+            "Exponential",
+            "Every worker is held up by Exp(0.5 s) in every round, and computes one task in 0.05 s."
+            " Approximate schemes stop at the 15th arrival.",
+            "exponential:mean_s=0.5",
+            1.5,
+            "fraction:r=15",
+            np.full(WORKERS, 0.5),
+        ),
+        Weather(
+            "Persistent bimodal",
+            f"{int(slow.sum())} of the 30 workers are ten times slower for good; the others take"
+            " 0.1 s a task and some percent. Approximate schemes stop at the"
+            f" {WORKERS - int(slow.sum())}th arrival, so that nobody waits for the slow ones.",
+            "bimodal:base_s=3,eps=0.1",
+            0.0,
+            f"fraction:r={WORKERS - int(slow.sum())}",
+            np.where(slow, 0.95, 0.05),
+        ),
+        Weather(
+            "Heterogeneous",
+            "Worker i takes 1 s + Exp(rate ψ_i) whatever its load, ψ_i ~ U(0.1, 2)."
+            " Approximate schemes stop at the deadline of 1.5 s, at which worker i is missing with"
+            " probability p_i = exp(-ψ_i/2), on average"
+            f" {np.mean(unequal.late_probabilities(1.5)):.2f}; codes that use the p_i are given"
+            " them.",
+            "unequal-exponential:low=0.1,high=2",
+            0.0,
+            "deadline:after_s=1.5",
+            unequal.late_probabilities(1.5),
+        ),
+    ]
+
+
+EXACT = (
+    "uncoded",
+    "egc:c=3",
+    "cyclic-repetition:s=2",
+    "cyclic-mds:s=2,field=complex",
+    "reed-solomon:s=2",
+    "heterogeneous:s=2",
+    "partial:s=4,alpha=6",
+)
+
+APPROXIMATE = (
+    "uncoded / first-copy:scale=coverage / STOP",
+    "frc:c=3 / first-copy:scale=none / STOP",
+    "frc:c=3 / first-copy:scale=coverage / STOP",
+    "frc:c=3 / first-copy:scale=group / STOP",
+    "frc:c=3,groups=balanced,p=LATE / first-copy:scale=group,p=LATE / STOP",
+    "coupon:c=3 / first-copy:scale=coverage / STOP",
+    "bernoulli:c=3 / one-step:scale=optimal / STOP",
+    "bernoulli:c=3 / least-squares / STOP",
+    "regularized-bernoulli:c=3 / least-squares / STOP",
+    "stochastic-block:c=3 / least-squares / STOP",
+    "regular:c=3 / least-squares / STOP",
+    "pairwise-balanced:d=3 / fixed:p=LATE / STOP",
+    "expander:d=3 / least-squares / STOP",
+    "expander:d=3 / algorithmic / STOP",
+    "graph:d=3 / component / STOP",
+    "cyclic-sums:c=3 / circular / STOP",
+    "hybrid-sums:c1=1,c2=2,groups=10 / disjoint / STOP",
+    "osgc:p=LATE / fixed:p=LATE / STOP",
+    "matched-cyclic:c=3,p=LATE / fixed:p=LATE / STOP",
+    "frc:c=3 / first-copy:scale=coverage / residual:epsilon=0.1",
+    "frc:c=3 / first-copy:scale=coverage / adaptive",
+)
+
+CACHED = (
+    "uncoded / first-copy:scale=coverage / STOP / saga",
+    "uncoded / first-copy:scale=coverage / STOP / sag",
+    "uncoded / first-copy:scale=coverage / adaptive / sag",
+    "frc:c=3 / first-copy:scale=coverage / STOP / saga",
+    "frc:c=3 / first-copy:scale=coverage / STOP / sag",
+    "frc:c=3 / first-copy:scale=coverage / STOP / svrg:every=20",
+    "frc:c=3 / first-copy:scale=coverage / adaptive / sag",
+    "graph:d=3 / component / STOP / sag",
+    "cyclic-sums:c=3 / circular / STOP / sag",
+    "pairwise-balanced:d=3 / fixed:p=LATE / STOP / sag",
+    "osgc:p=LATE / fixed:p=LATE / STOP / sag",
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run.
+
+    Attributes
+    ----------
+    mean_load, most_load: share of all rows that workers hold on average and at most, in thirtieths.
+    floor: median gap of the last 50 rounds, relative to the first model's; 0 if as good as none.
+    reached: (rounds, seconds) to each target, or None.
+    """
+
+    mean_load: float
+    most_load: float
+    round_s: float
+    floor: float
+    reached: list[tuple[int, float] | None]
+
+
+class Clock(Observer):
+    """Keeps when rounds closed."""
+
+    def __init__(self) -> None:
+        self.closed_s: list[float] = []
+
+    def round_over(self, record: RoundRecord) -> None:
+        self.closed_s.append(record.closed_s)
+
+
+def play(store: Store, problem: Problem, scheme: str, weather: Weather, rounds: int) -> Outcome:
+    """Simulate one run."""
+    late = "/".join(f"{p:.4f}" for p in weather.late)
+    given = {
+        "store": str(store.path),
+        "scheme": scheme.replace("STOP", weather.stop).replace("LATE", late),
+        "workers": WORKERS,
+        "rounds": rounds,
+        "seed": SEED,
+        "l2": L2,
+        "delay": weather.delay,
+        "evaluate_every_rounds": 1,
+    }
+    plan = make_plan(load(RunSettings, given, environment={}), store, None)
+    gaps: list[float] = []
+
+    def rate(model: FloatArray) -> dict[str, float]:
+        gaps.append(problem.gap(model) / problem.initial)
+        return {}
+
+    clock = Clock()
+    run_virtually(
+        plan,
+        store,
+        [clock],
+        weather.pass_s,
+        rate=rate,
+        enough=lambda record: gaps[-1] < ENOUGH,
+    )
+    found = np.array(gaps)
+    shares = plan.code.loads / plan.code.n_tasks * WORKERS
+    reached: list[tuple[int, float] | None] = []
+    for target in TARGETS:
+        there = np.flatnonzero(found <= target)
+        reached.append((int(there[0]) + 1, clock.closed_s[there[0]]) if len(there) else None)
+    return Outcome(
+        mean_load=float(shares.mean()),
+        most_load=float(shares.max()),
+        round_s=clock.closed_s[-1] / len(found),
+        floor=0.0 if found[-1] < ENOUGH else float(np.median(found[-50:])),
+        reached=reached,
+    )
+
+
+def row(scheme: str, outcome: Outcome) -> str:
+    """Return a row of the table."""
+    shown = scheme.replace("LATE", "p").replace(" / STOP", " / stop").replace("p=p", "p")
+    load = f"{outcome.mean_load:.2g}"
+    if outcome.most_load > 1.01 * outcome.mean_load:
+        load += f" ({outcome.most_load:.2g})"
+    cells = [f"`{shown}`", load, f"{outcome.round_s:.2f}"]
+    for reached in outcome.reached:
+        cells += ["-", "-"] if reached is None else [f"{reached[0]}", f"{reached[1]:.0f}"]
+    cells.append("none" if outcome.floor == 0.0 else f"{outcome.floor:.0e}")
+    return "| " + " | ".join(cells) + " |"
+
+
+def section(store: Store, problem: Problem, weather: Weather, rounds: int) -> list[str]:
+    """Run everything under one delay model; return its part of the page."""
+    near, far = (f"{100 * target:g} %" for target in TARGETS)
+    lines = [
+        f"**{weather.title}.** {weather.text}",
+        "",
+        f"| scheme | load | s a round | rounds to {near} | s to {near} | rounds to {far} |"
+        f" s to {far} | floor |",
+        "| --- " + "| ---: " * 7 + "|",
+    ]
+    for scheme in (*EXACT, *APPROXIMATE, *CACHED):
+        lines.append(row(scheme, play(store, problem, scheme, weather, rounds)))
+        print(lines[-1], flush=True)
+    return [*lines, ""]
+
+
+def main() -> None:
+    """Run everything and write the page."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("store")
+    parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=250)
+    parser.add_argument("--out", type=Path, default=Path("docs/codes.md"))
+    given = parser.parse_args()
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Store.open(given.store)
+        store = some_rows(source, given.rows, Path(scratch) / "rows")
+        problem = Problem(store, L2)
+        lines = [
+            f"`python benchmarks/codes.py STORE`: {given.rows:,} rows of {source.manifest.name} on"
+            f" {store.manifest.columns:,} columns, logistic with l2 = {L2:g}, 30 workers,"
+            f" gradient descent with step 1/curvature, at most {given.rounds} rounds, seed {SEED},"
+            " times of a virtual clock. Load counts thirtieths of all rows on a worker, on average"
+            " (and on the fullest)."
+            " Targets and floor are (f - f*) / (f_0 - f*); the floor is the median of the last 50"
+            " rounds; none: below 1e-8.",
+            "",
+        ]
+        for weather in weathers():
+            lines += section(store, problem, weather, given.rounds)
+    page = given.out.read_text(encoding="utf-8")
+    head, rest = page.split(BEGIN)
+    tail = rest.split(END)[1]
+    text = "\n".join([BEGIN, "", *lines, END])
+    given.out.write_text(head + text + tail, encoding="utf-8")
+    print(f"wrote {given.out} after {time.monotonic() - begun:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
