@@ -2,9 +2,9 @@
 
 Started as ``python -m erasurehead_local.nursery``; speaks lines of JSON. On its standard input:
 ``{"start": {worker settings}}`` and ``{"signal": name, "number": 15}``; on its standard output:
-``{"started": name, "pid": ...}`` and ``{"exited": name, "pid": ..., "code": ...}`` (negative: killed
-by that signal). When its standard input ends (the parent is gone, however it went), it ends its workers
-and then itself, so that no worker is ever left behind.
+``{"started": name, "pid": ...}`` and ``{"exited": name, "pid": ..., "code": ...}`` (negative:
+killed by that signal). When its standard input ends (the parent is gone, however it went), it ends
+its workers and then itself, so that no worker is ever left behind.
 """
 
 from __future__ import annotations
