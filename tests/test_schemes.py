@@ -13,9 +13,9 @@ from erasurehead.stopping.fraction import FractionStop
 @pytest.mark.parametrize(
     ("short", "long"),
     [
-        ("uncoded", "uncoded / first-copy:scale=none / exact"),
+        ("uncoded", "uncoded / first-copy:scale=coverage / exact"),
         ("uncoded:r=20", "uncoded / first-copy:scale=coverage / fraction:r=20"),
-        ("egc:c=3", "frc:c=3 / first-copy:scale=none / exact"),
+        ("egc:c=3", "frc:c=3 / first-copy:scale=coverage / exact"),
         ("agc:c=3,r=11", "frc:c=3 / first-copy:scale=coverage / fraction:r=11"),
         (
             "agc:c=3,delta=0.37,scale=unbiased",
@@ -26,7 +26,7 @@ from erasurehead.stopping.fraction import FractionStop
             "agc:c=3,r=11,cache=svrg:every=9",
             "frc:c=3 / first-copy:scale=coverage / fraction:r=11 / svrg:every=9",
         ),
-        ("uncoded:cache=sag", "uncoded / first-copy:scale=none / exact / sag"),
+        ("uncoded:cache=sag", "uncoded / first-copy:scale=coverage / exact / sag"),
         ("cyclic-mds:s=3", "cyclic-mds:s=3 / least-squares / exact"),
         ("graph:d=3 / residual:epsilon=0.1", "graph:d=3 / component / residual:epsilon=0.1"),
         ("osgc:p=0.1/0.2 / fraction:r=1", "osgc:p=0.1/0.2 / fixed / fraction:r=1"),

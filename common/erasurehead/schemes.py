@@ -237,7 +237,8 @@ def _fresh_estimate(n_workers: int, arrivals: int | None) -> StragglerEstimate:
 
 def _repetition(code: Spec, stop: Spec, scale: str | None, cache: str | None) -> Scheme:
     if scale is None:
-        scale = "none" if stop.name == "exact" else "coverage"
+        # Changes nothing in a round that is exact, and is the better guess when somebody died.
+        scale = "coverage"
     estimator = Spec.parse(cache or "sum")
     ESTIMATES.factory(estimator.name)
     return Scheme(code, Spec("first-copy", {"scale": scale}), stop, estimator)
