@@ -49,10 +49,13 @@ docs: $(DEV)  ## write the pages that are generated from the code
 	$(BIN)/python -m erasurehead_cli.metrics_page > docs/metrics.md
 	$(BIN)/python dashboards/build.py
 
-bench: $(DEV)  ## run the benchmarks that back the figures we quote
-	@set -e; found=; for script in benchmarks/bench_*.py; do \
-	    [ -e "$$script" ] || continue; found=1; echo "== $$script"; $(BIN)/python "$$script"; \
-	done; [ -n "$$found" ] || echo "no benchmarks/bench_*.py here"
+bench: $(DEV)  ## run the quick benchmarks on made-up data (docs/benchmarks.md has them all)
+	$(BIN)/erasurehead prepare synthetic --out stores/dense --option dense=true \
+	    --option rows=375 --option columns=1000 --option nnz=1000
+	$(BIN)/python benchmarks/overhead.py stores/dense
+	$(BIN)/python benchmarks/footprint.py stores/dense
+	$(BIN)/python benchmarks/decoding_cost.py
+	$(BIN)/python benchmarks/simulator.py
 
 # Deployment: the checkers live in .venv-deploy, apart from what the project itself needs.
 
