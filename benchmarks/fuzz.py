@@ -1,0 +1,75 @@
+"""A coverage-guided search for bytes that decoding does not survive.
+
+    python benchmarks/fuzz.py [--seconds 600]
+
+Feeds frames made up by atheris (libFuzzer) to `decode`. Whatever comes back must be a message of a
+known kind, or `ProtocolError` with a reason from the list; and what is decoded, encoded and decoded
+again must be the same. Anything else, or a single input over a second, ends the search with the
+input. Starts from one message of every kind. Needs atheris: pip install 'erasurehead[dev]'.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["erasurehead.wire", "msgpack"]):
+    from erasurehead.wire import frames, messages
+
+import numpy as np
+from mutants import originals
+
+from erasurehead.errors import ProtocolError
+
+KNOWN = messages.TO_MASTER | messages.TO_WORKER
+SEPARATOR = b"\0|\0"
+"""Between the frames of one input."""
+
+
+def one_input(data: bytes) -> None:
+    """Decode one made-up message; raise if it does what it must not."""
+    pieces = data.split(SEPARATOR)
+    try:
+        message = frames.decode(pieces, KNOWN, 1 << 20)
+    except ProtocolError as error:
+        if error.reason not in messages.REFUSALS or "\n" in str(error):
+            raise RuntimeError(f"refused for {error.reason!r}: {error}") from error
+        return
+    again = frames.decode([bytes(f) for f in frames.encode(message)], KNOWN)
+    for name in type(message).__slots__:
+        first, second = getattr(message, name), getattr(again, name)
+        if isinstance(first, np.ndarray):
+            if first.dtype != second.dtype or first.tobytes() != second.tobytes():
+                raise RuntimeError(f"{message.kind}.{name} changed on its way")
+        elif repr(first) != repr(second):
+            raise RuntimeError(f"{message.kind}.{name} changed on its way: {first!r}, {second!r}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as directory:
+        for i, pieces in enumerate(originals()):
+            (Path(directory) / f"{i}").write_bytes(SEPARATOR.join(pieces))
+        options = [
+            f"-max_total_time={given.seconds}",
+            f"-seed={given.seed}",
+            "-timeout=1",
+            "-max_len=70000",
+            "-rss_limit_mb=1024",
+            "-print_final_stats=1",
+            f"-artifact_prefix={directory}/",
+        ]
+        atheris.Setup([sys.argv[0], *options, directory], one_input)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
