@@ -283,7 +283,8 @@ def main() -> None:
             " times of a virtual clock. Load counts thirtieths of all rows on a worker, on average"
             " (and on the fullest)."
             " Targets and floor are (f - f*) / (f_0 - f*). A target counts when the median of"
-            " the next 25 rounds keeps to it, too; the floor is the median of the last 50 rounds; none: below 1e-8. `stop` is the"
+            " the next 25 rounds keeps to it, too; the floor is the median of the last 50"
+            " rounds; none: below 1e-8. `stop` is the"
             " rule that the text before the table names, `p` the probabilities to be late for it.",
             "",
         ]
