@@ -201,7 +201,12 @@ class Master:
             self._actions.append(Send(peer, Refuse("set-aside", reason)))
             return
         known = peer in self.membership.members
-        if not known and len(self.membership.members) >= self.plan.settings.max_connections:
+        if (
+            not known
+            and len(self.membership.members) >= self.plan.settings.max_connections
+            # Who comes back takes its own place.
+            and all(m.name != hello.name for m in self.membership.members.values())
+        ):
             self.refused["too-many-members"] += 1
             reason = f"{len(self.membership.members)} workers are registered already"
             self._actions.append(Send(peer, Refuse("too-many-members", reason)))
@@ -308,7 +313,7 @@ class Master:
         if not _finite(result.values) or not all(map(math.isfinite, result.loss)):
             self._non_finite(member, result.round, now)
             return
-        if self.norms is not None and not self.norms.admit(float(np.linalg.norm(result.values))):
+        if self.norms is not None and not self.norms.admit(_norm(result.values)):
             what = f"a result over {self.norms.multiple:g} times as large as usual"
             self._strike(member, "over-norm", what, now)
             return
@@ -560,6 +565,12 @@ class Master:
 
     def _notice(self, level: str, text: str) -> None:
         self._actions.append(Notice(level, text))
+
+
+def _norm(array: npt.NDArray[Any]) -> float:
+    """Return the Euclidean norm; infinite where that is the best a float can say."""
+    with np.errstate(over="ignore"):
+        return float(np.linalg.norm(array))
 
 
 def _finite(array: npt.NDArray[Any]) -> bool:
