@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket as os_socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,6 +17,7 @@ import pytest
 import zmq
 
 from erasurehead.wire import sockets
+from erasurehead.wire.backlog import FRAMING_BYTES, Backlog
 from erasurehead.wire.curve import (
     AllowedKeys,
     KeyPair,
@@ -56,7 +59,10 @@ class Door:
         self.context: Context = zmq.Context()
         self.outside: Context = zmq.Context()
         keys = MasterKeys(self.pairs["master"], AllowedKeys(self.allowed), recheck_s=0.02)
-        self.gate = Gate(self.context, keys if keyed else None, int(options.get("connections", 64)))
+        backlog = Backlog(32 << 20, 64 << 20)
+        self.gate = Gate(
+            self.context, keys if keyed else None, int(options.get("connections", 64)), backlog
+        )
         self.keyed = keyed
         self.router = sockets.bind_router(
             self.context,
@@ -107,7 +113,9 @@ class Door:
         assert self.router.poll(1000 * LIMIT_S), "no message came"
         found = sockets.receive_routed(self.router, keyed=self.keyed)
         assert found is not None
+        n_bytes = sum(FRAMING_BYTES + len(frame) for frame in found[1])
         self.gate.spoke(found[0].descriptor)
+        self.gate.delivered(found[0].descriptor, n_bytes)
         return found[0], [bytes(frame) for frame in found[1]]
 
     def read_news(self) -> None:
@@ -440,6 +448,36 @@ def test_a_sender_that_is_not_read_costs_no_memory(tmp_path: Path) -> None:
         assert psutil.Process().memory_info().rss - before < 100 << 20
         for _ in range(sent):
             door.receive()
+    finally:
+        door.close()
+
+
+def test_a_message_without_an_end_is_cut_off(tmp_path: Path) -> None:
+    """libzmq keeps the frames of an unfinished message, however many; somebody has to count."""
+    door = Door(tmp_path, keyed=False)
+    greeting = GREETING[:12] + b"NULL".ljust(52, b"\0")
+    ready = b"\5READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
+    frame = b"\3" + struct.pack(">Q", 1 << 16) + b"x" * (1 << 16)  # flags: long, more to come
+    try:
+        before = psutil.Process().memory_info().rss
+        honest = door.caller(None)
+        with os_socket.create_connection(("127.0.0.1", door.port), timeout=LIMIT_S) as sender:
+            sender.sendall(greeting + b"\4" + bytes([len(ready)]) + ready)
+            answer = b""
+            while b"Socket-Type" not in answer:
+                answer += sender.recv(4096)
+            sent_bytes = 0
+            # Step by step: how much comes between two looks is the network's speed.
+            with contextlib.suppress(ConnectionError):
+                while sent_bytes < 1 << 31:
+                    sender.sendall(frame * 16)
+                    sent_bytes += 16 * len(frame)
+                    honest.send(b"an honest message")
+                    assert door.receive()[1] == [b"an honest message"]
+                    assert psutil.Process().memory_info().rss - before < 1 << 30
+            assert 32 << 20 <= sent_bytes < 1 << 31
+        door.hears_of("endless-message")
+        assert not door.router.poll(0)
     finally:
         door.close()
 

@@ -7,6 +7,7 @@ bookkeeping here puts the two together.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 UNKNOWN_ADDRESS = "an address that was gone at once"
@@ -14,7 +15,7 @@ UNKNOWN_ADDRESS = "an address that was gone at once"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A connection ended before its handshake did: its reason's label, and whose it was."""
+    """A connection ended as it should not: the reason's label, and whose it was."""
 
     reason: str
     address: str
@@ -24,7 +25,8 @@ class Failure:
 class _Connection:
     address: str
     spoke: bool = False
-    surplus: bool = False
+    doomed: str | None = None
+    """Why we cut it; libzmq has not noticed yet."""
 
 
 class Connections:
@@ -40,11 +42,15 @@ class Connections:
         self._open: dict[int, _Connection] = {}
         self._failing: str | None = None
         self._silent_successes = 0
-        self._n_surplus = 0
+        self._n_doomed = 0
 
     def __len__(self) -> int:
         """Connections that may stay."""
-        return len(self._open) - self._n_surplus
+        return len(self._open) - self._n_doomed
+
+    def __iter__(self) -> Iterator[int]:
+        """Descriptors of connections that may stay, the oldest first."""
+        return (d for d, c in self._open.items() if c.doomed is None)
 
     def accepted(self, descriptor: int, address: str | None) -> int | None:
         """A connection was accepted; return the descriptor of one to cut, if there are too many.
@@ -56,10 +62,14 @@ class Connections:
         self._open[descriptor] = _Connection(address or UNKNOWN_ADDRESS)
         if len(self) <= self._limit:
             return None
-        surplus = next((d for d, c in self._open.items() if not (c.spoke or c.surplus)), descriptor)
-        self._open[surplus].surplus = True
-        self._n_surplus += 1
+        surplus = next((d for d in self if not self._open[d].spoke), descriptor)
+        self.doom(surplus, "too-many-connections")
         return surplus
+
+    def doom(self, descriptor: int, reason: str) -> None:
+        """We are about to cut this connection."""
+        self._open[descriptor].doomed = reason
+        self._n_doomed += 1
 
     def succeeded(self) -> None:
         """Some connection's handshake is done."""
@@ -77,13 +87,13 @@ class Connections:
             self._silent_successes = max(0, self._silent_successes - 1)
 
     def ended(self, descriptor: int) -> Failure | None:
-        """A connection is gone; return the failure if it never got through its handshake."""
+        """A connection is gone; return what was wrong, if anything was."""
         connection = self._forget(descriptor)
         reason, self._failing = self._failing, None
         if connection is None:
             return None
-        if connection.surplus:
-            reason = "too-many-connections"
+        if connection.doomed is not None:
+            reason = connection.doomed
         elif reason is None:
             if connection.spoke:
                 return None
@@ -95,6 +105,6 @@ class Connections:
 
     def _forget(self, descriptor: int) -> _Connection | None:
         connection = self._open.pop(descriptor, None)
-        if connection is not None and connection.surplus:
-            self._n_surplus -= 1
+        if connection is not None and connection.doomed is not None:
+            self._n_doomed -= 1
         return connection

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import zmq
 from zmq.utils import z85
 
+from erasurehead.wire.backlog import Backlog
 from erasurehead.wire.connections import Connections, Failure
 from erasurehead.wire.curve import ZAP_DOMAIN, MasterKeys
 from erasurehead.wire.limits import LogLimit
@@ -41,6 +42,7 @@ _EVENTS = (
     | zmq.EVENT_MONITOR_STOPPED
     | _FAILURES
 )
+_TCP_BYTES_RECEIVED = struct.Struct("=Q")
 _EVENT = struct.Struct("=Hi")
 """Number of the event and its value: a descriptor or an error."""
 
@@ -61,6 +63,15 @@ class Revoked:
 
 News = TurnedAway | Revoked
 
+WEIGH_S = 0.5
+"""Seconds between looks at what waits to become a message."""
+
+_WHY = {
+    "handshake-failed": "no handshake came of it",
+    "too-many-connections": "there are too many, and it had not said anything",
+    "endless-message": "what it sent did not become messages",
+}
+
 
 class Gate:
     """Answers for keys and watches the connections of one listening socket.
@@ -72,6 +83,7 @@ class Gate:
     context: of the listening socket.
     keys: None: everybody may come.
     max_connections: held at one time.
+    backlog: how much may wait to become messages.
     """
 
     def __init__(
@@ -79,8 +91,11 @@ class Gate:
         context: zmq.Context[zmq.Socket[bytes]],
         keys: MasterKeys | None,
         max_connections: int,
+        backlog: Backlog,
     ) -> None:
         self._keys = keys
+        self._backlog = backlog
+        self._delivered: dict[int, int] = {}
         self._connections = Connections(max_connections)
         self._news: deque[News] = deque()
         self._spoken: deque[int] = deque()
@@ -138,6 +153,10 @@ class Gate:
         """A message came over the connection of this descriptor for the first time."""
         self._spoken.append(descriptor)
 
+    def delivered(self, descriptor: int, n_bytes: int) -> None:
+        """A message of so many bytes, framing included, came over this connection."""
+        self._delivered[descriptor] = self._delivered.get(descriptor, 0) + n_bytes
+
     def news(self) -> list[News]:
         """Return what happened since the last call.
 
@@ -164,10 +183,16 @@ class Gate:
             recheck_at = math.inf
             if self._keys is not None:
                 recheck_at = time.monotonic() + self._keys.recheck_s
+            weigh_at = math.inf
             while True:
+                now = time.monotonic()
+                if not self._connections:
+                    weigh_at = math.inf
+                elif weigh_at == math.inf:
+                    weigh_at = now + WEIGH_S
                 timeout_ms = None
-                if recheck_at < math.inf:
-                    timeout_ms = max(0, math.ceil(1000 * (recheck_at - time.monotonic())))
+                if (wake_at := min(recheck_at, weigh_at)) < math.inf:
+                    timeout_ms = max(0, math.ceil(1000 * (wake_at - now)))
                 ready = dict(poller.poll(timeout_ms))
                 if self._reader in ready:
                     return
@@ -175,6 +200,9 @@ class Gate:
                     self._read_monitor()
                 if self._zap is not None and self._zap in ready:
                     self._answer(self._zap)
+                if time.monotonic() >= weigh_at:
+                    weigh_at = math.inf
+                    self._weigh()
                 if self._keys is not None and time.monotonic() >= recheck_at:
                     recheck_at = time.monotonic() + self._keys.recheck_s
                     self._recheck(self._keys)
@@ -207,6 +235,8 @@ class Gate:
         while self._spoken:
             self._connections.spoke(self._spoken.popleft())
         if event == zmq.EVENT_ACCEPTED:
+            self._backlog.forget(value)
+            self._delivered.pop(value, None)
             surplus = self._connections.accepted(value, _peer_address(value))
             if surplus is not None:
                 cut(surplus)
@@ -220,9 +250,16 @@ class Gate:
             failure = self._connections.ended(value)
             # A refused key was counted when it was refused.
             if failure is not None and failure.reason != "handshake-key":
-                self._turn_away(failure, "no handshake came of it")
+                self._turn_away(failure, _WHY[failure.reason])
         elif event == zmq.EVENT_ACCEPT_FAILED:
             self._turn_away(Failure("too-many-connections", "somebody"), os.strerror(value))
+
+    def _weigh(self) -> None:
+        """Cut whoever holds the memory of unfinished messages."""
+        received = {d: n for d in self._connections if (n := _bytes_received(d)) is not None}
+        for descriptor in self._backlog.excessive(received, self._delivered):
+            self._connections.doom(descriptor, "endless-message")
+            cut(descriptor)
 
     def _recheck(self, keys: MasterKeys) -> None:
         before = keys.allowed.names
@@ -255,6 +292,21 @@ def cut(descriptor: int) -> None:
             connection.shutdown(os_socket.SHUT_RDWR)
     except OSError:
         log.debug("descriptor %d was no open connection any more", descriptor)
+
+
+def _bytes_received(descriptor: int) -> int | None:
+    """Return what the kernel has received over a TCP connection; None where it cannot say."""
+    try:
+        copy = os.dup(descriptor)
+    except OSError:
+        return None
+    try:
+        with os_socket.socket(fileno=copy) as connection:
+            told = connection.getsockopt(os_socket.IPPROTO_TCP, os_socket.TCP_INFO, 256)
+            (bytes_in,) = _TCP_BYTES_RECEIVED.unpack_from(told, 128)
+            return int(bytes_in)
+    except (OSError, AttributeError, struct.error):
+        return None
 
 
 def _peer_address(descriptor: int) -> str | None:

@@ -30,8 +30,10 @@ Seconds = Annotated[float, Field(strict=True, ge=0.0, allow_inf_nan=False)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 AnyNumber = Annotated[float, Field(strict=True)]
 """May be NaN or infinite: whether that is acceptable is not a question of form."""
-Label = Annotated[str, Field(strict=True, min_length=1, max_length=256, pattern=r"^[^\x00-\x1f]+$")]
-Text = Annotated[str, Field(strict=True, max_length=4096)]
+_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u{2028}\u{2029}]*$"
+"""No control characters: a peer's words go into logs and terminals."""
+Label = Annotated[str, Field(strict=True, min_length=1, max_length=256, pattern=_ONE_LINE)]
+Text = Annotated[str, Field(strict=True, max_length=4096, pattern=_ONE_LINE)]
 
 
 def _array(kinds: str, *ndims: int) -> AfterValidator:
@@ -245,6 +247,7 @@ REFUSALS = (
     "handshake-key",
     "handshake-failed",
     "too-many-connections",
+    "endless-message",
 )
 """Every reason a message, or a connection, can be refused for; the label set of the counter."""
 
@@ -278,5 +281,6 @@ def check(cls: type, fields: dict[str, Any]) -> Any:
     except ValidationError as error:
         kind = cls.kind  # type: ignore[attr-defined]
         details = error.errors()[0]
-        where = ".".join(str(p) for p in details["loc"][:3])
-        raise ProtocolError("malformed", f"{kind}: {where}: {details['msg']}") from None
+        # The path may be a peer's own words, where a key is unknown: escaped, and not for long.
+        where = ".".join(repr(str(p)[:40])[1:-1] for p in details["loc"][:3])
+        raise ProtocolError("malformed", f"{kind}: {where}: {details['msg']!s:.200}") from None

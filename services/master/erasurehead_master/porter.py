@@ -8,9 +8,11 @@ gate's news into events for the machine.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from erasurehead.settings import LimitSettings
+from erasurehead.wire.backlog import FRAMING_BYTES
+from erasurehead.wire.frames import Buffer
 from erasurehead.wire.gate import Gate, Revoked, TurnedAway, cut
 from erasurehead.wire.limits import REMEMBERED_PEERS, RefusalLimit
 from erasurehead.wire.sockets import Origin
@@ -52,6 +54,11 @@ class Porter:
             self._origins[origin.peer] = origin
         self._origins.move_to_end(origin.peer)
         return "rate-limited" if self._refusals.muted(origin.peer, now) else None
+
+    def delivered(self, origin: Origin, frames: Sequence[Buffer]) -> None:
+        """Note that a message came, whatever becomes of it."""
+        n_bytes = sum(map(len, frames)) + FRAMING_BYTES * len(frames)
+        self._gate.delivered(origin.descriptor, n_bytes)
 
     def refused(self, peer: bytes, now: float) -> None:
         """Note that a message of this peer was refused."""

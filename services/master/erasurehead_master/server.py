@@ -181,6 +181,7 @@ class MasterServer:
 
     def _take(self, origin: Origin, frames: Sequence[Buffer]) -> None:
         self._ledger.bytes_in += sum(map(len, frames))
+        self._porter.delivered(origin, frames)
         now = time.monotonic()
         reason = self._porter.turns_away(origin, now)
         if reason is not None:

@@ -15,6 +15,7 @@ from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RunSummary
 from erasurehead.settings import HttpSettings, MasterKeySettings, MasterSettings, RunSettings
 from erasurehead.wire import sockets
+from erasurehead.wire.backlog import Backlog
 from erasurehead.wire.curve import AllowedKeys, MasterKeys, read_secret
 from erasurehead.wire.frames import MAX_HEADER_BYTES
 from erasurehead.wire.gate import Gate
@@ -36,6 +37,9 @@ from erasurehead_master.setup import make_learner
 from erasurehead_master.streaming import TaskStreamer
 
 log = logging.getLogger(__name__)
+
+KERNEL_BUFFER_BYTES = 8 << 20
+"""What a kernel usually holds at most for one connection."""
 
 
 def serve(
@@ -92,13 +96,14 @@ def host(
     settings: RunSettings = plan.settings
     wire = settings.wire
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    gate = Gate(context, keys, settings.max_connections)
+    largest = _largest_frame_bytes(plan)
+    gate = Gate(context, keys, settings.max_connections, _backlog(settings, largest))
     try:
         socket = sockets.bind_router(
             context,
             address,
             high_water_mark=wire.high_water_mark,
-            max_frame_bytes=_largest_frame_bytes(plan),
+            max_frame_bytes=largest,
             handshake_s=settings.limits.handshake_s,
             keys=keys,
             gate=gate,
@@ -152,6 +157,13 @@ def _largest_frame_bytes(plan: RunPlan) -> int:
     """
     largest = 8 * plan.columns * max(4, plan.code.n_vectors)
     return min(plan.settings.wire.max_frame_bytes, max(largest, 2 * MAX_HEADER_BYTES))
+
+
+def _backlog(settings: RunSettings, largest_frame_bytes: int) -> Backlog:
+    """Return the limit of what may wait: full queues of everybody, and the kernel's own buffers."""
+    message = largest_frame_bytes + 2 * MAX_HEADER_BYTES
+    most = (settings.wire.high_water_mark + 2) * message + KERNEL_BUFFER_BYTES
+    return Backlog(most, 2 * settings.workers * message + 8 * most)
 
 
 def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
