@@ -69,7 +69,11 @@ APPROXIMATE = [
     ("agc:c=2,r=4,scale=unbiased", 6),
     ("agc:c=2,r=4,scale=group", 6),
     ("agc:c=2,deadline_s=0.02", 6),
-    ("frc:c=2,groups=balanced,p=0.1/0.1/0.2/0.2/0.3/0.3 / first-copy / adaptive:warmup=3", 6),
+    (
+        "frc:c=2,groups=balanced,p=0.1/0.1/0.2/0.2/0.3/0.3 / first-copy:scale=coverage"
+        " / adaptive:warmup=3",
+        6,
+    ),
     ("bernoulli:c=3 / algorithmic:steps=30 / fraction:r=5", 6),
     ("regularized-bernoulli:c=3 / least-squares / fraction:r=5", 6),
     ("stochastic-block:c=3 / least-squares / residual:epsilon=0.2", 6),
