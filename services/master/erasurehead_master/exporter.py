@@ -19,6 +19,7 @@ from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.estimate import StragglerEstimate
+from erasurehead.wire.messages import REFUSALS
 from erasurehead_master import metrics as m
 from erasurehead_master.counterfactual import WaitingForAll
 from erasurehead_master.machine import Master, Phase
@@ -168,7 +169,9 @@ class MasterMetrics(Observer, Collector):
         yield m.WORKERS.numbers(
             [((s,), states[s]) for s in ("ready", "loading", "spare", "set_aside")]
         )
-        refused = {**dict.fromkeys(m.REASONS, 0), **machine.refused}
+        # Each reason has a series from the start: a rate of something that began a moment ago would
+        # otherwise be unknown just when it matters.
+        refused = {**dict.fromkeys(REFUSALS, 0), **machine.refused}
         yield m.REFUSED.numbers([((reason,), n) for reason, n in refused.items()])
         present = sorted({x.slot for x in members if x.slot is not None and x.ready})
         labels = {slot: str(slot) for slot in present}

@@ -154,20 +154,5 @@ PHASE_SECONDS = Metric(
     ("phase",),
 )
 
-REASONS = (
-    "malformed",
-    "too-large",
-    "unknown-kind",
-    "wrong-version",
-    "unknown-peer",
-    "wrong-slot",
-    "wrong-shape",
-    "non-finite",
-    "duplicate",
-    "set-aside",
-)
-"""The reasons of docs/protocol.md. Each has a series from the start: a rate of something that began
-a moment ago would otherwise be unknown just when it matters."""
-
 METRICS = tuple(m for m in list(globals().values()) if isinstance(m, Metric))
 """Every metric of the master, in the order of the page."""
