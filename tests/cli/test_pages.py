@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from erasurehead import errors
+from erasurehead.wire.messages import REFUSALS
 from erasurehead_cli.documentation import settings_markdown
 from erasurehead_cli.main import main
 
@@ -33,6 +34,12 @@ def test_the_exit_codes_page_has_every_code_and_every_error() -> None:
         if isinstance(kind, type) and "exit_code" in vars(kind) and name != "ErasureHeadError":
             [told] = [text for code, text in rows.values() if code == kind.exit_code]
             assert f"`{name}`" in told
+
+
+def test_the_protocol_page_has_every_reason_for_refusing() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    table = page.partition("| reason | meaning |")[2]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(REFUSALS)
 
 
 def test_the_readme_links_to_what_exists() -> None:

@@ -149,6 +149,11 @@ class Gate:
         """True if messages under this key may be taken now."""
         return self._keys is None or key in self._keys.allowed.names
 
+    def key_name(self, key: str | None) -> str:
+        """Return the name of an allowed key's file."""
+        names = {} if self._keys is None else self._keys.allowed.names
+        return names.get(key or "", "that is not allowed any more")
+
     def spoke(self, descriptor: int) -> None:
         """A message came over the connection of this descriptor for the first time."""
         self._spoken.append(descriptor)

@@ -40,6 +40,10 @@ class Porter:
         """True when every connection has a key."""
         return self._gate.keyed
 
+    def key_name(self, origin: Origin) -> str:
+        """Return what the key of a connection is called in the directory of keys."""
+        return self._gate.key_name(origin.key)
+
     def turns_away(self, origin: Origin, now: float) -> str | None:
         """Return the reason why a message is not looked at, or None."""
         if not self._gate.admits(origin.key):

@@ -193,7 +193,12 @@ class MasterServer:
         except ProtocolError as error:
             self._handle(Garbage(origin.peer, error.reason, str(error)))
         else:
+            members = self._machine.membership.members
+            stranger = origin.peer not in members
             self._handle(Received(origin.peer, message))
+            if stranger and origin.peer in members and self._porter.keyed:
+                name, key = members[origin.peer].name, self._porter.key_name(origin)
+                self._notice("info", f"worker {name} came in under the key {key}")
         if self._machine.refused.total() != refused:
             self._porter.refused(origin.peer, now)
 
