@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -300,6 +301,27 @@ def test_strangers_learn_nothing_and_stop_nothing(
     assert sum("came in under the key" in n for n in watch.notices) == K
     assert not any("took the place" in n for n in watch.notices)
     assert any("127.0.0.1" in r.message for r in caplog.records)
+
+
+def test_there_is_room_for_every_connection_that_is_allowed(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without descriptors libzmq spins and no checkpoint can be written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if not 2000 < hard < 2**31:
+        pytest.skip(f"a hard limit of {hard} descriptors leaves nothing to test")
+    seen: list[int] = []
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
+        for connections in (1000, hard):
+            caplog.clear()
+            given = {"max_wait_s": 0.1}
+            scene.serve(Watch(), membership=given, limits={"max_connections": connections})
+            seen.append(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+            assert ("too few for" in caplog.text) == (connections == hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert seen == [1256, hard]
 
 
 def raw(port: int, said: bytes) -> bytes:

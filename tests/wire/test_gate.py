@@ -491,3 +491,24 @@ def test_a_message_of_very_many_frames_is_cut_short(tmp_path: Path) -> None:
         assert found == [1, sockets.MAX_PARTS + 1]
     finally:
         door.close()
+
+
+def test_ipc_needs_no_port(tmp_path: Path) -> None:
+    context: Context = zmq.Context()
+    gate = Gate(context, None, 8, Backlog(1 << 20, 1 << 20))
+    address = f"ipc://{tmp_path}/door"
+    router = sockets.bind_router(
+        context, address, high_water_mark=8, max_frame_bytes=1 << 20, gate=gate
+    )
+    dealer = sockets.connect_dealer(context, address, identity=b"x")
+    dealer.send(b"hello")
+    assert router.poll(1000 * LIMIT_S)
+    found = sockets.receive_routed(router, keyed=False)
+    assert found is not None
+    assert found[0].peer == b"x"
+    assert found[0].descriptor > 2
+    dealer.close(0)
+    gate.let_go(router)
+    router.close()
+    gate.close()
+    context.term()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import select
 import time
 from collections.abc import Callable, Sequence
@@ -37,6 +38,9 @@ from erasurehead_master.setup import make_learner
 from erasurehead_master.streaming import TaskStreamer
 
 log = logging.getLogger(__name__)
+
+DESCRIPTORS_BESIDES = 256
+"""Descriptors for everything that is no connection of a peer."""
 
 KERNEL_BUFFER_BYTES = 8 << 20
 """What a kernel usually holds at most for one connection."""
@@ -96,6 +100,7 @@ def host(
     settings: RunSettings = plan.settings
     wire = settings.wire
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    _make_room_for(settings.max_connections)
     largest = _largest_frame_bytes(plan)
     gate = Gate(context, keys, settings.max_connections, _backlog(settings, largest))
     try:
@@ -147,6 +152,25 @@ def host(
     finally:
         gate.close()
         context.term()
+
+
+def _make_room_for(connections: int) -> None:
+    """Raise the soft limit of descriptors where the hard one allows it.
+
+    libzmq spins when it cannot accept what waits, and nobody could write a checkpoint.
+    """
+    needed = connections + DESCRIPTORS_BESIDES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        log.warning(
+            "this process may have %d descriptors, too few for %d connections; raise the limit"
+            " (ulimit -n) or lower limits.max_connections",
+            hard,
+            connections,
+        )
+        needed = hard
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def _largest_frame_bytes(plan: RunPlan) -> int:
