@@ -190,7 +190,8 @@ def test_a_freeze_longer_than_the_limit_costs_the_slot_until_the_return(scene: S
     assert summary.exit_code == EXIT_OK
     assert not watch._deeds
     assert watch.said("worker w2 was silent for") == 1
-    assert summary.refused.get("unknown-peer", 0) >= 1
+    # What it had computed while it slept comes before its HELLO, or after it.
+    assert {"unknown-peer", "wrong-slot"} & summary.refused.keys()
 
 
 def test_a_second_claimant_of_a_slot_wins(scene: Scene) -> None:

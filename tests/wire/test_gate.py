@@ -7,6 +7,7 @@ import logging
 import os
 import socket as os_socket
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -452,20 +453,54 @@ def test_a_sender_that_is_not_read_costs_no_memory(tmp_path: Path) -> None:
         door.close()
 
 
+def enter(sender: os_socket.socket) -> None:
+    """Shake hands like a DEALER without keys."""
+    ready = b"\5READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
+    greeting = GREETING[:12] + b"NULL".ljust(52, b"\0")
+    sender.sendall(greeting + b"\4" + bytes([len(ready)]) + ready)
+    answer = b""
+    while b"Socket-Type" not in answer:
+        answer += sender.recv(4096)
+
+
+@pytest.mark.parametrize("reads_on", [False, True])
+def test_who_never_stops_sending_is_cut_all_the_same(tmp_path: Path, reads_on: bool) -> None:
+    """A connection that is only shut down is read on while bytes keep coming."""
+    door = Door(tmp_path, keyed=False)
+    over = threading.Event()
+    try:
+        with os_socket.create_connection(("127.0.0.1", door.port), timeout=LIMIT_S) as sender:
+            enter(sender)
+
+            def send() -> None:
+                with contextlib.suppress(ConnectionError):
+                    while True:
+                        sender.sendall((b"\0\x64" + b"x" * 100) * 500)
+                over.set()
+
+            thread = threading.Thread(target=send)
+            thread.start()
+            origin, _ = door.receive()
+            cut(origin.descriptor)
+            if reads_on:
+                while not over.is_set():
+                    sockets.receive_routed(door.router, keyed=False)
+            else:
+                assert over.wait(LIMIT_S)
+            thread.join()
+    finally:
+        door.close()
+
+
 def test_a_message_without_an_end_is_cut_off(tmp_path: Path) -> None:
     """libzmq keeps the frames of an unfinished message, however many; somebody has to count."""
     door = Door(tmp_path, keyed=False)
-    greeting = GREETING[:12] + b"NULL".ljust(52, b"\0")
-    ready = b"\5READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
     frame = b"\3" + struct.pack(">Q", 1 << 16) + b"x" * (1 << 16)  # flags: long, more to come
     try:
         before = psutil.Process().memory_info().rss
         honest = door.caller(None)
         with os_socket.create_connection(("127.0.0.1", door.port), timeout=LIMIT_S) as sender:
-            sender.sendall(greeting + b"\4" + bytes([len(ready)]) + ready)
-            answer = b""
-            while b"Socket-Type" not in answer:
-                answer += sender.recv(4096)
+            enter(sender)
             sent_bytes = 0
             # Step by step: how much comes between two looks is the network's speed.
             with contextlib.suppress(ConnectionError):

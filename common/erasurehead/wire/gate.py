@@ -8,6 +8,7 @@ queued as news, and the master asks `admits` of every message it reads.
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 import os
@@ -42,6 +43,10 @@ _EVENTS = (
     | zmq.EVENT_MONITOR_STOPPED
     | _FAILURES
 )
+_connect = ctypes.CDLL(None).connect
+_NO_ADDRESS = bytes(16)
+"""A socket address of family AF_UNSPEC; Python's own `connect` cannot say it."""
+
 _TCP_BYTES_RECEIVED = struct.Struct("=Q")
 _EVENT = struct.Struct("=Hi")
 """Number of the event and its value: a descriptor or an error."""
@@ -294,7 +299,10 @@ def cut(descriptor: int) -> None:
         return
     try:
         with os_socket.socket(fileno=copy) as connection:
-            connection.shutdown(os_socket.SHUT_RDWR)
+            # A shut down TCP connection is read on for as long as the other side goes on sending;
+            # taking its address away resets it. Other sockets and systems know no such thing.
+            if _connect(copy, _NO_ADDRESS, len(_NO_ADDRESS)) != 0:
+                connection.shutdown(os_socket.SHUT_RDWR)
     except OSError:
         log.debug("descriptor %d was no open connection any more", descriptor)
 
