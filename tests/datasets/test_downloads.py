@@ -106,8 +106,8 @@ def test_without_scikit_learn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.skipif(
-    "ERASUREHEAD_TEST_DOWNLOADS" not in os.environ,
-    reason="fetches from OpenML and UCI; set ERASUREHEAD_TEST_DOWNLOADS=1 where there is a network",
+    "TEST_DOWNLOADS" not in os.environ,
+    reason="fetches from OpenML and UCI; set TEST_DOWNLOADS=1 where there is a network",
 )
 @pytest.mark.parametrize("name", ["amazon", "covertype", "kc-housing"])
 def test_the_network_itself(prepared: Prepared, tmp_path: Path, name: str) -> None:
