@@ -4,14 +4,16 @@
 
 Feeds frames made up by atheris (libFuzzer) to `decode`. Whatever comes back must be a message of a
 known kind, or `ProtocolError` with a reason from the list; and what is decoded, encoded and decoded
-again must be the same. Anything else, or a single input over a second, ends the search with the
-input. Starts from one message of every kind. Needs atheris: pip install 'erasurehead[dev]'.
+again must be the same. Anything else, a single input over a second or a wish for a gigabyte of
+memory ends the search with the input. Starts from one message of every kind. Needs atheris: pip
+install 'erasurehead[dev]'.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import resource
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -28,6 +30,7 @@ from mutants import originals
 
 from erasurehead.errors import ProtocolError
 
+MEMORY_LIMIT_BYTES = 1 << 30
 KNOWN = messages.TO_MASTER | messages.TO_WORKER
 SEPARATOR = b"\0|\0"
 """Between the frames of one input."""
@@ -94,10 +97,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"-seed={given.seed}",
             "-timeout=1",
             "-max_len=70000",
-            "-rss_limit_mb=1024",
+            # libFuzzer would count the peak of whatever started this process as its own.
+            "-rss_limit_mb=0",
             "-print_final_stats=1",
             f"-artifact_prefix={directory}/",
         ]
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
         atheris.Setup([sys.argv[0], *options, directory], one_input, custom_mutator=mutate)
         atheris.Fuzz()
 
