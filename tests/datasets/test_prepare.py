@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from erasurehead.datasets.encoding import Encoded
 from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.prepare import PRESETS, PreparedStore, prepare
 from erasurehead.datasets.synthetic import Synthetic
@@ -120,3 +124,61 @@ def test_sources_that_do_not_fit(
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_every_preset_says_what_it_is(name: str) -> None:
     assert PRESETS.factory(name).__doc__
+
+
+def test_two_processes_prepare_the_same_store(tmp_path: Path) -> None:
+    """Both have encoded it when the first renames; the second takes over what the first made.
+
+    A file in front of the rename lets both get there before either goes on.
+    """
+    script = """
+import sys, time
+from pathlib import Path
+from erasurehead.datasets.prepare import prepare
+rename = Path.rename
+def wait(self, target):
+    Path(sys.argv[2]).touch()
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.005)
+    return rename(self, target)
+Path.rename = wait
+options = {"rows": "20"}
+made = prepare("synthetic", source=None, out=Path(sys.argv[1]), options=options)
+made.store.verify()
+print(made.reused, made.store.digest)
+"""
+    out = tmp_path / "s"
+    there = [tmp_path / "a", tmp_path / "b"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(out), str(mine), str(tmp_path / "go")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for mine in there
+    ]
+    until = time.monotonic() + 60
+    while not all(p.exists() for p in there) and time.monotonic() < until:
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    told = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], told
+    digest = small(out).store.digest
+    assert sorted(out.strip() for out, _ in told) == [f"False {digest}", f"True {digest}"]
+    assert not [p.name for p in tmp_path.iterdir() if "partial" in p.name]
+
+
+def test_another_store_that_was_faster_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = Synthetic.encode
+
+    def overtaken(self: Synthetic) -> Encoded:
+        monkeypatch.setattr(Synthetic, "encode", encode)
+        small(tmp_path / "s", seed="1")
+        return encode(self)
+
+    monkeypatch.setattr(Synthetic, "encode", overtaken)
+    with pytest.raises(UsageError, match="holds another store"):
+        small(tmp_path / "s")

@@ -12,7 +12,7 @@ from erasurehead.datasets.flights import Flights
 from erasurehead.datasets.kc_housing import KcHousing
 from erasurehead.datasets.manifest import MANIFEST, Provenance
 from erasurehead.datasets.preset import Preset
-from erasurehead.datasets.store import Store, write_store
+from erasurehead.datasets.store import Store, StoreExistsError, write_store
 from erasurehead.datasets.svmlight import SvmLight
 from erasurehead.datasets.synthetic import Synthetic
 from erasurehead.datasets.table import TablePreset
@@ -48,7 +48,8 @@ def prepare(
 ) -> PreparedStore:
     """Prepare a data set into the store `out`.
 
-    A store there that was made from the same source with the same encoding and options is kept.
+    A store there that was made from the same source with the same encoding and options is kept,
+    also one that another process has finished meanwhile.
 
     Raises
     ------
@@ -59,18 +60,26 @@ def prepare(
     preset = PRESETS.build(Spec(name, options or {}), source, download)
     provenance = preset.provenance()
     if out.exists():
-        store = _existing(out)
-        if _same(store.manifest.provenance, provenance):
-            return PreparedStore(out, store, True, time.monotonic() - begun)
-        held = store.manifest.provenance
+        return PreparedStore(out, _kept(out, provenance), True, time.monotonic() - begun)
+    encoded = preset.encode()
+    made = replace(provenance, notes=preset.notes)
+    try:
+        store = write_store(out, name, encoded.task, encoded.train, encoded.test, made)
+    except StoreExistsError:
+        return PreparedStore(out, _kept(out, provenance), True, time.monotonic() - begun)
+    return PreparedStore(out, store, False, time.monotonic() - begun)
+
+
+def _kept(out: Path, wanted: Provenance) -> Store:
+    """Return the store that is at `out`, if it is the one that is wanted."""
+    store = _existing(out)
+    held = store.manifest.provenance
+    if not _same(held, wanted):
         raise UsageError(
             f"{out} holds another store ({store.manifest.name}, encoding {held.encoding}, source"
             f" {held.source_sha256:.12}); remove it or name another directory with --out"
         )
-    encoded = preset.encode()
-    made = replace(provenance, notes=preset.notes)
-    store = write_store(out, name, encoded.task, encoded.train, encoded.test, made)
-    return PreparedStore(out, store, False, time.monotonic() - begun)
+    return store
 
 
 def _existing(out: Path) -> Store:

@@ -9,6 +9,7 @@ standard library, numpy is all it needs.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -38,6 +39,10 @@ from erasurehead.datasets.manifest import (
 from erasurehead.errors import DataError, UsageError
 
 Array = npt.NDArray[Any]
+
+
+class StoreExistsError(UsageError):
+    """Something has the name of the store that was to be written."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,13 +145,14 @@ def write_store(
     Raises
     ------
     DataError: the disk does not take it; nothing is left behind.
-    UsageError: `path` exists.
+    StoreExistsError: `path` exists, perhaps only since another process was faster.
     ValueError: only one of the two parts has values.
     """
     if (train.values is None) != (test.values is None):
         raise ValueError("training and test rows must both have values or both imply ones")
+    in_the_way = f"{path} exists already; name another directory with --out or remove it"
     if path.exists():
-        raise UsageError(f"{path} exists already; name another directory with --out or remove it")
+        raise StoreExistsError(in_the_way)
     partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
     try:
         partial.mkdir(parents=True)
@@ -185,6 +191,8 @@ def write_store(
         _sync_directory(path.parent)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            raise StoreExistsError(in_the_way) from None
         raise DataError(
             f"cannot write the store {path}: {error.strerror or error}; free space or choose"
             " another --out"
