@@ -69,8 +69,10 @@ class ProtocolError(ErasureHeadError):
     Attributes
     ----------
     reason: a short label from a fixed set, used as a metric's label (``malformed``, ...).
+    greeting: it was meant as a HELLO; whoever sent it waits for an answer.
     """
 
-    def __init__(self, reason: str, sentence: str) -> None:
+    def __init__(self, reason: str, sentence: str, *, greeting: bool = False) -> None:
         super().__init__(sentence)
         self.reason = reason
+        self.greeting = greeting

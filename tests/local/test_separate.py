@@ -34,6 +34,22 @@ worker.PROTOCOL_VERSION += 1
 from erasurehead_cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
+ONE_MORE_KEY = """
+import sys
+import msgpack
+import erasurehead_worker.loop as loop
+import erasurehead_worker.main as worker
+worker.PROTOCOL_VERSION += int(sys.argv.pop(1))
+plain = loop.encode
+def encode(message):
+    first, *rest = plain(message)
+    if message.kind == "hello":
+        first = msgpack.packb({**msgpack.unpackb(first), "zone": "b"})
+    return [first, *rest]
+loop.encode = encode
+from erasurehead_cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -152,8 +168,9 @@ def test_kept_rows_serve_the_next_run(
 def test_a_worker_of_another_protocol_version_is_refused(
     store: Path, address: str, start: Start, tmp_path: Path
 ) -> None:
-    """1. It is told why in one sentence and exits with 5. 2. The master goes on; asked to end
-    before any worker came, it ends in order.
+    """1. It is told why in one sentence and exits with 5. 2. So is one of a later version, or of
+    another build of this one, that says more than this master knows. 3. So is whoever greets
+    with nonsense. 4. The master goes on; asked to end before any worker came, it ends in order.
     """
     master = start(*master_options(store, address, tmp_path / "run"))
     other = start(*worker_options(address, "other"), "--quiet", code=OTHER_VERSION)
@@ -163,6 +180,18 @@ def test_a_worker_of_another_protocol_version_is_refused(
     assert f"speaks protocol {PROTOCOL_VERSION}" in line
     assert f"the worker {PROTOCOL_VERSION + 1}" in line
     assert "install the same version" in line
+
+    for raised, words in ((1, f"the worker {PROTOCOL_VERSION + 1};"), (0, "hello: zone: ")):
+        code, output = ended(start(str(raised), *worker_options(address, "w"), code=ONE_MORE_KEY))
+        assert code == EXIT_REFUSED, output
+        (line,) = [line for line in output.splitlines() if "speaks protocol" in line]
+        assert f"this master speaks protocol {PROTOCOL_VERSION}" in line
+        assert words in line
+        assert "install the same version" in line
+
+    code, output = ended(start(*worker_options(address, "x" * 300), "--quiet"))
+    assert code == EXIT_REFUSED, output
+    assert "hello: name: String should have at most 256" in output
 
     refusal = greeted(address, Hello(PROTOCOL_VERSION + 7, "by hand", "0.0", "host"))
     assert refusal.code == "wrong-version"

@@ -13,7 +13,8 @@ from virtual_run import COLUMNS, make_virtual, some_rows
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
-from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Result, Step
+from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Refuse, Result, Step
+from erasurehead_master.actions import Send
 from erasurehead_master.events import Garbage, Received, Shutdown, Unreachable
 from erasurehead_master.rounds import NOBODY_LEFT
 from erasurehead_simulator.cluster import Timing, VirtualCluster
@@ -308,6 +309,17 @@ def test_garbage_is_counted_by_reason(virtual: Virtual) -> None:
     cluster.handle(Garbage(b"stranger", "too-large", "a frame of 9 bytes"))
     assert cluster.machine.refused == {"malformed": 1, "too-large": 1}
     assert cluster.machine.rounds.is_open
+
+
+def test_who_greets_wrongly_is_told(virtual: Virtual) -> None:
+    """It would greet for ever. A member has greeted before: that one is struck, not refused."""
+    cluster = running(virtual)
+    actions = cluster.machine.handle(Garbage(b"new", "malformed", "name?", greeting=True), 0.0)
+    assert Send(b"new", Refuse("malformed", "name?")) in actions
+    member = result_of(cluster).peer
+    actions = cluster.machine.handle(Garbage(member, "malformed", "name?", greeting=True), 0.0)
+    assert not any(isinstance(a, Send) for a in actions)
+    assert cluster.machine.membership.members[member].strikes == 1
 
 
 def test_a_peer_that_cannot_be_reached_misses_the_round_only(virtual: Virtual) -> None:

@@ -195,6 +195,21 @@ BAD_MESSAGES: dict[str, tuple[list[bytes], str]] = {
         [msgpack.packb({"kind": "hello", "protocol": 99, "colour": "blue"})],
         "wrong-version",
     ),
+    "greeting of another build": (
+        [
+            msgpack.packb(
+                {
+                    **{"kind": "hello", "protocol": 1, "name": "x", "version": "9.9" * 99},
+                    **{"host": "", "zone" * 99: 3},
+                }
+            )
+        ],
+        "wrong-version",
+    ),
+    "greeting without a host": (
+        [msgpack.packb({"kind": "hello", "protocol": 1, "name": "x", "version": "2\n3"})],
+        "wrong-version",
+    ),
     "no version": ([msgpack.packb({"kind": "hello", "name": "x"})], "wrong-version"),
     "unknown key with a line break": ([header(**{"v\nlues": 1})], "malformed"),
     "unknown key of some length": ([header(**{"v" * 30_000: 1})], "malformed"),

@@ -102,6 +102,7 @@ def decode(
             "wrong-version",
             f"this master speaks protocol {PROTOCOL_VERSION}, the worker"
             f" {header.get('protocol')!r:.20}; install the same version of erasurehead on both",
+            greeting=True,
         )
     unread = set(range(1, len(frames)))
     for name in ARRAY_FIELDS[cls]:
@@ -109,7 +110,8 @@ def decode(
         if described is not None:
             header[name] = _array(kind, name, described, frames, unread)
     if unread:
-        raise ProtocolError("malformed", f"{kind}: {len(unread)} frames nobody described")
+        sentence = f"{kind}: {len(unread)} frames nobody described"
+        raise ProtocolError("malformed", sentence, greeting=kind == "hello")
     return check(cls, header)
 
 

@@ -280,7 +280,26 @@ def check(cls: type, fields: dict[str, Any]) -> Any:
         return _ADAPTERS[cls].validate_python(fields)
     except ValidationError as error:
         kind = cls.kind  # type: ignore[attr-defined]
-        details = error.errors()[0]
+        every = error.errors()
+        details = every[0]
         # The path may be a peer's own words, where a key is unknown: escaped, and not for long.
         where = ".".join(repr(str(p)[:40])[1:-1] for p in details["loc"][:3])
-        raise ProtocolError("malformed", f"{kind}: {where}: {details['msg']!s:.200}") from None
+        sentence = f"{kind}: {where}: {details['msg']!s:.200}"
+        reason = "malformed"
+        if cls is Hello and any(d["type"] in _OTHER_KEYS for d in every):
+            reason, sentence = "wrong-version", _other_build(fields, sentence)
+        raise ProtocolError(reason, sentence, greeting=cls is Hello) from None
+
+
+_OTHER_KEYS = ("unexpected_keyword_argument", "missing")
+"""What pydantic says of a HELLO that was built from another source, whatever its number."""
+
+
+def _other_build(fields: dict[str, Any], what: str) -> str:
+    theirs = repr(str(fields.get("version", "unknown"))[:40])[1:-1]
+    return (
+        f"this master speaks protocol {PROTOCOL_VERSION} and cannot read the greeting of the"
+        f" worker's erasurehead {theirs}, which says it speaks protocol"
+        f" {fields.get('protocol')!r:.20} too ({what}); install the same version of erasurehead on"
+        " both"
+    )

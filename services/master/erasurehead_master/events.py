@@ -17,11 +17,12 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """Something came that is not the protocol."""
+    """Something came that is not the protocol; `greeting` if it was meant as a HELLO."""
 
     peer: bytes
     reason: str
     sentence: str
+    greeting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -144,8 +144,8 @@ class Master:
                 self._stepped(diverged, now)
             case Woke():
                 self._woke(now)
-            case Garbage(peer, reason, sentence):
-                self._garbage(peer, reason, sentence)
+            case Garbage():
+                self._garbage(event)
             case Unreachable(peer):
                 self._unreachable(peer, now)
             case Departed(name, why):
@@ -344,15 +344,16 @@ class Master:
                     "diverged",
                 )
 
-    def _garbage(self, peer: bytes, reason: str, sentence: str) -> None:
-        self.refused[reason] += 1
-        member = self.membership.members.get(peer)
-        if reason == "wrong-version":
-            self._actions.append(Send(peer, Refuse("wrong-version", sentence)))
+    def _garbage(self, garbage: Garbage) -> None:
+        self.refused[garbage.reason] += 1
+        member = self.membership.members.get(garbage.peer)
         if member is not None:
-            self._strike(member, None, sentence)
-        else:
-            self._notice("debug", f"refused a message ({reason}): {sentence}")
+            self._strike(member, None, garbage.sentence)
+            return
+        if garbage.greeting:
+            # It would greet for ever, and nobody would know why.
+            self._actions.append(Send(garbage.peer, Refuse(garbage.reason, garbage.sentence)))
+        self._notice("debug", f"refused a message ({garbage.reason}): {garbage.sentence}")
 
     # What happens to peers
 

@@ -191,7 +191,7 @@ class MasterServer:
         try:
             message = decode(frames, TO_MASTER, self._settings.wire.max_frame_bytes)
         except ProtocolError as error:
-            self._handle(Garbage(origin.peer, error.reason, str(error)))
+            self._handle(Garbage(origin.peer, error.reason, str(error), error.greeting))
         else:
             members = self._machine.membership.members
             stranger = origin.peer not in members
