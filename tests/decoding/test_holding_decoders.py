@@ -113,22 +113,28 @@ def test_exactness_that_only_magnifies_rounding_does_not_end_a_round() -> None:
 
 
 def test_algorithmic_decoding_approaches_least_squares() -> None:
-    """k = 30, s = 5, r = 15: the error falls from 1 with every step, to the optimum."""
+    """k = 30, s = 5, r = 15: the error falls from 1 with every step, to the optimum.
+
+    After 1, 5, 20, 100 steps and at the optimum one code and set had .221, .140, .112, .105 and
+    .1047: within three standard deviations of what random ones have."""
     rng = np.random.default_rng(0)
     errors = []
-    for seed in range(12):
+    for seed in range(40):
         code = make("regular:c=5", 30, seed=seed)
         slots = rng.permutation(30)[:15].tolist()
         line = [1.0]
-        for steps in (1, 5, 20, 100, 1000):
+        for steps in (1, 5, 20, 100):
             decoder = DECODERS.build(f"algorithmic:steps={steps}", code, DecoderContext())
             line.append(decode(decoder, slots).decode_error)
         assert line == sorted(line, reverse=True)
         least = least_error(code, slots)
-        assert line[-1] == pytest.approx(least, abs=5e-3)
-        assert line[-1] >= least - 1e-12
-        errors.append(line)
-    assert np.mean(errors, axis=0)[1:5] == pytest.approx([0.22, 0.14, 0.11, 0.10], abs=0.09)
+        assert least - 1e-12 <= line[-1] <= least + 5e-3
+        errors.append([*line[1:], least])
+    far = (np.array([0.221, 0.140, 0.112, 0.105, 0.1047]) - np.mean(errors, axis=0)) / np.std(
+        errors, axis=0
+    )
+    assert np.abs(far).max() < 3
+    assert np.mean(errors, axis=0)[-1] == pytest.approx(0.093, abs=0.015)
 
 
 @settings(deadline=None, max_examples=60)
