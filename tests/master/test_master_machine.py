@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 from virtual_run import COLUMNS, make_virtual, some_rows
@@ -181,6 +181,21 @@ def test_a_cut_off_worker_is_sent_the_open_round_when_it_is_heard_again(virtual:
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_OK
     np.testing.assert_allclose(theta_of(cluster), reference_theta(3), rtol=1e-10)
+
+
+@pytest.mark.parametrize("lost_s", [0.05, 0.15], ids=["assign", "ready"])
+def test_a_lost_assignment_or_readiness_comes_again(virtual: Virtual, lost_s: float) -> None:
+    """A short cut takes ASSIGN, or the READY that answers it; the worker is heard all the time."""
+    timing = Timing(message_s=lambda: 0.1)
+    cluster = virtual(workers=2, scheme="uncoded", rounds=5, timing=timing)
+    start_all(cluster)
+    worker = next(iter(cluster.workers.values()))
+    cluster.clock.at(lost_s, lambda: setattr(worker, "cut", True))
+    cluster.clock.at(lost_s + 0.1, lambda: setattr(worker, "cut", False))
+    cluster.run(until_s=30)
+    assert cluster.finished is not None, "it waits for ever for somebody who is there"
+    assert cluster.finished.exit_code == EXIT_OK
+    assert len(cluster.records) == 5
 
 
 def test_nobody_comes(virtual: Virtual) -> None:
@@ -384,6 +399,13 @@ FAULTS = st.lists(
 
 
 @settings(max_examples=150, deadline=None)
+@example(
+    # A rebuild's ASSIGN overtook the one before it, and its worker ignored every round.
+    faults=[("kill", 0, 1.75), ("kill", 2, 0.0), ("kill", 1, 2.5)],
+    scheme="uncoded",
+    latency_seed=0,
+    elastic=True,
+)
 @given(
     faults=FAULTS,
     scheme=st.sampled_from(["uncoded", "egc:c=2", "agc:c=2,r=3", "agc:c=2,deadline_s=0.3"]),

@@ -185,6 +185,15 @@ def test_register_makes_it_greet() -> None:
     assert isinstance(hello, Hello)
 
 
+def test_a_round_of_a_rebuilt_code_that_it_was_not_told_of_makes_it_greet() -> None:
+    machine = ready_worker()
+    newer = Step(1, 5, step(5).message.theta)
+    (hello,) = sent(machine.handle(Received(newer), 1.0))
+    assert isinstance(hello, Hello)
+    machine = ready_worker(replace(ASSIGN, epoch=2))
+    assert machine.handle(Received(newer), 1.0) == []
+
+
 def test_rows_are_streamed_when_the_store_cannot_be_read() -> None:
     """Two tasks, the first in two chunks; a lost chunk is asked for again."""
     machine = worker()
@@ -198,6 +207,7 @@ def test_rows_are_streamed_when_the_store_cannot_be_read() -> None:
         return Received(Task(0, task, number, of, one, np.array([2]), np.array([1.0])))
 
     assert machine.handle(chunk(1, 0, 1), 0.0) == [], "not the one that was asked for"
+    assert sent(machine.handle(Received(ASSIGN), 0.0)) == [ask], "told the same place again"
     assert ask in sent(machine.handle(Woke(), machine._retry_at))
     feed, again = machine.handle(chunk(0, 0, 2), 6.0)
     assert isinstance(feed, Feed)

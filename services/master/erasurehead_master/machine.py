@@ -280,7 +280,11 @@ class Master:
     def _heartbeat(self, member: Member, beat: Heartbeat, now: float) -> None:
         self._actions.append(Send(member.peer, self._sign_of_life()))
         slot = member.slot
-        if slot is None or not member.ready or not self.rounds.is_open:
+        if slot is not None and not member.ready:
+            # A cut may have taken ASSIGN or READY; to who is still loading this is nothing new.
+            self._actions.append(Send(member.peer, self.plan.assign(slot, self.epoch)))
+            return
+        if slot is None or not self.rounds.is_open:
             return
         # A worker that is not at work long after the broadcast has missed it, or its result was
         # lost (a cut connection).

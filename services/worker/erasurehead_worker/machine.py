@@ -200,6 +200,8 @@ class Worker:
             self._loaded(self.loaded, now)
             return
         if self.phase is Phase.LOADING and held is not None and _same_rows(held, assign):
+            if self._wanted:
+                self._ask(now)
             return
         self.phase = Phase.LOADING
         self.loaded = None
@@ -244,7 +246,11 @@ class Worker:
         )
 
     def _take_step(self, step: Step, now: float) -> None:
-        if self.loaded is None or self.assign is None or step.epoch != self.assign.epoch:
+        if self.loaded is None or self.assign is None:
+            return
+        if step.epoch != self.assign.epoch:
+            if step.epoch > self.assign.epoch:  # the code was rebuilt, and nobody told us
+                self._greet(now)
             return
         # The same round again comes after a result that was lost on the way.
         if step.round < self.round or (step.round == self.round and self._step is not None):
