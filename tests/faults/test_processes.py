@@ -1,238 +1,175 @@
-"""Faults on real processes: each asserts what must happen, what was logged and what was counted.
+"""Faults of workers, as real processes: what must happen, what is logged, which metric moves.
 
-A master serves in this process; a chain of (round, deed) pairs does the harm from its own thread
-when a round is over, so no test waits for a time to pass.
+A master serves in this thread; a chain of (condition, deed) pairs does the harm when a round is
+over, so no test waits for a time to pass.
 """
 
 from __future__ import annotations
 
-import json
 import signal
-import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fault_scene import FOREVER, K, Scene, Watch, after, arrives, end, missing, slots_of, straggled
+from scraped_metrics import placements, refused, workers
 
-from erasurehead.datasets.prepare import prepare
-from erasurehead.errors import EXIT_NO_WORKERS, EXIT_OK
-from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
+from erasurehead.errors import EXIT_DIVERGED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.runs import RunWriter
-from erasurehead.settings import MasterSettings, WorkerSettings, load
-from erasurehead_local.cluster import LocalCluster
-from erasurehead_master.serving import serve
-
-Deed = Callable[[], None]
-K = 4
+from erasurehead_master.checkpoint import CheckpointDirectory
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("stores") / "small"
-    options = {"rows": "300", "columns": "60", "nnz": "4", "seed": "3"}
-    return prepare("synthetic", source=None, out=out, options=options).path
-
-
-class Watch(Observer):
-    """Keeps what happened; does a deed when its condition on the records so far first holds."""
-
-    def __init__(self, *deeds: tuple[Callable[[list[RoundRecord]], bool], Deed]) -> None:
-        self.records: list[RoundRecord] = []
-        self.notices: list[str] = []
-        self.theta: np.ndarray = np.zeros(0)
-        self._deeds = list(deeds)
-
-    def round_over(self, record: RoundRecord) -> None:
-        self.records.append(record)
-        if self._deeds and self._deeds[0][0](self.records):
-            self._deeds.pop(0)[1]()
-
-    def notice(self, level: str, text: str) -> None:
-        self.notices.append(text)
-
-    def model(self, theta: np.ndarray, start: RunStart, rounds: int) -> None:
-        self.theta = theta.copy()
-
-    def said(self, words: str) -> int:
-        return sum(words in text for text in self.notices)
-
-
-def after(round_: int) -> Callable[[list[RoundRecord]], bool]:
-    """True from the end of this round on."""
-    return lambda records: records[-1].round >= round_
-
-
-def slots_of(record: RoundRecord) -> set[int]:
-    return {a.slot for a in record.arrivals}
-
-
-class Scene:
-    """A port, a nursery, and a master in this thread."""
-
-    def __init__(self, store: Path, cluster: LocalCluster) -> None:
-        self.store = store
-        self.cluster = cluster
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
-
-    def start(self, name: str, slot: int | None = None, port: int | None = None) -> None:
-        address = f"tcp://127.0.0.1:{port or self.port}"
-        self.cluster.start([WorkerSettings(connect=address, name=name, slot=slot)])
-
-    def start_all(self, port: int | None = None) -> None:
-        for i in range(K):
-            self.start(f"w{i}", i, port)
-
-    def send(self, name: str, number: int) -> None:
-        """Send a signal to a worker and wait until the nursery has done it."""
-        self.cluster.poll()
-        assert name in self.cluster.pids
-        self.cluster.signal(name, number)
-
-    def serve(self, watch: Watch, *more: Observer, **changes: object) -> RunSummary:
-        given = {
-            "store": str(self.store),
-            "bind": f"tcp://127.0.0.1:{self.port}",
-            "workers": K,
-            "scheme": "agc:c=2,r=3",
-            "step": "0.5",
-            "rounds": 200,
-            "delay": "exponential:mean_s=0.01",
-            "membership": {"silence_limit_s": 1.0, "heartbeat_interval_s": 0.2},
-        }
-        settings = load(MasterSettings, {**given, **changes}, environment={})
-        return serve(settings, [watch, *more])
-
-
-@pytest.fixture
-def scene(store: Path) -> Iterator[Scene]:
-    with LocalCluster() as cluster:
-        yield Scene(store, cluster)
-
-
-def test_a_killed_worker_is_an_erasure_until_its_successor_comes(scene: Scene) -> None:
+def test_a_killed_worker_is_an_erasure_until_its_successor_comes(fault_scene: Scene) -> None:
     """SIGKILL, then a process of the same name: it gets the slot back."""
+    scene = fault_scene
     scene.start_all()
-
-    def gone(records: list[RoundRecord]) -> bool:
-        return records[-1].round > 20 and 1 not in slots_of(records[-1]) | set(
-            records[-1].stragglers
-        )
-
     watch = Watch(
         (after(20), lambda: scene.send("w1", signal.SIGKILL)),
-        (gone, lambda: scene.start("w1", 1)),
-        (lambda r: 1 in slots_of(r[-1]), lambda: None),
+        (missing(1), lambda: scene.start("w1", 1)),
+        (arrives(1), end),
     )
-    summary = scene.serve(watch, rounds=1500)
+    summary = scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK
-    assert not watch._deeds, "the successor never took part"
+    assert not watch.undone, "the successor never took part"
     assert watch.said("worker w1 was silent for") == 1
+    assert [placements(watch.metrics, i) for i in range(K)] == [1, 2, 1, 1]
+    # Between its death and the silence limit every round was sent to it in vain.
+    assert straggled(watch.metrics, 1) == sum(1 in r.stragglers for r in watch.records) > 0
+    assert workers(watch.metrics, "ready") == K
 
 
 @pytest.mark.parametrize("name", ["w1", "somebody-else"])
-def test_a_restart_under_the_same_or_another_name_fills_the_slot(scene: Scene, name: str) -> None:
+def test_a_restart_under_the_same_or_another_name_fills_the_slot(
+    fault_scene: Scene, name: str
+) -> None:
     """SIGTERM frees the slot at once (GOODBYE); whoever comes next gets it."""
+    scene = fault_scene
     scene.start_all()
     watch = Watch(
         (after(20), lambda: scene.send("w1", signal.SIGTERM)),
-        (
-            lambda r: 1 not in slots_of(r[-1]) | set(r[-1].stragglers),
-            lambda: scene.start(name),
-        ),
-        (lambda r: 1 in slots_of(r[-1]), lambda: None),
+        (missing(1), lambda: scene.start(name)),
+        (arrives(1), end),
     )
-    summary = scene.serve(watch, rounds=1000)
+    summary = scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK
-    assert not watch._deeds
+    assert not watch.undone
     assert watch.said("worker w1 leaves") == 1
     assert watch.said("was silent") == 0
+    assert [placements(watch.metrics, i) for i in range(K)] == [1, 2, 1, 1]
     scene.cluster.poll()
     assert scene.cluster.exit_codes.get("w1", 0) == 0
 
 
-def test_a_freeze_shorter_than_the_limit_goes_unnoticed(scene: Scene) -> None:
+def test_a_freeze_shorter_than_the_limit_goes_unnoticed(fault_scene: Scene) -> None:
     """SIGSTOP and, some rounds later, SIGCONT: stragglings, nothing else."""
+    scene = fault_scene
     scene.start_all()
     watch = Watch(
         (after(20), lambda: scene.send("w2", signal.SIGSTOP)),
         (after(40), lambda: scene.send("w2", signal.SIGCONT)),
-        (lambda r: 2 in slots_of(r[-1]), lambda: None),
+        (arrives(2), end),
     )
     summary = scene.serve(
         watch,
-        rounds=400,
+        rounds=FOREVER,
         membership={"silence_limit_s": 60.0, "heartbeat_interval_s": 0.2},
     )
     assert summary.exit_code == EXIT_OK
-    assert not watch._deeds
+    assert not watch.undone
     assert watch.said("was silent") == 0
     frozen = [r for r in watch.records if 25 <= r.round <= 38]
     assert all(2 in r.stragglers for r in frozen)
+    assert straggled(watch.metrics, 2) >= len(frozen)
+    assert [placements(watch.metrics, i) for i in range(K)] == [1, 1, 1, 1]
 
 
-def test_a_freeze_longer_than_the_limit_costs_the_slot_until_the_return(scene: Scene) -> None:
+def test_a_freeze_longer_than_the_limit_costs_the_slot_until_the_return(
+    fault_scene: Scene,
+) -> None:
     """1. SIGSTOP. 2. Silent beyond the limit: the slot is free. 3. SIGCONT: HELLO, and back."""
+    scene = fault_scene
     scene.start_all()
     watch = Watch(
         (after(20), lambda: scene.send("w2", signal.SIGSTOP)),
-        (
-            lambda r: 2 not in slots_of(r[-1]) | set(r[-1].stragglers),
-            lambda: scene.send("w2", signal.SIGCONT),
-        ),
-        (lambda r: 2 in slots_of(r[-1]), lambda: None),
+        (missing(2), lambda: scene.send("w2", signal.SIGCONT)),
+        (arrives(2), end),
     )
-    summary = scene.serve(watch, rounds=1500)
+    summary = scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK
-    assert not watch._deeds
+    assert not watch.undone
     assert watch.said("worker w2 was silent for") == 1
     # What it had computed while it slept comes before its HELLO, or after it.
-    assert {"unknown-peer", "wrong-slot"} & summary.refused.keys()
+    assert {"unknown-peer", "wrong-slot"} & refused(watch.metrics).keys()
+    assert [placements(watch.metrics, i) for i in range(K)] == [1, 1, 2, 1]
 
 
-def test_a_second_claimant_of_a_slot_wins(scene: Scene) -> None:
+def test_a_second_claimant_of_a_slot_wins(fault_scene: Scene) -> None:
+    scene = fault_scene
     scene.start_all()
     watch = Watch(
         (after(20), lambda: scene.start("rival", 3)),
-        (lambda _: watch.said("took the place of worker w3") == 1, lambda: None),
+        (lambda _: watch.said("took the place of worker w3") == 1, end),
     )
-    summary = scene.serve(watch, rounds=600)
+    summary = scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK
-    assert not watch._deeds
-    scene.cluster.poll()
-    assert scene.cluster.wait(30)
-    assert scene.cluster.exit_codes == dict.fromkeys(("w0", "w1", "w2", "w3", "rival"), 0)
+    assert not watch.undone
+    assert [placements(watch.metrics, i) for i in range(K)] == [1, 1, 1, 2]
+    assert scene.ends() == dict.fromkeys(("w0", "w1", "w2", "w3", "rival"), 0)
 
 
-def test_a_late_worker_joins(scene: Scene) -> None:
-    """The run starts with three of four; the fourth comes in its middle."""
+def test_a_late_worker_joins(fault_scene: Scene) -> None:
+    """The run starts with three of four; the fourth comes in its middle, and nobody notices."""
+    scene = fault_scene
     for i in range(3):
         scene.start(f"w{i}", i)
-    watch = Watch(
-        (after(20), lambda: scene.start("late")),
-        (lambda r: 3 in slots_of(r[-1]), lambda: None),
-    )
-    summary = scene.serve(watch, rounds=600, membership={"min_workers": 3, "max_wait_s": 2.0})
+    before: list[dict[str, float]] = []
+
+    def let_it_come() -> None:
+        before.append(watch.scrape())
+        scene.start("late")
+
+    watch = Watch((after(20), let_it_come), (arrives(3), end))
+    summary = scene.serve(watch, rounds=FOREVER, membership={"min_workers": 3, "max_wait_s": 2.0})
     assert summary.exit_code == EXIT_OK
-    assert not watch._deeds
+    assert not watch.undone
     assert watch.said("starting with 3 of 4 workers") == 1
+    assert workers(before[0], "ready") == 3
+    assert workers(watch.metrics, "ready") == 4
+    assert [placements(watch.metrics, i) for i in range(K)] == [1, 1, 1, 1]
 
 
-def test_when_all_are_gone_the_run_waits_and_ends_by_its_limit(scene: Scene) -> None:
+def test_a_spare_is_first_in_line(fault_scene: Scene) -> None:
+    """Five workers for four slots: the fifth is idle until somebody dies, and then takes over."""
+    scene = fault_scene
     scene.start_all()
+    before: list[dict[str, float]] = []
 
-    def kill_all() -> None:
-        for i in range(K):
-            scene.send(f"w{i}", signal.SIGKILL)
+    def kill() -> None:
+        before.append(watch.scrape())
+        scene.send("w0", signal.SIGKILL)
 
-    watch = Watch((after(20), kill_all))
+    watch = Watch(
+        (after(5), lambda: scene.start("spare")),
+        (lambda _: watch.said("spare on") == 1, kill),
+        (lambda r: watch.said("worker w0 was silent") == 1 and 0 in slots_of(r[-1]), end),
+    )
+    summary = scene.serve(watch, rounds=FOREVER)
+    assert summary.exit_code == EXIT_OK
+    assert not watch.undone
+    assert watch.said("registered as a spare") == 1
+    assert (workers(before[0], "ready"), workers(before[0], "spare")) == (K, 1)
+    assert (workers(watch.metrics, "ready"), workers(watch.metrics, "spare")) == (K, 0)
+    assert [placements(watch.metrics, i) for i in range(K)] == [2, 1, 1, 1]
+
+
+def test_when_all_are_gone_the_run_waits_and_ends_by_its_limit(fault_scene: Scene) -> None:
+    scene = fault_scene
+    scene.start_all()
+    watch = Watch((after(20), scene.kill_all))
     summary = scene.serve(
         watch,
-        rounds=10**6,
+        rounds=FOREVER,
         membership={
             "silence_limit_s": 1.0,
             "heartbeat_interval_s": 0.2,
@@ -242,20 +179,22 @@ def test_when_all_are_gone_the_run_waits_and_ends_by_its_limit(scene: Scene) -> 
     assert summary.exit_code == EXIT_NO_WORKERS
     assert watch.said("no worker is left") == 1
     assert summary.rounds >= 20
+    assert watch.metrics["erasurehead_exit_code"] == EXIT_NO_WORKERS
+    assert workers(watch.metrics, "ready") == 0
 
 
-def test_all_gone_and_back_again(scene: Scene) -> None:
+def test_all_gone_and_back_again(fault_scene: Scene) -> None:
     """The run says so once, waits, and goes on with the first that returns."""
+    scene = fault_scene
     scene.start_all()
+    alone: list[dict[str, float]] = []
 
     def kill_all() -> None:
-        for i in range(K):
-            scene.send(f"w{i}", signal.SIGKILL)
+        scene.kill_all()
 
         def come_back() -> None:
-            until = time.monotonic() + 60
-            while not watch.said("no worker is left") and time.monotonic() < until:
-                time.sleep(0.02)
+            watch.until_said("no worker is left")
+            alone.append(watch.scrape())
             scene.start_all()
 
         threading.Thread(target=come_back).start()
@@ -265,147 +204,54 @@ def test_all_gone_and_back_again(scene: Scene) -> None:
     assert summary.exit_code == EXIT_OK
     assert summary.rounds == 300
     assert watch.said("no worker is left") == 1
+    assert workers(alone[0], "ready") == 0
+    assert alone[0]['erasurehead_phase{phase="training"}'] == 1
+    assert sum(placements(watch.metrics, i) for i in range(K)) > 0
 
 
-class Relay:
-    """Passes bytes between workers and the master until it is cut, and again once it is healed."""
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self._pairs: list[socket.socket] = []
-        self._healthy = threading.Event()
-        self._healthy.set()
-        self._ended = False
-        self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def cut(self) -> None:
-        """Drop every connection and refuse new ones."""
-        self._healthy.clear()
-        with self._lock:
-            pairs, self._pairs = self._pairs, []
-        for end in pairs:
-            end.close()
-
-    def heal(self) -> None:
-        self._healthy.set()
-
-    def close(self) -> None:
-        self._ended = True
-        self.cut()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while not self._ended:
-            try:
-                near, _ = self._listener.accept()
-            except OSError:
-                return
-            if not self._healthy.is_set():
-                near.close()
-                continue
-            try:
-                far = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                near.close()
-                continue
-            with self._lock:
-                self._pairs += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
-            while chunk := source.recv(1 << 16):
-                sink.sendall(chunk)
-        except OSError:
-            pass
-        finally:
-            source.close()
-            sink.close()
-
-
-def test_a_network_cut_and_healed(scene: Scene) -> None:
-    """All workers behind a relay; it is cut in mid-round and healed after the silence limit."""
-    relay = Relay(scene.port)
-    scene.start_all(relay.port)
-
-    def cut() -> None:
-        relay.cut()
-
-        def heal() -> None:
-            until = time.monotonic() + 60
-            while not watch.said("no worker is left") and time.monotonic() < until:
-                time.sleep(0.02)
-            relay.heal()
-
-        threading.Thread(target=heal).start()
-
-    watch = Watch((after(30), cut))
-    try:
-        summary = scene.serve(watch, rounds=300)
-    finally:
-        relay.close()
-    assert summary.exit_code == EXIT_OK
-    assert summary.rounds == 300
-    assert watch.said("was silent for") >= K
-    scene.cluster.poll()
-    assert not any(scene.cluster.exit_codes.values()), "a worker gave up"
-
-
-def test_a_short_cut_goes_unnoticed(scene: Scene) -> None:
-    """Connections are dropped and come back within the limit: nobody loses a slot."""
-    relay = Relay(scene.port)
-    scene.start_all(relay.port)
-
-    def blip() -> None:
-        relay.cut()
-        relay.heal()
-
-    watch = Watch(*((after(n), blip) for n in (30, 60, 90)))
-    try:
-        summary = scene.serve(
-            watch,
-            rounds=150,
-            membership={"silence_limit_s": 30.0, "heartbeat_interval_s": 0.2},
-        )
-    finally:
-        relay.close()
-    assert summary.exit_code == EXIT_OK
-    assert summary.rounds == 150
-    assert watch.said("was silent") == 0
-
-
-def test_a_full_disk_does_not_stop_the_run(scene: Scene, tmp_path: Path) -> None:
-    """The checkpoint directory's device is full: older state stays, the loss is told, rounds go on.
-
-    /dev/full is a device that is always full; the checkpoint's partial file is led to it.
-    """
+def test_a_master_that_is_asked_to_end_finishes_the_round_and_tells_its_workers(
+    fault_scene: Scene, tmp_path: Path
+) -> None:
+    """SIGTERM: the round is closed, a checkpoint of it written, everybody ends with 0."""
+    scene = fault_scene
     scene.start_all()
     out = tmp_path / "run"
-    lost: list[int] = []
-
-    class Lost(Observer):
-        def checkpointed(self, round_: int, kept: bool) -> None:
-            if not kept:
-                lost.append(round_)
-
-    def fill() -> None:
-        for n in range(1, 400):
-            path = out / "checkpoint" / f"round-{n:09d}.part"
-            if not path.exists():
-                path.symlink_to("/dev/full")
-
-    watch = Watch((after(50), fill))
-    changes = {"out": out, "checkpoint": {"every_rounds": 10}, "rounds": 200}
-    given = {"store": str(scene.store), **changes}
-    with RunWriter(out, load(MasterSettings, given, environment={})) as writer:
-        summary = scene.serve(watch, writer, Lost(), **changes)
+    watch = Watch((after(20), end))
+    changes = {"out": out, "rounds": FOREVER}
+    with RunWriter(out, scene.settings(watch.http_port, **changes)) as writer:
+        summary = scene.serve(watch, writer, **changes)
     assert summary.exit_code == EXIT_OK
-    assert lost, "no checkpoint failed"
-    assert watch.said("cannot write the checkpoint of round") >= 1
-    assert list((out / "checkpoint").glob("round-*.ckpt")), "the old checkpoints are gone"
-    assert len((out / "rounds.jsonl").read_text().splitlines()) == 200
-    assert json.loads((out / "summary.json").read_text())["exit_code"] == 0
+    assert summary.reason == "asked to end by SIGTERM"
+    assert 20 <= summary.rounds < FOREVER
+    kept, _ = CheckpointDirectory(out / "checkpoint", 3).load(summary.rounds)
+    assert kept is not None
+    assert kept.round == summary.rounds == watch.records[-1].round
+    assert watch.metrics["erasurehead_exit_code"] == EXIT_OK
+    assert watch.metrics["erasurehead_checkpoint_age_seconds"] >= 0
+    assert scene.ends() == dict.fromkeys((f"w{i}" for i in range(K)), 0)
+
+
+def test_a_run_that_diverges_stops_and_keeps_the_last_good_state(
+    fault_scene: Scene, tmp_path: Path
+) -> None:
+    scene = fault_scene
+    scene.start_all()
+    out = tmp_path / "run"
+    watch = Watch()
+    changes = {
+        "out": out,
+        "objective": "least-squares",
+        "step": "100",
+        "rounds": FOREVER,
+        "checkpoint": {"every_rounds": 1},
+    }
+    with RunWriter(out, scene.settings(watch.http_port, **changes)) as writer:
+        summary = scene.serve(watch, writer, **changes)
+    assert summary.exit_code == EXIT_DIVERGED
+    assert "take a smaller --step" in summary.reason
+    kept, passed = CheckpointDirectory(out / "checkpoint", 3).load(summary.rounds)
+    assert kept is not None
+    assert not passed
+    assert all(np.isfinite(array).all() for array in kept.part("optimizer").values())
+    assert watch.metrics["erasurehead_exit_code"] == EXIT_DIVERGED
+    assert scene.ends() == dict.fromkeys((f"w{i}" for i in range(K)), 0)
