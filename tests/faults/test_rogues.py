@@ -1,0 +1,218 @@
+"""Peers that speak ZeroMQ and not quite the protocol: told, counted by reason, and survived."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import msgpack
+import numpy as np
+import pytest
+import zmq
+from fault_scene import FOREVER, LIMIT_S, K, Scene, Watch, after, end
+from scraped_metrics import placements, refused, workers
+
+from erasurehead.errors import EXIT_OK
+from erasurehead.wire.frames import MAX_HEADER_BYTES, Buffer, decode, encode
+from erasurehead.wire.messages import (
+    PROTOCOL_VERSION,
+    TO_WORKER,
+    Assign,
+    Heartbeat,
+    Hello,
+    Ready,
+    Refuse,
+    Register,
+    Result,
+    Step,
+    Stop,
+)
+from erasurehead.wire.sockets import connect_dealer
+
+
+class Peer:
+    """A worker by hand."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+
+    def say(self, frames: list[Buffer]) -> None:
+        self._socket.send_multipart(frames)
+
+    def hear(self, kind: type) -> object:
+        """Return the next message of this kind."""
+        until = time.monotonic() + LIMIT_S
+        while time.monotonic() < until:
+            if self._socket.poll(100):
+                message = decode(self._socket.recv_multipart(), TO_WORKER)
+                if isinstance(message, kind):
+                    return message
+        raise AssertionError(f"no {kind.__name__} came")
+
+    def take_part(self, name: str, slot: int) -> Assign:
+        """Greet, and say that the rows are there."""
+        self.say(encode(Hello(PROTOCOL_VERSION, name, "1", "h", slot)))
+        assign = self.hear(Assign)
+        assert isinstance(assign, Assign)
+        self.say(encode(Ready(assign.epoch, assign.slot, 1, assign.digest)))
+        return assign
+
+    def result(self, assign: Assign) -> Result:
+        """Return a result of the next round that comes."""
+        step = self.hear(Step)
+        assert isinstance(step, Step)
+        values = np.zeros((assign.coefficients.shape[1], assign.columns))
+        loss = [0.0] * len(values)
+        return Result(assign.epoch, step.round, assign.slot, 0, values, loss, 0.0, 0.0)
+
+
+@contextmanager
+def peer(scene: Scene, identity: bytes) -> Iterator[Peer]:
+    address = f"tcp://127.0.0.1:{scene.port}"
+    with zmq.Context() as context, connect_dealer(context, address, identity=identity) as socket:
+        socket.linger = 0
+        yield Peer(socket)
+
+
+class Act(threading.Thread):
+    """Does something on a thread of its own, then ends the run."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()
+        self._act = act
+        self._failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._act()
+        except BaseException as error:
+            self._failure = error
+        finally:
+            end()
+
+    def over(self) -> None:
+        self.join()
+        if self._failure is not None:
+            raise self._failure
+
+
+def test_wrong_messages_are_counted_by_reason_and_change_nothing(fault_scene: Scene) -> None:
+    """Garbage, huge, truncated, of another version or direction, from nobody or to another slot.
+
+    The run's workers never notice: all keep their slots.
+    """
+    fault_scene.start_all()
+    hello = msgpack.unpackb(encode(Hello(PROTOCOL_VERSION, "x", "1", "h"))[0])
+    sent = {
+        "malformed": [[b"\xc1 garbage"], [encode(Heartbeat(1, 0.0))[0][:-3]], [b"GET / HTTP/1.1"]],
+        "too-large": [[b"\0" * (MAX_HEADER_BYTES + 1)]],
+        "unknown-kind": [encode(Stop("finished", "I am the master"))],
+        "unknown-peer": [encode(Heartbeat(1, 0.0))],
+        "wrong-version": [
+            [msgpack.packb({**hello, "protocol": PROTOCOL_VERSION + 1})],
+            [msgpack.packb({**hello, "zone": "b"})],
+        ],
+    }
+
+    def act() -> None:
+        with peer(fault_scene, b"rogue") as rogue:
+            for messages in sent.values():
+                for frames in messages:
+                    rogue.say(frames)
+            assert isinstance(rogue.hear(Register), Register)
+            for _ in sent["wrong-version"]:
+                refusal = rogue.hear(Refuse)
+                assert isinstance(refusal, Refuse)
+                assert refusal.code == "wrong-version"
+                assert f"speaks protocol {PROTOCOL_VERSION}" in refusal.reason
+
+    acting = Act(act)
+    watch = Watch((after(20), acting.start))
+    summary = fault_scene.serve(watch, rounds=FOREVER)
+    acting.over()
+    assert summary.exit_code == EXIT_OK
+    assert refused(watch.metrics) == {reason: len(m) for reason, m in sent.items()}
+    for reason in sent.keys() - {"unknown-peer"}:
+        assert watch.said(f"refused a message ({reason}): ") == len(sent[reason])
+    assert [placements(watch.metrics, i) for i in range(K)] == [1] * K
+
+
+def test_replayed_results_do_not_count_twice(fault_scene: Scene) -> None:
+    """A member's result, said again: in its own round a duplicate, later stale; never a gradient.
+
+    The other workers are slow, so that the round is still open.
+    """
+    for i in range(K - 1):
+        fault_scene.start(f"w{i}", i)
+
+    def act() -> None:
+        with peer(fault_scene, b"echo") as echo:
+            assign = echo.take_part("echo", K - 1)
+            result = echo.result(assign)
+            frames = encode(result)
+            for _ in range(3):
+                echo.say(frames)
+            later = echo.result(assign)
+            assert later.round > result.round
+            echo.say(frames)
+            echo.say(encode(replace(later, slot=0)))
+            echo.say(encode(Heartbeat(0, 0.0)))
+            echo.hear(Heartbeat)
+
+    acting = Act(act)
+    acting.start()
+    watch = Watch()
+    summary = fault_scene.serve(
+        watch, rounds=FOREVER, scheme="uncoded", delay="exponential:mean_s=0.3"
+    )
+    acting.over()
+    assert summary.exit_code == EXIT_OK
+    assert refused(watch.metrics) == {"duplicate": 2, "wrong-slot": 1}
+    assert watch.metrics["erasurehead_stale_results_total"] >= 1
+    assert all(len({a.slot for a in r.arrivals}) == len(r.arrivals) for r in watch.records)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_worker_that_sends_no_numbers_is_set_aside(fault_scene: Scene, value: float) -> None:
+    """1. It is refused and named, three times. 2. It is sent away, and not taken again.
+
+    3. Its slot is free for somebody else.
+    """
+    for i in range(K - 1):
+        fault_scene.start(f"w{i}", i)
+    seen: list[dict[str, float]] = []
+
+    def act() -> None:
+        with peer(fault_scene, b"liar") as liar:
+            assign = liar.take_part("liar", K - 1)
+            for _ in range(3):
+                result = liar.result(assign)
+                liar.say(encode(replace(result, values=np.full_like(result.values, value))))
+            stop = liar.hear(Stop)
+            assert isinstance(stop, Stop)
+            assert stop.code == "set-aside"
+            liar.say(encode(Hello(PROTOCOL_VERSION, "liar", "1", "h")))
+            refusal = liar.hear(Refuse)
+            assert isinstance(refusal, Refuse)
+            assert "set aside in this run for its wrong results" in refusal.reason
+        seen.append(watch.scrape())
+        with peer(fault_scene, b"honest") as honest:
+            assert honest.take_part("honest", K - 1).slot == K - 1
+            honest.hear(Step)
+
+    acting = Act(act)
+    acting.start()
+    watch = Watch()
+    summary = fault_scene.serve(watch, rounds=FOREVER)
+    acting.over()
+    assert summary.exit_code == EXIT_OK
+    assert watch.said("worker liar sent a result that is not finite") == 3
+    assert watch.said("worker liar is sent away") == 1
+    assert refused(seen[0]) == {"non-finite": 3, "set-aside": 1}
+    assert workers(seen[0], "set_aside") == 1
+    assert workers(seen[0], "ready") == K - 1
+    assert all(np.isfinite(r.train_loss) for r in watch.records)
+    assert placements(watch.metrics, K - 1) == 2
