@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from scraped_metrics import free_port, placements, refused, scrape
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_OK, UsageError
@@ -57,6 +58,8 @@ class Watch(Observer):
         self.notices: list[str] = []
         self.theta: np.ndarray = np.zeros(0)
         self.begun = threading.Event()
+        self.http_port = free_port()
+        self.metrics: dict[str, float] = {}
 
     def round_over(self, record: RoundRecord) -> None:
         self.last = record
@@ -67,6 +70,9 @@ class Watch(Observer):
 
     def model(self, theta: np.ndarray, start: RunStart, rounds: int) -> None:
         self.theta = theta.copy()
+
+    def finished(self, summary: RunSummary) -> None:
+        self.metrics = scrape(self.http_port)
 
     def slots(self) -> set[int]:
         """Slots that the last round was sent to."""
@@ -88,9 +94,7 @@ class Scene:
         for i in range(K):
             _, public = make_keys(self.keys, f"w{i}")
             (self.allowed / public.name).write_bytes(public.read_bytes())
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
 
     def start_workers(self) -> None:
@@ -132,6 +136,7 @@ class Scene:
             "delay": "exponential:mean_s=0.005",
             "membership": {"silence_limit_s": 20.0, "heartbeat_interval_s": 0.1},
             "limits": {"handshake_s": 0.5},
+            "http": {"bind": str(watch.http_port)},
             "keys": {
                 "secret": self.keys / "master.key",
                 "workers": self.allowed,
@@ -242,6 +247,8 @@ def test_revoked_while_running_and_allowed_again(
     assert summary.refused["handshake-key"] >= 1
     assert set(summary.refused) <= {"handshake-key", "revoked-key", "unknown-peer"}
     assert sum("worker w2 came in under the key w2" in n for n in watch.notices) == 2
+    assert refused(watch.metrics) == summary.refused
+    assert placements(watch.metrics, 2) == 2
     [told] = [n for n in watch.notices if "w2 is cut off" in n]
     assert told.endswith("its key w2 was revoked")
     scene.all_end_well()
@@ -295,6 +302,7 @@ def test_strangers_learn_nothing_and_stop_nothing(
     assert all(greeting.startswith(r) for r in received)
     assert summary.refused["handshake-failed"] >= 5 + 15
     assert summary.refused["handshake-key"] >= 5
+    assert refused(watch.metrics) == summary.refused
     # Nobody came far enough to send a message, so there was none to refuse.
     assert set(summary.refused) <= {"handshake-failed", "handshake-key", "too-many-connections"}
     assert sum("registered" in n for n in watch.notices) == K
