@@ -139,10 +139,12 @@ class Scheme:
         estimate = _fresh_estimate(n_workers, arrivals)
         learnt = probabilities or (lambda: estimate.probabilities)
         decoder = DECODERS.build(self.decoder, code, DecoderContext(arrivals, learnt))
-        if decoder.uses_probabilities and probabilities is None:
-            stop = LearningStop(stop, estimate)
         # Built for one column only to have its options and the code's fitness checked here.
         sized = ESTIMATES.build(self.estimator, code, 1, self.exact)
+        if sized.memory is not None:
+            stop.remember(sized.memory[:: code.symbols_per_slot])
+        if decoder.uses_probabilities and probabilities is None:
+            stop = LearningStop(stop, estimate)
         if isinstance(sized, SvrgEstimate):
             stop = SnapshotStop(stop, sized.every)
         return BuiltScheme(code, decoder, stop, str(self.estimator))

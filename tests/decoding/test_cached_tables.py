@@ -17,6 +17,7 @@ from erasurehead.learning.optimizers import OPTIMIZERS
 from erasurehead.learning.schedules import Constant
 from erasurehead.schemes import Scheme
 from erasurehead.stopping.snapshot import SnapshotStop
+from erasurehead.theory.convergence import cached_rounds
 from erasurehead.theory.moments import uncovered_probability
 
 K, ROWS, COLUMNS, BETA = 30, 10, 20, 10.0
@@ -200,3 +201,26 @@ def test_coverage_does_not_depend_on_stopping_early() -> None:
         covered.append(np.mean(built.decoder.finish().task_weights > 0))
     assert np.mean(covered) == pytest.approx(0.9091, abs=5e-5)
     assert np.mean(covered) == pytest.approx(1 - float(uncovered_probability(12, 3, 6)), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "renewed"),
+    [(f"agc:c=3,r={r},cache=sag", None) for r in (2, 3, 5, 11)]
+    + [(f"uncoded:r={r},cache=sag", r / 30) for r in (3, 5, 8, 15)],
+)
+def test_predicted_rounds_of_cached_decoding(scheme: str, renewed: float | None) -> None:
+    """Rounds to 1e-10 of the first gap against `cached_rounds`, which leaves out the scatter: tasks
+    of 10 rows on 20 columns differ as much as can be, and 3 units a round take up to 3 times as
+    long as predicted; from 6 on a third longer at most."""
+    target = 1e-10 * PROBLEM.gap(np.zeros(COLUMNS))
+
+    def rounds(found: FloatArray) -> int:
+        return int(np.flatnonzero(found < target)[0]) + 1
+
+    if renewed is None:
+        renewed = 1 - float(uncovered_probability(K, 3, int(scheme.split("r=")[1].split(",")[0])))
+    exact = rounds(gaps("egc:c=3", 100))
+    predicted = exact * float(cached_rounds(np.array(renewed), np.log(1e10) / exact))
+    found = np.mean([rounds(gaps(scheme, 900, seed=seed)) for seed in SEEDS[:3]])
+    n_units = 30 if scheme.startswith("uncoded") else 10
+    assert 0.75 < found / predicted < (1.35 if renewed * n_units > 6 else 3.0)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray
+from erasurehead.coding.base import FloatArray, RepetitionCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.errors import UsageError
+from erasurehead.schemes import Scheme
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.adaptive import AdaptiveStop
 from erasurehead.stopping.base import StopRule
@@ -200,19 +201,82 @@ def test_adaptive_lives_with_dead_workers() -> None:
     assert "arrived" in reason
 
 
-def test_adaptive_resumes_from_its_state() -> None:
+def cached_choice(delays: FloatArray, round_: Round, progress: float) -> list[float]:
+    """Predicted time to target of each r from all the delays, with FRC's blocks remembered."""
+    code = round_.decoder.code
+    assert isinstance(code, RepetitionCode)
+    order = np.argsort(delays, axis=1)
+    costs = []
+    for r in range(1, code.n_workers + 1):
+        first = code.group_of_slot[order[:, :r]]
+        phi = np.mean([len(set(row)) for row in first.tolist()]) / code.n_blocks
+        if phi == 1:
+            break
+        rate, own = -np.log(1 - progress), -np.log(1 - phi)
+        rounds = (1 + (rate / own) ** 4) ** 0.25
+        costs.append(float(np.sort(delays, axis=1)[:, r - 1].mean() * rounds))
+    return costs
+
+
+@pytest.mark.parametrize("base_s", [0.02, 0.5])
+@pytest.mark.parametrize("progress", [0.05, 0.25, 0.5])
+def test_with_a_cache_adaptive_weighs_staleness(base_s: float, progress: float) -> None:
+    """What it settles on costs within 10 % of the best r of at least 2 (one unit is too few), and
+    slow problems are given staler gradients."""
+    rng = np.random.default_rng(1)
+    delays = base_s + rng.exponential(0.5, size=(400, 30))
+    round_ = make_round()
+    rule = adaptive(round_, f"warmup=5,progress={progress}")
+    assert isinstance(round_.decoder.code, RepetitionCode)
+    rule.remember(round_.decoder.code.group_of_slot.tolist())
+    for row in delays:
+        round_.play(rule, row)
+    costs = cached_choice(delays, round_, progress)
+    assert rule.r >= 2
+    assert costs[rule.r - 1] <= 1.1 * min(costs[1:])
+
+
+def test_with_a_cache_one_exact_round_is_enough() -> None:
+    """Unless said otherwise: `warmup` is 1, and the reason tells what r arrivals renew."""
+    round_ = make_round("uncoded")
+    rule, told = adaptive(round_), adaptive(round_, "warmup=3")
+    for each in (rule, told):
+        each.remember(range(30))
+    times = np.arange(1.0, 31.0)
+    assert round_.play(rule, times)[0].startswith("warm-up 1 of 1")
+    assert round_.play(told, times)[0].startswith("warm-up 1 of 3")
+    reason, _ = round_.play(rule, times)
+    assert f"r={rule.r} predicted best" in reason
+    assert f"renewing {rule.r / 30:.0%} of the cache" in reason
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_adaptive_resumes_from_its_state(cached: bool) -> None:
     rng = np.random.default_rng(5)
     delays = rng.exponential(size=(60, 30))
     round_ = make_round()
-    whole, first = adaptive(round_), adaptive(round_)
+    whole, first, second = adaptive(round_), adaptive(round_), adaptive(round_)
+    assert isinstance(round_.decoder.code, RepetitionCode)
+    if cached:
+        for rule in (whole, first, second):
+            rule.remember(round_.decoder.code.group_of_slot.tolist())
     for row in delays[:40]:
         round_.play(whole, row)
         round_.play(first, row)
-    second = adaptive(round_)
     second.load_state(first.state())
     for row in delays[40:]:
         assert round_.play(whole, row) == round_.play(second, row)
     assert whole.r == second.r
+
+
+def test_only_estimates_that_renew_what_arrives_tell_the_rule() -> None:
+    """saga and sag do, plain sums and snapshots do not."""
+    for cache, remembers in (("saga", True), ("sag", True), ("sum", False), ("svrg", False)):
+        scheme = f"frc:c=3 / first-copy / adaptive / {cache}"
+        built = Scheme.parse(scheme).build(12, None, np.random.default_rng(0))
+        rule = built.stop.rule if isinstance(built.stop, SnapshotStop) else built.stop
+        assert isinstance(rule, AdaptiveStop)
+        assert rule.warmup == (1 if remembers else 5)
 
 
 def test_learning_counts_who_was_in_time() -> None:
@@ -252,6 +316,7 @@ def test_snapshot_rounds_ignore_the_rule() -> None:
         ("adaptive:explore=1", "explore=1"),
         ("adaptive:noise=-1", "noise=-1"),
         ("adaptive:most_error=0", "most_error=0"),
+        ("adaptive:progress=1", "progress=1"),
         ("adaptive:by=guess", "by=guess"),
     ],
 )

@@ -12,6 +12,7 @@ from erasurehead.coding.base import FloatArray
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import DecoderContext
 from erasurehead.theory.convergence import (
+    cached_rounds,
     fixed_weights_bound,
     repetition_bounds,
     simple_bounds,
@@ -122,3 +123,30 @@ def test_replication_bounds() -> None:
     for p, fixed in ((0.1, 0.037), (0.2, 0.083), (0.3, 0.143)):
         assert replication_bounds(p, 3)[0] == pytest.approx(p**3 / (1 - p**3))
         assert replication_bounds(p, 3)[1] == pytest.approx(fixed, abs=5e-4)
+
+
+@pytest.mark.parametrize("phi", [0.03, 0.1, 0.3, 0.7])
+@pytest.mark.parametrize("condition", [3.0, 30.0, 1000.0])
+def test_mean_of_cached_decoding_by_eigenvalues(phi: float, condition: float) -> None:
+    """h <- (1-phi) h + phi lambda x, x <- x - eta h for curvatures between 1/condition and 1: the
+    slowest mode is the slower of 1 - phi and of exact descent, or up to twice as quick at the
+    corner, where stale sums give flat directions momentum."""
+    slowest = 0.0
+    for curvature in np.geomspace(1 / condition, 1.0, 200):
+        mean = np.array([[1 - phi, phi * curvature], [phi - 1, 1 - phi * curvature]])
+        slowest = max(slowest, float(np.abs(np.linalg.eigvals(mean)).max()) ** 2)
+    contraction = -2 * math.log(1 - 1 / condition)
+    expected = min(contraction, -math.log(1 - phi))
+    assert 0.999 * expected <= -math.log(slowest) <= 2 * expected
+    if min(contraction, phi) < 0.1 * max(contraction, phi):
+        assert -math.log(slowest) == pytest.approx(expected, rel=0.12)
+
+
+def test_cached_rounds() -> None:
+    """All renewed: as exact. Few renewed: as long as the rate -ln(1-phi) takes."""
+    assert cached_rounds(np.ones(1), 0.2).tolist() == [1.0]
+    assert np.isinf(cached_rounds(np.zeros(1), 0.2)).all()
+    few = cached_rounds(np.array([0.01]), 0.5)
+    assert few[0] == pytest.approx(0.5 / -math.log(0.99), rel=1e-3)
+    shares = np.linspace(0.01, 1, 50)
+    assert np.all(np.diff(cached_rounds(shares, 0.3)) <= 0)

@@ -89,6 +89,11 @@ class SagaEstimate(GradientEstimate):
         self._change_loss = 0.0
         self._start()
 
+    @property
+    def memory(self) -> list[int] | None:
+        """For each symbol, the unit whose remembered value it renews when it arrives."""
+        return self._unit_of_symbol
+
     def begin(self) -> None:
         """Start a round with nothing in it."""
         self._round += 1

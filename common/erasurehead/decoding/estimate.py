@@ -31,6 +31,14 @@ class GradientEstimate(ABC):
     columns. `values` may be kept as they are, so nobody may change them afterwards.
     """
 
+    @property
+    def memory(self) -> list[int] | None:
+        """For each symbol, the unit whose remembered value it renews when it arrives.
+
+        None if nothing is remembered from round to round.
+        """
+        return None
+
     @abstractmethod
     def begin(self) -> None:
         """Start a round with nothing in it."""

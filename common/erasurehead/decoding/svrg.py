@@ -31,6 +31,11 @@ class SvrgEstimate(SagaEstimate):
         super().__init__(code, n_columns, ordered)
         self.every = every
 
+    @property
+    def memory(self) -> list[int] | None:
+        """None: between snapshots, arrivals renew nothing."""
+        return None
+
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums; in a snapshot's round, remember what arrived."""
         if (self._round - 1) % self.every:

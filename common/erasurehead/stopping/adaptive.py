@@ -7,14 +7,24 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.coding.base import FloatArray, GradientCode, IntArray
 from erasurehead.errors import UsageError
 from erasurehead.stopping.base import RoundView, StopRule
 from erasurehead.stopping.exact import exact_reason
+from erasurehead.theory.convergence import cached_rounds
+
+BoolArray = npt.NDArray[np.bool_]
 
 FORGETTING = 0.98
 """Weight of a round against the next: some 50 rounds are remembered."""
+
+WARMUP = 5
+
+LEAST_RENEWED = 1.5
+"""Units that must be renewed in a round on average. One alone moves the model until it is heard
+again, and steps of 1/curvature diverge where its rows differ from the others'."""
 
 PATIENCE = 2.0
 """A round that explores waits so many times the predicted duration, so that it costs little."""
@@ -28,19 +38,30 @@ class AdaptiveStop(StopRule):
     many rounds (step 1/(1 + V) of the exact one's), and V is at most the decode error, so r
     minimises T(r) (1 + noise e(r)). Near the optimum, V grows without bound, and an estimate from
     few tasks never gets there however quick it is: r with e(r) above `most_error` are not
-    considered. Rounds that closed before the r-th arrival say nothing about r;
-    the first `warmup` rounds therefore wait for the exact gradient, and every `explore`-th round
-    waits up to twice as long as predicted.
+    considered.
+
+    With a cache an arrival renews a remembered value, and what is missing is stale, not lost: e(r)
+    says nothing. The rule then averages phi(r), the share of what is remembered that r arrivals
+    renew, and r minimises T(r) times the `cached_rounds` of phi(r); a code pays off by a larger
+    phi, a smaller r by shorter rounds, until the rounds needed grow as quickly.
+
+    Rounds that closed before the r-th arrival say nothing about r; the first `warmup` rounds
+    therefore wait for the exact gradient, and every `explore`-th round waits up to twice as long as
+    predicted.
 
     Parameters
     ----------
     code: for k.
     by: close at the r-th ``arrivals``, or at the ``deadline`` T(r).
-    warmup: rounds that wait for the exact gradient, at least 1.
+    warmup: rounds that wait for the exact gradient, at least 1; by default 5, or 1 with a cache,
+        whose rounds may be so much shorter that five exact ones would be most of a run.
     explore: rounds from one that looks further to the next, at least 2.
     noise: weight of the decode error, 0 or more; larger values wait for more arrivals.
     most_error: largest mean decode error that may be chosen, above 0; the error of an empty round
-        is 1.
+        is 1. Without a cache only, as `noise`.
+    progress: with a cache, the share of the gap to the minimum that a round with the exact gradient
+        closes, in (0, 1). The slower a problem converges, the staler its gradients may be; the
+        default is on the safe side of most.
 
     Raises
     ------
@@ -52,24 +73,28 @@ class AdaptiveStop(StopRule):
         code: GradientCode,
         *,
         by: Literal["arrivals", "deadline"] = "arrivals",
-        warmup: int = 5,
+        warmup: int | None = None,
         explore: int = 20,
         noise: float = 1.0,
         most_error: float = 0.5,
+        progress: float = 0.25,
     ) -> None:
-        sound = math.isfinite(noise) and noise >= 0 and most_error > 0
-        if warmup < 1 or explore < 2 or not sound:
+        sound = math.isfinite(noise) and noise >= 0 and most_error > 0 and 0 < progress < 1
+        first = WARMUP if warmup is None else warmup
+        if first < 1 or explore < 2 or not sound:
             raise UsageError(
-                f"stop rule 'adaptive' cannot use warmup={warmup}, explore={explore},"
-                f" noise={noise:g}, most_error={most_error:g}; it needs warmup >= 1, explore >= 2,"
-                " noise >= 0 and most_error > 0"
+                f"stop rule 'adaptive' cannot use warmup={first}, explore={explore},"
+                f" noise={noise:g}, most_error={most_error:g}, progress={progress:g}; it needs"
+                " warmup >= 1, explore >= 2, noise >= 0, most_error > 0 and 0 < progress < 1"
             )
         self.n_workers = code.n_workers
         self.by = by
-        self.warmup = warmup
+        self.warmup = first
+        self._warmup_is_given = warmup is not None
         self.explore = explore
         self.noise = noise
         self.most_error = most_error
+        self.contraction = -math.log1p(-progress)
         self.r = code.n_workers
         """The number of arrivals predicted best."""
         self._exact_reason = exact_reason(code)
@@ -77,8 +102,18 @@ class AdaptiveStop(StopRule):
         self._seen = np.zeros(self.n_workers)
         self._time_s = np.zeros(self.n_workers)
         self._error = np.ones(self.n_workers)
+        self._renewed = np.zeros(self.n_workers)
+        self._unit_of_slot: IntArray | None = None
+        self._n_units = 0
         self._why = ""
         self._begin()
+
+    def remember(self, unit_of_slot: Sequence[int]) -> None:
+        """Be told that an arrival renews the remembered value of its slot's unit."""
+        self._unit_of_slot = np.array(unit_of_slot)
+        self._n_units = len(set(unit_of_slot))
+        if not self._warmup_is_given:
+            self.warmup = 1
 
     def deadline_s(self) -> float | None:
         """Seconds after opening at which the rule wants to judge again, or None."""
@@ -105,7 +140,9 @@ class AdaptiveStop(StopRule):
         """Learn from a closed round and choose r anew."""
         m = min(len(arrivals_s), self._n_judged)
         if m:
-            self._learn(np.array([after_s for _, after_s in arrivals_s[:m]]), duration_s)
+            slots = [slot for slot, _ in arrivals_s[:m]]
+            times_s = np.array([after_s for _, after_s in arrivals_s[:m]])
+            self._learn(times_s, self._shares_renewed(slots), duration_s)
         self._n_closed += 1
         if self._n_closed >= self.warmup:
             self._choose()
@@ -118,6 +155,7 @@ class AdaptiveStop(StopRule):
             "adaptive_seen": self._seen.copy(),
             "adaptive_time_s": self._time_s.copy(),
             "adaptive_error": self._error.copy(),
+            "adaptive_renewed": self._renewed.copy(),
         }
 
     def load_state(self, state: Mapping[str, FloatArray]) -> None:
@@ -126,6 +164,7 @@ class AdaptiveStop(StopRule):
         self._seen[:] = state["adaptive_seen"]
         self._time_s[:] = state["adaptive_time_s"]
         self._error[:] = state["adaptive_error"]
+        self._renewed[:] = state.get("adaptive_renewed", self._renewed)
         if self._n_closed >= self.warmup:
             self._choose()
 
@@ -162,7 +201,15 @@ class AdaptiveStop(StopRule):
             return f"deadline of {predicted_s:.3g} s{self._why}"
         return f"{n} of {self.n_workers} arrived{self._why}" if n >= self.r else None
 
-    def _learn(self, times_s: FloatArray, duration_s: float) -> None:
+    def _shares_renewed(self, slots: list[int]) -> FloatArray:
+        """Return the share of all units that the first 1, 2, ... of the slots renew."""
+        shares = np.zeros(len(slots))
+        if self._unit_of_slot is not None:
+            _, first = np.unique(self._unit_of_slot[slots], return_index=True)
+            shares[first] = 1.0 / self._n_units
+        return np.cumsum(shares)
+
+    def _learn(self, times_s: FloatArray, renewed: FloatArray, duration_s: float) -> None:
         """Average in what this round says about each r."""
         m, k = len(times_s), self.n_workers
         truncated = self._decided and not self._was_exact
@@ -170,34 +217,44 @@ class AdaptiveStop(StopRule):
             # Only rounds that were fast enough would show their r-th arrival, and the deadline
             # would creep towards zero.
             return
-        all_times, all_errors = np.empty(k), self._errors
-        all_times[:m] = times_s
+        all_times, all_errors, all_renewed = np.empty(k), self._errors, np.empty(k)
+        all_times[:m], all_renewed[:m] = times_s, renewed
         known = m
         if not truncated:
             # Exact, or nobody else could come: any larger r would have ended here, too.
             all_times[m:] = times_s[-1] if self._was_exact else max(duration_s, times_s[-1])
-            all_errors[m:] = all_errors[m - 1]
+            all_errors[m:], all_renewed[m:] = all_errors[m - 1], renewed[-1]
             known = k
         elif self._exploring:
             # Not seen in time: no sooner than now, and else as before.
             all_times[m:] = np.maximum(self._time_s[m:], duration_s)
-            all_errors[m:] = self._error[m:]
+            all_errors[m:], all_renewed[m:] = self._error[m:], self._renewed[m:]
             known = k
         old = FORGETTING * self._seen[:known]
         total = old + 1.0
         self._time_s[:known] = (old * self._time_s[:known] + all_times[:known]) / total
         self._error[:known] = (old * self._error[:known] + all_errors[:known]) / total
+        self._renewed[:known] = (old * self._renewed[:known] + all_renewed[:known]) / total
         self._seen[:known] = total
 
     def _choose(self) -> None:
-        cost = self._time_s * (1.0 + self.noise * self._error)
-        cost[(self._seen == 0) | (self._error > self.most_error)] = np.inf
+        rounds, allowed = self._rounds_needed()
+        cost = np.where((self._seen > 0) & allowed, self._time_s * rounds, np.inf)
         if not np.isfinite(cost).any():
-            cost = np.where(self._seen > 0, self._error, np.inf)
+            cost = np.where(self._seen > 0, rounds, np.inf)
         best = int(np.argmin(cost))
         self.r = best + 1
+        stale = ""
+        if self._unit_of_slot is not None:
+            stale = f", renewing {self._renewed[best]:.0%} of the cache,"
         self._why = (
-            f"; r={self.r} predicted best, {self._time_s[best]:.3g} s at"
-            f" {1.0 + self.noise * self._error[best]:.2f} times the rounds against"
-            f" {self._time_s[-1]:.3g} s for all"
+            f"; r={self.r} predicted best, {self._time_s[best]:.3g} s{stale} at"
+            f" {rounds[best]:.2f} times the rounds against {self._time_s[-1]:.3g} s for all"
         )
+
+    def _rounds_needed(self) -> tuple[FloatArray, BoolArray]:
+        """Return rounds to target over those of exact gradients, and whether r may be chosen."""
+        if self._unit_of_slot is None:
+            return 1.0 + self.noise * self._error, self._error <= self.most_error
+        enough = self._renewed * self._n_units >= min(LEAST_RENEWED, self._n_units)
+        return cached_rounds(self._renewed, self.contraction), enough

@@ -36,6 +36,10 @@ class StopRule(ABC):
     That nobody else can arrive closes any round; that is the round's business, not the rule's.
     """
 
+    def remember(self, unit_of_slot: Sequence[int]) -> None:  # noqa: B027
+        """Be told that an arrival renews the remembered value of its slot's unit, so that what
+        does not arrive is stale, not lost. Said once, before the first round."""
+
     def deadline_s(self) -> float | None:
         """Seconds after opening at which the rule wants to judge again, or None."""
         return None
