@@ -1,4 +1,4 @@
-"""What the three dashboards show: Run, Workers, System.
+"""What the dashboards show: Run, Workers, System, and the runbooks that their panels link to.
 
 Metrics about rounds carry no run, so a query keeps the masters of the chosen runs with
 ``and on (instance)``. Rates use $__rate_interval, which always spans several scrapes.
@@ -6,7 +6,23 @@ Metrics about rounds carry no run, so a query keeps the masters of the chosen ru
 
 from __future__ import annotations
 
-from panels import Json, dashboard, heatmap, lines, number, row, variable
+import re
+from pathlib import Path
+
+from panels import (
+    RUNBOOKS_UID,
+    Json,
+    dashboard,
+    heatmap,
+    lines,
+    link_runbooks,
+    number,
+    row,
+    text,
+    variable,
+)
+
+RUNBOOKS = Path(__file__).parent.parent / "docs" / "runbooks.md"
 
 RUN = variable("run", "run", "label_values(erasurehead_model_info, run)", "Runs to show.")
 SLOT = variable(
@@ -346,5 +362,32 @@ def system() -> Json:
     )
 
 
-BOARDS = {"run": run, "workers": workers, "system": system}
+def runbooks() -> Json:
+    """Return docs/runbooks.md as a dashboard, a panel for each runbook."""
+    _, *chapters = RUNBOOKS.read_text(encoding="utf-8").split("\n## ")
+    # Links lead to other files of the repository, which Grafana does not have.
+    plain = [re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", chapter) for chapter in chapters]
+    panels = [text(*chapter.split("\n", 1)) for chapter in plain]
+    return dashboard(
+        RUNBOOKS_UID,
+        "ErasureHead / Runbooks",
+        "What each alert means and what to do; the same as docs/runbooks.md.",
+        [],
+        panels,
+    )
+
+
+def linked(board: Json) -> Json:
+    """Return a dashboard with links from its panels to their runbooks."""
+    pages = {panel["title"]: panel["id"] for panel in runbooks()["panels"]}
+    link_runbooks(board["panels"], pages)
+    return board
+
+
+BOARDS = {
+    "run": lambda: linked(run()),
+    "workers": lambda: linked(workers()),
+    "system": lambda: linked(system()),
+    "runbooks": runbooks,
+}
 """By the name of the file."""

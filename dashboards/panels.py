@@ -5,7 +5,8 @@ Sizes are in Grafana's grid, 24 columns wide. `place` lays panels out from left 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Json = dict[str, Any]
@@ -14,6 +15,9 @@ Query = tuple[str, str]
 
 DATASOURCE = {"type": "prometheus", "uid": "prometheus"}
 """As dashboards/grafana/provisioning/datasources/prometheus.yml says."""
+
+
+RUNBOOKS_UID = "erasurehead-runbooks"
 
 
 def _panel(
@@ -134,6 +138,42 @@ def heatmap(
         "tooltip": {"mode": "single", "yHistogram": False},
     }
     return panel
+
+
+def text(title: str, markdown: str, *, width: int = 12, height: int = 10) -> Json:
+    """Return a panel of text."""
+    return {
+        "type": "text",
+        "title": title,
+        "gridPos": {"x": 0, "y": 0, "w": width, "h": height},
+        "options": {"mode": "markdown", "content": markdown},
+    }
+
+
+def link_runbooks(panels: Sequence[Json], pages: Mapping[str, int]) -> None:
+    """Let panels whose description names a runbook link to it.
+
+    Parameters
+    ----------
+    pages: the panel's number on the dashboard of runbooks, by the runbook's name.
+    """
+    for panel in panels:
+        named = re.search(r"Runbook: ([a-z-]+)\.", panel.get("description", ""))
+        if named:
+            panel["links"] = [
+                {
+                    "type": "link",
+                    "title": f"Runbook: {named[1]}",
+                    "url": f"/d/{RUNBOOKS_UID}?viewPanel={pages[named[1]]}",
+                    "tags": [],
+                    "asDropdown": False,
+                    "icon": "doc",
+                    "includeVars": False,
+                    "keepTime": False,
+                    "targetBlank": True,
+                    "tooltip": "What this means and what to do.",
+                }
+            ]
 
 
 def row(title: str, panels: Sequence[Json], *, repeat: str | None = None) -> list[Json]:
