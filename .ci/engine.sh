@@ -15,6 +15,7 @@ command=${1:?start or stop}
 dir=${2:?a directory of its own}
 python_image=${PYTHON_IMAGE:-python:3.11-slim}
 prometheus_image=${PROMETHEUS_IMAGE:-prom/prometheus:v3.5.0}
+client_image=${DOCKER_CLI_IMAGE:-docker:28-cli}
 # Debian's client: another one on the path may be too new for this engine.
 docker() { /usr/bin/docker --host "unix://$dir/docker.sock" "$@"; }
 
@@ -51,11 +52,16 @@ JSON
 }
 
 make_stand_ins() {
-    docker image inspect "$python_image" "$prometheus_image" >/dev/null 2>&1 && return
+    docker image inspect "$python_image" "$prometheus_image" "$client_image" >/dev/null 2>&1 && return
     local root=$dir/stand-in
-    mkdir -p "$root/python" "$root/prometheus"
-    mmdebstrap --quiet --variant=minbase --include=ca-certificates,python3,python3-venv,python3-pip \
-        bookworm "$root/rootfs.tar"
+    mkdir -p "$root/python" "$root/prometheus" "$root/client"
+    # What the official slim images leave out of Debian is left out here too, so that the sizes of
+    # images built on the stand-in mean something.
+    mmdebstrap --quiet --variant=minbase --include=ca-certificates,python3-venv,usr-is-merged \
+        --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \
+        --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+        --dpkgopt='path-exclude=/usr/share/locale/*' \
+        bookworm "$root/rootfs.tar" >"$root/log" 2>&1 || { tail -n 3 "$root/log" >&2; return 1; }
     docker import "$root/rootfs.tar" stand-in-rootfs:bookworm >/dev/null
     rm "$root/rootfs.tar"
 
@@ -71,8 +77,10 @@ make_stand_ins() {
 FROM stand-in-rootfs:bookworm
 COPY ca.crt /etc/ssl/certs/ca-certificates.crt
 COPY pip.conf /etc/pip.conf
-RUN ln -s /usr/bin/python3 /usr/local/bin/python && ln -s /usr/bin/pip3 /usr/local/bin/pip \
-    && rm -f /usr/lib/python3*/EXTERNALLY-MANAGED
+RUN rm -f /usr/lib/python3*/EXTERNALLY-MANAGED \
+    && ln -s /usr/bin/python3 /usr/local/bin/python \
+    && python "$(echo /usr/share/python-wheels/pip-*.whl)/pip" install --quiet --no-compile --no-index \
+        --find-links /usr/share/python-wheels --root-user-action ignore pip
 CMD ["python3"]
 DOCKERFILE
     docker build --quiet --tag "$python_image" "$root/python" >/dev/null
@@ -87,6 +95,15 @@ WORKDIR /prometheus
 ENTRYPOINT ["/bin/prometheus"]
 DOCKERFILE
     docker build --quiet --tag "$prometheus_image" "$root/prometheus" >/dev/null
+
+    # A client for the chaos overlay.
+    cp /usr/bin/docker "$root/client/"
+    cat >"$root/client/Dockerfile" <<'DOCKERFILE'
+FROM stand-in-rootfs:bookworm
+COPY docker /usr/local/bin/docker
+CMD ["sh"]
+DOCKERFILE
+    docker build --quiet --tag "$client_image" "$root/client" >/dev/null
 }
 
 stop_engine() {

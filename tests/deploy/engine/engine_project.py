@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import shutil
@@ -57,8 +58,16 @@ class Engine:
             **SETTINGS,
             "PATH": f"{Path(client).parent}:{os.environ['PATH']}",
             "DOCKER_HOST": host,
+            "DOCKER_SOCKET": host.removeprefix("unix://"),
             "PROMETHEUS_PORT": str(self.prometheus_port),
         }
+
+    def variant(self, *overlays: str, **settings: str) -> Engine:
+        """Return the same engine and project with further compose files and variables."""
+        other = copy.copy(self)
+        other._compose = [*self._compose, *(x for name in overlays for x in ("--file", name))]
+        other._environment = {**self._environment, **settings}
+        return other
 
     def docker(self, *arguments: str) -> str:
         """Run docker and return what it prints."""

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,9 +23,9 @@ from engine_project import BASE_IMAGE, PROJECT, Engine, eventually
 
 pytestmark = pytest.mark.timeout(900)
 
-MEGABYTE = 1 << 20
-OFFICIAL_SLIM_BYTES = 130 * MEGABYTE
-"""About what the official base has, which the stand-in is not."""
+LIMIT_BYTES = 350_000_000
+OFFICIAL_SLIM_BYTES = 130_010_000
+"""python:3.11-slim-bookworm as its publishers list it; the one on trixie has five million less."""
 
 READY = 'erasurehead_workers{state="ready"}'
 ROUND = "erasurehead_round"
@@ -37,20 +42,71 @@ def inspect(engine: Engine, image: str) -> dict[str, Any]:
     return dict(found)
 
 
-@pytest.mark.parametrize("service", ["master", "worker"])
+@pytest.mark.parametrize("service", ["master", "worker", "prepare"])
 def test_images_are_small_and_unprivileged(project: Engine, service: str) -> None:
+    """On the stand-in, and on the official base with what our layers add to it."""
     image = inspect(project, f"erasurehead-{service}:local")
     ours = image["Size"] - inspect(project, BASE_IMAGE)["Size"]
-    assert ours + OFFICIAL_SLIM_BYTES < 350 * MEGABYTE
+    assert image["Size"] < LIMIT_BYTES
+    assert ours + OFFICIAL_SLIM_BYTES < LIMIT_BYTES
     config = image["Config"]
     assert config["User"] == "10001:10001"
     assert config["StopSignal"] == "SIGTERM"
     assert config["Entrypoint"] == ["erasurehead", service]
-    assert config["Healthcheck"]["Test"][0] == "CMD"
-    look = "import importlib.util as u, shutil; print([m for m in ('pytest', 'ruff', 'hatchling',"
-    look += " 'pandas', 'matplotlib') if u.find_spec(m)], shutil.which('gcc'))"
+    assert config["Healthcheck"]["Test"][0] == ("NONE" if service == "prepare" else "CMD")
+    unwanted = ["pytest", "ruff", "hatchling", "matplotlib", "pyarrow"]
+    unwanted += [] if service == "prepare" else ["pandas", "sklearn"]
+    look = f"import importlib.util as u, shutil; print([m for m in {unwanted} if u.find_spec(m)],"
+    look += " shutil.which('gcc'))"
     said = project.docker("run", "--rm", "--entrypoint", "python", image["Id"], "-c", look)
     assert said.strip() == "[] None"
+
+
+@pytest.mark.parametrize(
+    ("preset", "options", "rows"),
+    [
+        ("csv", "--from /files/table.csv --option target=late", 320),
+        ("svmlight", "--from /files/rows.svm", 320),
+        ("synthetic", "--option rows=1000", 800),
+    ],
+)
+def test_any_preset_is_prepared_by_variables(
+    project: Engine, tmp_path: Path, preset: str, options: str, rows: int
+) -> None:
+    """Flights are what the run below trains on."""
+    values = [(i % 7, "abc"[i % 3], 1 if i % 5 < 2 else -1) for i in range(400)]
+    table = "".join(f"{n},{text},{late}\n" for n, text, late in values)
+    (tmp_path / "table.csv").write_text(f"number,text,late\n{table}", encoding="utf-8")
+    (tmp_path / "rows.svm").write_text(
+        "".join(f"{late} 1:{n} {2 + 'abc'.index(text)}:1\n" for n, text, late in values),
+        encoding="utf-8",
+    )
+    # Pytest keeps its directories to itself, and the container's user is somebody else.
+    files = Path(shutil.copytree(tmp_path, f"/tmp/erasurehead-files-{os.getpid()}"))
+    files.chmod(0o755)
+    try:
+        chosen = project.variant(PRESET=preset, PREPARE_OPTIONS=options, FILES=str(files))
+        said = chosen.compose("run", "--rm", "prepare")
+    finally:
+        shutil.rmtree(files)
+    assert f"{rows} training rows" in said
+
+
+def test_downloads_fail_for_want_of_a_network_only(project: Engine) -> None:
+    """What the image leaves out of scikit-learn is not missed on the way to the network."""
+    presets = ("covertype", "kc-housing")
+    attempt = (
+        "import subprocess, sys\n"
+        "command = ['erasurehead', 'prepare', '--download', '--out']\n"
+        "ran = [subprocess.Popen([*command, f'/tmp/{name}', name], stderr=-1, text=True)"
+        " for name in sys.argv[1:]]\n"
+        "print(*(p.communicate()[1].strip().splitlines()[-1] for p in ran), sep='\\n')"
+    )
+    said = project.docker(
+        "run", "--rm", "--network", "none", "--entrypoint", "python",
+        "erasurehead-prepare:local", "-c", attempt, *presets,
+    )  # fmt: skip
+    assert [("URLError" in line) for line in said.splitlines()] == [True] * len(presets), said
 
 
 def test_the_run_starts_by_itself(project: Engine) -> None:
@@ -239,15 +295,23 @@ def test_down_leaves_nothing(project: Engine) -> None:
         assert project.docker(kind, "ls", "--quiet", "--filter", label) == ""
 
 
+@contextmanager
+def running(variant: Engine, *services: str) -> Iterator[Engine]:
+    """Bring up a deployment in place of the one before, and take it down."""
+    variant.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+    try:
+        variant.compose("up", "--detach", *services)
+        yield variant
+    finally:
+        variant.compose("down", "--volumes", "--remove-orphans", "--timeout", "5")
+
+
 def test_with_keys_the_run_goes_as_well_and_strangers_stay_out(project: Engine) -> None:
     """1. With the overlay rounds are done over encrypted connections. 2. A worker without a key is
     not heard. 3. Neither side can read the other's secret.
     """
-    project.compose("down", "--volumes", "--remove-orphans")  # where this test runs by itself
-    overlay = ("--file", "docker-compose.keys.yml")
     services = ("prepare", "keys", "master", "worker", "prometheus")
-    project.compose(*overlay, "up", "--detach", "--scale", "worker=6", *services)
-    try:
+    with running(project.variant("docker-compose.keys.yml"), *services) as project:
         eventually(lambda: (project.value(ROUND) or 0) >= 5, 120, "five rounds")
         [master] = project.containers("master")
         look = (
@@ -273,5 +337,94 @@ def test_with_keys_the_run_goes_as_well_and_strangers_stay_out(project: Engine) 
             assert project.value(READY) == 6
         finally:
             project.docker("rm", "--force", f"{PROJECT}-stranger")
-    finally:
-        project.compose(*overlay, "down", "--volumes", "--remove-orphans")
+
+
+def test_a_pool_with_little_cpu_makes_real_stragglers(project: Engine) -> None:
+    """1. Six slots are filled by two pools, told apart by their limits. 2. Every slot of the slow
+    pool has the higher straggler probability, compute seconds a round and throttled seconds.
+    """
+    overlay = project.variant(
+        "docker-compose.heterogeneous.yml", DELAY="none", WORKER_CPUS="1", SLOW_CPUS="0.05"
+    )
+    services = ("prepare", "master", "worker", "worker-slow", "prometheus")
+    with running(overlay, *services) as pools:
+        assert len(pools.containers("worker")) == 4
+        assert len(pools.containers("worker-slow")) == 2
+        # It takes a slow one half a minute to start.
+        eventually(lambda: pools.value(READY) == 6, 120, "six ready slots")
+        limits = "erasurehead_worker_cpu_limit_cores"
+        eventually(lambda: len(pools.query(limits)) == 6, 60, "six workers scraped")
+        slow = {at["worker"] for at, cores in pools.query(limits) if cores < 0.1}
+        assert len(slow) == 2
+
+        def apart(expression: str, times: float) -> bool:
+            values = {at["worker"]: value for at, value in pools.query(expression)}
+            if len(values) < 6 or any(map(math.isnan, values.values())):
+                return False
+            fastest = max(values[s] for s in values.keys() - slow)
+            return min(values[s] for s in slow) > times * fastest
+
+        computing = (
+            "rate(erasurehead_worker_compute_seconds_total[30s]) / on (worker)"
+            " (rate(erasurehead_worker_results_total[30s])"
+            " + rate(erasurehead_worker_rounds_abandoned_total[30s]))"
+        )
+        throttled = "rate(erasurehead_worker_cpu_throttled_seconds_total[30s])"
+        # Of a round that it gives up a slow worker has computed a part only.
+        for expression, times in (
+            ("erasurehead_straggler_probability", 2),
+            (throttled, 2),
+            (computing, 1.2),
+        ):
+            eventually(
+                lambda e=expression, t=times: apart(e, t),
+                90,
+                lambda e=expression: f"{e}: {pools.query(e)}",
+            )
+        reached = pools.value(ROUND) or 0
+        eventually(lambda: (pools.value(ROUND) or 0) > reached + 20, 60, "further rounds")
+
+
+def test_the_chaos_overlay_freezes_kills_and_throttles(project: Engine) -> None:
+    """1. Uncoded, every slot holds a sixth, and a deadline closes rounds: nothing is erased as long
+    as nobody is held up. 2. The chaos container says what it does, and the metrics show it: a slot
+    is empty, a quota is down, a sixth of the tasks erased. 3. Rounds go on, and all is healed.
+    """
+    overlay = project.variant(
+        "docker-compose.chaos.yml",
+        SCHEME="uncoded / first-copy / deadline:after_s=0.5",
+        DELAY="exponential:mean_s=0.03",
+        CHAOS_EVERY_S="3",
+        CHAOS_LASTS_S="9",
+    )
+    with running(overlay, "prepare", "master", "worker", "prometheus") as chaos:
+        eventually(lambda: chaos.value(READY) == 6, 120, "six ready slots")
+
+        def calm() -> bool:
+            erased = chaos.value(ERASURES)
+            return erased is not None and erased < 0.02
+
+        eventually(calm, 60, "no erasures")
+        began = time.monotonic()
+        reached = chaos.value(ROUND) or 0
+        chaos.compose("up", "--detach", "--no-recreate", "chaos")
+
+        def done() -> bool:
+            said = chaos.compose("logs", "--no-log-prefix", "chaos")
+            return all(f" {deed} " in said for deed in ("freezes", "kills", "throttles"))
+
+        eventually(done, 90, "frozen, killed and throttled workers")
+        eventually(
+            lambda: chaos.value("min(erasurehead_worker_cpu_limit_cores)") == 0.02,
+            30,
+            "a quota down",
+        )
+        chaos.compose("stop", "chaos")
+        since = f"[{time.monotonic() - began:.0f}s:1s]"
+        assert (chaos.value(f"max_over_time(({ERASURES}){since})") or 0) > 0.1
+        assert chaos.value(f"min_over_time({READY}{since})") == 5
+        assert (chaos.value(ROUND) or 0) > reached + 20
+        eventually(lambda: chaos.value(READY) == 6, 60, "six ready slots again")
+        eventually(calm, 60, "no erasures again")
+        limits = "erasurehead_worker_cpu_limit_cores"
+        eventually(lambda: [v for _, v in chaos.query(limits)] == [0.3] * 6, 30, "the usual quotas")
