@@ -180,7 +180,7 @@ class Master:
         if isinstance(message, Hello):
             self._hello(peer, message, now)
         elif member is None:
-            self.refused["unknown-peer"] += 1
+            self._refuse("unknown-peer", f"a {message.kind} of somebody who is not registered")
             self._actions.append(Send(peer, Register()))
         elif isinstance(message, Result):
             self._result(member, message, now)
@@ -225,7 +225,7 @@ class Master:
             self.stale += 1
             return
         if slot is None or ready.slot != slot or ready.epoch != self.epoch:
-            self.refused["wrong-slot"] += 1
+            self._refuse("wrong-slot", f"ready for slot {ready.slot}, from {member.name}")
             return
         support = ready.support
         columns = self.plan.columns
@@ -273,7 +273,7 @@ class Master:
             or need.task not in self.plan.tasks_of(slot)
             or need.chunk >= self.plan.n_chunks(need.task)
         ):
-            self.refused["wrong-slot"] += 1
+            self._refuse("wrong-slot", f"a wish for task {need.task}, from {member.name}")
             return
         self._actions.append(SendTask(member.peer, need.task, need.chunk))
 
@@ -299,14 +299,14 @@ class Master:
             self.stale += 1
             return
         if slot is None or result.slot != slot or not member.ready or result.epoch != self.epoch:
-            self.refused["wrong-slot"] += 1
+            self._refuse("wrong-slot", f"a result of slot {result.slot}, from {member.name}")
             return
         current = result.round == self.round and self.rounds.is_open
         if result.round > self.round or result.round == 0 or result.part >= self.plan.n_parts:
             self._strike(member, "wrong-shape", f"a result of round {result.round}", now)
             return
         if current and not self.rounds.expects(slot, result.part):
-            self.refused["duplicate"] += 1
+            self._refuse("duplicate", f"another result of round {result.round}, from {member.name}")
             return
         support = self.supports[slot]
         width = self.plan.columns if support is None else support.size
@@ -349,15 +349,19 @@ class Master:
                 )
 
     def _garbage(self, garbage: Garbage) -> None:
-        self.refused[garbage.reason] += 1
         member = self.membership.members.get(garbage.peer)
         if member is not None:
-            self._strike(member, None, garbage.sentence)
+            self._strike(member, garbage.reason, garbage.sentence)
             return
         if garbage.greeting:
             # It would greet for ever, and nobody would know why.
             self._actions.append(Send(garbage.peer, Refuse(garbage.reason, garbage.sentence)))
-        self._notice("debug", f"refused a message ({garbage.reason}): {garbage.sentence}")
+        self._refuse(garbage.reason, garbage.sentence)
+
+    def _refuse(self, reason: str, sentence: str) -> None:
+        """Count a message that is not used, and say so to who reads closely."""
+        self.refused[reason] += 1
+        self._notice("debug", f"refused a message ({reason}): {sentence}")
 
     # What happens to peers
 
@@ -380,12 +384,9 @@ class Master:
             self._notice("warning", f"worker {member.name} is cut off: {why}")
             self._apply(self.membership.leave(peer), now)
 
-    def _strike(
-        self, member: Member, reason: str | None, what: str, now: float | None = None
-    ) -> None:
+    def _strike(self, member: Member, reason: str, what: str, now: float | None = None) -> None:
         """Count a wrong message against a member; after a few, set it aside."""
-        if reason is not None:
-            self.refused[reason] += 1
+        self.refused[reason] += 1
         member.strikes += 1
         allowed = self.limits.set_aside_after
         self._notice(
