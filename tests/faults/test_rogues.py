@@ -21,6 +21,7 @@ from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
     TO_WORKER,
     Assign,
+    Goodbye,
     Heartbeat,
     Hello,
     Ready,
@@ -164,6 +165,7 @@ def test_replayed_results_do_not_count_twice(fault_scene: Scene) -> None:
             echo.say(encode(replace(later, slot=0)))
             echo.say(encode(Heartbeat(0, 0.0)))
             echo.hear(Heartbeat)
+            echo.say(encode(Goodbye("no round shall wait for it")))
 
     acting = Act(act)
     acting.start()
