@@ -273,6 +273,44 @@ def test_any_weights_on_any_supports_give_the_formula(seed: int) -> None:
             remembered[block], losses[block] = vector, loss
 
 
+@pytest.mark.parametrize("name", ["saga", "svrg:every=3"])
+def test_constant_weights_that_differ_are_weighed_from_memory(name: str) -> None:
+    """Weights 1, 2, ..., some slots missing, stale results in between: the formula in every round,
+    and with everybody there no old vector is read."""
+    k, columns = 6, 5
+    code = CODES.build("uncoded", k, None, np.random.default_rng(0))
+    estimate = ESTIMATES.build(name, code, columns, False)
+    rng = np.random.default_rng(3)
+    weights = np.arange(1.0, k + 1)
+    known, fresh_round = np.zeros((k, columns)), np.zeros(k, dtype=int)
+    for number in range(1, 16):
+        everybody = number in (1, 4, 7, 8, 9, 10, 13)
+        slots = rng.permutation(k)[: k if everybody else rng.integers(0, k + 1)].tolist()
+        if name == "saga" and number % 3 == 0:
+            stale = int(np.argmin(fresh_round))
+            late = rng.normal(size=columns)
+            estimate.begin()
+            estimate.late(stale, None, late, age=1)
+            if number - 1 > fresh_round[stale]:
+                known[stale], fresh_round[stale] = late, number - 1
+        else:
+            estimate.begin()
+        news = rng.normal(size=(k, columns))
+        if number in (9, 10):  # nobody is missing, nobody was: old vectors may be anything
+            for unit in vars(estimate)["_units"]:
+                unit.values = np.full(columns, np.nan)
+        for slot in slots:
+            estimate.fold(slot, None, news[slot], float(weights[slot]))
+        gradient, _ = estimate.finish(decoding(0.5))
+        expected = known.sum(axis=0) + 0.5 * weights[slots] @ (news[slots] - known[slots])
+        snapshot = (number - 1) % 3 == 0
+        if name == "saga" or (snapshot and len(slots) == k):
+            if name != "saga":
+                expected = news.sum(axis=0)
+            known[slots], fresh_round[slots] = news[slots], number
+        np.testing.assert_allclose(gradient, expected, atol=1e-12)
+
+
 def test_float32_values_are_kept_as_they_came() -> None:
     estimate = uncoded_estimate("saga", k=1)
     values = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
@@ -284,17 +322,23 @@ def test_float32_values_are_kept_as_they_came() -> None:
     assert estimate.state()["values_0"].dtype == np.float32
 
 
+UNEQUAL = "/".join(f"{0.1 + 0.05 * i:.2f}" for i in range(12))
+
+
 @pytest.mark.parametrize("cache", ["saga", "sag", "svrg:every=3"])
-def test_a_checkpoint_continues_bit_for_bit(cache: str) -> None:
+@pytest.mark.parametrize(
+    "scheme", ["frc:c=3 / first-copy / fraction:r=5", f"uncoded / fixed:p={UNEQUAL} / fraction:r=9"]
+)
+def test_a_checkpoint_continues_bit_for_bit(scheme: str, cache: str) -> None:
     """Interrupted after 7 rounds and resumed from state(): the same gradients from then on."""
-    scheme = Scheme.parse(f"agc:c=3,r=5,cache={cache}")
+    parsed = Scheme.parse(f"{scheme} / {cache}")
     rng = np.random.default_rng(1)
     rounds = [(rng.permutation(12).tolist(), rng.normal(size=(12, 5))) for _ in range(14)]
 
     def run(
         first: int, state: dict[str, FloatArray] | None
     ) -> tuple[list[bytes], dict[str, FloatArray]]:
-        built = scheme.build(12, None, np.random.default_rng(0))
+        built = parsed.build(12, None, np.random.default_rng(0))
         estimate = ESTIMATES.build(built.estimator, built.code, 5, False)
         if state is not None:
             estimate.load_state({k: v for k, v in state.items() if not k.startswith("stop_")})

@@ -5,7 +5,7 @@ A decoder's factory takes (code, DecoderContext); an estimate's takes (code, n_c
 
 from erasurehead.decoding.algorithmic import AlgorithmicDecoder
 from erasurehead.decoding.base import Decoder
-from erasurehead.decoding.cached import SagaEstimate, SagEstimate
+from erasurehead.decoding.cached import SagaEstimate
 from erasurehead.decoding.circular import CircularDecoder
 from erasurehead.decoding.component import ComponentDecoder
 from erasurehead.decoding.disjoint import SearchDecoder
@@ -14,6 +14,7 @@ from erasurehead.decoding.first_copy import FirstCopyDecoder
 from erasurehead.decoding.fixed import FixedDecoder
 from erasurehead.decoding.least_squares import LeastSquaresDecoder
 from erasurehead.decoding.one_step import OneStepDecoder
+from erasurehead.decoding.sag import SagEstimate
 from erasurehead.decoding.svrg import SvrgEstimate
 from erasurehead.decoding.weighted_sum import WeightedSum
 from erasurehead.registry import Registry

@@ -109,7 +109,8 @@ def summarize(
 ) -> Decoding:
     """Fill a `Decoding` from final weights of all symbols, shape (n_symbols,), zeros for absent."""
     alpha = np.asarray(weights @ code.matrix)
-    magnitude = np.asarray(np.abs(weights) @ abs(code.matrix))
+    positive = weights.min(initial=0.0) >= 0 and code.matrix.data.min(initial=0.0) >= 0
+    magnitude = alpha if positive else np.asarray(np.abs(weights) @ abs(code.matrix))
     covered = magnitude > 0
     return Decoding(
         scale=scale,

@@ -24,6 +24,7 @@ from erasurehead.coding.base import FloatArray, GradientCode, IntArray, Repetiti
 from erasurehead.decoding.base import Decoding
 from erasurehead.decoding.estimate import Accumulator, GradientEstimate, Vector, blocks
 from erasurehead.decoding.fixed import column_sum
+from erasurehead.decoding.weighed_memory import WeighedMemory
 from erasurehead.errors import DataError
 
 NEVER = -1
@@ -51,9 +52,9 @@ class SagaEstimate(GradientEstimate):
         sum_u h_u + sum_arrived (y - h)     or     sum_arrived y + sum_missing h,
 
     whichever reads fewer vectors, and with equal weights the estimate is a multiple of its growth.
-    What weights have beyond a common one goes into a sum of its own.
+    What weights have beyond a common one goes into sums of their own (`WeighedMemory`).
 
-    Memory: one vector a unit, and three of all columns (four if weights differ).
+    Memory: one vector a unit, and three of all columns (up to six if weights differ).
 
     Parameters
     ----------
@@ -82,6 +83,9 @@ class SagaEstimate(GradientEstimate):
         self._total = Accumulator(n_columns)
         self._arrived = Accumulator(n_columns)
         self._excess: Accumulator | None = None
+        self._weighed: WeighedMemory | None = None
+        self._common_weight = 0.0
+        self._weights_differ = False
         self._gradient = Accumulator(n_columns)
         self._total_loss = 0.0
         self._round = 0
@@ -108,7 +112,12 @@ class SagaEstimate(GradientEstimate):
         if not self._weight:
             self._weight = weight
         first = self._take(unit, support, values, loss)
-        self._weigh(unit, support, values, weight - self._weight if first else weight)
+        beyond = weight - self._weight if first else weight
+        if first and self._weighed is not None:
+            self._weighed.add(unit, support, values, beyond)
+            return
+        self._weights_differ |= first and beyond != 0.0 and self.weighs_changes
+        self._weigh(unit, support, values, beyond)
 
     def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
         """Keep a symbol whose weight is known only when the round closes."""
@@ -128,6 +137,8 @@ class SagaEstimate(GradientEstimate):
         known = self._units[unit]
         if unit in self._fresh or self._round - age <= known.round:
             return
+        if self._weighed is not None:
+            self._weighed.replace(unit, known, support, values)
         self._total.add(support, values, self._unit_weight)
         self._total.add(known.support, known.values, -self._unit_weight)
         self._remember(unit, support, values, known.loss, self._round - age)
@@ -142,6 +153,8 @@ class SagaEstimate(GradientEstimate):
             "rounds": np.array([unit.round for unit in self._units]),
             "losses": np.array([unit.loss for unit in self._units]),
         }
+        if self._weighed is not None:
+            state |= {"common_weight": np.array(self._common_weight)} | self._weighed.state()
         for index, unit in enumerate(self._units):
             if unit.round != NEVER:
                 state[f"values_{index}"] = unit.values
@@ -167,6 +180,8 @@ class SagaEstimate(GradientEstimate):
         self._round = int(state["round"])
         self._total.sum[:] = state["total"]
         self._total_loss = float(state["total_loss"])
+        if "weighed" in state:
+            self._expect_differing_weights(float(state["common_weight"])).load_state(state)
         for index, unit in enumerate(self._units):
             unit.round, unit.loss = int(state["rounds"][index]), float(state["losses"][index])
             if unit.round != NEVER:
@@ -175,11 +190,19 @@ class SagaEstimate(GradientEstimate):
 
     def _start(self) -> None:
         self._arrived.clear()
-        self._weight = 0.0
+        self._weight = self._common_weight
+        if self._weighed is not None:
+            self._weighed.begin()
         self._has_excess = False
         self._change_loss = 0.0
         self._fresh: dict[int, tuple[IntArray | None, Vector, float]] = {}
         self._held: dict[int, tuple[bool, IntArray | None, Vector, float]] = {}
+
+    def _expect_differing_weights(self, common: float) -> WeighedMemory:
+        """From the next round on, weigh what weights have beyond `common` by memory."""
+        self._common_weight = common
+        self._weighed = WeighedMemory(len(self._total.sum), len(self._units))
+        return self._weighed
 
     def _take(self, unit: int, support: IntArray | None, values: Vector, loss: float) -> bool:
         """Add a symbol to the arrived ones; False if its unit has arrived before."""
@@ -227,17 +250,14 @@ class SagaEstimate(GradientEstimate):
     def _combine(self, scale: float, *, remember: bool) -> None:
         """Form the estimate; if what arrived is to be remembered, renew the total."""
         afresh, known = self._fewer()
-        if known:
-            self._gradient.clear()
-            for unit in known:
-                self._gradient.add(unit.support, unit.values, 1.0)
+        for unit in known:
+            self._arrived.add(unit.support, unit.values, 1.0 if afresh else -1.0)
         excess = self._excess.sum if self._excess is not None and self._has_excess else None
+        changes = None if self._weighed is None else self._weighed.changes(self._units)
         step = scale * self._weight / self._unit_weight
         for block in blocks(len(self._gradient.sum), BLOCK_COLUMNS):
             renewed, gradient = self._arrived.sum[block], self._gradient.sum[block]
             total = self._total.sum[block]
-            if known:
-                (np.add if afresh else np.subtract)(renewed, gradient, out=renewed)
             if self._unit_weight != 1.0:
                 renewed *= self._unit_weight
             if not afresh:
@@ -245,8 +265,15 @@ class SagaEstimate(GradientEstimate):
             self._estimate(gradient, total, renewed, step)
             if excess is not None:
                 gradient += excess[block]
-            if remember:
-                total[:] = renewed
+            if changes is not None:
+                gradient += changes[block] if scale == 1.0 else scale * changes[block]
+        if self._weighed is not None and changes is not None:
+            self._weighed.renew(changes, remember=remember)
+        elif self._weights_differ:
+            self._expect_differing_weights(self._weight)
+        if remember:
+            # What was the total is cleared when the next round begins.
+            self._total.sum, self._arrived.sum = self._arrived.sum, self._total.sum
 
     def _estimate(
         self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float
@@ -279,22 +306,6 @@ class SagaEstimate(GradientEstimate):
         known = self._units[unit]
         self._total_loss += self._unit_weight * (loss - known.loss)
         known.support, known.values, known.loss, known.round = support, values, loss, round_
-
-
-class SagEstimate(SagaEstimate):
-    """g_hat = c sum_u h_u after h_u <- y_u for what arrived: biased, no weights, stable.
-
-    Until every unit was seen once, the sum is scaled up by units over units seen.
-    """
-
-    weighs_changes = False
-
-    def _estimate(
-        self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float
-    ) -> None:
-        """Fill a block of the estimate from the new sum alone."""
-        n_seen = sum(u.round != NEVER or i in self._fresh for i, u in enumerate(self._units))
-        np.multiply(renewed, self._n_active / n_seen if n_seen else 1.0, out=gradient)
 
 
 def _same(one: IntArray, other: IntArray | None) -> bool:

@@ -95,6 +95,12 @@ class Accumulator:
     def add(self, support: IntArray | None, values: Vector, weight: float) -> None:
         """Add weight * values on the support's columns."""
         native = values.dtype == np.float64
+        if weight == -1.0 and native:
+            if support is None:
+                self.sum -= values
+            else:
+                np.subtract.at(self.sum, support, values)
+            return
         if support is None and native and weight != 1.0:
             for block in blocks(len(values), AXPY_COLUMNS):
                 n, lo = block.stop - block.start, block.start
