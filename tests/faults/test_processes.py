@@ -222,6 +222,7 @@ def test_a_master_that_is_asked_to_end_finishes_the_round_and_tells_its_workers(
         summary = scene.serve(watch, writer, **changes)
     assert summary.exit_code == EXIT_OK
     assert summary.reason == "asked to end by SIGTERM"
+    assert "asked to end by SIGTERM" in (out / "events.log").read_text()
     assert 20 <= summary.rounds < FOREVER
     kept, _ = CheckpointDirectory(out / "checkpoint", 3).load(summary.rounds)
     assert kept is not None
@@ -249,6 +250,7 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_good_state(
         summary = scene.serve(watch, writer, **changes)
     assert summary.exit_code == EXIT_DIVERGED
     assert "take a smaller --step" in summary.reason
+    assert "the run diverged in round" in (out / "events.log").read_text()
     kept, passed = CheckpointDirectory(out / "checkpoint", 3).load(summary.rounds)
     assert kept is not None
     assert not passed
