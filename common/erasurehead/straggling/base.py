@@ -12,6 +12,10 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray
 
+BLOCK_DRAWS = 1 << 12
+"""Draws made at once. To seed a generator takes longer than to draw for a few dozen slots, and a
+worker does it in every round, with the master waiting."""
+
 
 class DelayModel(ABC):
     """Delays of k slots from one seed.
@@ -25,6 +29,8 @@ class DelayModel(ABC):
     def __init__(self, n_workers: int, seed: int) -> None:
         self.n_workers = n_workers
         self.seed = seed
+        self._drawn = -1
+        self._draws: FloatArray = np.empty((0, n_workers))
 
     @abstractmethod
     def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
@@ -38,6 +44,21 @@ class DelayModel(ABC):
         """Return the delay of one slot in one round, in seconds."""
         return float(self.delays_s(round_, load_share)[slot])
 
+    def exponentials(self, round_: int) -> FloatArray:
+        """Return fresh Exp(1) draws of every slot for `round_`, shape (k,)."""
+        rounds = max(1, BLOCK_DRAWS // self.n_workers)
+        block, row = divmod(round_, rounds)
+        if block != self._drawn:
+            shape = (rounds, self.n_workers)
+            self._draws = self.generator(_BLOCK, block).standard_exponential(shape)
+            self._drawn = block
+        draws: FloatArray = self._draws[row].copy()
+        return draws
+
     def generator(self, *key: int) -> np.random.Generator:
         """Return a generator that depends on the seed and `key` only."""
         return np.random.default_rng((0xDE1A, self.seed, *key))
+
+
+_BLOCK = 1
+"""Sets the draws of rounds apart from choices that a model makes once."""

@@ -47,7 +47,7 @@ class BimodalDelay(DelayModel):
 
     def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
         """Return load_share * base_s * slowness * (1 + jitter * Exp(1)) of every slot."""
-        delays = self.generator(round_).standard_exponential(self.n_workers)
+        delays = self.exponentials(round_)
         delays *= self.jitter
         delays += 1.0
         delays *= self._base_s

@@ -42,4 +42,4 @@ class ExponentialDelay(DelayModel):
 
     def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
         """Return mean_s * Exp(1) of every slot."""
-        return self.generator(round_).exponential(self.mean_s, self.n_workers)
+        return self.mean_s * self.exponentials(round_)

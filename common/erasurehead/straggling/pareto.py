@@ -30,7 +30,7 @@ class ParetoDelay(DelayModel):
 
     def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
         """Return scale_s * U^(-1/shape) of every slot, as scale_s * exp(Exp(1) / shape)."""
-        delays = self.generator(round_).standard_exponential(self.n_workers)
+        delays = self.exponentials(round_)
         delays /= self.shape
         np.exp(delays, out=delays)
         delays *= self.scale_s * load_share if self.by_load else self.scale_s

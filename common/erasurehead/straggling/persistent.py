@@ -60,6 +60,6 @@ class PersistentDelay(DelayModel):
         """Return slow_s of the slow slots and 0 of the others, plus the jitter."""
         if not self.jitter_s:
             return self._fixed.copy()
-        delays = self.generator(round_).exponential(self.jitter_s, self.n_workers)
+        delays = self.jitter_s * self.exponentials(round_)
         delays += self._fixed
         return delays

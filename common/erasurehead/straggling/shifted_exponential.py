@@ -24,7 +24,7 @@ class ShiftedExponentialDelay(DelayModel):
 
     def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
         """Return load_share * (shift_s + mean_s * Exp(1)) of every slot."""
-        delays = self.generator(round_).exponential(self.mean_s, self.n_workers)
+        delays = self.mean_s * self.exponentials(round_)
         delays += self.shift_s
         delays *= load_share
         return delays

@@ -46,7 +46,7 @@ class UnequalExponentialDelay(DelayModel):
 
     def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
         """Return shift_s + Exp(1) / rate of every slot."""
-        delays = self.generator(round_).standard_exponential(self.n_workers)
+        delays = self.exponentials(round_)
         delays /= self.rates
         delays += self.shift_s
         return delays

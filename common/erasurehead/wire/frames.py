@@ -9,7 +9,6 @@ counts are compared with the shape before an array is made.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -119,30 +118,32 @@ def _array(
     kind: str, name: str, described: Any, frames: Sequence[Buffer], unread: set[int]
 ) -> npt.NDArray[Any]:
     """Make the array that a descriptor in the header stands for."""
-
-    def refuse(why: str) -> ProtocolError:
-        return ProtocolError("malformed", f"{kind}.{name}: {why}")
-
-    if not isinstance(described, list) or len(described) != 3:
-        raise refuse("not an array descriptor")
+    if type(described) is not list or len(described) != 3:
+        raise _refused(kind, name, "not an array descriptor")
     dtype_name, shape, where = described
-    dtype = DTYPES.get(dtype_name) if isinstance(dtype_name, str) else None
+    dtype = DTYPES.get(dtype_name) if type(dtype_name) is str else None
     if dtype is None:
-        raise refuse(f"dtype {dtype_name!r:.20} is not allowed")
-    if not (
-        isinstance(shape, list)
-        and len(shape) <= MAX_AXES
-        and all(type(n) is int and n >= 0 for n in shape)
-    ):
-        raise refuse("a shape is a list of at most three counts")
-    if isinstance(where, bytes):
+        raise _refused(kind, name, f"dtype {dtype_name!r:.20} is not allowed")
+    if type(shape) is not list or len(shape) > MAX_AXES:
+        raise _refused(kind, name, "a shape is a list of at most three counts")
+    expected = dtype.itemsize
+    for count in shape:
+        if type(count) is not int or count < 0:
+            raise _refused(kind, name, "a shape is a list of at most three counts")
+        expected *= count
+    if type(where) is bytes:
         raw: Buffer = where
     elif type(where) is int and where in unread:
         unread.discard(where)
         raw = frames[where]
     else:
-        raise refuse("its frame is missing")
-    expected = math.prod(shape) * dtype.itemsize
+        raise _refused(kind, name, "its frame is missing")
     if len(raw) != expected:
-        raise refuse(f"{len(raw)} bytes came where its shape needs {expected:.6g}")
-    return np.frombuffer(raw, dtype=dtype).reshape(shape)
+        why = f"{len(raw)} bytes came where its shape needs {expected:.6g}"
+        raise _refused(kind, name, why)
+    array = np.frombuffer(raw, dtype)
+    return array if len(shape) == 1 else array.reshape(shape)
+
+
+def _refused(kind: str, name: str, why: str) -> ProtocolError:
+    return ProtocolError("malformed", f"{kind}.{name}: {why}")

@@ -9,6 +9,7 @@ its workers and then itself, so that no worker is ever left behind.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -117,6 +118,8 @@ def main() -> None:
         stream=sys.stderr,
     )
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What is loaded stays: no worker need look through it for garbage, nor copy it for that.
+    gc.freeze()
     Nursery().run()
 
 

@@ -21,6 +21,7 @@ from erasurehead.wire.curve import AllowedKeys, MasterKeys, read_secret
 from erasurehead.wire.frames import MAX_HEADER_BYTES
 from erasurehead.wire.gate import Gate
 from erasurehead.wire.signals import SignalWatch
+from erasurehead_master.allocator import keep_freed_memory
 from erasurehead_master.checkpoint import (
     DIRECTORY,
     CheckpointDirectory,
@@ -99,6 +100,7 @@ def host(
     """
     settings: RunSettings = plan.settings
     wire = settings.wire
+    keep_freed_memory()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     _make_room_for(settings.max_connections)
     largest = _largest_frame_bytes(plan)

@@ -8,7 +8,7 @@ ones and SIGTERM is answered while a long gradient is being computed.
 from __future__ import annotations
 
 import logging
-import math
+import select
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -82,22 +82,29 @@ class WorkerLoop:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._signals.fileno(), zmq.POLLIN)
+        descriptors = (self._socket.fileno(), self._signals.fileno())
         while self._exit is None:
-            wake_at = self._machine.wake_at
-            if self._work is not None or self._step is not None:
-                timeout_ms = 0
-            else:
-                timeout_ms = max(0, math.ceil((wake_at - time.monotonic()) * 1000))
-            ready = poller.poll(timeout_ms)
-            if ready:
-                self._drain()
+            self._pulse.beat()
+            # All that waits is looked at before any work: only the newest round is worked on.
+            if poller.poll(0):
+                self._receive()
                 if self._signals.take() is not None:
                     self._handle(Shutdown("asked to end"), time.monotonic())
-            # An earlier wish that came with these messages makes the next poll return at once.
-            if (now := time.monotonic()) >= wake_at:
+                looked = False
+            else:
+                looked = True
+            now, wake_at = time.monotonic(), self._machine.wake_at
+            if now >= wake_at:
                 self._handle(Woke(), now)
-                self._look_at_handshakes()
-            self._advance()
+                if self._step is None:  # not when a delay is over: that is hurried
+                    self._look_at_handshakes()
+            elif looked:
+                if self._work is not None or self._step is not None:
+                    self._advance()
+                else:
+                    # The socket's descriptor tells of news only to who has taken all there was.
+                    # poll() would do, but rounds its limit up to a millisecond, and so each delay.
+                    select.select(descriptors, (), (), wake_at - now)
         return self._exit
 
     def _look_at_handshakes(self) -> None:
@@ -105,15 +112,17 @@ class WorkerLoop:
             log.warning("%s", sentence)
         self._handshakes.try_again(self._socket)
 
-    def _drain(self) -> None:
-        """Hand every waiting message to the machine, so that only the newest round is worked on."""
-        while (frames := sockets.receive(self._socket)) is not None:
-            try:
-                message = decode(frames, TO_WORKER)
-            except ProtocolError as error:
-                log.warning("refused a message of the master (%s): %s", error.reason, error)
-                continue
-            self._handle(Received(message), time.monotonic())
+    def _receive(self) -> None:
+        """Hand the next waiting message to the machine."""
+        frames = sockets.receive(self._socket)
+        if frames is None:
+            return
+        try:
+            message = decode(frames, TO_WORKER)
+        except ProtocolError as error:
+            log.warning("refused a message of the master (%s): %s", error.reason, error)
+            return
+        self._handle(Received(message), time.monotonic())
 
     def _advance(self) -> None:
         """Do one chunk of whatever is at hand."""

@@ -120,13 +120,13 @@ class Worker:
     @property
     def wake_at(self) -> float:
         """When the machine wants a `Woke` at the latest."""
-        times = [self._until, self._retry_at]
+        wake_at = min(self._until, self._retry_at)
         if self._retry_limit_s is not None:
-            times.append(self._heard + self._retry_limit_s)
+            wake_at = min(wake_at, self._heard + self._retry_limit_s)
         if self.assign is not None and self.phase is not Phase.GREETING:
-            times.append(self._sent + self.assign.heartbeat_interval_s)
-            times.append(self._greet_if_silent_at)
-        return min(times)
+            beat_at = self._sent + self.assign.heartbeat_interval_s
+            wake_at = min(wake_at, beat_at, self._greet_if_silent_at)
+        return wake_at
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take one event and return what must be done, in order."""
