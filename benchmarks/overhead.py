@@ -4,7 +4,10 @@
 
 Floor: a bare pyzmq ROUTER/DEALER exchange between as many processes, of frames of the same sizes,
 with no decoding and no arithmetic, measured in the same run before and after. Arithmetic: the
-gradients of all slots computed one after another in one process, divided by the cores.
+gradients of all slots computed one after another in one process, each slot's rows having left the
+caches since its last turn as they do in a run, divided by the cores. Plain: the same exchange with
+nothing but that arithmetic, msgpack and a sum at the master, so without states, checks, stop rules,
+decoders or records: what processes in Python cannot get below here.
 """
 
 from __future__ import annotations
@@ -13,20 +16,24 @@ import argparse
 import os
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import get_context
+from typing import Any
 
+import msgpack
 import numpy as np
+import numpy.typing as npt
 import zmq
 
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunStart
 from erasurehead.settings import RunSettings, load
 from erasurehead.wire.frames import encode
-from erasurehead.wire.messages import Result, Step
+from erasurehead.wire.messages import Assign, Result, Step
 from erasurehead_local.training import train
 from erasurehead_master.plan import make_plan
-from erasurehead_simulator.arithmetic import RealArithmetic
+from erasurehead_worker.rows import RowSource, WorkerRows
 
 WARM_UP = 20
 
@@ -45,40 +52,81 @@ class Watch(Observer):
         self.records.append(record)
 
 
-def echo(address: str, size_out: int, frames: Sequence[bytes]) -> None:
-    """A worker that answers every message with the same frames."""
+Compute = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+
+
+def echo(address: str, number: int, frames: Sequence[bytes], compute: Compute | None) -> None:
+    """A worker that answers every message with the same frames, or with a gradient."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.DEALER)
     socket.connect(address)
-    socket.send(b"")
+    socket.send(b"%d" % number)
     while True:
         received = socket.recv_multipart(copy=False)
         if len(received[0]) == 0:
             return
-        socket.send_multipart(frames, copy=False, copy_threshold=1 << 16)
+        answer = frames
+        if compute is not None:
+            header = msgpack.unpackb(received[0].buffer)
+            answer = pack(header, compute(unpack(header, received, "theta")), frames)
+        socket.send_multipart(answer, copy=False, copy_threshold=1 << 16)
 
 
-def floor_s(
-    steps: Sequence[Sequence[bytes]], results: Sequence[Sequence[bytes]], rounds: int
+def unpack(
+    header: dict[str, Any], frames: Sequence[zmq.Frame], name: str
+) -> npt.NDArray[np.float64]:
+    """Return an array of a message, believing every word of it."""
+    where = header[name][2]
+    return np.frombuffer(where if isinstance(where, bytes) else frames[where].buffer)
+
+
+def pack(
+    header: dict[str, Any], values: npt.NDArray[np.float64], like: Sequence[bytes]
+) -> Sequence[Any]:
+    """Return the frames of a result, in as many frames as `like`."""
+    inline = len(like) == 1
+    described = ("<f8", values.shape, values.tobytes() if inline else 1)
+    packed = msgpack.packb({**RESULT, "round": header["round"], "values": described})
+    return [packed] if inline else [packed, values.data]
+
+
+RESULT = {"kind": "result", "epoch": 0, "slot": 0, "part": 0, "loss": [0.0], "compute_s": 0.1}
+
+
+def exchange_s(
+    steps: Sequence[Sequence[bytes]],
+    results: Sequence[Sequence[bytes]],
+    rounds: int,
+    computations: Sequence[Compute] | None = None,
 ) -> float:
     """Return the seconds of a bare round: one message to each worker, one back."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.RCVTIMEO, 60_000)
     port = socket.bind_to_random_port("tcp://127.0.0.1")
     fork = get_context("fork")
-    workers = [
-        fork.Process(target=echo, args=(f"tcp://127.0.0.1:{port}", 0, frames)) for frames in results
-    ]
+    workers = []
+    for i, frames in enumerate(results):
+        compute = None if computations is None else computations[i]
+        args = (f"tcp://127.0.0.1:{port}", i, frames, compute)
+        workers.append(fork.Process(target=echo, args=args, daemon=True))
     for worker in workers:
         worker.start()
-    peers = [socket.recv_multipart()[0] for _ in workers]
+    peers = [b""] * len(workers)
+    for _ in workers:
+        peer, number = socket.recv_multipart()
+        peers[int(number)] = peer
     times = []
     for _ in range(rounds + WARM_UP):
         start = time.perf_counter()
         for peer, frames in zip(peers, steps, strict=True):
             socket.send_multipart([peer, *frames], copy=False, copy_threshold=1 << 16)
+        norm = 0.0
         for _ in workers:
-            socket.recv_multipart(copy=False)
+            _, *received = socket.recv_multipart(copy=False)
+            if computations is not None:
+                header = msgpack.unpackb(received[0].buffer)
+                norm += float(unpack(header, received, "values").sum())
         times.append(time.perf_counter() - start)
     for peer in peers:
         socket.send_multipart([peer, b""])
@@ -87,6 +135,22 @@ def floor_s(
     socket.close()
     context.term()
     return statistics.fmean(times[WARM_UP:])
+
+
+def worker_rows(assign: Assign) -> WorkerRows:
+    """Return the rows of an assignment as a worker holds them."""
+    for rows in RowSource().read(assign):
+        if rows is not None:
+            return rows
+    raise AssertionError("read() always ends with the rows")
+
+
+def gradient(rows: WorkerRows, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the only part of a worker's coded gradient, shape (1, support)."""
+    computation = rows.gradient(0, theta)
+    while not computation.advance():
+        pass
+    return computation.values
 
 
 def main() -> None:
@@ -113,34 +177,32 @@ def main() -> None:
     )
     store = Store.open(given.store)
     plan = make_plan(settings, store, str(store.path))
-    arithmetic = RealArithmetic(store.train)
-    steps, results, spent_s = [], [], 0.0
+    steps, results, computations, thetas = [], [], [], []
     for slot in range(given.workers):
-        assign = plan.assign(slot, 0)
-        _, support = arithmetic.load(assign)
-        width = plan.columns if support is None else len(support)
-        step = Step(0, 1, np.zeros(width))
-        arithmetic.gradient(assign, step, 0)
-        times = []
-        for _ in range(5):
-            start = time.perf_counter()
-            values, loss = arithmetic.gradient(assign, step, 0)
-            times.append(time.perf_counter() - start)
-        spent_s += statistics.median(times)
-        steps.append([bytes(f) for f in encode(step)])
-        results.append(
-            [bytes(f) for f in encode(Result(0, 1, slot, 0, values, loss.tolist(), 0.1, 0.0))]
-        )
+        rows = worker_rows(plan.assign(slot, 0))
+        theta = np.zeros(plan.columns if rows.support is None else len(rows.support))
+        values = gradient(rows, theta)
+        computations.append(partial(gradient, rows))
+        thetas.append(theta)
+        steps.append([bytes(f) for f in encode(Step(0, 1, theta))])
+        results.append([bytes(f) for f in encode(Result(0, 1, slot, 0, values, [0.0], 0.1, 0.0))])
+    passes = []
+    for _ in range(7):
+        start = time.perf_counter()
+        for computation, theta in zip(computations, thetas, strict=True):
+            computation(theta)
+        passes.append(time.perf_counter() - start)
     cores = len(os.sched_getaffinity(0))
-    before = floor_s(steps, results, given.rounds)
+    arithmetic_s = min(passes) / cores
+    before = exchange_s(steps, results, given.rounds)
     watch = Watch()
     train(settings, [watch])
     cpu_s = time.process_time() - watch.cpu_started_s
-    after = floor_s(steps, results, given.rounds)
+    after = exchange_s(steps, results, given.rounds)
+    plain = exchange_s(steps, results, given.rounds, computations)
     floor = (before + after) / 2
     measured = watch.records[WARM_UP:]
     round_s = (measured[-1].closed_s - measured[0].opened_s) / len(measured)
-    arithmetic_s = spent_s / cores
     size = sum(len(f) for frames in steps for f in frames) / given.workers
     print(f"store {given.store}: {plan.columns} columns, {given.workers} workers, {plan.scheme}")
     print(f"mean STEP {size / 1024:.1f} KiB; master's phases (ms a round):", end=" ")
@@ -152,9 +214,11 @@ def main() -> None:
         f"floor       {floor * 1e3:9.3f} ms  (before {before * 1e3:.3f}, after {after * 1e3:.3f})"
     )
     print(f"arithmetic  {arithmetic_s * 1e3:9.3f} ms  (all slots / {cores} cores)")
+    print(f"plain       {plain * 1e3:9.3f} ms")
     print(f"full round  {round_s * 1e3:9.3f} ms")
     print(f"full / floor                       {round_s / floor:6.2f}")
     print(f"(full - arithmetic) / floor        {(round_s - arithmetic_s) / floor:6.2f}")
+    print(f"full / plain                       {round_s / plain:6.2f}")
     per_message_us = cpu_s / len(watch.records) / given.workers * 1e6
     print(f"master CPU per worker and round    {per_message_us:6.1f} us")
 
