@@ -6,11 +6,13 @@ over, so no test waits for a time to pass.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from fault_scene import FOREVER, K, Scene, Watch, after, arrives, end, missing, slots_of, straggled
 from scraped_metrics import placements, refused, workers
@@ -104,12 +106,61 @@ def test_a_freeze_longer_than_the_limit_costs_the_slot_until_the_return(
     assert [placements(watch.metrics, i) for i in range(K)] == [1, 1, 2, 1]
 
 
+def test_a_frozen_worker_that_comes_back_makes_its_substitute_a_spare_again(
+    fault_scene: Scene,
+) -> None:
+    """1. A spare steps in for a frozen worker. 2. It thaws and has its own slot again."""
+    scene = fault_scene
+    scene.start_all()
+    watch = Watch(
+        (after(5), lambda: scene.start("spare")),
+        (lambda _: watch.said("spare on") == 1, lambda: scene.send("w2", signal.SIGSTOP)),
+        (
+            lambda r: watch.said("worker w2 was silent") == 1 and 2 in slots_of(r[-1]),
+            lambda: scene.send("w2", signal.SIGCONT),
+        ),
+        (lambda _: watch.said("worker w2 on") == 2, lambda: None),
+        (lambda _: workers(watch.scrape(), "ready") == K, end),
+    )
+    summary = scene.serve(watch, rounds=FOREVER)
+    assert summary.exit_code == EXIT_OK
+    assert watch.said("took the place") == 0
+    assert (workers(watch.metrics, "ready"), workers(watch.metrics, "spare")) == (K, 1)
+    assert [placements(watch.metrics, i) for i in range(K)] == [1, 1, 3, 1]
+    assert scene.ends() == dict.fromkeys(("w0", "w1", "w2", "w3", "spare"), 0)
+
+
+def test_a_frozen_worker_that_has_a_successor_must_stop(fault_scene: Scene) -> None:
+    """1. It is given up, and a newer process has its name and slot. 2. It thaws, and ends."""
+    scene = fault_scene
+    scene.start_all()
+    frozen: list[int] = []
+
+    def freeze() -> None:
+        scene.send("w2", signal.SIGSTOP)
+        frozen.append(scene.cluster.pids["w2"])
+
+    watch = Watch(
+        (after(20), freeze),
+        (missing(2), lambda: scene.start("w2", 2)),
+        (arrives(2), lambda: os.kill(frozen[0], signal.SIGCONT)),
+        (lambda _: watch.said("took the place of worker w2") == 1, end),
+    )
+    summary = scene.serve(watch, rounds=FOREVER)
+    assert summary.exit_code == EXIT_OK
+    assert [placements(watch.metrics, i) for i in range(K)] == [1, 1, 2, 1]
+    assert workers(watch.metrics, "ready") == K
+    assert scene.ends() == dict.fromkeys((f"w{i}" for i in range(K)), 0)
+    assert not psutil.pid_exists(frozen[0])
+
+
 def test_a_second_claimant_of_a_slot_wins(fault_scene: Scene) -> None:
     scene = fault_scene
     scene.start_all()
     watch = Watch(
         (after(20), lambda: scene.start("rival", 3)),
-        (lambda _: watch.said("took the place of worker w3") == 1, end),
+        (lambda _: watch.said("took the place of worker w3") == 1, lambda: None),
+        (lambda _: placements(watch.scrape(), 3) == 2, end),
     )
     summary = scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK

@@ -71,6 +71,36 @@ def test_the_newer_claimant_of_a_slot_wins() -> None:
     assert seats(members) == [None, "b"]
 
 
+def test_an_older_process_that_comes_back_does_not_take_the_place_of_the_newer_one() -> None:
+    """1. A worker is frozen and given up. 2. Its successor comes. 3. It thaws, and must stop."""
+    for slot, successor in ((None, "a"), (1, "a"), (1, "b")):
+        members = Membership(2, 5.0)
+        members.greet(b"old", hello("a", slot), 0.0)
+        members.leave(b"old")
+        members.greet(b"new", hello(successor, slot), 6.0)
+        change = members.greet(b"old", hello("a", slot), 7.0)
+        assert [m.peer for m in change.replaced] == [b"old"]
+        assert not change.assigned
+        assert not change.vacated
+        assert list(members.members) == [b"new"]
+
+
+def test_who_stepped_in_makes_room_for_who_is_meant_for_the_slot_and_is_a_spare_again() -> None:
+    members = Membership(2, 5.0)
+    members.greet(b"1", hello("a", slot=0), 0.0)
+    members.greet(b"2", hello("b", slot=1), 0.0)
+    members.greet(b"3", hello("spare"), 0.0)
+    members.leave(b"2")
+    assert seats(members) == ["a", "spare"]
+    change = members.greet(b"2", hello("b", slot=1), 9.0)
+    assert seats(members) == ["a", "b"]
+    assert not change.replaced
+    assert change.vacated == (1,)
+    assert members.members[b"3"].slot is None
+    members.leave(b"1")
+    assert seats(members) == ["spare", "b"]
+
+
 def test_silence_is_judged_by_the_last_message() -> None:
     members = Membership(2, 5.0)
     members.greet(b"1", hello("a"), 0.0)
@@ -101,8 +131,13 @@ def test_whatever_happens_the_invariants_hold(
         peer = b"%d" % number
         if what == "hello":
             change = members.greet(peer, hello(name, slot), float(now))
+            if peer in {m.peer for m in change.replaced}:
+                assert peer not in members.members
+                older = members.ages[peer]
+                assert any(m.age > older for m in members.members.values())
+                assert not change.assigned
+                continue
             assert members.members[peer].last_heard == now
-            assert peer not in {m.peer for m in change.replaced}
             for member in change.assigned:
                 assert members.holders[member.slot] is member  # type: ignore[index]
         elif what == "leave":

@@ -212,7 +212,9 @@ class Master:
             self._actions.append(Send(peer, Refuse("too-many-members", reason)))
             return
         self._apply(self.membership.greet(peer, hello, now), now)
-        member = self.membership.members[peer]
+        member = self.membership.members.get(peer)
+        if member is None:
+            return  # a newer process has its place
         if member.slot is None:
             self._actions.append(Send(peer, self._sign_of_life()))
         if not known:

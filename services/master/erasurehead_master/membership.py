@@ -1,15 +1,19 @@
 """Who is there, and which slot each has. No I/O; time comes in as a number.
 
 Slots outlive processes and routing ids: a slot belongs to the code, a *peer* is one connection of
-one process, a *name* is what a worker calls itself across restarts. The newest claimant wins.
+one process, a *name* is what a worker calls itself across restarts. Of two processes that claim
+one name, or one slot by its number, the newer wins: the one that was first heard of later.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
 from erasurehead.wire.messages import Hello
+
+REMEMBERED_PEERS = 4096
+"""Processes that have left and whose age is still known, if they come back."""
 
 
 @dataclass(slots=True)
@@ -23,6 +27,10 @@ class Member:
     slot: int | None = None
     ready: bool = False
     strikes: int = 0
+    claim: int | None = None
+    """The slot it asked for by number."""
+    age: int = 0
+    """Grows from process to process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class Membership:
     holders: list[Member | None] = field(init=False)
     placements: Counter[int] = field(default_factory=Counter)
     """How often each slot was given to a worker."""
+    ages: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    """peer -> its `Member.age`, also of those who left."""
 
     def __post_init__(self) -> None:
         self.holders = [None] * self.n_slots
@@ -77,27 +87,31 @@ class Membership:
     def greet(self, peer: bytes, hello: Hello, now: float) -> Change:
         """Register a peer, or greet a known one again (which changes nothing).
 
-        A newer process with the same name, or one that asks for an occupied slot by number,
-        takes the place over; anyone else gets the lowest free slot or becomes a spare.
+        A newer process takes over the name of an older one, and the slot that both ask for by
+        number; the older one must stop, also if it is the one that greets (it was frozen or cut
+        off). Who only happens to sit in a slot that somebody asks for gets another, or becomes a
+        spare. Anyone else gets the lowest free slot or becomes a spare.
         """
         known = self.members.get(peer)
         if known is not None:
             known.last_heard = now
             return Change(assigned=(known,) if known.slot is not None else ())
-        newcomer = Member(peer, hello.name, hello.host, now)
-        replaced: list[Member] = []
-        vacated: list[int] = []
-        slot = hello.slot if hello.slot is not None and hello.slot < self.n_slots else None
-        namesake = next((m for m in self.members.values() if m.name == hello.name), None)
-        if namesake is not None:
-            replaced.append(namesake)
-            slot = namesake.slot if slot is None else slot
-        if slot is not None:
-            holder = self.holders[slot]
-            if holder is not None and holder not in replaced:
-                replaced.append(holder)
-        for old in replaced:
-            vacated.extend(self._remove(old))
+        claim = hello.slot if hello.slot is not None and hello.slot < self.n_slots else None
+        newcomer = Member(peer, hello.name, hello.host, now, claim=claim, age=self._age(peer))
+        rivals = [
+            m
+            for m in self.members.values()
+            if m.name == hello.name or (claim is not None and m.slot == m.claim == claim)
+        ]
+        if any(rival.age > newcomer.age for rival in rivals):
+            return Change(replaced=(newcomer,))
+        namesake = next((m for m in rivals if m.name == hello.name), None)
+        slot = namesake.slot if namesake is not None and claim is None else claim
+        vacated = [left for rival in rivals for left in self._remove(rival)]
+        if slot is not None and (holder := self.holders[slot]) is not None:
+            self.holders[slot] = None
+            holder.slot, holder.ready = None, False
+            vacated.append(slot)
         self.members[peer] = newcomer
         if slot is None:
             empty = [i for i, m in enumerate(self.holders) if m is None]
@@ -107,7 +121,7 @@ class Membership:
             self._seat(newcomer, slot)
             assigned.append(newcomer)
         assigned.extend(self._seat_spares())
-        return Change(tuple(assigned), tuple(replaced), tuple(vacated))
+        return Change(tuple(assigned), tuple(rivals), tuple(vacated))
 
     def leave(self, peer: bytes) -> Change:
         """Drop a member; the first spare takes its slot."""
@@ -151,6 +165,15 @@ class Membership:
         spares = [m for m in self.members.values() if m.slot is None]
         assert not spares or len(seated) == self.n_slots, "a spare waits beside an empty slot"
         assert all(not m.ready for m in spares)
+
+    def _age(self, peer: bytes) -> int:
+        """Return when this process was first heard of, counted in processes."""
+        if peer not in self.ages:
+            newest = next(reversed(self.ages.values()), 0)
+            self.ages[peer] = newest + 1
+            if len(self.ages) > REMEMBERED_PEERS + len(self.members):
+                self.ages.popitem(last=False)
+        return self.ages[peer]
 
     def _seat(self, member: Member, slot: int) -> None:
         member.slot, member.ready = slot, False
