@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erasurehead.datasets.store import Store
+from erasurehead.settings import RunSettings, load
+from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_master.checkpoint import CheckpointDirectory, CheckpointWriter, Snapshot
+from erasurehead_master.events import Received
+from erasurehead_master.machine import Master
+from erasurehead_master.plan import make_plan
+from erasurehead_master.serving import restore
+from erasurehead_master.setup import make_learner
 
 
 def snapshot(round_: int) -> Snapshot:
@@ -84,6 +92,21 @@ def test_a_full_disk_leaves_the_old_ones_valid(tmp_path: Path) -> None:
     assert same(found, snapshot(5))
     assert not passed
     assert [p.name for p in tmp_path.iterdir()] == ["round-000000005.ckpt"]
+
+
+def test_who_was_set_aside_stays_so_after_a_restart_of_the_master(small: Path) -> None:
+    store = Store.open(small)
+    settings = load(RunSettings, {"store": str(small), "workers": 3, "scheme": "uncoded"})
+    plan = make_plan(settings, store, None)
+    before, learner = Master(plan, 0.0), make_learner(plan, store)
+    before.membership.set_aside |= {"liar", "naïve"}
+    kept = Snapshot(5, plan.run, 1.5, {**learner.state(), **before.state()})
+    again = Master(plan, 0.0, first_round=6)
+    restore(again, make_learner(plan, store), Snapshot.from_bytes(kept.to_bytes()))
+    assert again.membership.set_aside == {"liar", "naïve"}
+    again.handle(Received(b"1", Hello(PROTOCOL_VERSION, "liar", "1", "h")), 0.0)
+    assert again.refused == {"set-aside": 1}
+    assert not again.membership.members
 
 
 def test_the_writer_tells_what_became_of_each(tmp_path: Path) -> None:

@@ -159,9 +159,14 @@ class Master:
         return actions
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return copies of what a checkpoint must hold of the stop rule and the code's size."""
+        """Return copies of what a checkpoint must hold besides the learner's state."""
         learnt = {f"stop/{k}": np.array(v) for k, v in self.rounds.stop.state().items()}
-        return {"code/n_workers": np.array(self.plan.code.n_workers), **learnt}
+        set_aside = np.array(sorted(self.membership.set_aside), dtype=np.str_)
+        return {
+            "code/n_workers": np.array(self.plan.code.n_workers),
+            "members/set_aside": set_aside,
+            **learnt,
+        }
 
     def validate(self) -> None:
         """Assert every invariant (on in tests)."""

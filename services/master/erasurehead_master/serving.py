@@ -200,6 +200,7 @@ def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
     DataError: it is of another model size or optimiser.
     """
     learner.optimizer.load_state(snapshot.part("optimizer"))
+    machine.membership.set_aside.update(map(str, snapshot.part("members").get("set_aside", ())))
     size = snapshot.part("code").get("n_workers")
     if size is not None and int(size) == machine.plan.code.n_workers:
         learner.estimate.load_state(snapshot.part("estimate"))
