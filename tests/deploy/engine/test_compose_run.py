@@ -395,7 +395,9 @@ def test_the_chaos_overlay_freezes_kills_and_throttles(project: Engine) -> None:
         SCHEME="uncoded / first-copy / deadline:after_s=0.5",
         DELAY="exponential:mean_s=0.03",
         CHAOS_EVERY_S="3",
-        CHAOS_LASTS_S="9",
+        # Two scrapes and more.
+        CHAOS_LASTS_S="12",
+        CHAOS_CPUS="0.05",
     )
     with running(overlay, "prepare", "master", "worker", "prometheus") as chaos:
         eventually(lambda: chaos.value(READY) == 6, 120, "six ready slots")
@@ -415,14 +417,14 @@ def test_the_chaos_overlay_freezes_kills_and_throttles(project: Engine) -> None:
 
         eventually(done, 90, "frozen, killed and throttled workers")
         eventually(
-            lambda: chaos.value("min(erasurehead_worker_cpu_limit_cores)") == 0.02,
+            lambda: chaos.value("min(erasurehead_worker_cpu_limit_cores)") == 0.05,
             30,
             "a quota down",
         )
         chaos.compose("stop", "chaos")
         since = f"[{time.monotonic() - began:.0f}s:1s]"
         assert (chaos.value(f"max_over_time(({ERASURES}){since})") or 0) > 0.1
-        assert chaos.value(f"min_over_time({READY}{since})") == 5
+        assert chaos.value(f"min_over_time({READY}{since})") in (4, 5)
         assert (chaos.value(ROUND) or 0) > reached + 20
         eventually(lambda: chaos.value(READY) == 6, 60, "six ready slots again")
         eventually(calm, 60, "no erasures again")
