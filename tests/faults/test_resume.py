@@ -170,3 +170,33 @@ def test_other_settings_are_refused(store: Path, tmp_path: Path) -> None:
     assert re.search(r"begun with seed=0, not 5", other.stderr)
     assert other.stderr.count("\n") == 1
     assert not psutil.Process().children()
+
+
+def test_other_data_of_the_same_shape_are_refused(store: Path, tmp_path: Path) -> None:
+    options = {"rows": "300", "columns": "60", "nnz": "4", "seed": "4"}
+    other = prepare("synthetic", source=None, out=tmp_path / "other", options=options).path
+    out = tmp_path / "run"
+
+    def train(data: Path, rounds: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(sys.executable, "-m", "erasurehead_cli", "train", str(data)),
+                *("--workers", "2", "--rounds", str(rounds), "--out", str(out)),
+                *("--resume", "--quiet", "--no-figures"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    first = train(store, 3)
+    assert first.returncode == 0, first.stderr
+    config = (out / "config.yaml").read_bytes()
+    refused = train(other, 6)
+    assert refused.returncode == 2
+    assert "was begun with other data" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    assert (out / "config.yaml").read_bytes() == config
+    assert train(store, 6).returncode == 0
+    assert rounds_on_disk(out) == 6

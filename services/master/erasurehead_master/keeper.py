@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from erasurehead.settings import CheckpointSettings
 from erasurehead_master.checkpoint import CheckpointWriter, Snapshot
 from erasurehead_master.learner import Learner
@@ -65,5 +67,7 @@ class CheckpointKeeper:
     def _take(self, round_: int, closed_s: float, now: float) -> None:
         self._taken_at = now
         self._newest = round_
-        arrays = self._learner.state() | self._machine.state()
-        self._pending = Snapshot(round_, self._machine.plan.run, closed_s, arrays)
+        plan = self._machine.plan
+        digest = {"store/digest": np.array(plan.digest)}
+        arrays = self._learner.state() | self._machine.state() | digest
+        self._pending = Snapshot(round_, plan.run, closed_s, arrays)

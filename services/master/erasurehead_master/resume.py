@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.runs import Run, recorded_rounds
 from erasurehead.settings import RunSettings
@@ -49,7 +50,7 @@ def find_resume_point(settings: RunSettings) -> ResumePoint | None:
 
     Raises
     ------
-    UsageError: the run there was made with other settings.
+    UsageError: the run there was made with other settings or other data.
     DataError: the directory is damaged beyond that.
     """
     directory = settings.out
@@ -69,4 +70,18 @@ def find_resume_point(settings: RunSettings) -> ResumePoint | None:
     last = recorded_rounds(directory)
     checkpoints = CheckpointDirectory(directory / DIRECTORY, settings.checkpoint.keep)
     snapshot, notices = checkpoints.load(last)
+    if snapshot is not None:
+        _check_data(settings, snapshot)
     return ResumePoint(snapshot, finished, tuple(notices))
+
+
+def _check_data(settings: RunSettings, snapshot: Snapshot) -> None:
+    """Raise UsageError if the state was learnt from other data than the store holds now."""
+    held = snapshot.part("store").get("digest")
+    wanted = Store.open(settings.store).digest
+    if held is not None and str(held) != wanted:
+        raise UsageError(
+            f"the run in {settings.out} was begun with other data (digest {str(held):.12}) than"
+            f" {settings.store} holds ({wanted:.12}); resume it with its own store or start another"
+            " one with --out"
+        )
