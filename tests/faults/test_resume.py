@@ -181,7 +181,7 @@ def test_other_data_of_the_same_shape_are_refused(store: Path, tmp_path: Path) -
         return subprocess.run(
             [
                 *(sys.executable, "-m", "erasurehead_cli", "train", str(data)),
-                *("--workers", "2", "--rounds", str(rounds), "--out", str(out)),
+                *("--workers", "3", "--rounds", str(rounds), "--out", str(out)),
                 *("--resume", "--quiet", "--no-figures"),
             ],
             capture_output=True,

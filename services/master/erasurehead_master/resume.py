@@ -81,7 +81,7 @@ def _check_data(settings: RunSettings, snapshot: Snapshot) -> None:
     wanted = Store.open(settings.store).digest
     if held is not None and str(held) != wanted:
         raise UsageError(
-            f"the run in {settings.out} was begun with other data (digest {str(held):.12}) than"
+            f"the run in {settings.out} was begun with other data (digest {held!s:.12}) than"
             f" {settings.store} holds ({wanted:.12}); resume it with its own store or start another"
             " one with --out"
         )
