@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from erasurehead.errors import UsageError
+from erasurehead.placement import regrouped, remember_alike
 from erasurehead.schemes import Scheme
 from erasurehead.stopping.fraction import FractionStop
+from erasurehead.stopping.learning import LearningStop
 
 
 @pytest.mark.parametrize(
@@ -107,11 +109,54 @@ def test_decoders_that_need_probabilities_learn_them() -> None:
 
 
 def test_given_probabilities_are_used_for_code_and_decoder() -> None:
-    p = np.array([0.05, 0.1, 0.2, 0.4, 0.6])
-    scheme = Scheme.parse("osgc / deadline:after_s=1")
-    built = scheme.build(5, None, np.random.default_rng(0), lambda: p)
+    text = "osgc:p=0.05/0.1/0.2/0.4/0.6 / fixed:p=0.05/0.1/0.2/0.4/0.6 / deadline:after_s=1"
+    built = Scheme.parse(text).build(5, None, np.random.default_rng(0))
     assert built.code.matrix.toarray()[0].tolist()[:2] == [1.0, 1.0]
-    built.decoder.begin()
     assert built.decoder.arrive(4) == pytest.approx(1 / 0.4)
-    with pytest.raises(UsageError, match="needs the workers' straggler probabilities"):
-        scheme.build(5, None, np.random.default_rng(0))
+    assert built.placement is None
+    assert not isinstance(built.stop, LearningStop)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "osgc / deadline:after_s=1",
+        "matched-cyclic:c=2 / fixed:p=0.3 / deadline:after_s=1",
+        "frc:c=2,groups=balanced / fraction:r=3",
+        "frc:c=2,groups=balanced / first-copy / fraction:r=3 / svrg:every=4",
+    ],
+)
+def test_a_code_that_was_given_no_probabilities_takes_all_slots_for_equal(text: str) -> None:
+    scheme = Scheme.parse(text)
+    built = scheme.build(6, None, np.random.default_rng(0))
+    assert built.placement is not None
+    assert len(set(built.placement.probabilities.tolist())) == 1
+    assert built.code.loads.tolist() == [built.code.loads[0]] * 6
+    for _ in range(40):
+        built.stop.observe([(slot, 0.1) for slot in (0, 1, 3, 4)], 1.0)
+    learnt = built.placement.learnt.probabilities
+    assert learnt[5] > 0.8
+    assert learnt[0] < 0.2, "the stop rule feeds the estimate"
+    anew = regrouped(built, learnt)
+    assert anew.placement is not None
+    assert anew.placement.learnt is built.placement.learnt
+    assert anew.placement.probabilities is learnt
+    assert anew.code.n_tasks == built.code.n_tasks
+    assert (anew.code.matrix != built.code.matrix).nnz
+
+
+def test_what_is_exact_learns_nothing() -> None:
+    """Everybody may be waited for, so who is late says nothing."""
+    built = Scheme.parse("frc:c=2,groups=balanced").build(6, None, np.random.default_rng(0))
+    assert built.placement is None
+    assert not isinstance(built.stop, LearningStop)
+
+
+def test_a_regrouped_scheme_keeps_what_it_remembers_of_the_same_blocks() -> None:
+    def remembers(text: str) -> bool:
+        built = Scheme.parse(text).build(6, None, np.random.default_rng(0))
+        return remember_alike(built, regrouped(built, np.linspace(0.1, 0.9, 6)))
+
+    assert remembers("frc:c=2,groups=balanced / first-copy / fraction:r=3 / sag")
+    assert remembers("osgc / fraction:r=3")
+    assert not remembers("osgc / fixed / fraction:r=3 / sag")

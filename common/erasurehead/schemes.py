@@ -11,17 +11,20 @@ The long form names the parts, separated by `` / ``; the last one may be left ou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
 from erasurehead.coding import CODES
 from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.coding.options import UnknownProbabilitiesError
 from erasurehead.decoding import DECODERS, ESTIMATES
 from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.decoding.svrg import SvrgEstimate
 from erasurehead.errors import UsageError
+from erasurehead.placement import Placement
 from erasurehead.registry import Registry, Spec
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.base import StopRule
@@ -38,13 +41,15 @@ class BuiltScheme:
     """The parts of a scheme for one cluster.
 
     `estimator` is the text for `erasurehead.decoding.ESTIMATES`, which also needs the number of
-    columns.
+    columns. `placement` is there if tasks are placed by learnt probabilities: the code follows
+    some, was given none, and rounds do not wait for the full gradient.
     """
 
     code: GradientCode
     decoder: Decoder
     stop: StopRule
     estimator: str
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,8 @@ class Scheme:
         n_workers: int,
         n_tasks: int | None,
         rng: np.random.Generator,
-        probabilities: Callable[[], FloatArray] | None = None,
+        probabilities: FloatArray | None = None,
+        learnt: StragglerEstimate | None = None,
     ) -> BuiltScheme:
         """Make the parts for `n_workers` slots.
 
@@ -114,8 +120,10 @@ class Scheme:
         ----------
         n_tasks: n, or None for the code's natural number.
         rng: for codes that are drawn.
-        probabilities: returns the current straggler probability of each slot, shape (k,). Without
-            it, decoders that need them learn them from the rounds.
+        probabilities: of each slot to straggle, shape (k,), for codes that place tasks by them
+            and have no option p; default: all equal.
+        learnt: the estimate to go on with, for decoders whose weights follow what is learnt;
+            default: a fresh one.
 
         Raises
         ------
@@ -125,8 +133,7 @@ class Scheme:
             raise UsageError(f"{n_workers} workers cannot run a code; use at least 1")
         if n_tasks is not None and n_tasks < 1:
             raise UsageError(f"{n_tasks} tasks cannot be coded; use at least 1")
-        known = None if probabilities is None else probabilities()
-        code = CODES.build(self.code, n_workers, n_tasks, rng, known)
+        code, follows = self._code(n_workers, n_tasks, rng, probabilities)
         n_idle = int((code.replication == 0).sum())
         if self.exact and n_idle:
             raise UsageError(
@@ -136,18 +143,38 @@ class Scheme:
             )
         stop = STOPS.build(self.stop, code)
         arrivals = stop.r if isinstance(stop, FractionStop) else None
-        estimate = _fresh_estimate(n_workers, arrivals)
-        learnt = probabilities or (lambda: estimate.probabilities)
-        decoder = DECODERS.build(self.decoder, code, DecoderContext(arrivals, learnt))
+        estimate = learnt or _fresh_estimate(n_workers, arrivals)
+        context = DecoderContext(arrivals, lambda: estimate.probabilities)
+        decoder = DECODERS.build(self.decoder, code, context)
         # Built for one column only to have its options and the code's fitness checked here.
         sized = ESTIMATES.build(self.estimator, code, 1, self.exact)
         if sized.memory is not None:
             stop.remember(sized.memory[:: code.symbols_per_slot])
-        if decoder.uses_probabilities and probabilities is None:
+        placement = None
+        if follows and not self.exact:
+            placed_for = estimate.probabilities if probabilities is None else probabilities
+            rebuild = partial(self.build, n_workers, n_tasks, rng, learnt=estimate)
+            placement = Placement(placed_for, estimate, rebuild)
+        if decoder.uses_probabilities or placement is not None:
             stop = LearningStop(stop, estimate)
         if isinstance(sized, SvrgEstimate):
             stop = SnapshotStop(stop, sized.every)
-        return BuiltScheme(code, decoder, stop, str(self.estimator))
+        return BuiltScheme(code, decoder, stop, str(self.estimator), placement)
+
+    def _code(
+        self,
+        n_workers: int,
+        n_tasks: int | None,
+        rng: np.random.Generator,
+        probabilities: FloatArray | None,
+    ) -> tuple[GradientCode, bool]:
+        """Build the code; also return whether it follows probabilities that no option gives."""
+        try:
+            return CODES.build(self.code, n_workers, n_tasks, rng), False
+        except UnknownProbabilitiesError:
+            # Equal ones place tasks alike, however large they are.
+            known = np.full(n_workers, 0.5) if probabilities is None else probabilities
+            return CODES.build(self.code, n_workers, n_tasks, rng, known), True
 
 
 def uncoded_scheme(

@@ -80,6 +80,14 @@ class MembershipSettings(Section):
     rebuild_after_s: PositiveSeconds = Field(
         15.0, description="seconds a slot stays empty, or a spare waits, before the code is rebuilt"
     )
+    regroup_after_rounds: int = Field(
+        25,
+        ge=0,
+        description="rounds after which tasks are placed anew by the straggler probabilities that"
+        " were learnt, and again after as many if these have moved beyond chance; for schemes that"
+        " place tasks by probabilities (groups=balanced, osgc, matched-cyclic) and were given none;"
+        " 0: never",
+    )
     set_aside_after: int = Field(
         3, ge=1, description="malformed or non-finite results after which a worker is set aside"
     )

@@ -61,6 +61,7 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
         ranges=np.array(task_ranges(len(rows.labels), built.code.n_tasks)),
         data_reference=None,
         chunk_rows=7,
+        placement=built.placement,
     )
     schedule = build_schedule(chosen.step)
     optimizer = OPTIMIZERS.build(chosen.optimizer, plan.columns, schedule, chosen.l2)

@@ -13,6 +13,10 @@ LEAST_PROBABILITY = 1e-4
 """Probabilities nearer than this to 0 or 1 are moved away: (1-p)/p must be a number."""
 
 
+class UnknownProbabilitiesError(UsageError):
+    """A code places its tasks by straggler probabilities, and neither has nor was told any."""
+
+
 def numbers(text: str, count: int, what: str) -> FloatArray:
     """Read one number for all slots, or one a slot separated by slashes: ``0.1/0.2/0.4``.
 
@@ -41,12 +45,13 @@ def straggler_probabilities(
 
     Raises
     ------
-    UsageError: neither is there, or a probability is not strictly between 0 and 1.
+    UnknownProbabilitiesError: neither is there.
+    UsageError: a probability is not strictly between 0 and 1.
     """
     if text is not None:
         known = numbers(text, n_workers, "p")
     if known is None:
-        raise UsageError(
+        raise UnknownProbabilitiesError(
             f"{what} needs the workers' straggler probabilities; give them as p=0.3 or"
             " p=0.1/0.2/... with one for each worker"
         )

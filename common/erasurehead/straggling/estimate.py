@@ -14,6 +14,9 @@ from erasurehead.errors import DataError, UsageError
 LEAST_PROBABILITY = 1e-4
 """Estimates are kept this far from 0 and 1, so that decode weights 1/(1-p) stay finite."""
 
+SURPRISE = 4.0
+"""Standard deviations beyond what chance explains from which estimates have moved."""
+
 
 class StragglerEstimate:
     """Posterior mean of each slot's straggling probability, Beta prior, exponential forgetting.
@@ -58,6 +61,20 @@ class StragglerEstimate:
         a, b = self.prior
         estimate = (a + self._missed) / (a + b + self._missed + self._made)
         return np.clip(estimate, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
+
+    def has_moved_from(self, p: FloatArray) -> bool:
+        """True when the slots together straggle otherwise than `p`, shape (k,), says.
+
+        With z_i the move of slot i in standard deviations of its posterior, sum_i z_i^2 is about
+        chi-square with k degrees of freedom if p still holds (mean k, variance 2k). It has moved if
+        the sum is above k + 4 sqrt(2k).
+        """
+        a, b = self.prior
+        now = self.probabilities
+        variance = now * (1.0 - now) / (a + b + self._missed + self._made + 1.0)
+        surprise = float(np.sum((now - p) ** 2 / variance))
+        k = len(now)
+        return surprise > k + SURPRISE * math.sqrt(2.0 * k)
 
     def state(self) -> dict[str, FloatArray]:
         """Return what a checkpoint must hold: `missed` and `made`, copies of shape (k,)."""

@@ -79,9 +79,13 @@ class CloseRound:
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """The code is another one from the next round on; the model and its optimiser stay."""
+    """The code is another one from the next round on; the model and its optimiser stay.
+
+    `keep_memory`: what the gradient estimate remembers holds under the new code, too.
+    """
 
     plan: RunPlan
+    keep_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,7 @@ class MasterMetrics(Observer, Collector):
             yield m.EXIT_CODE.number(self._summary.exit_code)
         yield m.ROUND.number(machine.rounds_done)
         yield m.ROUNDS_PLANNED.number(plan.settings.rounds)
+        yield m.REBUILDS.number(machine.epoch)
         yield m.TEST_METRIC.numbers([((k,), v) for k, v in self._tests.items()])
         if last is not None:
             yield m.TRAIN_LOSS.number(last.train_loss)
@@ -188,7 +189,7 @@ class MasterMetrics(Observer, Collector):
         yield m.PLACEMENTS.numbers([((labels[s],), membership.placements[s]) for s in present])
 
     def _fit(self, *, anew: bool = False) -> None:
-        """Begin estimates anew when the code was rebuilt: the machine has another plan.
+        """Follow the machine when its code was rebuilt; with other slots, begin estimates anew.
 
         A round may be reported when the next one is open already, so the machine's plan is taken
         over after a record, and before it only if the record has slots that the last plan has not.
@@ -196,9 +197,10 @@ class MasterMetrics(Observer, Collector):
         plan = self._machine.plan
         if plan is self._plan and not anew:
             return
-        self._plan = plan
         n_workers = plan.code.n_workers
-        self._estimate = StragglerEstimate(n_workers)
+        if anew or n_workers != self._plan.code.n_workers:
+            self._estimate = StragglerEstimate(n_workers)
+        self._plan = plan
         if plan.settings.delay != "none":
             delays = DELAYS.build(plan.settings.delay, n_workers, plan.settings.seed)
             shares = np.asarray(plan.code.loads) / plan.code.n_tasks

@@ -81,9 +81,14 @@ class Learner:
         """Offer one vector of a result that is `age` rounds old."""
         self.estimate.late(symbol, support, values, age)
 
-    def rebuild(self, plan: RunPlan) -> None:
-        """Go on with the gradient estimate of another code; the model stays."""
-        self.estimate = make_estimate(plan)
+    def rebuild(self, plan: RunPlan, *, keep_memory: bool = False) -> None:
+        """Go on with the gradient estimate of another code; the model stays.
+
+        `keep_memory` says that what the old estimate remembers holds for the new one.
+        """
+        old, self.estimate = self.estimate, make_estimate(plan)
+        if keep_memory:
+            self.estimate.load_state(old.state())
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of everything a checkpoint must hold."""

@@ -12,10 +12,9 @@ from typing import Any
 import numpy.typing as npt
 
 from erasurehead.records import RoundRecord
-from erasurehead_master.actions import CloseRound, Fold, FoldLate
+from erasurehead_master.actions import CloseRound, Fold, FoldLate, Rebuild
 from erasurehead_master.learner import Learner, StepOutcome
 from erasurehead_master.machine import Master
-from erasurehead_master.plan import RunPlan
 
 
 class RoundLedger:
@@ -87,9 +86,9 @@ class RoundLedger:
         for vector, values in enumerate(late.result.values):
             self._learner.late(late.first_symbol + vector, support, values, age)
 
-    def rebuild(self, plan: RunPlan) -> None:
+    def rebuild(self, rebuild: Rebuild) -> None:
         """Go on with another code."""
-        self._learner.rebuild(plan)
+        self._learner.rebuild(rebuild.plan, keep_memory=rebuild.keep_memory)
 
     def close(
         self, action: CloseRound, clock: Callable[[], float]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
@@ -22,6 +23,7 @@ from erasurehead.errors import (
     EXIT_OK,
     UsageError,
 )
+from erasurehead.placement import remember_alike
 from erasurehead.records import Late
 from erasurehead.wire.messages import (
     Goodbye,
@@ -112,6 +114,8 @@ class Master:
         self._stop_after_round: str | None = None
         self._misfit_since: float | None = None
         self._impossible_size: int | None = None
+        self._placed_round = first_round - 1
+        """The round after which tasks were placed."""
         self._actions: list[Action] = []
 
     @property
@@ -162,11 +166,24 @@ class Master:
         """Return copies of what a checkpoint must hold besides the learner's state."""
         learnt = {f"stop/{k}": np.array(v) for k, v in self.rounds.stop.state().items()}
         set_aside = np.array(sorted(self.membership.set_aside), dtype=np.str_)
+        placed: dict[str, npt.NDArray[Any]] = {}
+        if self.plan.placement is not None:
+            placed["code/probabilities"] = self.plan.placement.probabilities.copy()
+            placed["code/placed_round"] = np.array(self._placed_round)
         return {
             "code/n_workers": np.array(self.plan.code.n_workers),
             "members/set_aside": set_aside,
+            **placed,
             **learnt,
         }
+
+    def go_on_with(self, plan: RunPlan, placed_round: int) -> None:
+        """Before anybody is greeted: take the plan that a checkpoint was written with.
+
+        `placed_round` is the round after which its tasks were placed.
+        """
+        self._adopt(plan)
+        self._placed_round = placed_round
 
     def validate(self) -> None:
         """Assert every invariant (on in tests)."""
@@ -431,15 +448,20 @@ class Master:
         else:
             self._empty_since = None
         self._maybe_close()
+        if self.phase is Phase.GATHERING and self.epoch > 0:
+            self._maybe_start(now)  # who is gone is not waited for
 
     # Rounds
 
     def _maybe_start(self, now: float) -> None:
         ready = self.membership.n_ready
-        everybody = ready == self.plan.code.n_workers
+        if self.epoch == 0:
+            everybody = ready == self.plan.code.n_workers
+        else:  # a slot may have been empty for long
+            everybody = self.membership.all_ready
         if everybody or (now >= self._gather_until and ready >= self.needed):
             self.phase = Phase.TRAINING
-            if not everybody:
+            if ready < self.plan.code.n_workers:
                 self._notice(
                     "warning", f"starting with {ready} of {self.plan.code.n_workers} workers"
                 )
@@ -476,7 +498,7 @@ class Master:
             self._finish(EXIT_OK, f"all {self.round} rounds done", "finished")
         elif self._stop_after_round is not None:
             self._finish(EXIT_OK, self._stop_after_round, "finished")
-        elif not self._rebuild_if_due(now):
+        elif not (self._rebuild_if_due(now) or self._regroup_if_due(now)):
             self._open(now)
 
     # Elasticity
@@ -501,25 +523,58 @@ class Master:
             self._notice("warning", f"the code stays as it is for {size} workers: {error}")
             return False
         self._impossible_size = None
-        self._rebuild(plan, now)
+        old = self.plan.code.n_workers
+        self._notice("warning", f"rebuilding the code for {size} workers (was {old})")
+        self._rebuild(Rebuild(plan), self.membership.resize(size), now)
         return True
 
-    def _rebuild(self, plan: RunPlan, now: float) -> None:
-        old, new = self.plan.code.n_workers, plan.code.n_workers
-        self.plan = plan
+    def _regroup_if_due(self, now: float) -> bool:
+        """Between two rounds: place tasks by what was learnt of the slots, once that has settled.
+
+        Everybody keeps its slot, so that what was learnt of it stays true.
+        """
+        placement = self.plan.placement
+        waited = self.round - self._placed_round
+        if placement is None or not placement.due(waited, self.limits.regroup_after_rounds):
+            return False
+        self._placed_round = self.round
+        learnt = placement.learnt.probabilities
+        try:
+            plan = self.plan.regrouped(learnt)
+        except UsageError as error:
+            self._notice("warning", f"tasks stay where they are: {error}")
+            return False
+        if (plan.code.matrix != self.plan.code.matrix).nnz == 0:
+            return False
+        self._notice(
+            "info",
+            f"regrouping after round {self.round}: tasks are placed by the straggler probabilities"
+            f" learnt, {learnt.min():.2f} to {learnt.max():.2f} (were"
+            f" {placement.probabilities.min():.2f} to {placement.probabilities.max():.2f}), and"
+            " workers load their rows anew",
+        )
+        self._rebuild(Rebuild(plan, remember_alike(self.plan, plan)), self.membership.reload(), now)
+        return True
+
+    def _rebuild(self, rebuild: Rebuild, seated: Iterable[Member], now: float) -> None:
+        """Go on with another code when those who have a slot have loaded its rows."""
         self.epoch += 1
-        self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
-        self.supports.clear()
-        self.support_keys.clear()
+        self._adopt(rebuild.plan)
+        self._placed_round = self.round
         self._late.clear()
-        self._notice("warning", f"rebuilding the code for {new} workers (was {old})")
-        self._actions.append(Rebuild(plan))
+        self._actions.append(rebuild)
         self.phase = Phase.GATHERING
         self._gather_until = now + self.limits.max_wait_s
         self._empty_since = now
-        for member in self.membership.resize(new):
+        for member in seated:
             assert member.slot is not None
-            self._actions.append(Send(member.peer, plan.assign(member.slot, self.epoch)))
+            self._actions.append(Send(member.peer, self.plan.assign(member.slot, self.epoch)))
+
+    def _adopt(self, plan: RunPlan) -> None:
+        self.plan = plan
+        self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
+        self.supports.clear()
+        self.support_keys.clear()
 
     def _woke(self, now: float) -> None:
         if now >= self._tick_at:

@@ -73,6 +73,12 @@ class Membership:
         """Slots whose worker has its rows."""
         return sum(1 for m in self.holders if m is not None and m.ready)
 
+    @property
+    def all_ready(self) -> bool:
+        """True when whoever has a slot has its rows, and somebody has."""
+        seated = [m for m in self.holders if m is not None]
+        return bool(seated) and all(m.ready for m in seated)
+
     def ready_slots(self) -> list[tuple[int, bytes]]:
         """Return (slot, peer) of every ready slot, ascending."""
         return [(i, m.peer) for i, m in enumerate(self.holders) if m is not None and m.ready]
@@ -145,6 +151,13 @@ class Membership:
         for slot, member in enumerate((seated + spares)[:n_slots]):
             self._seat(member, slot)
         return [m for m in self.holders if m is not None]
+
+    def reload(self) -> list[Member]:
+        """Leave everybody in place, but nobody is ready any more; return who has a slot."""
+        seated = [m for m in self.holders if m is not None]
+        for member in seated:
+            member.ready = False
+        return seated
 
     def silent(self, now: float) -> list[Member]:
         """Return the members not heard of for longer than the limit."""

@@ -129,6 +129,11 @@ WAITING_FOR_ALL = Metric(
 
 # Workers and messages
 
+REBUILDS = Metric(
+    "erasurehead_code_rebuilds_total",
+    "counter",
+    "Times the code was rebuilt in this run: for other workers, or by learnt probabilities.",
+)
 SLOTS = Metric("erasurehead_slots", "gauge", "Slots of the code (k).")
 WORKERS = Metric(
     "erasurehead_workers",

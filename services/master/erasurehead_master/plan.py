@@ -8,11 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from erasurehead.coding.base import GradientCode, IntArray
+from erasurehead.coding.base import FloatArray, GradientCode, IntArray
 from erasurehead.datasets.store import Store, task_ranges
 from erasurehead.decoding.base import Decoder
 from erasurehead.errors import DataError
 from erasurehead.learning.objectives import OBJECTIVES, Objective
+from erasurehead.placement import Placement, regrouped
 from erasurehead.schemes import BuiltScheme, Scheme
 from erasurehead.settings import RunSettings
 from erasurehead.stopping.base import StopRule
@@ -31,6 +32,7 @@ class RunPlan:
     ranges: first and past-the-end training row of each task, shape (n, 2).
     data_reference: where workers may read the store themselves; None: rows are streamed.
     chunk_rows: rows in one streamed chunk.
+    placement: there if tasks are placed by straggler probabilities that the rounds teach.
     """
 
     run: str
@@ -47,6 +49,7 @@ class RunPlan:
     ranges: IntArray
     data_reference: str | None
     chunk_rows: int
+    placement: Placement | None = None
 
     @property
     def n_parts(self) -> int:
@@ -70,13 +73,28 @@ class RunPlan:
         UsageError: the scheme does not exist for so many.
         """
         built = build_scheme(self.settings, n_workers)
+        ranges = deal_rows(self.training_rows, built.code.n_tasks, self.settings.seed)
+        return replace(self._with(built), ranges=ranges)
+
+    def regrouped(self, probabilities: FloatArray) -> RunPlan:
+        """Return the plan of the same run with tasks placed by other straggler probabilities.
+
+        Slots, tasks and their rows stay what they are, and what was learnt of each slot goes on.
+
+        Raises
+        ------
+        UsageError: the scheme does not exist for them.
+        """
+        return self._with(regrouped(self, probabilities))
+
+    def _with(self, built: BuiltScheme) -> RunPlan:
         return replace(
             self,
             code=built.code,
             decoder=built.decoder,
             stop=built.stop,
             estimator=built.estimator,
-            ranges=deal_rows(self.training_rows, built.code.n_tasks, self.settings.seed),
+            placement=built.placement,
         )
 
     def tasks_of(self, slot: int) -> IntArray:
@@ -186,6 +204,7 @@ def make_plan(
         ranges=deal_rows(rows, built.code.n_tasks, settings.seed),
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
+        placement=built.placement,
     )
 
 

@@ -234,7 +234,7 @@ class MasterServer:
             case FoldLate():
                 self._ledger.fold_late(action)
             case Rebuild(plan):
-                self._ledger.rebuild(plan)
+                self._ledger.rebuild(action)
                 self._streamer.plan = plan
             case Notice(level, text):
                 self._notice(level, text)

@@ -131,7 +131,7 @@ def host(
                     machine,
                     learner,
                     Evaluator(store.test, plan.objective),
-                    TaskStreamer(plan, store.train),
+                    TaskStreamer(machine.plan, store.train),
                     socket,
                     Porter(gate, settings.limits, settings.max_connections),
                     signals,
@@ -193,7 +193,8 @@ def _backlog(settings: RunSettings, largest_frame_bytes: int) -> Backlog:
 
 
 def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
-    """Go on from a checkpoint; what belongs to a code of another size is learnt anew.
+    """Go on from a checkpoint, with its tasks where they were placed last; what belongs to a code
+    of another size is learnt anew.
 
     Raises
     ------
@@ -201,8 +202,13 @@ def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
     """
     learner.optimizer.load_state(snapshot.part("optimizer"))
     machine.membership.set_aside.update(map(str, snapshot.part("members").get("set_aside", ())))
-    size = snapshot.part("code").get("n_workers")
+    code = snapshot.part("code")
+    size = code.get("n_workers")
     if size is not None and int(size) == machine.plan.code.n_workers:
+        if "probabilities" in code and machine.plan.placement is not None:
+            plan = machine.plan.regrouped(code["probabilities"])
+            machine.go_on_with(plan, int(code["placed_round"]))
+            learner.rebuild(plan)
         learner.estimate.load_state(snapshot.part("estimate"))
         machine.rounds.stop.load_state(snapshot.part("stop"))
 

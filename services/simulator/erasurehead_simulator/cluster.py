@@ -274,8 +274,8 @@ class VirtualCluster:
                 return list(self.machine.handle(Stepped(outcome.diverged), self.clock.now))
             case MasterSend(peer, message):
                 self._send(peer, message)
-            case Rebuild(plan):
-                self._ledger.rebuild(plan)
+            case Rebuild():
+                self._ledger.rebuild(action)
             case Notice(level, text):
                 self.notices.append(action)
                 for observer in self._observers:

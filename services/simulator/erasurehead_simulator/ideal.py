@@ -12,27 +12,19 @@ from typing import Protocol
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.coding.base import FloatArray
 from erasurehead.decoding.base import Decoder
-from erasurehead.stopping.base import StopRule
+from erasurehead.placement import Placed
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.rounds import Rounds
 
 
-class SchemeParts(Protocol):
-    """What decides when a round closes: a `RunPlan` or a `BuiltScheme`."""
-
-    @property
-    def code(self) -> GradientCode:
-        """Who computes what."""
+class SchemeParts(Placed, Protocol):
+    """What decides when a round closes: a `RunPlan` or a `BuiltScheme`, fresh; it is used up."""
 
     @property
     def decoder(self) -> Decoder:
-        """Fresh; it is used up."""
-
-    @property
-    def stop(self) -> StopRule:
-        """Fresh; it is used up, and learns from the ideal rounds if it learns."""
+        """Weighs arrivals."""
 
 
 def ideal_round_s(parts: SchemeParts, delays: DelayModel, rounds: Iterable[int]) -> FloatArray:

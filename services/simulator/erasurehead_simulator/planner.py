@@ -186,7 +186,8 @@ class _Screened:
 def _screen(candidate: Candidate, settings: RunSettings, pass_s: float) -> _Screened:
     delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
     parts = build_candidate(candidate.scheme, settings.workers, settings.tasks, settings.seed)
-    played = timeline(parts, delays, SCREENING_ROUNDS, settings.seed, pass_s)
+    after = settings.membership.regroup_after_rounds
+    played = timeline(parts, delays, SCREENING_ROUNDS, settings.seed, pass_s, after)
     return _Screened(
         *(
             float(np.mean(column))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -84,7 +85,6 @@ def run_virtually(
     """
     plan = replace(plan, run=f"virtual-{secrets.token_hex(3)}")
     code = plan.code
-    compute_s = compute_times_s(code, pass_s)
     learner = make_learner(plan, store)
     machine = Master(plan, 0.0)
     ledger = RoundLedger(machine, learner, lambda: 0.0)
@@ -92,11 +92,12 @@ def run_virtually(
         evaluator = Evaluator(store.test, plan.objective)
         rate = evaluator.now if evaluator else lambda model: {}
     reporter = _Reporter(plan, learner, rate, observers)
+    times_s = cache(lambda epoch: compute_times_s(machine.plan.code, pass_s))
     cluster = VirtualCluster(
         machine,
         ledger,
         RealArithmetic(store.train),
-        Timing(compute_s=lambda slot, part: float(compute_s[slot, part])),
+        Timing(compute_s=lambda slot, part: float(times_s(machine.epoch)[slot, part])),
         [reporter],
     )
 

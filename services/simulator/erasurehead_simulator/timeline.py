@@ -15,6 +15,7 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray, IntArray
 from erasurehead.decoding.base import Decoding
+from erasurehead.placement import regrouped
 from erasurehead.records import Arrival
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.rounds import Rounds, sending_order
@@ -35,9 +36,14 @@ class PlayedRound:
 
 
 def play_rounds(
-    parts: SchemeParts, delays: DelayModel, n_rounds: int, seed: int, pass_s: float = 0.0
+    parts: SchemeParts,
+    delays: DelayModel,
+    n_rounds: int,
+    seed: int,
+    pass_s: float = 0.0,
+    regroup_after_rounds: int = 0,
 ) -> Iterator[PlayedRound]:
-    """Yield one round after another.
+    """Yield one round after another. Between two, tasks are placed anew when the master would.
 
     Parameters
     ----------
@@ -45,14 +51,23 @@ def play_rounds(
     delays: of all slots.
     seed: of the run, for the order in which slots are sent the model.
     pass_s: seconds in which one worker would compute the gradient of all rows.
+    regroup_after_rounds: setting `membership.regroup_after_rounds` of the run.
     """
-    code = parts.code
-    shares = code.loads / code.n_tasks
-    compute_s = compute_times_s(code, pass_s)
-    rounds = Rounds(code, parts.decoder, parts.stop)
-    everybody = range(code.n_workers)
+    placed_round = 0
     now = 0.0
+    fitted: SchemeParts | None = None
     for round_ in range(1, n_rounds + 1):
+        placement = parts.placement
+        waited = round_ - 1 - placed_round
+        if placement is not None and placement.due(waited, regroup_after_rounds):
+            parts = regrouped(parts, placement.learnt.probabilities)
+            placed_round = round_ - 1
+        if parts is not fitted:
+            fitted, code = parts, parts.code
+            shares = code.loads / code.n_tasks
+            compute_s = compute_times_s(code, pass_s)
+            rounds = Rounds(code, parts.decoder, parts.stop)
+            everybody = range(code.n_workers)
         opened = now
         rounds.open(now, everybody)
         delays_s = delays.delays_s(round_, shares)
@@ -133,12 +148,18 @@ class Timeline:
 
 
 def timeline(
-    parts: SchemeParts, delays: DelayModel, n_rounds: int, seed: int, pass_s: float = 0.0
+    parts: SchemeParts,
+    delays: DelayModel,
+    n_rounds: int,
+    seed: int,
+    pass_s: float = 0.0,
+    regroup_after_rounds: int = 0,
 ) -> Timeline:
     """Play rounds (`play_rounds`) and keep one number of each kind a round."""
     columns = np.empty((5, n_rounds))
     reasons: dict[str, int] = {}
-    for i, played in enumerate(play_rounds(parts, delays, n_rounds, seed, pass_s)):
+    rounds = play_rounds(parts, delays, n_rounds, seed, pass_s, regroup_after_rounds)
+    for i, played in enumerate(rounds):
         decoding = played.decoding
         columns[:, i] = (
             played.closed_s - played.opened_s,

@@ -129,7 +129,8 @@ def _without_gradients(
     out = settings.out
     if out is not None and out.exists():
         raise UsageError(f"{out} exists already; name another directory with --out or remove it")
-    played = timeline(parts, delays, settings.rounds, settings.seed, pass_s)
+    after = settings.membership.regroup_after_rounds
+    played = timeline(parts, delays, settings.rounds, settings.seed, pass_s, after)
     took_s = time.monotonic() - begun
     if out is not None:
         try:

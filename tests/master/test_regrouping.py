@@ -1,0 +1,217 @@
+"""Tasks are placed anew by what the rounds have taught of each slot, under a virtual clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from virtual_run import make_virtual, some_rows
+
+from erasurehead.coding.base import RepetitionCode
+from erasurehead.errors import EXIT_OK
+from erasurehead.straggling import DELAYS
+from erasurehead.straggling.persistent import PersistentDelay
+from erasurehead_simulator.cluster import Timing, VirtualCluster
+
+Virtual = Callable[..., VirtualCluster]
+
+BALANCED = "frc:c=3,groups=balanced / fraction:r=11"
+OSGC = "osgc / fixed / fraction:r=20"
+SLOW = "persistent:count=6,slow_s=20,jitter_s=1"
+AFTER = 25
+"""The default of membership.regroup_after_rounds."""
+
+
+def start_all(cluster: VirtualCluster) -> None:
+    for slot in range(cluster.machine.plan.code.n_workers):
+        cluster.start(f"w{slot}", slot)
+
+
+def regroupings(cluster: VirtualCluster) -> list[int]:
+    """Return the rounds after which the run says that it regrouped."""
+    found = [re.match(r"regrouping after round (\d+):", n.text) for n in cluster.notices]
+    return [int(match[1]) for match in found if match]
+
+
+def run(scheme: str, **settings: object) -> VirtualCluster:
+    given = {"workers": 30, "rounds": 120, "step": "0.1", "delay": SLOW, "seed": 46, **settings}
+    cluster = make_virtual(some_rows(), scheme=scheme, **given)
+    start_all(cluster)
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert [r.round for r in cluster.records] == list(range(1, len(cluster.records) + 1))
+    return cluster
+
+
+def slow_slots(seed: int) -> list[int]:
+    delays = DELAYS.build(SLOW, 30, seed)
+    assert isinstance(delays, PersistentDelay)
+    return [int(slot) for slot in delays.slow_slots]
+
+
+def most_in_a_group(cluster: VirtualCluster, slots: list[int]) -> int:
+    code = cluster.machine.plan.code
+    assert isinstance(code, RepetitionCode)
+    return int(np.bincount(code.group_of_slot[slots]).max())
+
+
+def test_balanced_groups_spread_the_slow_slots_and_erase_less() -> None:
+    slow = slow_slots(46)
+    never = run(BALANCED, membership={"regroup_after_rounds": 0})
+    assert regroupings(never) == []
+    assert most_in_a_group(never, slow) > 1, "a seed whose slow slots share a group"
+    regrouped = run(BALANCED)
+    assert regroupings(regrouped) == [AFTER]
+    assert regrouped.machine.epoch == 1
+    assert most_in_a_group(regrouped, slow) == 1
+    erased = [[r.erased_tasks for r in cluster.records] for cluster in (never, regrouped)]
+    assert erased[0][:AFTER] == erased[1][:AFTER], "the same delays, the same groups"
+    assert np.mean(erased[1][AFTER:]) < 0.9 * np.mean(erased[0][AFTER:])
+
+
+def test_osgc_gives_slow_slots_less_and_errs_less() -> None:
+    slow = slow_slots(46)
+    never = run(OSGC, membership={"regroup_after_rounds": 0})
+    regrouped = run(OSGC)
+    assert regroupings(regrouped)[0] == AFTER
+    rows = np.asarray(regrouped.machine.plan.code.matrix.sum(axis=1)).ravel()
+    assert rows[slow].max() < 0.25 * np.median(rows)
+    errors = [[r.decode_error for r in cluster.records] for cluster in (never, regrouped)]
+    assert errors[0][:AFTER] == errors[1][:AFTER]
+    assert np.mean(errors[1][AFTER:]) < 0.7 * np.mean(errors[0][AFTER:])
+
+
+@pytest.mark.parametrize("scheme", [BALANCED, OSGC])
+def test_a_slot_that_never_answers_divides_nothing_by_zero(scheme: str) -> None:
+    """One worker dies in round 1 for good; with warnings as errors, no number is not finite."""
+    cluster = make_virtual(
+        some_rows(),
+        scheme=scheme,
+        workers=30,
+        rounds=120,
+        step="0.1",
+        delay="exponential:mean_s=1",
+        membership={"silence_limit_s": 2},
+    )
+    start_all(cluster)
+    victim = next(w for w in cluster.workers.values() if w.name == "w7")
+    cluster.clock.at(0.1, victim.kill)
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert regroupings(cluster)
+    placement = cluster.machine.plan.placement
+    assert placement is not None
+    assert 0.9 < placement.learnt.probabilities[7] < 1
+    assert np.isfinite(cluster.machine.plan.code.matrix.data).all()
+    for record in cluster.records:
+        assert np.isfinite([record.decode_error, record.amplification, record.gradient_norm]).all()
+    # Nobody waits for the empty slot after a regrouping: all times are delays of rounds.
+    assert all(r.duration_s < 10 for r in cluster.records)
+    gaps = [
+        later.opened_s - before.closed_s
+        for before, later in zip(cluster.records, cluster.records[1:], strict=False)
+    ]
+    assert max(gaps) == 0.0
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "egc:c=3",
+        "agc:c=3,r=11",
+        "agc:c=3,r=11,scale=group",
+        "frc:c=3,groups=balanced / exact",
+        "frc:c=3,groups=balanced,p=0.3 / fraction:r=11",
+        "osgc:p=0.3 / fixed / fraction:r=20",
+    ],
+)
+def test_who_waits_for_everything_or_was_given_probabilities_never_regroups(scheme: str) -> None:
+    cluster = run(scheme, rounds=40)
+    assert regroupings(cluster) == []
+    assert cluster.machine.epoch == 0
+
+
+@pytest.mark.parametrize("scheme", [BALANCED, OSGC])
+def test_slots_that_are_alike_are_left_alone(scheme: str) -> None:
+    cluster = run(scheme, rounds=150, delay="exponential:mean_s=1")
+    assert regroupings(cluster) == []
+
+
+def test_it_regroups_again_when_other_slots_become_slow_but_not_at_once() -> None:
+    """Gilbert-Elliott slots that stay slow for some 200 rounds each."""
+    cluster = run(
+        BALANCED,
+        rounds=300,
+        delay="gilbert-elliott:p_gb=0.002,p_bg=0.005,fast_s=0.1,slow_s=20",
+    )
+    after = regroupings(cluster)
+    assert len(after) > 2
+    assert min(np.diff([0, *after])) >= AFTER
+    assert cluster.machine.epoch == len(after)
+
+
+def test_everybody_keeps_its_slot_and_what_was_learnt_of_it(virtual: Virtual) -> None:
+    """A slot is empty when tasks are placed anew: nobody moves up."""
+    cluster = virtual(
+        scheme=BALANCED,
+        workers=30,
+        rounds=60,
+        delay=SLOW,
+        seed=46,
+        membership={"silence_limit_s": 2},
+    )
+    start_all(cluster)
+    victim = next(w for w in cluster.workers.values() if w.name == "w4")
+    cluster.clock.at(0.1, lambda: cluster.depart(victim))
+    cluster.run()
+    assert regroupings(cluster)
+    holders = cluster.machine.membership.holders
+    names = [None if m is None else m.name for m in holders]
+    assert names == [None if slot == 4 else f"w{slot}" for slot in range(30)]
+    placement = cluster.machine.plan.placement
+    assert placement is not None
+    late = np.flatnonzero(placement.learnt.probabilities > 0.9).tolist()
+    assert late == sorted({4, *slow_slots(46)})
+
+
+def test_blocks_that_are_remembered_stay_remembered() -> None:
+    """With a cache, the round after a regrouping is no worse than the one before."""
+    cluster = run("frc:c=3,groups=balanced / first-copy / fraction:r=11 / sag", rounds=100)
+    (after,) = regroupings(cluster)
+    before, then = cluster.records[after - 1], cluster.records[after]
+    assert then.train_loss < 1.05 * before.train_loss
+    assert then.gradient_norm < 2 * before.gradient_norm
+
+
+def test_a_worker_that_is_silent_while_tasks_are_placed_anew_is_not_waited_for(
+    virtual: Virtual,
+) -> None:
+    """It freezes in the last round before; the others go on when its slot is free."""
+    cluster = virtual(
+        scheme=BALANCED,
+        timing=Timing(message_s=lambda: 0.001),
+        workers=30,
+        rounds=60,
+        delay=SLOW,
+        seed=46,
+        membership={"silence_limit_s": 3},
+    )
+    start_all(cluster)
+
+    def freeze() -> None:
+        if cluster.machine.round < AFTER:
+            cluster.clock.after(0.01, freeze)
+        else:
+            next(iter(cluster.workers.values())).frozen = True
+
+    freeze()
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert regroupings(cluster)[0] == AFTER
+    before, then = cluster.records[AFTER - 1], cluster.records[AFTER]
+    assert 0 < then.opened_s - before.closed_s < 6
