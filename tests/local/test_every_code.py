@@ -5,6 +5,7 @@ Arrivals come in an order that nobody controls, which is the point: what is asse
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -145,10 +146,14 @@ class Problem:
 class Watch(Observer):
     def __init__(self) -> None:
         self.records: list[RoundRecord] = []
+        self.notices: list[str] = []
         self.theta: np.ndarray = np.zeros(0)
 
     def round_over(self, record: RoundRecord) -> None:
         self.records.append(record)
+
+    def notice(self, level: str, text: str) -> None:
+        self.notices.append(text)
 
     def model(self, theta: np.ndarray, start: RunStart, rounds: int) -> None:
         self.theta = theta.copy()
@@ -177,7 +182,7 @@ def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
     return Problem(out)
 
 
-def run(problem: Problem, scheme: str, workers: int) -> Watch:
+def run(problem: Problem, scheme: str, workers: int, **changes: object) -> Watch:
     """Train with delays of a few milliseconds, so that any worker may be the last."""
     watch = Watch()
     given = {
@@ -189,10 +194,11 @@ def run(problem: Problem, scheme: str, workers: int) -> Watch:
         "l2": L2,
         "delay": "exponential:mean_s=0.004",
         "evaluate_every_rounds": ROUNDS,
+        **changes,
     }
     summary = train(load(RunSettings, given, environment={}), [watch])
     assert summary.exit_code == EXIT_OK
-    assert summary.rounds == ROUNDS
+    assert summary.rounds == given["rounds"]
     assert not summary.refused
     return watch
 
@@ -213,6 +219,27 @@ def test_approximate_schemes_come_down_to_their_floor(
     problem: Problem, scheme: str, workers: int
 ) -> None:
     watch = run(problem, scheme, workers)
+    assert problem.gap(watch.theta) < FLOOR
+
+
+@pytest.mark.parametrize(
+    "scheme", ["frc:c=2,groups=balanced / fraction:r=4", "osgc / fixed / fraction:r=4"]
+)
+def test_tasks_are_placed_anew_by_what_the_rounds_taught(problem: Problem, scheme: str) -> None:
+    """Of six workers two, which share a group at first, are a second late in every round."""
+    watch = run(
+        problem,
+        scheme,
+        6,
+        rounds=60,
+        seed=9,
+        delay="persistent:count=2,slow_s=1,jitter_s=0.004",
+        membership={"regroup_after_rounds": 5},
+    )
+    said = [re.match(r"regrouping after round (\d+)", text) for text in watch.notices]
+    (first, *_) = [int(match[1]) for match in said if match]
+    errors = [record.decode_error for record in watch.records]
+    assert np.mean(errors[first:]) < np.mean(errors[:first])
     assert problem.gap(watch.theta) < FLOOR
 
 

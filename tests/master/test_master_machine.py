@@ -408,7 +408,16 @@ FAULTS = st.lists(
 )
 @given(
     faults=FAULTS,
-    scheme=st.sampled_from(["uncoded", "egc:c=2", "agc:c=2,r=3", "agc:c=2,deadline_s=0.3"]),
+    scheme=st.sampled_from(
+        [
+            "uncoded",
+            "egc:c=2",
+            "agc:c=2,r=3",
+            "agc:c=2,deadline_s=0.3",
+            "frc:c=2,groups=balanced / deadline:after_s=0.3",
+            "osgc / fixed / fraction:r=3 / sag",
+        ]
+    ),
     latency_seed=st.integers(0, 1000),
     elastic=st.booleans(),
 )
@@ -433,6 +442,7 @@ def test_any_interleaving_keeps_the_invariants_and_ends(
             "max_wait_s": 15,
             "empty_limit_s": 30,
             "elastic": elastic,
+            "regroup_after_rounds": 3,
             "rebuild_after_s": 1.0,
         },
     )

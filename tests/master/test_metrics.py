@@ -176,6 +176,31 @@ def test_numbers_go_on_when_the_code_is_rebuilt() -> None:
     assert ratio == pytest.approx(expected / 4)
 
 
+def test_numbers_go_on_when_tasks_are_placed_anew() -> None:
+    """The slots are the same, and so is what is known of them."""
+    made = make_virtual(
+        some_rows(),
+        workers=6,
+        scheme="frc:c=2,groups=balanced / fraction:r=3",
+        rounds=40,
+        seed=9,
+        delay="persistent:count=2,slow_s=5,jitter_s=0.2",
+        membership={"regroup_after_rounds": 8},
+    )
+    _, read = watch(made)
+    for slot in range(6):
+        made.start(f"w{slot}", slot)
+    made.run()
+    assert made.machine.epoch >= 1
+    assert read("erasurehead_code_rebuilds_total") == made.machine.epoch
+    assert read("erasurehead_worker_placements_total", worker="0") == 1
+    arrivals = [sum(s == a.slot for r in made.records for a in r.arrivals) for s in range(6)]
+    slow = int(np.argmin(arrivals))
+    chance = read("erasurehead_straggler_probability", worker=str(slow))
+    assert chance is not None
+    assert chance > 0.95, "as after forty rounds, not after thirty"
+
+
 def test_checkpoints_age_and_fail(cluster: VirtualCluster) -> None:
     metrics, read = watch(cluster)
     assert read("erasurehead_checkpoint_age_seconds") is None

@@ -46,6 +46,40 @@ SCHEMES = [
 ]
 
 
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "frc:c=2,groups=balanced / fraction:r=4",
+        "frc:c=2,groups=balanced / first-copy / adaptive",
+        "osgc / fixed / fraction:r=4",
+        "osgc / fixed / fraction:r=4 / sag",
+    ],
+)
+def test_tasks_are_placed_anew_in_the_same_rounds(scheme: str, small_store: Path) -> None:
+    """Loads and groups change on the way, and with them how long slots compute."""
+    settings = chosen(
+        small_store,
+        scheme=scheme,
+        delay="persistent:count=2,slow_s=5,jitter_s=0.2",
+        rounds=40,
+        seed=9,  # of six slots the slow ones, 0 and 3, share a group at first
+        membership={"regroup_after_rounds": 8},
+    )
+    store = Store.open(small_store)
+    records = Records()
+    run_virtually(make_plan(settings, store, None), store, [records], 0.3)
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    played = list(play_rounds(build_scheme(settings), delays, 40, 9, 0.3, 8))
+    never = list(play_rounds(build_scheme(settings), delays, 40, 9, 0.3))
+    for record, round_ in zip(records.all, played, strict=True):
+        assert record.closed_s == round_.closed_s
+        assert record.arrivals == tuple(round_.arrivals)
+        assert record.decode_error == round_.decoding.decode_error
+    errors = [[r.decoding.decode_error for r in rounds] for rounds in (played, never)]
+    assert errors[0][:8] == errors[1][:8]
+    assert np.mean(errors[0][8:]) < np.mean(errors[1][8:])
+
+
 @pytest.mark.parametrize("pass_s", [0.0, 0.3])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_the_timeline_is_the_virtual_clusters(

@@ -80,6 +80,37 @@ def test_a_restored_estimate_goes_on_bit_for_bit() -> None:
     assert not np.array_equal(saved, one.state()["missed"])
 
 
+@pytest.mark.parametrize("p", [0.1, 0.37, 0.63])
+@pytest.mark.parametrize("n_workers", [12, 30, 300])
+def test_chance_alone_seldom_moves_an_estimate(p: float, n_workers: int) -> None:
+    """Asked every 25 rounds, against what was known at the time before; alike from the start."""
+    rng = np.random.default_rng(0)
+    moved = asked = 0
+    for _ in range(40):
+        estimate = StragglerEstimate(n_workers, prior=(2 * p, 2 * (1 - p)))
+        known = estimate.probabilities
+        for round_ in range(1, 151):
+            estimate.observe(rng.random(n_workers) >= p)
+            if round_ % 25 == 0:
+                asked += 1
+                if estimate.has_moved_from(known):
+                    moved += 1
+                    known = estimate.probabilities
+    assert moved <= 0.05 * asked
+
+
+def test_some_lasting_stragglers_move_it() -> None:
+    rng = np.random.default_rng(0)
+    estimate = StragglerEstimate(30, prior=(1.26, 0.74))
+    known = estimate.probabilities
+    for _ in range(25):
+        arrived = np.zeros(30, dtype=bool)
+        arrived[rng.permutation(24)[:11]] = True  # the last six never come in time
+        estimate.observe(arrived)
+    assert estimate.has_moved_from(known)
+    assert not estimate.has_moved_from(estimate.probabilities)
+
+
 def test_a_state_of_other_workers_is_refused() -> None:
     with pytest.raises(DataError, match="number of workers"):
         StragglerEstimate(3).load_state(StragglerEstimate(4).state())

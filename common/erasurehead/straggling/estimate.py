@@ -65,16 +65,15 @@ class StragglerEstimate:
     def has_moved_from(self, p: FloatArray) -> bool:
         """True when the slots together straggle otherwise than `p`, shape (k,), says.
 
-        With z_i the move of slot i in standard deviations of its posterior, sum_i z_i^2 is about
-        chi-square with k degrees of freedom if p still holds (mean k, variance 2k). It has moved if
-        the sum is above k + 4 sqrt(2k).
+        arcsin(sqrt(p)) of a share among m rounds has the standard deviation 1/(2 sqrt(m)) whatever
+        p is. With z_i the move of slot i in these, sum_i z_i^2 is about chi-square with k degrees
+        of freedom if p still holds (mean k, variance 2k). It has moved if the sum is above
+        k + 4 sqrt(2k).
         """
-        a, b = self.prior
-        now = self.probabilities
-        variance = now * (1.0 - now) / (a + b + self._missed + self._made + 1.0)
-        surprise = float(np.sum((now - p) ** 2 / variance))
-        k = len(now)
-        return surprise > k + SURPRISE * math.sqrt(2.0 * k)
+        rounds = sum(self.prior) + self._missed + self._made
+        angles = np.arcsin(np.sqrt(self.probabilities)) - np.arcsin(np.sqrt(p))
+        k = len(angles)
+        return float(np.sum(4.0 * rounds * angles**2)) > k + SURPRISE * math.sqrt(2.0 * k)
 
     def state(self) -> dict[str, FloatArray]:
         """Return what a checkpoint must hold: `missed` and `made`, copies of shape (k,)."""
