@@ -10,9 +10,19 @@ import pytest
 from virtual_run import make_virtual, some_rows
 
 from erasurehead.coding.base import RepetitionCode
+from erasurehead.datasets.prepare import prepare
+from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
+from erasurehead.settings import RunSettings, load
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.persistent import PersistentDelay
+from erasurehead_master.checkpoint import Snapshot
+from erasurehead_master.ledger import RoundLedger
+from erasurehead_master.machine import Master
+from erasurehead_master.plan import make_plan
+from erasurehead_master.serving import restore
+from erasurehead_master.setup import make_learner
+from erasurehead_simulator.arithmetic import RealArithmetic
 from erasurehead_simulator.cluster import Timing, VirtualCluster
 
 Virtual = Callable[..., VirtualCluster]
@@ -215,3 +225,110 @@ def test_a_worker_that_is_silent_while_tasks_are_placed_anew_is_not_waited_for(
     assert regroupings(cluster)[0] == AFTER
     before, then = cluster.records[AFTER - 1], cluster.records[AFTER]
     assert 0 < then.opened_s - before.closed_s < 6
+
+
+class Interrupted:
+    """A run on a store whose state can be taken and gone on with."""
+
+    def __init__(self, store: Store, rounds: int, first_round: int = 1) -> None:
+        given = {
+            "store": str(store.path),
+            "scheme": "frc:c=2,groups=balanced / first-copy:scale=group / fraction:r=3 / sag",
+            "workers": 6,
+            "rounds": rounds,
+            "step": "0.5",
+            "seed": 9,
+            "delay": "persistent:count=2,slow_s=5,jitter_s=0.2",
+            "membership": {"regroup_after_rounds": 8},
+        }
+        plan = make_plan(load(RunSettings, given, environment={}), store, None)
+        self.store = store
+        self.learner = make_learner(plan, store)
+        self.machine = Master(plan, 0.0, first_round)
+        ledger = RoundLedger(self.machine, self.learner, lambda: 0.0)
+        arithmetic = RealArithmetic(store.train)
+        self.cluster = VirtualCluster(self.machine, ledger, arithmetic, Timing(), checked=True)
+
+    def snapshot(self) -> Snapshot:
+        arrays = {**self.learner.state(), **self.machine.state()}
+        taken = Snapshot(self.machine.rounds_done, self.machine.plan.run, 1.0, arrays)
+        return Snapshot.from_bytes(taken.to_bytes())
+
+    def gone_on(self, rounds: int) -> Interrupted:
+        taken = self.snapshot()
+        again = Interrupted(self.store, rounds, taken.round + 1)
+        restore(again.machine, again.learner, taken)
+        return again
+
+    def run(self) -> None:
+        start_all(self.cluster)
+        self.cluster.run()
+        assert self.cluster.finished is not None
+        assert self.cluster.finished.exit_code == EXIT_OK
+
+    @property
+    def theta(self) -> np.ndarray:
+        return self.learner.optimizer.model
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    options = {"rows": "80", "columns": "20", "nnz": "4", "seed": "3"}
+    out = tmp_path_factory.mktemp("stores") / "small"
+    return Store.open(prepare("synthetic", source=None, out=out, options=options).path)
+
+
+def test_resumed_right_after_a_regrouping_it_goes_on_bit_for_bit(store: Store) -> None:
+    """1. Interrupted while workers load the rows of the new groups. 2. Resumed to the end."""
+    calm = Interrupted(store, 60)
+    calm.run()
+    after, *later = regroupings(calm.cluster)
+    first = Interrupted(store, 60)
+    start_all(first.cluster)
+    while first.machine.epoch == 0:
+        assert first.cluster.clock.step()
+    second = first.gone_on(60)
+    matrices = [x.machine.plan.code.matrix.toarray() for x in (first, second)]
+    np.testing.assert_array_equal(matrices[1], matrices[0])
+    second.run()
+    assert [r.round for r in second.cluster.records] == list(range(after + 1, 61))
+    assert regroupings(second.cluster) == later
+    assert second.theta.tobytes() == calm.theta.tobytes()
+
+
+def test_resumed_long_after_a_regrouping_it_goes_on_bit_for_bit(store: Store) -> None:
+    calm = Interrupted(store, 60)
+    calm.run()
+    first = Interrupted(store, 30)
+    first.run()
+    second = first.gone_on(60)
+    second.run()
+    assert second.theta.tobytes() == calm.theta.tobytes()
+    ends = [x.cluster.records[-1] for x in (calm, second)]
+    assert ends[0].decode_error == ends[1].decode_error
+
+
+def test_resumed_from_just_before_it_regroups_all_the_same(store: Store) -> None:
+    """The checkpoint is of the last round of the old groups, and holds those."""
+    first = Interrupted(store, 8)
+    first.run()
+    second = first.gone_on(60)
+    before = Interrupted(store, 8).machine.plan.code.matrix.toarray()
+    np.testing.assert_array_equal(second.machine.plan.code.matrix.toarray(), before)
+    second.run()
+    assert regroupings(second.cluster)[0] == 9
+
+
+def test_a_checkpoint_without_probabilities_is_gone_on_with(store: Store) -> None:
+    """As of a scheme of an earlier version, or of a code of another size."""
+    first = Interrupted(store, 30)
+    first.run()
+    arrays = {
+        k: v
+        for k, v in first.snapshot().arrays.items()
+        if k not in ("code/probabilities", "code/placed_round")
+    }
+    second = Interrupted(store, 60, 31)
+    restore(second.machine, second.learner, Snapshot(30, "run", 1.0, arrays))
+    second.run()
+    assert regroupings(second.cluster)
