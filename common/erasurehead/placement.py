@@ -78,6 +78,11 @@ def regrouped(parts: Placed, probabilities: FloatArray) -> BuiltScheme:
     return built
 
 
+def same_tasks(one: GradientCode, other: GradientCode) -> bool:
+    """True when every slot computes the same under both codes."""
+    return bool((one.matrix != other.matrix).nnz == 0)
+
+
 def remember_alike(one: Placed, other: Placed) -> bool:
     """True when gradient estimate and stop rule remember the same things under both codes.
 

@@ -23,7 +23,7 @@ from erasurehead.errors import (
     EXIT_OK,
     UsageError,
 )
-from erasurehead.placement import remember_alike
+from erasurehead.placement import remember_alike, same_tasks
 from erasurehead.records import Late
 from erasurehead.wire.messages import (
     Goodbye,
@@ -544,7 +544,7 @@ class Master:
         except UsageError as error:
             self._notice("warning", f"tasks stay where they are: {error}")
             return False
-        if (plan.code.matrix != self.plan.code.matrix).nnz == 0:
+        if same_tasks(plan.code, self.plan.code):
             return False
         self._notice(
             "info",

@@ -15,7 +15,7 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray, IntArray
 from erasurehead.decoding.base import Decoding
-from erasurehead.placement import regrouped
+from erasurehead.placement import regrouped, same_tasks
 from erasurehead.records import Arrival
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.rounds import Rounds, sending_order
@@ -60,8 +60,8 @@ def play_rounds(
         placement = parts.placement
         waited = round_ - 1 - placed_round
         if placement is not None and placement.due(waited, regroup_after_rounds):
-            parts = regrouped(parts, placement.learnt.probabilities)
-            placed_round = round_ - 1
+            anew, placed_round = regrouped(parts, placement.learnt.probabilities), round_ - 1
+            parts = parts if same_tasks(anew.code, parts.code) else anew
         if parts is not fitted:
             fitted, code = parts, parts.code
             shares = code.loads / code.n_tasks
