@@ -29,6 +29,9 @@ class DelayModel(ABC):
     def __init__(self, n_workers: int, seed: int) -> None:
         self.n_workers = n_workers
         self.seed = seed
+        self._block_rounds = max(1, BLOCK_DRAWS // n_workers)
+        self._asked: tuple[int, int, float] | None = None
+        self._ahead_s: list[float] = []
         self._drawn = -1
         self._draws: FloatArray = np.empty((0, n_workers))
 
@@ -42,12 +45,19 @@ class DelayModel(ABC):
 
     def delay_s(self, round_: int, slot: int, load_share: float) -> float:
         """Return the delay of one slot in one round, in seconds."""
-        return float(self.delays_s(round_, load_share)[slot])
+        rounds = self._block_rounds
+        block, row = divmod(round_ - 1, rounds)
+        if (block, slot, load_share) != self._asked:
+            first = 1 + block * rounds
+            ahead = range(first, first + rounds)
+            self._ahead_s = [float(self.delays_s(r, load_share)[slot]) for r in ahead]
+            self._asked = (block, slot, load_share)
+        return self._ahead_s[row]
 
     def exponentials(self, round_: int) -> FloatArray:
         """Return fresh Exp(1) draws of every slot for `round_`, shape (k,)."""
-        rounds = max(1, BLOCK_DRAWS // self.n_workers)
-        block, row = divmod(round_, rounds)
+        rounds = self._block_rounds
+        block, row = divmod(round_ - 1, rounds)
         if block != self._drawn:
             shape = (rounds, self.n_workers)
             self._draws = self.generator(_BLOCK, block).standard_exponential(shape)

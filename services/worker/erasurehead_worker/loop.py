@@ -83,28 +83,31 @@ class WorkerLoop:
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._signals.fileno(), zmq.POLLIN)
         descriptors = (self._socket.fileno(), self._signals.fileno())
+        news = True
         while self._exit is None:
             self._pulse.beat()
             # All that waits is looked at before any work: only the newest round is worked on.
-            if poller.poll(0):
+            if news:
                 self._receive()
                 if self._signals.take() is not None:
                     self._handle(Shutdown("asked to end"), time.monotonic())
-                looked = False
-            else:
-                looked = True
             now, wake_at = time.monotonic(), self._machine.wake_at
             if now >= wake_at:
                 self._handle(Woke(), now)
                 if self._step is None:  # not when a delay is over: that is hurried
                     self._look_at_handshakes()
-            elif looked:
-                if self._work is not None or self._step is not None:
-                    self._advance()
-                else:
-                    # The socket's descriptor tells of news only to who has taken all there was.
-                    # poll() would do, but rounds its limit up to a millisecond, and so each delay.
-                    select.select(descriptors, (), (), wake_at - now)
+            news = bool(poller.poll(0))
+            if news:
+                continue
+            if self._work is not None or self._step is not None:
+                self._advance()
+                # Sending may have taken the news off the descriptor.
+                news = bool(poller.poll(0))
+            else:
+                # The socket's descriptor tells of news only to who has taken all there was.
+                # poll() would do, but rounds its limit up to a millisecond, and so each delay.
+                wait_s = max(0.0, self._machine.wake_at - time.monotonic())
+                news = bool(select.select(descriptors, (), (), wait_s)[0])
         return self._exit
 
     def _look_at_handshakes(self) -> None:
