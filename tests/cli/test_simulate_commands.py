@@ -120,7 +120,7 @@ def test_a_plan_for_a_recorded_cluster(
 ) -> None:
     run = simulated(store, tmp_path / "run", "-q", "--pass-s", "0.4")
     out = tmp_path / "plan"
-    arguments = ["plan", str(store), "--trace", str(run.path), "--target", "loss=0.67"]
+    arguments = ["plan", str(store), "--trace", str(run.path), "--target", "loss=0.6"]
     arguments += ["--max-load", "1", "--seeds", "2", "--finalists", "1", "--step", "2.0", "-q"]
     assert main([*arguments, "--out", str(out)]) == 0
     planned = yaml.safe_load((out / "plan.yaml").read_text())
@@ -129,6 +129,7 @@ def test_a_plan_for_a_recorded_cluster(
     assert planned["delay"] == DELAY[1]
     assert (out / "trace.npz").exists()
     times = {tuple(t["times_s"]) for t in json.loads((out / "plan.json").read_text())["trials"]}
+    # Some rounds are needed for this target, so that seeds hardly draw the same ones.
     assert all(len(set(pair)) == 2 for pair in times), "seeds resample the trace"
     capsys.readouterr()
     assert main([*arguments, "--workers", "5", "--out", str(tmp_path / "other")]) == 2
