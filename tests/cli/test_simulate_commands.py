@@ -129,8 +129,11 @@ def test_a_plan_for_a_recorded_cluster(
     assert planned["delay"] == DELAY[1]
     assert (out / "trace.npz").exists()
     times = {tuple(t["times_s"]) for t in json.loads((out / "plan.json").read_text())["trials"]}
-    # Some rounds are needed for this target, so that seeds hardly draw the same ones.
-    assert all(len(set(pair)) == 2 for pair in times), "seeds resample the trace"
+    # Schemes that were far behind with the first seed are not tried again. Some rounds are needed
+    # for this target, so that seeds hardly draw the same ones.
+    pairs = [pair for pair in times if len(pair) == 2]
+    assert pairs
+    assert all(first != second for first, second in pairs), "seeds resample the trace"
     capsys.readouterr()
     assert main([*arguments, "--workers", "5", "--out", str(tmp_path / "other")]) == 2
     assert "has 4 workers, but --workers is 5" in capsys.readouterr().err
