@@ -7,7 +7,6 @@ live in here: after handling, `wake_at` says when the machine wants a `Woke` eve
 
 from __future__ import annotations
 
-import math
 from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from enum import Enum
@@ -21,9 +20,7 @@ from erasurehead.errors import (
     EXIT_INTERRUPTED,
     EXIT_NO_WORKERS,
     EXIT_OK,
-    UsageError,
 )
-from erasurehead.placement import remember_alike, same_tasks
 from erasurehead.records import Late
 from erasurehead.wire.messages import (
     Goodbye,
@@ -37,6 +34,7 @@ from erasurehead.wire.messages import (
     Stop,
     ToMaster,
 )
+from erasurehead_master import vetting
 from erasurehead_master.actions import (
     Action,
     CloseRound,
@@ -65,6 +63,7 @@ from erasurehead_master.events import (
 from erasurehead_master.membership import Change, Member, Membership
 from erasurehead_master.norms import NormLimit
 from erasurehead_master.plan import RunPlan
+from erasurehead_master.refit import Refit
 from erasurehead_master.rounds import Rounds, sending_order
 
 REMEMBERED_ROUNDS = 1024
@@ -112,10 +111,7 @@ class Master:
         self._tick_at = now + self.limits.heartbeat_interval_s
         self._empty_since: float | None = now
         self._stop_after_round: str | None = None
-        self._misfit_since: float | None = None
-        self._impossible_size: int | None = None
-        self._placed_round = first_round - 1
-        """The round after which tasks were placed."""
+        self._refit = Refit(self.limits, first_round - 1)
         self._actions: list[Action] = []
 
     @property
@@ -169,7 +165,7 @@ class Master:
         placed: dict[str, npt.NDArray[Any]] = {}
         if self.plan.placement is not None:
             placed["code/probabilities"] = self.plan.placement.probabilities.copy()
-            placed["code/placed_round"] = np.array(self._placed_round)
+            placed["code/placed_round"] = np.array(self._refit.placed_round)
         return {
             "code/n_workers": np.array(self.plan.code.n_workers),
             "members/set_aside": set_aside,
@@ -183,7 +179,7 @@ class Master:
         `placed_round` is the round after which its tasks were placed.
         """
         self._adopt(plan)
-        self._placed_round = placed_round
+        self._refit.placed_round = placed_round
 
     def validate(self) -> None:
         """Assert every invariant (on in tests)."""
@@ -252,13 +248,7 @@ class Master:
             self._refuse("wrong-slot", f"ready for slot {ready.slot}, from {member.name}")
             return
         support = ready.support
-        columns = self.plan.columns
-        if support is not None and (
-            support.size == 0
-            or support[0] < 0
-            or support[-1] >= columns
-            or bool(np.any(np.diff(support) <= 0))
-        ):
+        if support is not None and not vetting.is_support(support, self.plan.columns):
             self._strike(member, "wrong-shape", "a support that is not a sorted set of columns")
             return
         if ready.digest != self.plan.digest:
@@ -334,14 +324,13 @@ class Master:
             return
         support = self.supports[slot]
         width = self.plan.columns if support is None else support.size
-        n_vectors = self.plan.code.n_vectors
-        if result.values.shape != (n_vectors, width) or len(result.loss) != n_vectors:
+        if not vetting.has_shape(result, self.plan.code.n_vectors, width):
             self._strike(member, "wrong-shape", f"a result of shape {result.values.shape}", now)
             return
-        if not _finite(result.values) or not all(map(math.isfinite, result.loss)):
+        if not vetting.is_finite(result):
             self._non_finite(member, result.round, now)
             return
-        if self.norms is not None and not self.norms.admit(_norm(result.values)):
+        if self.norms is not None and not self.norms.admit(vetting.norm(result.values)):
             what = f"a result over {self.norms.multiple:g} times as large as usual"
             self._strike(member, "over-norm", what, now)
             return
@@ -498,69 +487,31 @@ class Master:
             self._finish(EXIT_OK, f"all {self.round} rounds done", "finished")
         elif self._stop_after_round is not None:
             self._finish(EXIT_OK, self._stop_after_round, "finished")
-        elif not (self._rebuild_if_due(now) or self._regroup_if_due(now)):
+        elif not self._refitted(now):
             self._open(now)
 
-    # Elasticity
+    # Another code
 
-    def _rebuild_if_due(self, now: float) -> bool:
-        """Between two rounds: fit the code to the workers there are, once they have stayed so."""
-        if not self.limits.elastic:
+    def _refitted(self, now: float) -> bool:
+        """Between two rounds: go on with another code if one is due."""
+        found = self._refit.look(self.plan, len(self.membership.members), self.round, now)
+        if found is None:
             return False
-        size = min(len(self.membership.members), self.plan.settings.workers)
-        if size in (0, self.plan.code.n_workers):
-            self._misfit_since = None
+        self._actions.append(found.notice)
+        if found.rebuild is None:
             return False
-        if self._misfit_since is None:
-            self._misfit_since = now
-        if now - self._misfit_since < self.limits.rebuild_after_s or size == self._impossible_size:
-            return False
-        self._misfit_since = None
-        try:
-            plan = self.plan.resized(size)
-        except UsageError as error:
-            self._impossible_size = size
-            self._notice("warning", f"the code stays as it is for {size} workers: {error}")
-            return False
-        self._impossible_size = None
-        old = self.plan.code.n_workers
-        self._notice("warning", f"rebuilding the code for {size} workers (was {old})")
-        self._rebuild(Rebuild(plan), self.membership.resize(size), now)
-        return True
-
-    def _regroup_if_due(self, now: float) -> bool:
-        """Between two rounds: place tasks by what was learnt of the slots, once that has settled.
-
-        Everybody keeps its slot, so that what was learnt of it stays true.
-        """
-        placement = self.plan.placement
-        waited = self.round - self._placed_round
-        if placement is None or not placement.due(waited, self.limits.regroup_after_rounds):
-            return False
-        self._placed_round = self.round
-        learnt = placement.learnt.probabilities
-        try:
-            plan = self.plan.regrouped(learnt)
-        except UsageError as error:
-            self._notice("warning", f"tasks stay where they are: {error}")
-            return False
-        if same_tasks(plan.code, self.plan.code):
-            return False
-        self._notice(
-            "info",
-            f"regrouping after round {self.round}: tasks are placed by the straggler probabilities"
-            f" learnt, {learnt.min():.2f} to {learnt.max():.2f} (were"
-            f" {placement.probabilities.min():.2f} to {placement.probabilities.max():.2f}), and"
-            " workers load their rows anew",
-        )
-        self._rebuild(Rebuild(plan, remember_alike(self.plan, plan)), self.membership.reload(), now)
+        if found.keeps_slots:
+            seated = self.membership.reload()
+        else:
+            seated = self.membership.resize(found.rebuild.plan.code.n_workers)
+        self._rebuild(found.rebuild, seated, now)
         return True
 
     def _rebuild(self, rebuild: Rebuild, seated: Iterable[Member], now: float) -> None:
         """Go on with another code when those who have a slot have loaded its rows."""
         self.epoch += 1
         self._adopt(rebuild.plan)
-        self._placed_round = self.round
+        self._refit.placed_round = self.round
         self._late.clear()
         self._actions.append(rebuild)
         self.phase = Phase.GATHERING
@@ -633,14 +584,3 @@ class Master:
 
     def _notice(self, level: str, text: str) -> None:
         self._actions.append(Notice(level, text))
-
-
-def _norm(array: npt.NDArray[Any]) -> float:
-    """Return the Euclidean norm; infinite where that is the best a float can say."""
-    with np.errstate(over="ignore"):
-        return float(np.linalg.norm(array))
-
-
-def _finite(array: npt.NDArray[Any]) -> bool:
-    """True when no element is NaN or infinite; one pass without a temporary in the usual case."""
-    return math.isfinite(array.sum()) or bool(np.isfinite(array).all())

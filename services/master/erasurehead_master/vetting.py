@@ -1,0 +1,39 @@
+"""What is wrong with what a worker says it has computed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.wire.messages import Result
+
+
+def is_support(support: npt.NDArray[Any], columns: int) -> bool:
+    """Return whether these are some of `columns` columns, ascending, each once."""
+    return (
+        support.size > 0
+        and support[0] >= 0
+        and support[-1] < columns
+        and not bool(np.any(np.diff(support) <= 0))
+    )
+
+
+def has_shape(result: Result, n_vectors: int, width: int) -> bool:
+    """Return whether there are `n_vectors` vectors of `width` values, with a loss each."""
+    return result.values.shape == (n_vectors, width) and len(result.loss) == n_vectors
+
+
+def is_finite(result: Result) -> bool:
+    """Return whether no value is NaN or infinite; usually one pass without a temporary."""
+    values = result.values
+    finite = math.isfinite(values.sum()) or bool(np.isfinite(values).all())
+    return finite and all(map(math.isfinite, result.loss))
+
+
+def norm(values: npt.NDArray[Any]) -> float:
+    """Return the Euclidean norm; infinite where that is the best a float can say."""
+    with np.errstate(over="ignore"):
+        return float(np.linalg.norm(values))
