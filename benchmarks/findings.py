@@ -1,20 +1,23 @@
 """The simulated measurements of docs/findings.md: what coding is worth, with and without a cache.
 
-    python benchmarks/findings.py growth [--rounds 100]
+    python benchmarks/findings.py growth [--rounds 100] [--trace FILE ...]
     python benchmarks/findings.py few STORE --step 0.1 --step 0.17 [--rounds 100]
     python benchmarks/findings.py dead STORE --step 0.17 --rounds 1000
     python benchmarks/findings.py early STORE --step 0.1
 
-`growth` needs no data: how long rounds last for 10 to 10,000 workers by the drawn delays alone.
-The others train under virtual time with real arithmetic on a prepared store: with few arrivals a
-round, with dead workers, and in the first rounds. Tables are printed as Markdown.
+`growth` needs no data: how long rounds last for 10 to 10,000 workers by the delays alone, drawn
+from models or from traces that `erasurehead trace` made of real runs. The others train under
+virtual time with real arithmetic on a prepared store: with few arrivals a round, with dead workers,
+and in the first rounds. Tables are printed as Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -38,18 +41,44 @@ CACHED = ("uncoded:r={r},cache=sag", "agc:c=3,r={r},cache=sag")
 DEAD_CACHED = (*CACHED, "agc:c=5,r={r},cache=sag")
 
 
-def growth(rounds: int) -> None:
+def growth(rounds: int, traces: Sequence[Path]) -> None:
     """Print speed-ups of a round over uncoded for growing clusters."""
-    for delay in (EXPONENTIAL, PARETO):
-        print(f"\n{delay}, {rounds} rounds\n")
-        _row("workers", "uncoded", "egc c=3", "agc c=3, r=0.37k", "agc c=3, r=0.1k")
-        _row("---:", "---:", "---:", "---:", "---:")
-        for k in WORKERS:
-            few = max(1, round(0.1 * k))
-            schemes = ("uncoded", "egc:c=3", "agc:c=3,delta=0.37", f"agc:c=3,r={few}")
-            means = [_round_s(scheme, k, delay, rounds) for scheme in schemes]
-            told = [f"{means[0] / mean:.1f}x" for mean in means[1:]]
-            _row(str(k), f"{means[0]:.2f} s", *told)
+    if not traces:
+        for delay in (EXPONENTIAL, PARETO):
+            _grow(delay, rounds, dict.fromkeys(WORKERS, delay).__getitem__)
+    with TemporaryDirectory() as directory:
+        wide = Path(directory) / "wide.npz"
+        for trace in traces:
+            _grow(trace.name, rounds, partial(_widened, trace, wide))
+
+
+def _grow(title: str, rounds: int, delay_of: Callable[[int], str]) -> None:
+    print(f"\n{title}, {rounds} rounds\n")
+    _row("workers", "uncoded", "egc c=3", "agc c=3, r=0.37k", "agc c=3, r=0.1k")
+    _row("---:", "---:", "---:", "---:", "---:")
+    for k in WORKERS:
+        few = max(1, round(0.1 * k))
+        schemes = ("uncoded", "egc:c=3", "agc:c=3,delta=0.37", f"agc:c=3,r={few}")
+        delay = delay_of(k)
+        means = [_round_s(scheme, k, delay, rounds) for scheme in schemes]
+        told = [f"{means[0] / mean:.1f}x" for mean in means[1:]]
+        _row(str(k), f"{means[0]:.3g} s", *told)
+
+
+def _widened(trace: Path, wide: Path, k: int) -> str:
+    """Write a trace of k slots and return its delay model.
+
+    Each slot is a recorded one, drawn with replacement, from a round of its own on: slots that
+    were slow stay slow, and no two are slow at the same moments because they are the same.
+    """
+    with np.load(trace) as arrays:
+        rounds, recorded = arrays["delays_s"].shape
+        rng = np.random.default_rng(k)
+        slots = rng.integers(recorded, size=k)
+        rows = (np.arange(rounds)[:, np.newaxis] + rng.integers(rounds, size=k)) % rounds
+        times = {name: arrays[name][rows, slots] for name in ("delays_s", "compute_s")}
+        np.savez(wide, compute_share=arrays["compute_share"][slots], **times)
+    return f"trace:file={wide},compute=yes"
 
 
 def few(store: str, steps: Sequence[str], rounds: int) -> None:
@@ -159,9 +188,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("store", nargs="?")
     parser.add_argument("--step", action="append", help="several for few")
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--trace", type=Path, action="append", default=[], help="for growth")
     given = parser.parse_args(arguments)
     if given.kind == "growth":
-        growth(given.rounds)
+        growth(given.rounds, given.trace)
     elif given.store is None or not given.step:
         parser.error(f"{given.kind} needs a store and --step")
     elif given.kind == "few":
