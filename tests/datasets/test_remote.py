@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
 from small_rows import assert_same_rows
 
@@ -14,8 +15,6 @@ from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.remote import default_cache
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
-
-fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture

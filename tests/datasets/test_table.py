@@ -105,7 +105,6 @@ def test_two_values_may_be_numbers_after_all(kitchen: Kitchen, frame: pd.DataFra
 
 
 def test_parquet_and_csv_and_gzip_give_the_same_rows(kitchen: Kitchen, frame: pd.DataFrame) -> None:
-    pytest.importorskip("pyarrow")
     frame["town"] = frame["town"].astype("category")
     frame["floor"] = frame["floor"].astype("Int8")  # a type with missing values, none missing
     parquet = kitchen.place / "table.parquet"
@@ -122,7 +121,6 @@ def test_parquet_and_csv_and_gzip_give_the_same_rows(kitchen: Kitchen, frame: pd
 
 def test_short_integers_of_a_parquet_file(kitchen: Kitchen) -> None:
     """Their differences used to wrap around, so that two categories became one."""
-    pytest.importorskip("pyarrow")
     values = np.array([-128, 100, 0, -27] * 5, dtype=np.int8)
     path = kitchen.place / "t.parquet"
     pd.DataFrame({"x": values, "y": np.arange(20.0)}).to_parquet(path)
@@ -130,7 +128,6 @@ def test_short_integers_of_a_parquet_file(kitchen: Kitchen) -> None:
 
 
 def test_parquet_columns_named_by_numbers(kitchen: Kitchen) -> None:
-    pytest.importorskip("pyarrow")
     buffer = io.BytesIO()
     table = pd.DataFrame({0: np.arange(10.0), 1: np.arange(10.0)})
     table.to_parquet(buffer)
@@ -210,7 +207,6 @@ def test_files_that_are_no_tables(kitchen: Kitchen, content: bytes, sentence: st
 
 
 def test_a_parquet_file_that_is_none(kitchen: Kitchen) -> None:
-    pytest.importorskip("pyarrow")
     path = kitchen.place / "t.parquet"
     path.write_bytes(b"x,y\n1,2\n")
     with pytest.raises(DataError, match="cannot be read as a table"):
