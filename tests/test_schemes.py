@@ -95,6 +95,24 @@ def test_parts_that_do_not_fit_are_one_sentence(
         Scheme.parse(text).build(k, n, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(
+    ("text", "bears"),
+    [
+        ("agc:c=3,r=7", True),
+        ("uncoded:r=11", True),
+        ("agc:c=3,r=11", False),  # 12 workers, and no group is as large as the one that is missing
+        ("egc:c=3", False),
+        ("uncoded", False),
+        ("agc:c=3,r=7,cache=sag", False),
+        ("agc:c=3,deadline_s=0.5", False),
+        ("cyclic-mds:s=3 / fraction:r=7", False),
+    ],
+)
+def test_single_precision_is_for_rounds_that_lose_tasks(text: str, bears: bool) -> None:
+    built = Scheme.parse(text).build(12, None, np.random.default_rng(0))
+    assert built.bears_rounding is bears
+
+
 def test_decoders_that_need_probabilities_learn_them() -> None:
     """scale=group without given probabilities: the stop rule wraps an estimate, and dead slots
     become heavy stragglers of their groups."""

@@ -43,6 +43,11 @@ class BuiltScheme:
     `estimator` is the text for `erasurehead.decoding.ESTIMATES`, which also needs the number of
     columns. `placement` is there if tasks are placed by learnt probabilities: the code follows
     some, was given none, and rounds do not wait for the full gradient.
+
+    `bears_rounding` says that single precision on the wire changes nothing that matters. First
+    copies are added with weights near one, so messages good to 6e-8 make a gradient as good, and
+    one that lacks the tasks of stragglers is off by far more. (A cache brings the error of
+    erasures to zero, and that of the messages would be left.)
     """
 
     code: GradientCode
@@ -50,6 +55,7 @@ class BuiltScheme:
     stop: StopRule
     estimator: str
     placement: Placement | None = None
+    bears_rounding: bool = False
 
 
 @dataclass(frozen=True)
@@ -159,7 +165,9 @@ class Scheme:
             stop = LearningStop(stop, estimate)
         if isinstance(sized, SvrgEstimate):
             stop = SnapshotStop(stop, sized.every)
-        return BuiltScheme(code, decoder, stop, str(self.estimator), placement)
+        sums = self.decoder.name == "first-copy" and self.estimator.name == "sum"
+        loses = arrivals is not None and arrivals + code.tolerance < n_workers
+        return BuiltScheme(code, decoder, stop, str(self.estimator), placement, sums and loses)
 
     def _code(
         self,

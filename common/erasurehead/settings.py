@@ -34,8 +34,10 @@ class Section(BaseModel):
 class WireSettings(Section):
     """What travels between master and workers."""
 
-    dtype: Literal["<f8", "<f4"] = Field(
-        "<f8", description="number format of models and gradients on the wire"
+    dtype: Literal["auto", "<f8", "<f4"] = Field(
+        "auto",
+        description="number format of models and gradients on the wire; auto: <f4 where rounding"
+        " is far below what erasures cost (agc without a cache, uncoded with r), else <f8",
     )
     dense_share: float = Field(
         0.7,

@@ -118,7 +118,7 @@ def test_bad_requests_are_one_sentence(
 
 
 def virtually(
-    settings: RunSettings, observers: Sequence[Observer], resume: object, started: object
+    settings: RunSettings, observers: Sequence[Observer], resume: object, *local: object
 ) -> RunSummary:
     return simulate(settings, observers)
 
@@ -165,7 +165,7 @@ def test_a_cell_that_was_cut_short_is_run_from_its_beginning(
     cell = Cell(AMAZON, "delays", "uncoded", 0)
 
     def interrupted(
-        settings: RunSettings, observers: Sequence[Observer], resume: object, started: object
+        settings: RunSettings, observers: Sequence[Observer], resume: object, *local: object
     ) -> RunSummary:
         start = make_start(settings.scheme, settings.workers, settings.rounds)
         for observer in observers:
@@ -202,7 +202,7 @@ def test_the_whole_grid_of_one_set_stopped_and_continued(
     ran: list[str] = []
 
     def once_interrupted(
-        settings: RunSettings, observers: Sequence[Observer], resume: object, started: object
+        settings: RunSettings, observers: Sequence[Observer], resume: object, *local: object
     ) -> RunSummary:
         ran.append(settings.scheme)
         if len(ran) == 2:

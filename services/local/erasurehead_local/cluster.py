@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import TracebackType
 
 from erasurehead.settings import WorkerSettings
+from erasurehead_local.desk import cores
 from erasurehead_local.nursery import GRACE_S
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -20,12 +21,19 @@ class LocalCluster:
     """A nursery and its workers; a context manager.
 
     `pids` maps names of living workers to process ids; `exit_codes` those of ended ones.
+
+    Parameters
+    ----------
+    log_level: of the workers.
+    turns: how many workers may be at a long computation at the same time; 0: any number, as it
+        must be where each has cores or a CPU quota of its own; None: one for each core.
     """
 
-    def __init__(self, log_level: str = "WARNING") -> None:
+    def __init__(self, log_level: str = "WARNING", turns: int | None = None) -> None:
         self.pids: dict[str, int] = {}
         self.exit_codes: dict[str, int] = {}
         self._log_level = log_level
+        self._turns = cores() if turns is None else turns
         self._buffer = b""
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -34,7 +42,7 @@ class LocalCluster:
         # One worker is one core's worth of work; a thread pool in each would only fight.
         environment.update(dict.fromkeys(THREADS, "1"))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "erasurehead_local.nursery", self._log_level],
+            [sys.executable, "-m", "erasurehead_local.nursery", self._log_level, f"{self._turns}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

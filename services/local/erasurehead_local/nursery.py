@@ -1,6 +1,7 @@
 """A process that has everything a worker imports, and forks workers from itself in no time.
 
-Started as ``python -m erasurehead_local.nursery``; speaks lines of JSON. On its standard input:
+Started as ``python -m erasurehead_local.nursery LOG_LEVEL TURNS``; speaks lines of JSON. On its
+standard input:
 ``{"start": {worker settings}}`` and ``{"signal": name, "number": 15}``; on its standard output:
 ``{"started": name, "pid": ...}`` and ``{"exited": name, "pid": ..., "code": ...}`` (negative:
 killed by that signal). When its standard input ends (the parent is gone, however it went), it ends
@@ -21,24 +22,33 @@ from typing import Any
 
 from erasurehead.settings import WorkerSettings
 from erasurehead.wire.signals import SignalWatch
+from erasurehead_local.desk import TurnDesk
+from erasurehead_local.turns import TurnKeeper
 from erasurehead_worker.main import work
+from erasurehead_worker.turns import Turns
 
 GRACE_S = 3.0
 """Seconds that workers have to leave by themselves before they are killed."""
 
 
 class Nursery:
-    """Forks workers, reaps them, and outlives none of them."""
+    """Forks workers, reaps them, and outlives none of them.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    desk: where workers ask for turns at the cores; None: they compute when they like.
+    """
+
+    def __init__(self, desk: TurnDesk | None) -> None:
         self._names: dict[int, str] = {}
+        self._desk = desk
 
     def run(self) -> None:
         """Serve until the standard input ends and every worker is gone."""
         buffer = b""
         with SignalWatch(signal.SIGCHLD, signal.SIGTERM) as signals:
             while True:
-                ready, _, _ = select.select([0, signals.fileno()], [], [])
+                ready = self._wait(signals)
                 came = set(iter(signals.take, None))
                 self._reap()
                 if signal.SIGTERM in came:
@@ -52,6 +62,18 @@ class Nursery:
                         self._obey(json.loads(line))
             self._end_all(signals)
 
+    def _wait(self, signals: SignalWatch) -> list[int]:
+        """Wait for an order or a signal, and meanwhile grant turns."""
+        watched = [0, signals.fileno()]
+        if self._desk is None:
+            return select.select(watched, [], [])[0]
+        while True:
+            everything = [*watched, *self._desk.descriptors]
+            ready, _, _ = select.select(everything, [], [], self._desk.patience_s)
+            self._desk.serve(set(ready).difference(watched))
+            if not set(ready).isdisjoint(watched):
+                return ready
+
     def _obey(self, order: dict[str, Any]) -> None:
         if "start" in order:
             self._start(WorkerSettings(**order["start"]))
@@ -62,6 +84,7 @@ class Nursery:
 
     def _start(self, settings: WorkerSettings) -> None:
         assert settings.name is not None
+        channel = None if self._desk is None else self._desk.open()
         pid = os.fork()
         if pid == 0:
             # Leave through _exit whatever happens: this is a copy of the nursery's stack.
@@ -69,14 +92,18 @@ class Nursery:
             try:
                 os.close(0)
                 os.dup2(2, 1)
+                if self._desk is not None:
+                    self._desk.close()
                 signal.set_wakeup_fd(-1)
                 for number in (signal.SIGCHLD, signal.SIGTERM):
                     signal.signal(number, signal.SIG_DFL)
-                code = work(settings)
+                code = work(settings, None if channel is None else Turns(channel))
             except BaseException:
                 logging.getLogger(__name__).exception("worker %s failed", settings.name)
             finally:
                 os._exit(code)
+        if channel is not None:
+            channel.close()
         self._names[pid] = settings.name
         _say({"started": settings.name, "pid": pid})
 
@@ -112,15 +139,17 @@ def _say(line: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the nursery of this process."""
+    _, log_level, n_turns = sys.argv
     logging.basicConfig(
-        level=sys.argv[1] if len(sys.argv) > 1 else "WARNING",
+        level=log_level,
         format="%(asctime)s worker %(process)d %(levelname)s %(message)s",
         stream=sys.stderr,
     )
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What is loaded stays: no worker need look through it for garbage, nor copy it for that.
     gc.freeze()
-    Nursery().run()
+    turns = int(n_turns)
+    Nursery(TurnDesk(TurnKeeper(turns), time.monotonic) if turns else None).run()
 
 
 if __name__ == "__main__":

@@ -23,10 +23,12 @@ def train(
     observers: Sequence[Observer],
     resume: Snapshot | None = None,
     started: Callable[[LocalCluster], None] | None = None,
+    turns: int | None = None,
 ) -> RunSummary:
     """Run `settings.workers` worker processes and a master, and wait for the end.
 
-    `started` is given the cluster once its workers are under way.
+    `started` is given the cluster once its workers are under way; `turns` is how many of them may
+    be at a long computation at the same time (0: any number; None: one for each core).
 
     Raises
     ------
@@ -35,7 +37,9 @@ def train(
     begun = time.monotonic()
     store = Store.open(settings.store)
     plan = make_plan(settings, store, str(store.path), None if resume is None else resume.run)
-    with LocalCluster() as cluster:
+    if turns is None and plan.exact and plan.code.tolerance == 0:
+        turns = 0  # Everybody is waited for, so being the first to finish is worth nothing.
+    with LocalCluster(turns=turns) as cluster:
 
         def attach(address: str) -> Watched:
             cluster.start(

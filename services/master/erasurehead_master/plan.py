@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class RunPlan:
     data_reference: where workers may read the store themselves; None: rows are streamed.
     chunk_rows: rows in one streamed chunk.
     placement: there if tasks are placed by straggler probabilities that the rounds teach.
+    bears_rounding: single precision on the wire changes nothing that matters.
     """
 
     run: str
@@ -50,6 +52,7 @@ class RunPlan:
     data_reference: str | None
     chunk_rows: int
     placement: Placement | None = None
+    bears_rounding: bool = False
 
     @property
     def n_parts(self) -> int:
@@ -60,6 +63,14 @@ class RunPlan:
     def exact(self) -> bool:
         """True when every round is meant to decode the full gradient."""
         return self.scheme.exact
+
+    @property
+    def wire_dtype(self) -> Literal["<f8", "<f4"]:
+        """Number format of models and gradients on the wire."""
+        chosen = self.settings.wire.dtype
+        if chosen == "auto":
+            return "<f4" if self.bears_rounding else "<f8"
+        return chosen
 
     @cached_property
     def _tasks(self) -> dict[int, IntArray]:
@@ -95,6 +106,7 @@ class RunPlan:
             stop=built.stop,
             estimator=built.estimator,
             placement=built.placement,
+            bears_rounding=built.bears_rounding,
         )
 
     def tasks_of(self, slot: int) -> IntArray:
@@ -135,7 +147,7 @@ class RunPlan:
             objective=self.objective.name,
             store=self.data_reference,
             digest=self.digest,
-            wire_dtype=settings.wire.dtype,
+            wire_dtype=self.wire_dtype,
             delay=settings.delay,
             delay_seed=settings.seed,
             load_share=len(tasks) / code.n_tasks,
@@ -205,6 +217,7 @@ def make_plan(
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
         placement=built.placement,
+        bears_rounding=built.bears_rounding,
     )
 
 

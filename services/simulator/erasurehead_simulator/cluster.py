@@ -262,7 +262,7 @@ class VirtualCluster:
             case OpenRound():
                 self._ledger.open(self.clock.now)
             case SendStep(round_, targets):
-                dtype = self.machine.plan.settings.wire.dtype
+                dtype = self.machine.plan.wire_dtype
                 for i, (slot, peer) in enumerate(targets):
                     step = Step(self.machine.epoch, round_, self._ledger.theta(slot, dtype))
                     self._send(peer, step, i * self.timing.send_s)

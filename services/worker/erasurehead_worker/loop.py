@@ -36,6 +36,7 @@ from erasurehead_worker.events import (
 from erasurehead_worker.machine import Worker
 from erasurehead_worker.rows import RowSource, WorkerRows
 from erasurehead_worker.tally import Tally
+from erasurehead_worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class WorkerLoop:
     tally: where work done is added up.
     pulse: is told of every turn of the loop.
     handshakes: knows why there is no connection, and tries again.
+    turns: asked before a long computation, if the machine's cores are shared with other workers.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class WorkerLoop:
         tally: Tally,
         pulse: Pulse,
         handshakes: Handshakes,
+        turns: Turns | None = None,
     ) -> None:
         self._machine = machine
         self._socket = socket
@@ -71,6 +74,7 @@ class WorkerLoop:
         self._tally = tally
         self._pulse = pulse
         self._handshakes = handshakes
+        self._turns = turns
         self._exit: Exit | None = None
         self._step: Step | None = None
         self._rows: WorkerRows | None = None
@@ -82,7 +86,9 @@ class WorkerLoop:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._signals.fileno(), zmq.POLLIN)
-        descriptors = (self._socket.fileno(), self._signals.fileno())
+        descriptors = [self._socket.fileno(), self._signals.fileno()]
+        if self._turns is not None:
+            descriptors.append(self._turns.fileno())
         news = True
         while self._exit is None:
             self._pulse.beat()
@@ -91,6 +97,8 @@ class WorkerLoop:
                 self._receive()
                 if self._signals.take() is not None:
                     self._handle(Shutdown("asked to end"), time.monotonic())
+                if self._turns is not None:
+                    self._turns.look()
             now, wake_at = time.monotonic(), self._machine.wake_at
             if now >= wake_at:
                 self._handle(Woke(), now)
@@ -99,16 +107,21 @@ class WorkerLoop:
             news = bool(poller.poll(0))
             if news:
                 continue
-            if self._work is not None or self._step is not None:
+            if self._has_work:
                 self._advance()
-                # Sending may have taken the news off the descriptor.
-                news = bool(poller.poll(0))
             else:
                 # The socket's descriptor tells of news only to who has taken all there was.
                 # poll() would do, but rounds its limit up to a millisecond, and so each delay.
                 wait_s = max(0.0, self._machine.wake_at - time.monotonic())
                 news = bool(select.select(descriptors, (), (), wait_s)[0])
         return self._exit
+
+    @property
+    def _has_work(self) -> bool:
+        """True when the next chunk can be done, if need be because it is our turn."""
+        if self._turns is not None and self._turns.awaited:
+            return False
+        return self._work is not None or self._step is not None
 
     def _look_at_handshakes(self) -> None:
         if (sentence := self._handshakes.news()) is not None:
@@ -142,9 +155,12 @@ class WorkerLoop:
         if event is _DONE:
             self._work = None
         elif event is not None:
-            if isinstance(event, PartDone) and event.last:
+            last = isinstance(event, PartDone) and event.last
+            if last:
                 self._work = None  # rather than find out by another turn of the loop
             self._handle(event, time.monotonic())
+            if last and self._turns is not None:
+                self._turns.give_back()
 
     def _compute(self, rows: WorkerRows, step: Step) -> Iterator[Event | None]:
         """Yield None after a chunk of arithmetic, `PartDone` after a part."""
@@ -180,7 +196,12 @@ class WorkerLoop:
                     log.debug("the master does not read; dropped %s", message.kind)
             case Compute(step):
                 self._step = step
+                # What fits into one chunk is done sooner than a turn could be had.
+                if self._turns is not None and self._rows is not None and self._rows.n_chunks > 1:
+                    self._turns.ask()
             case Abandon():
+                if self._turns is not None:
+                    self._turns.give_back()
                 if self._work is not None and self._computation is not None:
                     self._tally.chunks_dropped += self._computation.chunks_ahead
                 self._step = self._work = self._computation = None

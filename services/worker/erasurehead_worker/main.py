@@ -25,12 +25,16 @@ from erasurehead_worker.machine import Worker
 from erasurehead_worker.rows import RowSource
 from erasurehead_worker.tally import Tally
 from erasurehead_worker.throttling import cpu_limit
+from erasurehead_worker.turns import Turns
 
 log = logging.getLogger(__name__)
 
 
-def work(settings: WorkerSettings) -> int:
-    """Serve one master until it is done with us; return the exit code (docs/exit-codes.md)."""
+def work(settings: WorkerSettings, turns: Turns | None = None) -> int:
+    """Serve one master until it is done with us; return the exit code (docs/exit-codes.md).
+
+    `turns` is for a worker that shares its machine's cores with others.
+    """
     hello = Hello(
         protocol=PROTOCOL_VERSION,
         name=settings.name or f"{socket.gethostname()}-{os.getpid()}",
@@ -63,10 +67,14 @@ def work(settings: WorkerSettings) -> int:
         tally, pulse = Tally(), Pulse(settings.http.stalled_after_s)
         with SignalWatch() as signals, ExitStack() as stack:
             _monitor(settings.http, machine, tally, pulse, stack)
-            ending = WorkerLoop(machine, dealer, source, signals, tally, pulse, handshakes).run()
+            ending = WorkerLoop(
+                machine, dealer, source, signals, tally, pulse, handshakes, turns
+            ).run()
         handshakes.let_go(dealer)
         dealer.close()
     finally:
+        if turns is not None:
+            turns.close()
         # Also what was not let go because something failed on the way: term() would wait for it.
         context.destroy(linger=sockets.LINGER_MS)
     log.log(logging.ERROR if ending.code else logging.INFO, "%s", ending.reason)

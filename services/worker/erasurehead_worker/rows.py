@@ -39,6 +39,7 @@ class WorkerRows:
         self._objective = objective
         self.n_rows = rows.n_rows
         self.n_parts = rows.n_messages
+        self.n_chunks = len(rows.chunks)
         self.support = rows.support
 
     def gradient(self, part: int, theta: npt.NDArray[Any]) -> CodedGradient:

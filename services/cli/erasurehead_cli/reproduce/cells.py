@@ -160,7 +160,9 @@ class Workshop:
                 settings: RunSettings, watching: Sequence[Observer], resume: Any = None, /
             ) -> RunSummary:
                 every = [*watching, *observers, *([quotas] if quotas else [])]
-                return train(settings, every, resume, quotas.attach if quotas else None)
+                # Under quotas each worker has a share of the cores that is its own: no turns.
+                confine, turns = (None, None) if quotas is None else (quotas.attach, 0)
+                return train(settings, every, resume, confine, turns)
 
             meter = CpuMeter()
             summary = running.run_recorded(settings, run, path, console, quiet=True)
