@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgpack
 import numpy as np
 import pytest
+from example_messages import ASSIGN
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -16,7 +17,6 @@ from erasurehead.wire.messages import (
     REFUSALS,
     TO_MASTER,
     TO_WORKER,
-    Assign,
     Goodbye,
     Heartbeat,
     Hello,
@@ -41,26 +41,7 @@ def example(values: int = 5) -> dict[str, Message]:
         "result": Result(0, 7, 3, 0, np.arange(values, dtype=float)[np.newaxis], [2.5], 0.25, 0.5),
         "heartbeat": Heartbeat(7, 0.5),
         "goodbye": Goodbye("asked to end"),
-        "assign": Assign(
-            run="r",
-            epoch=0,
-            slot=3,
-            n_slots=4,
-            columns=10,
-            tasks=np.array([1, 2]),
-            row_ranges=np.array([[0, 5], [5, 9]]),
-            coefficients=np.ones((1, 1, 2)),
-            objective="logistic",
-            store=None,
-            digest="abc",
-            wire_dtype="<f8",
-            delay="none",
-            delay_seed=0,
-            load_share=0.5,
-            heartbeat_interval_s=1.0,
-            silence_limit_s=5.0,
-            dense_share=0.7,
-        ),
+        "assign": ASSIGN,
         "task": Task(
             0, 4, 1, 2, np.array([0, 2]), np.array([1, 5], dtype=np.int32), np.array([1.0])
         ),

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from example_messages import ASSIGN
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,26 +30,6 @@ from erasurehead_worker.actions import Abandon, Action, Compute, Exit, Feed, Loa
 from erasurehead_worker.events import Loaded, PartDone, Received, Shutdown, StoreUnreadable, Woke
 from erasurehead_worker.machine import Phase, Worker
 
-ASSIGN = Assign(
-    run="r",
-    epoch=0,
-    slot=1,
-    n_slots=2,
-    columns=6,
-    tasks=np.array([0, 1]),
-    row_ranges=np.array([[0, 5], [5, 9]]),
-    coefficients=np.ones((1, 1, 2)),
-    objective="logistic",
-    store=None,
-    digest="abc",
-    wire_dtype="<f8",
-    delay="none",
-    delay_seed=0,
-    load_share=0.5,
-    heartbeat_interval_s=1.0,
-    silence_limit_s=5.0,
-    dense_share=0.7,
-)
 SUPPORT = np.array([0, 2, 5])
 
 

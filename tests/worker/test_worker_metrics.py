@@ -2,37 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from example_messages import ASSIGN as EXAMPLE
 from prometheus_client import CollectorRegistry
 
 from erasurehead.monitoring.pulse import Pulse
-from erasurehead.wire.messages import PROTOCOL_VERSION, Assign, Hello
+from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_worker import metrics
 from erasurehead_worker.events import Loaded, Received
 from erasurehead_worker.machine import Worker
 from erasurehead_worker.metrics import METRICS, WorkerMetrics, endpoints
 from erasurehead_worker.tally import Tally
 
-ASSIGN = Assign(
-    run="r",
-    epoch=0,
-    slot=4,
-    n_slots=6,
-    columns=100,
-    tasks=np.array([0, 1]),
-    row_ranges=np.array([[0, 5], [5, 9]]),
-    coefficients=np.ones((1, 1, 2)),
-    objective="logistic",
-    store=None,
-    digest="abc",
-    wire_dtype="<f8",
-    delay="none",
-    delay_seed=0,
-    load_share=0.5,
-    heartbeat_interval_s=1.0,
-    silence_limit_s=5.0,
-    dense_share=0.7,
-)
+ASSIGN = replace(EXAMPLE, slot=4, n_slots=6, columns=100)
 
 
 def fresh() -> Worker:
