@@ -1,12 +1,14 @@
-"""The simulated measurements of docs/findings.md: what coding is worth, with and without a cache.
+"""The measurements of docs/findings.md: what coding is worth, with and without a cache.
 
     python benchmarks/findings.py growth [--rounds 100] [--trace FILE ...]
+    python benchmarks/findings.py measured STORE --step 0.1 [--rounds 40]
     python benchmarks/findings.py few STORE --step 0.1 --step 0.17 [--rounds 100]
     python benchmarks/findings.py dead STORE --step 0.17 --rounds 1000
     python benchmarks/findings.py early STORE --step 0.1
 
 `growth` needs no data: how long rounds last for 10 to 10,000 workers by the delays alone, drawn
-from models or from traces that `erasurehead trace` made of real runs. The others train under
+from models or from traces that `erasurehead trace` made of real runs. `measured` trains with real
+processes and prints the wall clock of a round for 10, 20 and 30 workers. The others train under
 virtual time with real arithmetic on a prepared store: with few arrivals a round, with dead workers,
 and in the first rounds. Tables are printed as Markdown.
 """
@@ -28,6 +30,7 @@ from erasurehead.schemes import Scheme
 from erasurehead.settings import RunSettings, load
 from erasurehead.straggling import DELAYS
 from erasurehead_cli.reproduce.objective import training_objective
+from erasurehead_local.training import train
 from erasurehead_simulator.ideal import ideal_round_s
 from erasurehead_simulator.running import simulate
 
@@ -36,6 +39,7 @@ PARETO = "pareto:shape=1.5,scale_s=0.1667"
 DEAD = "persistent:count={count},slow_s=1000000,jitter_s=0.5"
 WORKERS = (10, 30, 100, 300, 1000, 3000, 10_000)
 """All but 10 are divisible by 3; for 10 the code makes unequal groups."""
+MEASURED_WORKERS = (10, 20, 30)
 
 CACHED = ("uncoded:r={r},cache=sag", "agc:c=3,r={r},cache=sag")
 DEAD_CACHED = (*CACHED, "agc:c=5,r={r},cache=sag")
@@ -57,12 +61,30 @@ def _grow(title: str, rounds: int, delay_of: Callable[[int], str]) -> None:
     _row("workers", "uncoded", "egc c=3", "agc c=3, r=0.37k", "agc c=3, r=0.1k")
     _row("---:", "---:", "---:", "---:", "---:")
     for k in WORKERS:
-        few = max(1, round(0.1 * k))
-        schemes = ("uncoded", "egc:c=3", "agc:c=3,delta=0.37", f"agc:c=3,r={few}")
         delay = delay_of(k)
-        means = [_round_s(scheme, k, delay, rounds) for scheme in schemes]
+        means = [_round_s(scheme, k, delay, rounds) for scheme in _growing(k)]
         told = [f"{means[0] / mean:.1f}x" for mean in means[1:]]
         _row(str(k), f"{means[0]:.3g} s", *told)
+
+
+def _growing(k: int) -> tuple[str, ...]:
+    """Return what is compared with k workers, uncoded first."""
+    return ("uncoded", "egc:c=3", "agc:c=3,delta=0.37", f"agc:c=3,r={max(1, round(0.1 * k))}")
+
+
+def measured(store: str, step: str, rounds: int) -> None:
+    """Print what rounds of real processes last, and in brackets by the drawn delays alone."""
+    print(f"\n{EXPONENTIAL}, {rounds} rounds, wall clock\n")
+    _row("workers", "uncoded", "egc c=3", "agc c=3, r=0.37k", "agc c=3, r=0.1k")
+    _row("---:", "---:", "---:", "---:", "---:")
+    for k in MEASURED_WORKERS:
+        ideal = [_round_s(scheme, k, EXPONENTIAL, rounds) for scheme in _growing(k)]
+        wall = [_wall_s(store, step, scheme, rounds, k) for scheme in _growing(k)]
+        told = [
+            f"{wall[0] / w:.1f}x \\[{ideal[0] / i:.1f}x]"
+            for w, i in zip(wall[1:], ideal[1:], strict=True)
+        ]
+        _row(str(k), f"{wall[0]:.3g} s \\[{ideal[0]:.3g} s]", *told)
 
 
 def _widened(trace: Path, wide: Path, k: int) -> str:
@@ -142,14 +164,15 @@ class End(Observer):
         self.whole = summary.exit_code == EXIT_OK
 
 
-def _train(store: str, step: str, scheme: str, rounds: int, delay: str = EXPONENTIAL) -> End:
-    end = End()
-    settings = load(
+def _settings(
+    store: str, step: str, scheme: str, rounds: int, delay: str, workers: int
+) -> RunSettings:
+    return load(
         RunSettings,
         {
             "store": store,
             "scheme": scheme,
-            "workers": 30,
+            "workers": workers,
             "rounds": rounds,
             "step": step,
             "delay": delay,
@@ -157,6 +180,16 @@ def _train(store: str, step: str, scheme: str, rounds: int, delay: str = EXPONEN
         },
         environment={},
     )
+
+
+def _wall_s(store: str, step: str, scheme: str, rounds: int, workers: int) -> float:
+    summary = train(_settings(store, step, scheme, rounds, EXPONENTIAL, workers), [])
+    return summary.wall_s / summary.rounds
+
+
+def _train(store: str, step: str, scheme: str, rounds: int, delay: str = EXPONENTIAL) -> End:
+    end = End()
+    settings = _settings(store, step, scheme, rounds, delay, 30)
     simulate(settings, [end])
     if end.whole:
         end.objective = training_objective(Store.open(Path(store)), end.theta)
@@ -184,7 +217,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("kind", choices=("growth", "few", "dead", "early"))
+    parser.add_argument("kind", choices=("growth", "measured", "few", "dead", "early"))
     parser.add_argument("store", nargs="?")
     parser.add_argument("--step", action="append", help="several for few")
     parser.add_argument("--rounds", type=int, default=100)
@@ -194,6 +227,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         growth(given.rounds, given.trace)
     elif given.store is None or not given.step:
         parser.error(f"{given.kind} needs a store and --step")
+    elif given.kind == "measured":
+        measured(given.store, given.step[0], given.rounds)
     elif given.kind == "few":
         few(given.store, given.step, given.rounds)
     elif given.kind == "dead":

@@ -21,6 +21,7 @@ from erasurehead_worker.loop import WorkerLoop
 from erasurehead_worker.machine import Worker
 from erasurehead_worker.rows import RowSource
 from erasurehead_worker.tally import Tally
+from erasurehead_worker.turns import Turns
 
 
 @pytest.mark.timeout(30)
@@ -40,7 +41,9 @@ def test_the_loop_says_that_it_turns_and_ends_when_told_to() -> None:
             Hello(PROTOCOL_VERSION, "ann", "1", "host"), time.monotonic(), np.random.default_rng(0)
         )
         with SignalWatch() as signals:
-            loop = WorkerLoop(machine, dealer, RowSource(), signals, Tally(), pulse, handshakes)
+            loop = WorkerLoop(
+                machine, dealer, RowSource(), signals, Tally(), pulse, handshakes, Turns()
+            )
             endings.append(loop.run())
         handshakes.let_go(dealer)
         dealer.close(0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import socket
 from collections.abc import Callable, Iterable
 
 from erasurehead_local.turns import TurnKeeper
-from erasurehead_worker.turns import ASK, GRANTED, MESSAGE
+from erasurehead_worker.turns import ASK, GRANTED, TurnChannel
 
 
 class TurnDesk:
@@ -26,12 +25,11 @@ class TurnDesk:
     def __init__(self, keeper: TurnKeeper, clock: Callable[[], float]) -> None:
         self._keeper = keeper
         self._clock = clock
-        self._channels: dict[int, socket.socket] = {}
+        self._channels: dict[int, TurnChannel] = {}
 
-    def open(self) -> socket.socket:
+    def open(self) -> TurnChannel:
         """Return a new worker's end of a channel."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
+        ours, theirs = map(TurnChannel, socket.socketpair())
         self._channels[ours.fileno()] = ours
         return theirs
 
@@ -49,38 +47,28 @@ class TurnDesk:
     @property
     def patience_s(self) -> float | None:
         """Seconds after which `serve` wants to be called; None: when somebody says something."""
-        at = self._keeper.wake_at
-        return None if at == math.inf else max(0.0, at - self._clock())
+        wake_at = self._keeper.wake_at
+        return None if wake_at == math.inf else max(0.0, wake_at - self._clock())
 
     def serve(self, ready: Iterable[int]) -> None:
         """Read the channels that are readable, and grant what can be granted."""
-        for descriptor in ready:
-            self._read(descriptor)
+        for worker in ready:
+            self._hear(worker)
         for worker, wish in self._keeper.grant(self._clock()):
-            self._tell(worker, wish)
+            # Who is gone, or reads nothing at all, lets its turn expire.
+            self._channels[worker].say(GRANTED, wish)
 
-    def _read(self, worker: int) -> None:
-        while True:
-            try:
-                said = self._channels[worker].recv(MESSAGE.size)
-            except BlockingIOError:
-                return
-            except OSError:
-                said = b""
-            if len(said) != MESSAGE.size:
-                self._channels.pop(worker).close()
-                self._keeper.leave(worker)
-                return
-            kind, wish = MESSAGE.unpack(said)
+    def _hear(self, worker: int) -> None:
+        messages = self._channels[worker].heard()
+        if messages is None:
+            self._keeper.leave(worker)
+            self._channels.pop(worker).close()
+            return
+        for kind, wish in messages:
             if kind == ASK:
                 self._keeper.ask(worker, wish)
             else:
                 self._keeper.leave(worker)
-
-    def _tell(self, worker: int, wish: int) -> None:
-        # Who is gone, or reads nothing at all, lets its turn expire.
-        with contextlib.suppress(OSError):
-            self._channels[worker].send(MESSAGE.pack(GRANTED, wish))
 
 
 def cores() -> int:

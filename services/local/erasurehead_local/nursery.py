@@ -25,7 +25,6 @@ from erasurehead.wire.signals import SignalWatch
 from erasurehead_local.desk import TurnDesk
 from erasurehead_local.turns import TurnKeeper
 from erasurehead_worker.main import work
-from erasurehead_worker.turns import Turns
 
 GRACE_S = 3.0
 """Seconds that workers have to leave by themselves before they are killed."""
@@ -97,7 +96,7 @@ class Nursery:
                 signal.set_wakeup_fd(-1)
                 for number in (signal.SIGCHLD, signal.SIGTERM):
                     signal.signal(number, signal.SIG_DFL)
-                code = work(settings, None if channel is None else Turns(channel))
+                code = work(settings, channel)
             except BaseException:
                 logging.getLogger(__name__).exception("worker %s failed", settings.name)
             finally:

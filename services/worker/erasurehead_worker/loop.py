@@ -53,7 +53,7 @@ class WorkerLoop:
     tally: where work done is added up.
     pulse: is told of every turn of the loop.
     handshakes: knows why there is no connection, and tries again.
-    turns: asked before a long computation, if the machine's cores are shared with other workers.
+    turns: asked before a long computation.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class WorkerLoop:
         tally: Tally,
         pulse: Pulse,
         handshakes: Handshakes,
-        turns: Turns | None = None,
+        turns: Turns,
     ) -> None:
         self._machine = machine
         self._socket = socket
@@ -86,9 +86,7 @@ class WorkerLoop:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._signals.fileno(), zmq.POLLIN)
-        descriptors = [self._socket.fileno(), self._signals.fileno()]
-        if self._turns is not None:
-            descriptors.append(self._turns.fileno())
+        descriptors = (self._socket.fileno(), self._signals.fileno())
         news = True
         while self._exit is None:
             self._pulse.beat()
@@ -97,8 +95,7 @@ class WorkerLoop:
                 self._receive()
                 if self._signals.take() is not None:
                     self._handle(Shutdown("asked to end"), time.monotonic())
-                if self._turns is not None:
-                    self._turns.look()
+                self._turns.look()
             now, wake_at = time.monotonic(), self._machine.wake_at
             if now >= wake_at:
                 self._handle(Woke(), now)
@@ -113,15 +110,15 @@ class WorkerLoop:
                 # The socket's descriptor tells of news only to who has taken all there was.
                 # poll() would do, but rounds its limit up to a millisecond, and so each delay.
                 wait_s = max(0.0, self._machine.wake_at - time.monotonic())
-                news = bool(select.select(descriptors, (), (), wait_s)[0])
+                watched = descriptors + self._turns.descriptors
+                news = bool(select.select(watched, (), (), wait_s)[0])
         return self._exit
 
     @property
     def _has_work(self) -> bool:
         """True when the next chunk can be done, if need be because it is our turn."""
-        if self._turns is not None and self._turns.awaited:
-            return False
-        return self._work is not None or self._step is not None
+        at_hand = self._work is not None or self._step is not None
+        return at_hand and not self._turns.awaited
 
     def _look_at_handshakes(self) -> None:
         if (sentence := self._handshakes.news()) is not None:
@@ -159,7 +156,7 @@ class WorkerLoop:
             if last:
                 self._work = None  # rather than find out by another turn of the loop
             self._handle(event, time.monotonic())
-            if last and self._turns is not None:
+            if last:
                 self._turns.give_back()
 
     def _compute(self, rows: WorkerRows, step: Step) -> Iterator[Event | None]:
@@ -197,11 +194,10 @@ class WorkerLoop:
             case Compute(step):
                 self._step = step
                 # What fits into one chunk is done sooner than a turn could be had.
-                if self._turns is not None and self._rows is not None and self._rows.n_chunks > 1:
+                if self._rows is not None and self._rows.n_chunks > 1:
                     self._turns.ask()
             case Abandon():
-                if self._turns is not None:
-                    self._turns.give_back()
+                self._turns.give_back()
                 if self._work is not None and self._computation is not None:
                     self._tally.chunks_dropped += self._computation.chunks_ahead
                 self._step = self._work = self._computation = None

@@ -25,15 +25,15 @@ from erasurehead_worker.machine import Worker
 from erasurehead_worker.rows import RowSource
 from erasurehead_worker.tally import Tally
 from erasurehead_worker.throttling import cpu_limit
-from erasurehead_worker.turns import Turns
+from erasurehead_worker.turns import TurnChannel, Turns
 
 log = logging.getLogger(__name__)
 
 
-def work(settings: WorkerSettings, turns: Turns | None = None) -> int:
+def work(settings: WorkerSettings, turn_keeper: TurnChannel | None = None) -> int:
     """Serve one master until it is done with us; return the exit code (docs/exit-codes.md).
 
-    `turns` is for a worker that shares its machine's cores with others.
+    `turn_keeper` is for a worker that shares its machine's cores with others.
     """
     hello = Hello(
         protocol=PROTOCOL_VERSION,
@@ -52,6 +52,7 @@ def work(settings: WorkerSettings, turns: Turns | None = None) -> int:
         settings.retry_limit_s,
         load_average=lambda: os.getloadavg()[0],
     )
+    turns = Turns(turn_keeper)
     source = RowSource(settings.store, settings.cache)
     keys = _keys(settings.keys)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -73,8 +74,7 @@ def work(settings: WorkerSettings, turns: Turns | None = None) -> int:
         handshakes.let_go(dealer)
         dealer.close()
     finally:
-        if turns is not None:
-            turns.close()
+        turns.close()
         # Also what was not let go because something failed on the way: term() would wait for it.
         context.destroy(linger=sockets.LINGER_MS)
     log.log(logging.ERROR if ending.code else logging.INFO, "%s", ending.reason)

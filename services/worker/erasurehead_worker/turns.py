@@ -1,44 +1,87 @@
 """A worker's side of taking turns at the cores of a machine that several workers share.
 
-One message each way, over a socket pair with whoever started the worker: `ASK` for a turn,
-`GIVE_BACK` it (or the wish for it); a turn is granted with the number of the wish, so a grant that
-crossed a change of mind is recognised.
+Two messages up, `ASK` for a turn and `GIVE_BACK` it (or the wish for it), and one down, `GRANTED`,
+with the number of the wish, so that a grant that crossed a change of mind is recognised.
 """
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 
-MESSAGE = struct.Struct("<BI")
-"""Kind, and the number of the wish."""
-
 ASK, GIVE_BACK, GRANTED = range(3)
+
+_MESSAGE = struct.Struct("<BI")
+_READ_BYTES = 4096
+
+
+class TurnChannel:
+    """One end of a worker's connected stream socket with the keeper of turns.
+
+    Parameters
+    ----------
+    channel: becomes non-blocking, and is closed by `close`.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._channel.setblocking(False)
+        self._unread = b""
+
+    def fileno(self) -> int:
+        """Return the descriptor that becomes readable when the other end has said something."""
+        return self._channel.fileno()
+
+    def say(self, kind: int, wish: int) -> bool:
+        """Send a message; False if the other end is gone, or has not read for long."""
+        message = _MESSAGE.pack(kind, wish)
+        try:
+            return self._channel.send(message) == len(message)
+        except OSError:
+            return False
+
+    def heard(self) -> list[tuple[int, int]] | None:
+        """Return the messages (kind, wish) that have come; None if the other end is gone."""
+        while True:
+            try:
+                read = self._channel.recv(_READ_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                read = b""
+            if not read:
+                return None
+            self._unread += read
+        whole = len(self._unread) - len(self._unread) % _MESSAGE.size
+        messages, self._unread = self._unread[:whole], self._unread[whole:]
+        return list(_MESSAGE.iter_unpack(messages))
+
+    def close(self) -> None:
+        """Close this end."""
+        self._channel.close()
 
 
 class Turns:
     """Asks for a turn and tells when it is there.
 
     A turn is a courtesy: it makes good use of caches and lets whoever is first finish first.
-    Nothing else depends on it, and where its keeper is gone everybody has a turn.
+    Nothing else depends on it, and where there is no keeper, or none any more, everybody has one.
 
     Parameters
     ----------
-    channel: connected SOCK_SEQPACKET socket; becomes non-blocking.
+    channel: to the keeper; None: there is none.
     """
 
-    def __init__(self, channel: socket.socket) -> None:
+    def __init__(self, channel: TurnChannel | None = None) -> None:
         self._channel = channel
-        self._channel.setblocking(False)
         self._wish = 0
         self._asked = False
-        self._alone = False
         self.granted = False
 
-    def fileno(self) -> int:
-        """Return the descriptor that becomes readable when `look` has news."""
-        return self._channel.fileno()
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What becomes readable when `look` has news."""
+        return (self._channel.fileno(),) if self._channel is not None and self.awaited else ()
 
     @property
     def awaited(self) -> bool:
@@ -48,7 +91,7 @@ class Turns:
     def ask(self) -> None:
         """Wish for a turn."""
         self._wish = (self._wish + 1) % (1 << 32)
-        self._asked, self.granted = True, self._alone
+        self._asked, self.granted = True, False
         self._say(ASK)
 
     def give_back(self) -> None:
@@ -59,31 +102,21 @@ class Turns:
 
     def look(self) -> None:
         """Take note of what the keeper has said."""
-        while not self._alone:
-            try:
-                told = self._channel.recv(MESSAGE.size)
-            except BlockingIOError:
-                return
-            except OSError:
-                told = b""
-            if len(told) != MESSAGE.size:
-                self._let_everybody_go()
-            elif MESSAGE.unpack(told) == (GRANTED, self._wish) and self._asked:
-                self.granted = True
+        if self._channel is None or not self.awaited:
+            return
+        messages = self._channel.heard()
+        if messages is None:
+            self.close()
+        elif (GRANTED, self._wish) in messages:
+            self.granted = True
 
     def close(self) -> None:
-        """Close the channel."""
-        self._channel.close()
+        """Do without a keeper from now on."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        self.granted = self._asked
 
     def _say(self, kind: int) -> None:
-        if self._alone:
-            return
-        # A full channel is one nobody reads: the same as a keeper that is gone.
-        with contextlib.suppress(OSError):
-            self._channel.send(MESSAGE.pack(kind, self._wish))
-            return
-        self._let_everybody_go()
-
-    def _let_everybody_go(self) -> None:
-        self._alone = True
-        self.granted = self._asked
+        if self._channel is None or not self._channel.say(kind, self._wish):
+            self.close()
