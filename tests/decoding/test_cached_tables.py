@@ -121,9 +121,9 @@ def test_table_of_gaps_after_50_200_and_600_rounds() -> None:
         assert cached[2] < 1e-26
 
 
-def lateness(tau: float) -> FloatArray:
+def lateness(tau: float, draw: int = 1) -> FloatArray:
     """p_i = exp(-psi_i (tau - 1)) with psi ~ U(.1, 2): mean .61 at tau = 1.5, .91 at 1.1."""
-    psi = np.random.default_rng(1).uniform(0.1, 2.0, K)
+    psi = np.random.default_rng(draw).uniform(0.1, 2.0, K)
     return np.asarray(np.exp(-psi * (tau - 1)))
 
 
@@ -146,21 +146,30 @@ def test_a_cache_also_rescues_the_uncoded_scheme() -> None:
 
 def test_what_coding_is_for_once_there_is_a_cache() -> None:
     """Mean p = .91, step 1/beta, 200 rounds: uncoded saga diverges, uncoded sag is at 1e-2, pairs
-    with saga at 2e-6, with sag at 1e-8. (Saga is at the edge of stability there: on this instance
-    it is at 1e-3.)"""
-    p = lateness(1.1)
-    assert p.mean() == pytest.approx(0.91, abs=0.02)
+    with saga at 2e-6, with sag at 1e-8.
+
+    Saga is at the edge of stability there, and one draw of psi says little: over a dozen draws the
+    gap of pairs with saga is anything from 5e-8 to divergence, the published 2e-6 among them."""
     start = PROBLEM.gap(np.zeros(COLUMNS))
-    balanced = f"frc:c=2,groups=balanced,p={written(p)} / first-copy:scale=group,p={written(p)}"
-    uncoded_saga = typical(f"uncoded / fixed:p={written(p)} / exact / saga", 200, late=p)
-    uncoded_sag = typical("uncoded / first-copy / exact / sag", 200, late=p)
-    pairs_saga = typical(f"{balanced} / exact / saga", 200, late=p)
-    pairs_sag = typical("frc:c=2 / first-copy / exact / sag", 200, late=p)
-    assert uncoded_saga[-1] > start / 10
-    assert 1e-4 < uncoded_sag[-1] < 1.0
-    assert pairs_saga[-1] < 1e-1 * uncoded_sag[-1]
-    assert pairs_sag[-1] < 1e-4 * uncoded_sag[-1]
-    assert pairs_sag[-1] < 2e-6
+    found = []
+    for draw in range(12):
+        p = lateness(1.1, draw)
+        assert p.mean() == pytest.approx(0.91, abs=0.03)
+        balanced = f"frc:c=2,groups=balanced,p={written(p)} / first-copy:scale=group,p={written(p)}"
+        schemes = (
+            f"uncoded / fixed:p={written(p)} / exact / saga",
+            "uncoded / first-copy / exact / sag",
+            f"{balanced} / exact / saga",
+            "frc:c=2 / first-copy / exact / sag",
+        )
+        found.append([gaps(scheme, 200, late=p, seed=draw)[-1] for scheme in schemes])
+    uncoded_saga, uncoded_sag, pairs_saga, pairs_sag = np.transpose(found)
+    assert np.median(uncoded_saga) > start
+    assert 1e-3 < np.median(uncoded_sag) < 1e-1
+    assert pairs_saga.min() < 2e-6 < np.median(pairs_saga)
+    assert np.median(pairs_saga) < 1e-1 * np.median(uncoded_sag)
+    assert pairs_sag.min() < 1e-8 < pairs_sag.max()
+    assert np.all(pairs_sag < 1e-2 * uncoded_sag)
 
 
 def test_a_silent_worker_stalls_what_is_not_coded() -> None:
