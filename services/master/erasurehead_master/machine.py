@@ -7,7 +7,7 @@ live in here: after handling, `wake_at` says when the machine wants a `Woke` eve
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable
 from enum import Enum
 from typing import Any
@@ -21,7 +21,6 @@ from erasurehead.errors import (
     EXIT_NO_WORKERS,
     EXIT_OK,
 )
-from erasurehead.records import Late
 from erasurehead.wire.messages import (
     Goodbye,
     Heartbeat,
@@ -60,14 +59,13 @@ from erasurehead_master.events import (
     Unreachable,
     Woke,
 )
+from erasurehead_master.lateness import Lateness
 from erasurehead_master.membership import Change, Member, Membership
 from erasurehead_master.norms import NormLimit
 from erasurehead_master.plan import RunPlan
 from erasurehead_master.refit import Refit
 from erasurehead_master.rounds import Rounds, sending_order
-
-REMEMBERED_ROUNDS = 1024
-"""Rounds whose opening time is kept, to say how late a stale result was."""
+from erasurehead_master.supports import Supports
 
 
 class Phase(Enum):
@@ -97,16 +95,13 @@ class Master:
         self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
         self.membership = Membership(plan.code.n_workers, self.limits.silence_limit_s)
         self.rounds_done = first_round - 1
-        self.supports: dict[int, npt.NDArray[Any] | None] = {}
-        self.support_keys: dict[int, int] = {}
-        """Slots of equal key have the same support, and so can share one encoded model."""
+        self.supports = Supports()
         self.refused: Counter[str] = Counter()
         self.stale = 0
         multiple = plan.settings.limits.norm_multiple
         self.norms = None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)
-        self._late: list[Late] = []
+        self._lateness = Lateness()
         self._non_finite_slots: set[int] = set()
-        self._opened: OrderedDict[int, float] = OrderedDict()
         self._gather_until = now + self.limits.max_wait_s
         self._tick_at = now + self.limits.heartbeat_interval_s
         self._empty_since: float | None = now
@@ -260,24 +255,11 @@ class Master:
             return
         member.ready = True
         self._empty_since = None
-        self._remember_support(slot, support)
+        self.supports.remember(slot, support)
         if self.phase is Phase.GATHERING:
             self._maybe_start(now)
         elif self.rounds.is_open and self.rounds.closed is None and self.rounds.join(slot):
             self._actions.append(SendStep(self.round, ((slot, member.peer),)))
-
-    def _remember_support(self, slot: int, support: npt.NDArray[Any] | None) -> None:
-        key = 0 if support is None else hash(support.tobytes()) or 1
-        twin = next((s for s, k in self.support_keys.items() if k == key and s != slot), None)
-        shared = None if twin is None else self.supports[twin]
-        if support is None:
-            self.supports[slot] = None
-        elif shared is not None and np.array_equal(shared, support):
-            self.supports[slot] = shared
-        else:
-            # Fancy indexing converts anything narrower on every use.
-            self.supports[slot] = support.astype(np.intp)
-        self.support_keys[slot] = key
 
     def _need_task(self, member: Member, need: NeedTask) -> None:
         slot = member.slot
@@ -302,8 +284,9 @@ class Master:
             return
         # A worker that is not at work long after the broadcast has missed it, or its result was
         # lost (a cut connection).
-        opened = self._opened[self.round]
-        behind = beat.round < self.round and now - opened > self.limits.heartbeat_interval_s
+        age_s = self._lateness.age_s(self.round, now)
+        assert age_s is not None
+        behind = beat.round < self.round and age_s > self.limits.heartbeat_interval_s
         if behind and self.rounds.closed is None and self.rounds.join(slot):
             self._actions.append(SendStep(self.round, ((slot, member.peer),)))
 
@@ -337,9 +320,7 @@ class Master:
         symbol = self.plan.code.symbols(slot, result.part)[0]
         if not current:
             self.stale += 1
-            opened = self._opened.get(result.round)
-            if opened is not None:
-                self._late.append(Late(slot, result.round, now - opened))
+            self._lateness.stale(slot, result.round, now)
             self._actions.append(FoldLate(symbol, slot, result))
             return
         weights = self.rounds.arrive(slot, result.part, now, result.compute_s, result.delay_s)
@@ -461,9 +442,7 @@ class Master:
         ready = self.membership.ready_slots()
         order = sending_order(self.plan.settings.seed, self.round, len(ready))
         targets = tuple(ready[i] for i in order)
-        self._opened[self.round] = now
-        if len(self._opened) > REMEMBERED_ROUNDS:
-            self._opened.popitem(last=False)
+        self._lateness.opened(self.round, now)
         self._non_finite_slots.clear()
         self.rounds.open(now, [slot for slot, _ in targets])
         self._actions.append(OpenRound(self.round))
@@ -476,7 +455,7 @@ class Master:
         reason = self.rounds.closed
         arrivals = tuple(self.rounds.arrivals)
         decoding, stragglers = self.rounds.close()
-        late, self._late = tuple(self._late), []
+        late = self._lateness.take()
         self._actions.append(CloseRound(self.round, reason, decoding, arrivals, stragglers, late))
 
     def _stepped(self, diverged: str | None, now: float) -> None:
@@ -512,7 +491,7 @@ class Master:
         self.epoch += 1
         self._adopt(rebuild.plan)
         self._refit.placed_round = self.round
-        self._late.clear()
+        self._lateness.take()
         self._actions.append(rebuild)
         self.phase = Phase.GATHERING
         self._gather_until = now + self.limits.max_wait_s
@@ -525,7 +504,6 @@ class Master:
         self.plan = plan
         self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
         self.supports.clear()
-        self.support_keys.clear()
 
     def _woke(self, now: float) -> None:
         if now >= self._tick_at:

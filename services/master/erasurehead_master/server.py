@@ -259,7 +259,7 @@ class MasterServer:
     def _broadcast(self, round_: int, targets: Sequence[tuple[int, bytes]]) -> None:
         """Send the model; slots with one support share the encoded frames."""
         start = time.perf_counter()
-        keys = self._machine.support_keys
+        keys = self._machine.supports.keys
         dtype = self._machine.plan.wire_dtype
         lost: list[bytes] = []
         for slot, peer in targets:
