@@ -193,8 +193,7 @@ class WorkerLoop:
                     log.debug("the master does not read; dropped %s", message.kind)
             case Compute(step):
                 self._step = step
-                # What fits into one chunk is done sooner than a turn could be had.
-                if self._rows is not None and self._rows.n_chunks > 1:
+                if self._rows is not None and self._rows.take_long:
                     self._turns.ask()
             case Abandon():
                 self._turns.give_back()

@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 PIECE_ROWS = 1 << 15
 """Rows read from a mapped store between two looks at the inbox."""
 
+LONG_NONZEROS = 1 << 16
+"""Non-zeros from which a gradient takes longer (half a millisecond) than asking for a turn."""
+
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 """What reading an archive of arrays raises when it was cut off, changed or is something else."""
 
@@ -39,7 +42,7 @@ class WorkerRows:
         self._objective = objective
         self.n_rows = rows.n_rows
         self.n_parts = rows.n_messages
-        self.n_chunks = len(rows.chunks)
+        self.take_long = sum(chunk.matrix.size for chunk in rows.chunks) >= LONG_NONZEROS
         self.support = rows.support
 
     def gradient(self, part: int, theta: npt.NDArray[Any]) -> CodedGradient:
