@@ -69,6 +69,7 @@ HEADLINE: Mapping[str, Sequence[str]] = {
         UNCODED,
         "egc:c=3",
         "agc:c=3,r=11",
+        "agc:c=3,r=7",
         "agc:c=3,r=5,cache=sag",
         "uncoded:r=5,cache=sag",
     ),
