@@ -42,8 +42,11 @@ class SignalWatch:
     ) -> None:
         if self._previous:
             signal.set_wakeup_fd(self._previous_fd)
+            # Python complains of a signal that comes while its handler is replaced, and drops it.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._previous)
             for number, handler in self._previous.items():
                 signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         self._reader.close()
         self._writer.close()
 

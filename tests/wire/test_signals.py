@@ -1,0 +1,41 @@
+"""Signals as something to wait for, sent to real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+RESTLESS = """
+import signal
+from erasurehead.wire.signals import SignalWatch
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+heard = 0
+for _ in range(4000):
+    with SignalWatch(signal.SIGTERM) as signals:
+        heard += signals.take() is not None
+print(heard, signal.getsignal(signal.SIGTERM) is signal.SIG_IGN)
+"""
+
+
+def test_signals_may_come_while_the_watch_begins_and_ends() -> None:
+    """Python prints a traceback for a signal that falls between two handlers; ours must not."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", RESTLESS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    while child.poll() is None:
+        os.kill(child.pid, signal.SIGTERM)
+    said, complaints = child.communicate(timeout=60)
+    assert complaints == ""
+    assert child.returncode == 0
+    heard, restored = said.split()
+    assert int(heard) > 0
+    assert restored == "True"
