@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
 
+import psutil
+
 from erasurehead.settings import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
+from erasurehead_local.nursery import NICENESS
 
 NOBODY = "tcp://127.0.0.1:1"
 
@@ -42,3 +46,12 @@ def test_exit_codes_are_told() -> None:
         assert until(cluster, lambda: "w" in cluster.exit_codes)
         assert cluster.exit_codes == {"w": 7}
         assert not cluster.pids
+
+
+def test_workers_leave_the_cores_to_the_master() -> None:
+    expected = min(os.nice(0) + NICENESS, 19)
+    with LocalCluster() as cluster:
+        cluster.start([WorkerSettings(connect=NOBODY, name="w")])
+        assert until(cluster, lambda: "w" in cluster.pids)
+        worker = psutil.Process(cluster.pids["w"])
+        assert until(cluster, lambda: worker.nice() == expected)

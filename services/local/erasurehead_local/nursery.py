@@ -29,6 +29,10 @@ from erasurehead_worker.main import work
 GRACE_S = 3.0
 """Seconds that workers have to leave by themselves before they are killed."""
 
+NICENESS = 10
+"""How much more willing than the master workers are to wait for a core, so that it closes a round
+and opens the next while those it does not wait for would still compute."""
+
 
 class Nursery:
     """Forks workers, reaps them, and outlives none of them.
@@ -89,6 +93,7 @@ class Nursery:
             # Leave through _exit whatever happens: this is a copy of the nursery's stack.
             code = 1
             try:
+                os.nice(NICENESS)
                 os.close(0)
                 os.dup2(2, 1)
                 if self._desk is not None:
