@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 PIECE_ROWS = 1 << 15
 """Rows read from a mapped store between two looks at the inbox."""
 
-LONG_NONZEROS = 1 << 16
-"""Non-zeros from which a gradient takes longer (half a millisecond) than asking for a turn."""
+LONG_NONZEROS = 35_000
+"""Non-zeros from which a gradient takes longer (0.3 ms) than asking for a turn."""
 
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 """What reading an archive of arrays raises when it was cut off, changed or is something else."""
