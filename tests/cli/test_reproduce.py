@@ -25,7 +25,7 @@ from erasurehead.settings import RunSettings
 from erasurehead_cli.main import main
 from erasurehead_cli.reproduce import cells, quotas
 from erasurehead_cli.reproduce.cells import EXTRA, Extra, Workshop, read_extra
-from erasurehead_cli.reproduce.claims import agc_claims, our_claims
+from erasurehead_cli.reproduce.claims import agc_claims, our_claims, undelayed_claims
 from erasurehead_cli.reproduce.command import Request, carry_out
 from erasurehead_cli.reproduce.grid import DATA_SETS, N_WORKERS, SETTINGS, Cell, build_grid
 from erasurehead_cli.reproduce.machine import CpuMeter, describe
@@ -295,6 +295,22 @@ def test_claims_name_what_is_met_and_what_is_not(tmp_path: Path) -> None:
         (ours, "to the target, over the best egc"): True,
         (ours, "to 0.5 % of it, over the best egc"): True,
         (ours, "objective"): True,
+    }
+    assert list(undelayed_claims(results)) == []
+
+
+def test_without_delays_no_slower_than_uncoded_is_enough(tmp_path: Path) -> None:
+    """A quicker round, but two rounds more to the target."""
+    shop = Workshop(tmp_path, rounds=10, time_scale=1.0)
+    uncoded, agc = Cell(AMAZON, "none", "uncoded", 0), Cell(AMAZON, "none", "agc:c=3,r=7", 0)
+    put(shop, uncoded, 0.1, VALUES, 0.5)
+    put(shop, agc, 0.08, (0.5, 0.5, *VALUES), 0.5)
+    claims = undelayed_claims(read_results(shop, [uncoded, agc]))
+    verdicts = {c.what: (c.found and c.found.median, c.met) for c in claims}
+    assert verdicts == {
+        "a round, over uncoded": (pytest.approx(1.25), True),
+        "to the target, over uncoded": (pytest.approx(0.7 / 0.72), False),
+        "to 0.5 % of it, over uncoded": (pytest.approx(0.7 / 0.72), False),
     }
 
 

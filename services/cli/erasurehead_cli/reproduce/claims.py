@@ -13,6 +13,7 @@ LEAST_AGC_OVER_UNCODED = 6.0
 LEAST_AGC_OVER_EGC = 1.7
 LEAST_OURS_OVER_UNCODED = 20.0
 LEAST_OURS_OVER_EGC = 5.0
+LEAST_AGC_WITHOUT_DELAYS = 1.0
 MOST_OBJECTIVE = 1e-3
 
 
@@ -62,6 +63,22 @@ def our_claims(results: Results) -> Iterator[Claim]:
         for label in results.labels(data_set, "delays"):
             if ours(label):
                 yield from _to_target(results, data_set, label)
+
+
+def undelayed_claims(results: Results) -> Iterator[Claim]:
+    """Yield what is asked of ErasureHead where nobody is made late: to be no slower."""
+    whats: dict[str, Callable[[Measured], float | None]] = {
+        "a round": lambda m: results.per_round(m, UNCODED),
+        "to the target": lambda m: results.to_value(m, [UNCODED], lambda one: one.target),
+        "to 0.5 % of it": lambda m: results.to_value(m, [UNCODED], lambda one: one.near),
+    }
+    for data_set in results.sets("none"):
+        for label in results.labels(data_set, "none"):
+            if label.startswith("agc"):
+                for what, value in whats.items():
+                    found = results.spread(data_set, "none", label, value)
+                    name = f"{what}, over {UNCODED}"
+                    yield Claim(data_set, label, name, found, None, LEAST_AGC_WITHOUT_DELAYS)
 
 
 def _per_round(results: Results, data_set: DataSet, label: str) -> Iterator[Claim]:
