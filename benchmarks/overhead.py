@@ -68,7 +68,8 @@ def echo(address: str, number: int, frames: Sequence[bytes], compute: Compute | 
         answer = frames
         if compute is not None:
             header = msgpack.unpackb(received[0].buffer)
-            answer = pack(header, compute(unpack(header, received, "theta")), frames)
+            values = compute(unpack(header, received, "theta"))
+            answer = pack(header, values.astype(header["theta"][0], copy=False), frames)
         socket.send_multipart(answer, copy=False, copy_threshold=1 << 16)
 
 
@@ -76,16 +77,15 @@ def unpack(
     header: dict[str, Any], frames: Sequence[zmq.Frame], name: str
 ) -> npt.NDArray[np.float64]:
     """Return an array of a message, believing every word of it."""
-    where = header[name][2]
-    return np.frombuffer(where if isinstance(where, bytes) else frames[where].buffer)
+    dtype, _, where = header[name]
+    raw = where if isinstance(where, bytes) else frames[where].buffer
+    return np.frombuffer(raw, dtype).astype(np.float64, copy=False)
 
 
-def pack(
-    header: dict[str, Any], values: npt.NDArray[np.float64], like: Sequence[bytes]
-) -> Sequence[Any]:
+def pack(header: dict[str, Any], values: npt.NDArray[Any], like: Sequence[bytes]) -> Sequence[Any]:
     """Return the frames of a result, in as many frames as `like`."""
     inline = len(like) == 1
-    described = ("<f8", values.shape, values.tobytes() if inline else 1)
+    described = (values.dtype.str, values.shape, values.tobytes() if inline else 1)
     packed = msgpack.packb({**RESULT, "round": header["round"], "values": described})
     return [packed] if inline else [packed, values.data]
 
@@ -184,8 +184,10 @@ def main() -> None:
         values = gradient(rows, theta)
         computations.append(partial(gradient, rows))
         thetas.append(theta)
-        steps.append([bytes(f) for f in encode(Step(0, 1, theta))])
-        results.append([bytes(f) for f in encode(Result(0, 1, slot, 0, values, [0.0], 0.1, 0.0))])
+        step = Step(0, 1, theta.astype(plan.wire_dtype))
+        result = Result(0, 1, slot, 0, values.astype(plan.wire_dtype), [0.0], 0.1, 0.0)
+        steps.append([bytes(f) for f in encode(step)])
+        results.append([bytes(f) for f in encode(result)])
     passes = []
     for _ in range(7):
         start = time.perf_counter()
