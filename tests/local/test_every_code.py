@@ -39,9 +39,6 @@ CACHED_NEAR = 1e-2
 """The same with a cache, some of whose values may be many rounds old on a busy machine; under a
 virtual clock, tests/simulator/test_cache_floor.py asks for more."""
 
-FLOOR = 0.05
-"""Share that approximate gradients leave at most: noise and bias keep them off the minimum."""
-
 # (scheme, workers). All of these decode the full gradient in every round.
 EXACT = [
     ("uncoded", 6),
@@ -98,9 +95,14 @@ CACHED = [
 
 @dataclass(frozen=True)
 class Problem:
-    """Ridge regression on the rows of a store, in dense numpy and by itself."""
+    """Ridge regression on the rows of a store, in dense numpy and by itself.
+
+    Approximate gradients leave at most `floor` of the initial gap: noise and bias keep them off
+    the minimum, the further the less the rows have in common.
+    """
 
     path: Path
+    floor: float
 
     @cached_property
     def x(self) -> np.ndarray:
@@ -166,7 +168,7 @@ def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
     if not KC_HOUSING.exists():
         shape = {"rows": str(ROWS + TEST_ROWS), "columns": "2500", "nnz": "19"}
         prepare("synthetic", source=None, out=out, options={**shape, "task": "least-squares"})
-        return Problem(out)
+        return Problem(out, floor=0.25)
     encoded = KcHousing(KC_HOUSING, False).encode()
     rows = [encoded.train.rows(0, ROWS), encoded.test.rows(0, TEST_ROWS)]
     touched, columns = np.unique(
@@ -179,7 +181,7 @@ def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
     )
     made = Provenance("subset", "", "test", {}, {})
     write_store(out, "houses", encoded.task, training, test, made)
-    return Problem(out)
+    return Problem(out, floor=0.05)
 
 
 def run(problem: Problem, scheme: str, workers: int, **changes: object) -> Watch:
@@ -218,8 +220,9 @@ def test_exact_schemes_equal_one_process(problem: Problem, scheme: str, workers:
 def test_approximate_schemes_come_down_to_their_floor(
     problem: Problem, scheme: str, workers: int
 ) -> None:
-    watch = run(problem, scheme, workers)
-    assert problem.gap(watch.theta) < FLOOR
+    """The delays are far longer than jitter: who is late is the seed's choice on any machine."""
+    watch = run(problem, scheme, workers, delay="exponential:mean_s=0.04")
+    assert problem.gap(watch.theta) < problem.floor
 
 
 @pytest.mark.parametrize(
@@ -240,7 +243,7 @@ def test_tasks_are_placed_anew_by_what_the_rounds_taught(problem: Problem, schem
     (first, *_) = [int(match[1]) for match in said if match]
     errors = [record.decode_error for record in watch.records]
     assert np.mean(errors[first:]) < np.mean(errors[:first])
-    assert problem.gap(watch.theta) < FLOOR
+    assert problem.gap(watch.theta) < problem.floor
 
 
 @pytest.mark.parametrize(("scheme", "workers"), CACHED)
