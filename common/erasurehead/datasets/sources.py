@@ -39,7 +39,7 @@ def read_plain(path: Path, pinned: Pinned | None = None) -> bytes:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"cannot read {path}: {error.strerror}; name the file with --from"
+            f"cannot read {path}: {error.strerror}; give the path of a file that can be read"
         ) from None
     if not raw.startswith(b"\x1f\x8b"):
         return raw
