@@ -165,7 +165,7 @@ def test_a_cut_plain_file(shared_data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", PINNED)
 def test_no_file_at_all(name: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"cannot read .*: No such file or directory; give the path"):
+    with pytest.raises(DataError, match=r"cannot read .*: No such file or directory; give the"):
         prepare(name, source=tmp_path / "none", out=tmp_path / "s")
     with pytest.raises(UsageError, match=f"prepare {name} needs the file .*--from, or .*--down"):
         prepare(name, source=None, out=tmp_path / "s")
