@@ -6,7 +6,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-JOBS   ?= 2
+# Tests at a time; more than cores, since most wait for processes.
+JOBS   ?= 4
 
 # A stamp says that .venv holds what one extra of pyproject.toml asks for, in this pyproject's form.
 DEV    := $(VENV)/.erasurehead-dev

@@ -52,16 +52,18 @@ class Fire:
         self._senders = senders
         self._processes: list[subprocess.Popen[bytes]] = []
         self._thread = threading.Thread(target=self._wait)
+        self.address = ""
         self.sent: Counter[str] = Counter()
         self.over = threading.Event()
         self.seconds = 0.0
 
-    def begin(self, address: str) -> None:
-        """Start the senders."""
+    def begin(self) -> None:
+        """Start the senders, who aim at `address`."""
         share = self._messages // self._senders
         for i in range(self._senders):
             count = share + (self._messages % self._senders if i == 0 else 0)
-            command = [sys.executable, str(HERE / "mutants.py"), address, str(count), str(i + 1)]
+            aimed = [str(HERE / "mutants.py"), self.address, str(count), str(i + 1)]
+            command = [sys.executable, *aimed]
             self._processes.append(subprocess.Popen(command, stdout=subprocess.PIPE))
         self._thread.start()
 
@@ -83,7 +85,7 @@ class Fire:
 
 
 class Watch(Observer):
-    """Keeps the model and the memory; holds the run's end back while there is fire."""
+    """Keeps the model and the memory; opens fire, and holds the run's end back meanwhile."""
 
     def __init__(self, cluster: LocalCluster, fire: Fire | None, rounds: int) -> None:
         self._cluster = cluster
@@ -97,7 +99,10 @@ class Watch(Observer):
     def round_over(self, record: RoundRecord) -> None:
         if record.round % 50 == 1:
             self.memory.append(psutil.Process().memory_info().rss)
-        if self._fire is not None and not self._fire.over.is_set():
+        if self._fire is not None and record.round == 1:
+            # Not before: workers that are slow to start would come when it is over.
+            self._fire.begin()
+        elif self._fire is not None and not self._fire.over.is_set():
             self.rounds_under_fire += 1
             if record.round >= self._rounds - 5 and not self._held:
                 self._held = True
@@ -138,7 +143,7 @@ def run(
                 [WorkerSettings(connect=address, name=f"w{i}", slot=i) for i in range(WORKERS)]
             )
             if fire is not None:
-                fire.begin(address)
+                fire.address = address
             return cluster.fileno(), departures
 
         def departures() -> list[Event]:
