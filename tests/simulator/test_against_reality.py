@@ -15,8 +15,8 @@ from erasurehead_local.training import train
 from erasurehead_simulator.running import simulate
 
 WORKERS, ROUNDS = 4, 4
-DELAY = "exponential:mean_s=0.3"
-GAP_S = 0.08
+DELAY = "exponential:mean_s=0.6"
+GAP_S = 0.16
 """Between any two arrivals of a round: many times what a busy machine adds to a delay."""
 
 
