@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 # Tests at a time; more than cores, since most wait for processes.
-JOBS   ?= 4
+JOBS   ?= 3
 
 # A stamp says that .venv holds what one extra of pyproject.toml asks for, in this pyproject's form.
 DEV    := $(VENV)/.erasurehead-dev
