@@ -179,3 +179,17 @@ def test_a_regrouped_scheme_keeps_what_it_remembers_of_the_same_blocks() -> None
     assert remembers("frc:c=2,groups=balanced / first-copy / fraction:r=3 / sag")
     assert remembers("osgc / fraction:r=3")
     assert not remembers("osgc / fixed / fraction:r=3 / sag")
+
+
+@pytest.mark.parametrize("c", [3, 4])
+def test_exact_is_refused_where_all_arrivals_are_not_enough(c: int) -> None:
+    """Windows of c sums tile 10 tasks only if c divides them."""
+    scheme = Scheme.parse(f"cyclic-sums:c={c} / circular / exact")
+    with pytest.raises(
+        UsageError, match=rf"'circular'.*'cyclic-sums:c={c}'.*all 10 workers.*divides"
+    ):
+        scheme.build(10, None, np.random.default_rng(0))
+    for fitting in (2, 5):
+        Scheme.parse(f"cyclic-sums:c={fitting} / circular / exact").build(
+            10, None, np.random.default_rng(0)
+        )

@@ -33,34 +33,10 @@ class DataError(UsageError):
     """A file, table or store does not hold what it should."""
 
 
-class NoWorkersError(ErasureHeadError):
-    """Nobody who could answer was there within the limit."""
-
-    exit_code = EXIT_NO_WORKERS
-
-
-class DivergedError(ErasureHeadError):
-    """The loss, the gradient or the model stopped being finite."""
-
-    exit_code = EXIT_DIVERGED
-
-
-class RefusedError(ErasureHeadError):
-    """The master told this worker that it cannot take part."""
-
-    exit_code = EXIT_REFUSED
-
-
 class BindError(ErasureHeadError):
     """The address to listen on cannot be had."""
 
     exit_code = EXIT_CANNOT_BIND
-
-
-class MasterLostError(ErasureHeadError):
-    """The worker's limit for reaching a master passed."""
-
-    exit_code = EXIT_MASTER_LOST
 
 
 class ProtocolError(ErasureHeadError):

@@ -69,15 +69,6 @@ class RoundRecord:
         """Return the record as plain lists and numbers, in the order of the fields."""
         return dataclasses.asdict(self)
 
-    @classmethod
-    def from_json(cls, line: dict[str, Any]) -> RoundRecord:
-        """Rebuild a record from a line of ``rounds.jsonl``."""
-        fields = dict(line)
-        fields["arrivals"] = tuple(Arrival(**a) for a in fields["arrivals"])
-        fields["late"] = tuple(Late(**a) for a in fields["late"])
-        fields["stragglers"] = tuple(fields["stragglers"])
-        return cls(**fields)
-
 
 @dataclass(frozen=True, slots=True)
 class RunStart:

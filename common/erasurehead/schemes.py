@@ -152,6 +152,13 @@ class Scheme:
         estimate = learnt or _fresh_estimate(n_workers, arrivals)
         context = DecoderContext(arrivals, lambda: estimate.probabilities)
         decoder = DECODERS.build(self.decoder, code, context)
+        if self.exact and decoder.may_fall_short and not _exact_when_all_arrive(decoder, code):
+            raise UsageError(
+                f"decoder '{self.decoder}' does not get the full gradient of code '{self.code}'"
+                f" even when all {n_workers} workers arrive, so stop rule 'exact' can never be met;"
+                f" use a load that divides the {code.n_tasks} tasks, another decoder or another"
+                " stop rule"
+            )
         # Built for one column only to have its options and the code's fitness checked here.
         sized = ESTIMATES.build(self.estimator, code, 1, self.exact)
         if sized.memory is not None:
@@ -263,6 +270,15 @@ def _stop_of(specs: list[Spec]) -> Spec:
             f" '{code} / {specs[1]} / exact'"
         )
     return specs[1]
+
+
+def _exact_when_all_arrive(decoder: Decoder, code: GradientCode) -> bool:
+    decoder.begin()
+    for symbol in range(code.n_symbols):
+        decoder.arrive(symbol)
+    exact = decoder.exact
+    decoder.begin()
+    return exact
 
 
 def _fresh_estimate(n_workers: int, arrivals: int | None) -> StragglerEstimate:

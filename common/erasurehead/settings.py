@@ -426,6 +426,8 @@ def _from_yaml(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read configuration {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"configuration {path} is not UTF-8 text; save it as such") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise UsageError(f"configuration {path} is not YAML: {reason}") from None

@@ -172,3 +172,11 @@ def test_an_unfinished_run_is_refused(
     (run.path / "summary.json").unlink()
     assert command.main(["predict", str(run.path), str(tmp_path)]) == 2
     assert "is unfinished: there is no summary.json" in capsys.readouterr().err
+
+
+def test_a_configuration_that_is_not_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.yaml").write_bytes(b"\xff\xfe")
+    assert command.main(["settings", "train", "store", "--config", str(tmp_path / "c.yaml")]) == 2
+    assert "is not UTF-8 text" in capsys.readouterr().err

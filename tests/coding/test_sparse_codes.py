@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from erasurehead.coding import CODES
 from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
 from erasurehead.coding.design import DIFFERENCE_SETS
-from erasurehead.coding.graphs import random_regular_graph, second_eigenvalue
+from erasurehead.coding.graphs import adjacency, random_regular_graph, second_eigenvalue
 from erasurehead.coding.placement import balanced_random
 from erasurehead.errors import UsageError
 from erasurehead.theory.decode_errors import (
@@ -41,6 +41,13 @@ def test_balanced_random_placement(n: int, k: int, copies: int, seed: int) -> No
     assert all(len(set(tasks.tolist())) == len(tasks) for tasks in placed)
     loads = [len(tasks) for tasks in placed]
     assert max(loads) - min(loads) <= 1
+
+
+@pytest.mark.parametrize("degree", [23, 25, 27, 28, 29])
+def test_dense_regular_graphs_are_drawn_as_complements(degree: int) -> None:
+    matrix = adjacency(random_regular_graph(30, degree, np.random.default_rng(0)), 30)
+    assert set(matrix.sum(axis=0)) == {degree}
+    assert not matrix.diagonal().any()
 
 
 @settings(deadline=None, max_examples=50)
@@ -223,7 +230,15 @@ def test_hybrid_placement_between_cyclic_and_repetition() -> None:
         ("stochastic-block:c=2,inside=0", 6, None, ["inside=0"]),
         ("regular:c=3", 7, 5, ["c=3", "7 workers", "5 tasks", "nearest c that fits is 5"]),
         ("pairwise-balanced:d=9", 6, None, ["9 copies", "6 workers"]),
-        ("expander:d=3", 7, None, ["7 vertices of degree 3"]),
+        (
+            "pairwise-balanced:d=1",
+            10,
+            2,
+            ["2 tasks", "d=1", "10 workers", "at least 10 tasks or d=5"],
+        ),
+        ("expander:d=3", 7, None, ["'expander'", "7 workers", "d=3", "nearest d that fits is 2"]),
+        ("expander:d=9", 6, None, ["6 workers", "d=9", "nearest d that fits is 5"]),
+        ("frc:c=2,p=0.1", 6, None, ["p=0.1", "groups are shuffled", "groups=balanced"]),
         ("expander:d=3", 8, 9, ["9 tasks", "8 workers"]),
         ("graph:d=5", 12, None, ["d=5", "12 workers", "nearest d that fits is 4"]),
         ("graph:d=3", 12, 9, ["8 tasks", "12 workers", "9"]),

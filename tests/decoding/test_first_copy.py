@@ -220,3 +220,5 @@ def test_misfits_are_one_sentence() -> None:
         DECODERS.build("first-copy:scale=unbiased", frc(6, 2), DecoderContext())
     with pytest.raises(UsageError, match=r"scale=group.*probabilities"):
         DECODERS.build("first-copy:scale=group", frc(6, 2), DecoderContext())
+    with pytest.raises(UsageError, match=r"p=0.3.*scale=group, and the scale is coverage"):
+        DECODERS.build("first-copy:scale=coverage,p=0.3", frc(6, 2), DecoderContext())

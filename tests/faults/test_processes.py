@@ -18,7 +18,7 @@ from fault_scene import FOREVER, K, Scene, Watch, after, arrives, end, missing, 
 from scraped_metrics import placements, refused, workers
 
 from erasurehead.errors import EXIT_DIVERGED, EXIT_NO_WORKERS, EXIT_OK
-from erasurehead.runs import RunWriter
+from erasurehead.runs import Run, RunWriter
 from erasurehead_master.checkpoint import CheckpointDirectory
 
 
@@ -181,7 +181,7 @@ def test_a_late_worker_joins(fault_scene: Scene) -> None:
         scene.start("late")
 
     watch = Watch((after(20), let_it_come), (arrives(3), end))
-    summary = scene.serve(watch, rounds=FOREVER, membership={"min_workers": 3, "max_wait_s": 2.0})
+    summary = scene.serve(watch, rounds=FOREVER, membership={"min_workers": 3, "max_wait_s": 6.0})
     assert summary.exit_code == EXIT_OK
     assert not watch.undone
     assert watch.said("starting with 3 of 4 workers") == 1
@@ -302,6 +302,7 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_good_state(
     assert summary.exit_code == EXIT_DIVERGED
     assert "take a smaller --step" in summary.reason
     assert "the run diverged in round" in (out / "events.log").read_text()
+    assert [r.round for r in Run.open(out)] == list(range(1, summary.rounds + 1))
     kept, passed = CheckpointDirectory(out / "checkpoint", 3).load(summary.rounds)
     assert kept is not None
     assert not passed

@@ -384,6 +384,7 @@ def test_divergence_ends_the_run_before_the_model_is_spoilt(virtual: Virtual, st
     assert cluster.finished is not None
     assert cluster.finished.exit_code == 4
     assert "smaller --step" in cluster.finished.reason
+    assert len(cluster.records) == cluster.machine.rounds_done, "only rounds with a step count"
     assert np.isfinite(theta_of(cluster)).all()
     assert not cluster.machine.membership.set_aside, "the workers are not to blame"
 

@@ -307,6 +307,30 @@ def test_snapshot_rounds_ignore_the_rule() -> None:
     assert round_.play(other, times)[0].startswith("snapshot")
 
 
+def test_snapshot_rounds_teach_nothing_of_who_straggles_in_the_others() -> None:
+    """Slot 3 is late whenever the rule judges, and is waited for in every second round."""
+    round_ = make_round("uncoded", 4)
+    estimate = StragglerEstimate(4)
+    judged = LearningStop(STOPS.build("fraction:r=3", round_.decoder.code), estimate)
+    rule = SnapshotStop(judged, 2)
+    for _ in range(400):
+        round_.play(rule, np.array([1.0, 2.0, 3.0, 4.0]))
+    assert estimate.probabilities[3] > 0.95
+    assert (estimate.probabilities[:3] < 0.05).all()
+
+
+def test_adaptive_looks_at_rounds_of_its_own_before_it_chooses() -> None:
+    """The first round is a snapshot, which it does not judge, and so is every fourth."""
+    round_ = make_round("uncoded", 6)
+    adaptive = STOPS.build("adaptive:warmup=1,explore=20", round_.decoder.code)
+    rule = SnapshotStop(adaptive, 4)
+    times = np.array([1.0, 1.1, 1.2, 1.3, 1.4, 100.0])
+    reasons = [round_.play(rule, times)[0] for _ in range(200)]
+    assert reasons[0].startswith("snapshot")
+    assert reasons[1].startswith("warm-up 1 of 1")
+    assert any("looked further" in reason for reason in reasons)
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

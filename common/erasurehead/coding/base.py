@@ -67,10 +67,6 @@ class GradientCode:
         first = (slot * self.n_messages + message) * self.n_vectors
         return range(first, first + self.n_vectors)
 
-    def slot_of(self, symbol: int) -> int:
-        """Return the slot that sends this symbol."""
-        return symbol // self.symbols_per_slot
-
     def row(self, symbol: int) -> tuple[IntArray, FloatArray]:
         """Return (tasks, coefficients) of one symbol, tasks ascending."""
         lo, hi = self.matrix.indptr[symbol], self.matrix.indptr[symbol + 1]

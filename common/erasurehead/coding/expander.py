@@ -30,8 +30,21 @@ def expander(
     Parameters
     ----------
     d: degree, the tasks per slot; d k must be even.
+
+    Raises
+    ------
+    UsageError: no simple graph of k vertices has this degree, or n is not k.
     """
     n_tasks = same_as_workers("expander", n_workers, n_tasks)
+    fitting = [degree for degree in range(1, n_workers) if degree * n_workers % 2 == 0]
+    if not fitting:
+        raise UsageError("code 'expander' does not exist for 1 worker; use at least 2")
+    if d not in fitting:
+        nearest = min(fitting, key=lambda degree: abs(degree - d))
+        raise UsageError(
+            f"code 'expander' has no graph in which each of {n_workers} workers has d={d}"
+            f" neighbours; the nearest d that fits is {nearest}"
+        )
     graphs = [random_regular_graph(n_tasks, d, rng) for _ in range(CANDIDATES)]
     edges = min(graphs, key=lambda graph: second_eigenvalue(graph, n_tasks))
     neighbours = [np.flatnonzero(row) for row in adjacency(edges, n_tasks)]

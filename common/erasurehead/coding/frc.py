@@ -44,7 +44,7 @@ def frc(
     Raises
     ------
     UsageError: no such code; the sentence names the nearest loads there are. Or `balanced`
-        without probabilities.
+        without probabilities, or p without `balanced`.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
     n_blocks = block_count(n_workers, n_tasks, c)
@@ -53,6 +53,11 @@ def frc(
         known = straggler_probabilities(n_workers, p, probabilities, what)
         group_of_slot = balanced_groups(known, n_blocks)
     else:
+        if p is not None:
+            raise UsageError(
+                f"p={p} of code 'frc' is for groups=balanced, and groups are {groups}; leave it"
+                " out or add groups=balanced"
+            )
         group_of_slot = blocks_of(n_workers, n_blocks)
         if groups == "shuffled":
             group_of_slot = rng.permutation(group_of_slot)

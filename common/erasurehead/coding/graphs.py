@@ -24,6 +24,8 @@ def random_regular_graph(n_vertices: int, degree: int, rng: np.random.Generator)
             f"no simple graph has {n_vertices} vertices of degree {degree}; the degree must be 1 to"
             f" {n_vertices - 1} and their product even"
         )
+    if 4 * degree > 3 * (n_vertices - 1):
+        return _complement_of_random(n_vertices, n_vertices - 1 - degree, rng)
     for _ in range(ATTEMPTS):
         stubs = rng.permutation(np.repeat(np.arange(n_vertices, dtype=np.int64), degree))
         edges = stubs.reshape(-1, 2)
@@ -33,6 +35,14 @@ def random_regular_graph(n_vertices: int, degree: int, rng: np.random.Generator)
         f"no connected graph with {n_vertices} vertices of degree {degree} was found in {ATTEMPTS}"
         " attempts; use a degree of 3 or more"
     )
+
+
+def _complement_of_random(n_vertices: int, degree: int, rng: np.random.Generator) -> IntArray:
+    """Return all edges but those of a random graph: pairing stubs hardly ever gives a dense one."""
+    kept = ~np.eye(n_vertices, dtype=bool)
+    if degree:
+        kept &= adjacency(random_regular_graph(n_vertices, degree, rng), n_vertices) == 0.0
+    return np.argwhere(np.triu(kept)).astype(np.int64)
 
 
 def adjacency(edges: IntArray, n_vertices: int) -> FloatArray:

@@ -55,8 +55,17 @@ def pairwise_balanced(
     Parameters
     ----------
     d: copies of each task, 1 to k.
+
+    Raises
+    ------
+    UsageError: d is out of range, or there are slots without a task.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
+    if 1 <= d <= n_workers and n_tasks * d < n_workers:
+        raise UsageError(
+            f"{n_tasks} tasks in d={d} copies each leave some of {n_workers} workers without one;"
+            f" use at least {-(-n_workers // d)} tasks or d={-(-n_workers // n_tasks)}"
+        )
     placed = balanced_random(n_tasks, n_workers, d, rng)
     rows = [(tasks, np.full(len(tasks), 1.0 / d)) for tasks in placed]
     return code_from_rows("pairwise-balanced", rows, n_tasks, n_workers=n_workers)

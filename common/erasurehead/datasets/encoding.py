@@ -12,7 +12,7 @@ from erasurehead.datasets.manifest import COLUMNS_OF_INT32, Task
 from erasurehead.datasets.store import Array, CsrRows
 from erasurehead.errors import DataError
 
-TEST_SHARE = 0.2
+ROWS_PER_TEST_ROW = 5
 SPLIT_SEED = 0
 
 Codes = npt.NDArray[np.int32]
@@ -43,7 +43,7 @@ def split(n_rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         )
     # The legacy generator on purpose: published sizes and results were made with this split.
     order = np.random.RandomState(SPLIT_SEED).permutation(n_rows)
-    n_test = -(-n_rows // 5)
+    n_test = -(-n_rows // ROWS_PER_TEST_ROW)
     return order[n_test:], order[:n_test]
 
 

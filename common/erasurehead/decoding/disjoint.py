@@ -32,6 +32,8 @@ class DisjointDecoder(HoldingDecoder):
     scale: `coverage`, tasks over covered tasks; or `none`, 1.
     """
 
+    may_fall_short = True
+
     def __init__(
         self,
         code: GradientCode,

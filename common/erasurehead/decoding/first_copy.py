@@ -58,6 +58,11 @@ class FirstCopyDecoder(Decoder):
         self.scale = scale
         self._probabilities = context.probabilities
         if p is not None:
+            if scale != "group":
+                raise UsageError(
+                    f"p={p} of decoder 'first-copy' is for scale=group, and the scale is {scale};"
+                    " leave it out or use scale=group"
+                )
             given = checked_probabilities(numbers(p, code.n_workers, "p"), code.n_workers)
             self._probabilities = lambda: given
         self._group_of_slot: list[int] = code.group_of_slot.tolist()

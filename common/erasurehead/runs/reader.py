@@ -60,7 +60,7 @@ class Run:
                 return cls(path, settings, None, None, 0)
             raise DataError(
                 f"run {path} is unfinished: there is no {SUMMARY}, so it is still going on or was"
-                " cut off; wait for its end or run it again"
+                " cut off; wait for its end; if it was trained, train --resume goes on with it"
             )
         try:
             held = json.loads((path / SUMMARY).read_bytes())

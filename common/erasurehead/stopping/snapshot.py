@@ -36,9 +36,14 @@ class SnapshotStop(StopRule):
         return f"snapshot: {round_.n_arrived} of {round_.n_workers} arrived" if complete else None
 
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:
-        """Count a closed round."""
+        """Count a closed round; `rule` learns only from those that it judged.
+
+        Everybody arrives in the others, which says nothing of who straggles under `rule`.
+        """
+        due = self._due
         self._n_closed += 1
-        self.rule.observe(arrivals_s, duration_s)
+        if not due:
+            self.rule.observe(arrivals_s, duration_s)
 
     def state(self) -> dict[str, FloatArray]:
         """Return what a checkpoint must hold."""

@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 
 REDRAW_INTERVAL_S = 0.25
@@ -157,7 +158,9 @@ class Progress(Observer):
         if tally is not None and tally.last is not None and tally.last is not self._drawn:
             self._draw(tally)
         self.close()
-        if not self._quiet:
+        if self._quiet and summary.exit_code not in (EXIT_OK, EXIT_INTERRUPTED):
+            self.notice("error", _plain(summary.reason))
+        elif not self._quiet:
             pace = f", {summary.rounds / summary.wall_s:.3g} a second" if summary.wall_s else ""
             self._console.print(
                 f"{summary.rounds} rounds in {summary.wall_s:.2f} s{pace}:"

@@ -285,6 +285,8 @@ class MasterServer:
         # The next round is opened before this one is reported: nobody waits for a reporter.
         for follow in self._machine.handle(Stepped(outcome.diverged), time.monotonic()):
             self._carry_out(follow)
+        if outcome.diverged is not None:
+            return  # no step was taken, so it is no round of the run; its end says why
         if snapshot is not None and self._evaluator:
             self._evaluation = self._evaluator.steps(snapshot)
             self._pending.append(record)

@@ -268,9 +268,10 @@ class VirtualCluster:
                     self._send(peer, step, i * self.timing.send_s)
             case CloseRound():
                 record, outcome = self._ledger.close(action, lambda: self.clock.now)
-                self.records.append(record)
-                for observer in self._observers:
-                    observer.round_over(record)
+                if outcome.diverged is None:
+                    self.records.append(record)
+                    for observer in self._observers:
+                        observer.round_over(record)
                 return list(self.machine.handle(Stepped(outcome.diverged), self.clock.now))
             case MasterSend(peer, message):
                 self._send(peer, message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +42,9 @@ def report(
     ] = None,
 ) -> None:
     """Make one self-contained HTML page on one or more runs."""
+    if target is not None and not math.isfinite(target):
+        raise UsageError(f"--target {target} is not a number to reach")
+
     from erasurehead.runs import Run
     from erasurehead_cli.report import write_report
 

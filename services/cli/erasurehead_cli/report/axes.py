@@ -79,7 +79,9 @@ def fit(
     if zero:
         lo, hi = min(lo, 0.0), max(hi, 0.0)
     if hi - lo <= 1e-12 * max(abs(lo), abs(hi)):
-        hi = lo + (abs(lo) or 1.0)
+        # One value, or the same everywhere: in the middle, with room in proportion to it.
+        around = 0.05 * abs(lo) or 0.5
+        lo, hi = (0.0, 1.0) if zero else (lo - around, hi + around)
     room = 0.0 if tight else 0.05 * (hi - lo)
     return Axis(name, lo if zero and lo == 0 else lo - room, hi + room)
 

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from erasurehead.coding.base import FloatArray
 from erasurehead.datasets.store import Store
-from erasurehead.errors import EXIT_INTERRUPTED, DataError, UsageError
+from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
 from erasurehead.settings import RunSettings, load
@@ -167,8 +167,8 @@ class Workshop:
             meter = CpuMeter()
             summary = running.run_recorded(settings, run, path, console, quiet=True)
             use = meter.read()
-        if summary.exit_code == EXIT_INTERRUPTED:
-            return summary
+        if summary.exit_code not in (EXIT_OK, EXIT_DIVERGED):
+            return summary  # not finished: it says nothing of the scheme, and is run again
         store = Store.open(settings.store)
         theta = model_after(Run.open(path), self.rounds)
         extra = Extra(

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from erasurehead.datasets.prepare import prepare
-from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
+from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from erasurehead_cli.reproduce.cells import Workshop
 from erasurehead_cli.reproduce.grid import Cell
 from erasurehead_cli.reproduce.overall import Overall
@@ -52,6 +52,7 @@ def carry_out(request: Request, console: Console) -> int:
     UsageError, DataError: a file or a setting is wrong.
     """
     workshop = Workshop(request.out, request.rounds, request.time_scale)
+    _check_writable(request.page)
     _prepare(request, console)
     code, skipped = EXIT_OK, {}
     if not request.page_only:
@@ -78,6 +79,21 @@ def carry_out(request: Request, console: Console) -> int:
     return code
 
 
+def _check_writable(page: Path) -> None:
+    """Before hours of cells, not after them."""
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        with page.open("a", encoding="utf-8"):
+            pass
+        if not page.stat().st_size:
+            page.unlink()
+    except OSError as error:
+        raise UsageError(
+            f"cannot write the results to {page}: {error.strerror}; name another file with"
+            " --results"
+        ) from None
+
+
 def _prepare(request: Request, console: Console) -> None:
     for name in dict.fromkeys(cell.data_set.name for cell in request.cells):
         made = prepare(name, source=request.files[name], out=request.out / "stores" / name)
@@ -97,7 +113,11 @@ def _unavailable(settings: set[str]) -> dict[str, str]:
 
 
 def _run(workshop: Workshop, cells: Sequence[Cell], console: Console) -> int:
-    """Run cells in order; an interrupt ends it, and what is finished stays."""
+    """Run cells in order; an interrupt ends it, and what is finished stays.
+
+    Returns the exit code of the last cell that failed, if one did.
+    """
+    code = EXIT_OK
     expected_s = [_expected_s(workshop, cell) for cell in cells]
     with Overall(console, cells, expected_s) as overall:
         for index, cell in enumerate(cells):
@@ -107,8 +127,11 @@ def _run(workshop: Workshop, cells: Sequence[Cell], console: Console) -> int:
                 return EXIT_INTERRUPTED
             a_round = summary.wall_s / max(summary.rounds, 1)
             ending = "" if summary.exit_code == EXIT_OK else f", {summary.reason}"
+            if summary.exit_code not in (EXIT_OK, EXIT_DIVERGED):
+                code = summary.exit_code
+                ending += "; not counted, give the same command to run it again"
             overall.end(index, f"{summary.wall_s:.1f} s, {a_round * 1e3:.4g} ms a round{ending}")
-    return EXIT_OK
+    return code
 
 
 def _expected_s(workshop: Workshop, cell: Cell) -> float:

@@ -158,8 +158,11 @@ def build_grid(
 
     Raises
     ------
-    UsageError: an unknown name, or a scheme that cannot be built.
+    UsageError: an unknown name, or a scheme that cannot be built or is given twice.
     """
+    twice = [each for n, each in enumerate(schemes) if each in schemes[:n]]
+    if twice:
+        raise UsageError(f"scheme {twice[0]} is given twice; each is run once")
     chosen = [_data_set(name) for name in sets]
     for name in settings:
         if name not in SETTINGS:

@@ -44,7 +44,8 @@ def write_page(
     if figures.available():
         directory = page.parent / "figures"
         drawn = pictures.draw_all(results, settings, directory)
-        cdf = [pictures.draw_stragglers(results, settings, directory / "stragglers.png")]
+        if any(results.cells(d, s, UNCODED) for s in settings for d in results.sets(s)):
+            cdf = [pictures.draw_stragglers(results, settings, directory / "stragglers.png")]
     lines = [*_head(results), *([] if note is None else [note, ""])]
     lines += _claims(results)
     for setting in settings:

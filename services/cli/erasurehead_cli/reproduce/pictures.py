@@ -15,8 +15,8 @@ from erasurehead_cli.reproduce.claims import ours
 from erasurehead_cli.reproduce.grid import UNCODED, DataSet
 from erasurehead_cli.reproduce.results import Measured, Results
 
-FEW = (UNCODED, "egc:c=3", "agc:c=3,r=11,scale=none", "agc:c=3,r=11", "uncoded:r=5,cache=sag")
-"""Drawn as curves, besides ours; the tables have all."""
+FEW = (UNCODED, "egc:c=3", "agc:c=3,r=11,scale=none", "agc:c=3,r=11")
+"""Drawn as curves, besides ours and the baselines with a cache; the tables have all."""
 
 PANEL = (4.4, 3.6)
 
@@ -56,7 +56,7 @@ def draw_stragglers(results: Results, settings: Sequence[str], path: Path) -> Pa
                 linestyle=("-", "--", ":")[n // len(COLOURS)],
                 label=f"{data_set.title}, {setting}",
             )
-        axes.set_xscale("log")
+        _log_scale(axes)
         axes.set_xlabel("arrival time over the round's median")
         axes.set_ylabel("share of the arrivals")
         axes.set_title("uncoded: how late the workers are")
@@ -73,7 +73,9 @@ def _lateness(results: Results, measured: Measured) -> FloatArray:
 
 def _curves(results: Results, setting: str, sets: Sequence[DataSet], path: Path) -> Path:
     def panel(axes: Any, data_set: DataSet) -> None:
-        shown = [x for x in results.labels(data_set, setting) if x in FEW or ours(x)]
+        shown = [
+            x for x in results.labels(data_set, setting) if x in FEW or ours(x) or _baseline(x)
+        ]
         for n, label in enumerate(shown):
             first = results.cells(data_set, setting, label)[0]
             axes.plot(
@@ -86,7 +88,7 @@ def _curves(results: Results, setting: str, sets: Sequence[DataSet], path: Path)
                 markevery=max(1, len(first.curve) // 8),
                 label=_short(label),
             )
-        axes.set_xscale("log")
+        _log_scale(axes)
         axes.set_xlabel("wall clock (s)")
         axes.set_ylabel(METRIC_NAMES[data_set.metric])
 
@@ -114,7 +116,7 @@ def _round_times(results: Results, setting: str, sets: Sequence[DataSet], path: 
             flierprops={"marker": ".", "markersize": 3, "markeredgecolor": "0.5"},
         )
         _name(axes, range(1, len(labels) + 1), labels)
-        axes.set_xscale("log")
+        _log_scale(axes)
         axes.set_xlabel("time of a round (ms); diamond: mean")
 
     return _panels(sets, panel, path, tall=True)
@@ -136,11 +138,16 @@ def _speedups(results: Results, setting: str, sets: Sequence[DataSet], path: Pat
                 np.arange(len(labels)) + (n - 0.5) * 0.4, lengths, 0.38, label=name, color=colour
             )
             texts = [
-                f"{length:.1f}x" if length else "not reached" if label in run else "not run"
+                f"{length:.{1 if length >= 10 else 2}f}x"
+                if length
+                else "not reached"
+                if label in run
+                else "not run"
                 for label, length in zip(labels, lengths, strict=True)
             ]
-            axes.bar_label(bars, texts, padding=2, fontsize="xx-small")
-        axes.axvline(1.0, color="0.4", linestyle="--", linewidth=1)
+            for text in axes.bar_label(bars, texts, padding=2, fontsize="xx-small"):
+                text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.5})
+        axes.axvline(1.0, color="0.4", linestyle="--", linewidth=1, zorder=0.5)
         _name(axes, range(len(labels)), labels)
         axes.margins(x=0.2)
         axes.grid(visible=False, axis="y")
@@ -153,6 +160,21 @@ def _speedups(results: Results, setting: str, sets: Sequence[DataSet], path: Pat
 def _every_label(results: Results, setting: str, sets: Sequence[DataSet]) -> list[str]:
     """Return the schemes run on any of the sets, so that all panels have the same rows."""
     return list(dict.fromkeys(x for each in sets for x in results.labels(each, setting)))
+
+
+def _baseline(label: str) -> bool:
+    return label.startswith("uncoded:") and "cache=" in label
+
+
+def _log_scale(axes: Any) -> None:
+    """Label 1, 2 and 5 of each decade, in plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(axis="x", labelsize="x-small")
 
 
 def _short(label: str) -> str:

@@ -15,7 +15,8 @@ def headline(material: Material) -> str:
     if material.single:
         [outcome], ideal_s = outcomes, material.ideal_mean_s(0)
         said = (
-            f"{outcome.rounds} rounds in {seconds(outcome.wall_s)}, {seconds(outcome.round_s)} each"
+            f"{outcome.rounds} round{'s' * (outcome.rounds != 1)} in {seconds(outcome.wall_s)},"
+            f" {seconds(outcome.round_s)} each"
         )
         if ideal_s is not None:
             said += f", {times(outcome.round_s / ideal_s)} the ideal of the drawn delays"
