@@ -210,6 +210,14 @@ def test_an_unknown_metric_is_refused(runs: list[Run]) -> None:
         report_page(runs, metric="aud")
 
 
+@pytest.mark.parametrize("target", ["nan", "inf"])
+def test_a_target_is_a_number(
+    target: str, runs: list[Run], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(runs[0].path), "--target", target]) == 2
+    assert f"--target {target} is not a number to reach" in capsys.readouterr().err
+
+
 def test_a_target_may_be_given(runs: list[Run]) -> None:
     assert "is 0.7500, against uncoded" in Page(report_page(runs, target=0.75)).text
     assert "not reached" in Page(report_page(runs, target=0.95)).words

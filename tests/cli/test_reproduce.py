@@ -193,6 +193,21 @@ def test_a_finished_cell_of_other_settings_is_not_taken(
         other.finished(cell)
 
 
+def test_a_page_that_cannot_be_written_is_refused_before_any_cell(
+    tmp_path: Path, silent: Console
+) -> None:
+    (tmp_path / "file").write_text("")
+    for page in (tmp_path, tmp_path / "file" / "results.md"):
+        request = Request(tmp_path / "out", {}, [], 10, 1.0, page)
+        with pytest.raises(UsageError, match=r"cannot write the results to .*another file with --"):
+            carry_out(request, silent)
+
+
+def test_a_scheme_is_run_once() -> None:
+    with pytest.raises(UsageError, match="scheme uncoded is given twice"):
+        build_grid(["amazon"], ["none"], 1, ["uncoded", "egc:c=3", "uncoded"])
+
+
 def test_the_whole_grid_of_one_set_stopped_and_continued(
     tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

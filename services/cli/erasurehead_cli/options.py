@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -186,3 +187,14 @@ def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
 
 def _first_line(cls: type) -> str:
     return (cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip(".")
+
+
+def check_target(target: float | None) -> None:
+    """Refuse a target that no metric reaches.
+
+    Raises
+    ------
+    UsageError: it is not finite.
+    """
+    if target is not None and not math.isfinite(target):
+        raise UsageError(f"--target {target} is not a number to reach")

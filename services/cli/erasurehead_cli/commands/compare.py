@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, ErasureHeadError, UsageError
 from erasurehead.registry import nearest
 from erasurehead.settings import RunSettings
-from erasurehead_cli.options import Given, with_settings
+from erasurehead_cli.options import Given, check_target, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,8 +53,7 @@ def compare(
     ] = False,
 ) -> int:
     """Run schemes one after another under the same delays, and compare them."""
-    if target is not None and not math.isfinite(target):
-        raise UsageError(f"--target {target} is not a number to reach")
+    check_target(target)
     runs = [given.load(RunSettings, store=store, scheme=each) for each in scheme]
     twice = [each for each, count in Counter(scheme).items() if count > 1]
     if twice:

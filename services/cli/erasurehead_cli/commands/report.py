@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from erasurehead.errors import UsageError
+from erasurehead_cli.options import check_target
 
 CONFIG = "config.yaml"
 
@@ -42,8 +42,7 @@ def report(
     ] = None,
 ) -> None:
     """Make one self-contained HTML page on one or more runs."""
-    if target is not None and not math.isfinite(target):
-        raise UsageError(f"--target {target} is not a number to reach")
+    check_target(target)
 
     from erasurehead.runs import Run
     from erasurehead_cli.report import write_report
