@@ -10,6 +10,7 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
 from erasurehead.stopping.base import StopRule
+from erasurehead.stopping.learning import without_groups
 from erasurehead.straggling.estimate import StragglerEstimate
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def regrouped(parts: Placed, probabilities: FloatArray) -> BuiltScheme:
     """Return the scheme with its tasks placed for other straggler probabilities, shape (k,).
 
     Slots and tasks stay what they are. What was learnt of each slot goes on, and all else that the
-    stop rule knows, unless it belongs to a memory that is lost (`remember_alike`).
+    stop rule knows of more than groups, unless it belongs to a memory that is lost
+    (`remember_alike`).
 
     Raises
     ------
@@ -74,7 +76,7 @@ def regrouped(parts: Placed, probabilities: FloatArray) -> BuiltScheme:
     assert parts.placement is not None, "tasks are placed by nothing that is learnt"
     built = parts.placement.rebuild(probabilities)
     if remember_alike(parts, built):
-        built.stop.load_state(parts.stop.state())
+        built.stop.load_state(without_groups(parts.stop.state()))
     return built
 
 

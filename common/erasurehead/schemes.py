@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
 from erasurehead.coding.options import UnknownProbabilitiesError
 from erasurehead.decoding import DECODERS, ESTIMATES
 from erasurehead.decoding.base import Decoder, DecoderContext
@@ -31,7 +31,9 @@ from erasurehead.stopping.base import StopRule
 from erasurehead.stopping.fraction import FractionStop
 from erasurehead.stopping.learning import LearningStop
 from erasurehead.stopping.snapshot import SnapshotStop
+from erasurehead.straggling.erasures import GroupErasures
 from erasurehead.straggling.estimate import StragglerEstimate
+from erasurehead.theory.moments import uncovered_probability
 
 SEPARATOR = " / "
 
@@ -128,8 +130,8 @@ class Scheme:
         rng: for codes that are drawn.
         probabilities: of each slot to straggle, shape (k,), for codes that place tasks by them
             and have no option p; default: all equal.
-        learnt: the estimate to go on with, for decoders whose weights follow what is learnt;
-            default: a fresh one.
+        learnt: of each slot, the estimate to go on with, for decoders whose weights follow what is
+            learnt; default: a fresh one.
 
         Raises
         ------
@@ -150,7 +152,14 @@ class Scheme:
         stop = STOPS.build(self.stop, code)
         arrivals = stop.r if isinstance(stop, FractionStop) else None
         estimate = learnt or _fresh_estimate(n_workers, arrivals)
-        context = DecoderContext(arrivals, lambda: estimate.probabilities)
+        erasures = None
+        if isinstance(code, RepetitionCode):
+            erasures = GroupErasures(code, self._guess(code, arrivals, learnt))
+        context = DecoderContext(
+            arrivals,
+            lambda: estimate.probabilities,
+            None if erasures is None else lambda: erasures.weights,
+        )
         decoder = DECODERS.build(self.decoder, code, context)
         if self.exact and decoder.may_fall_short and not _exact_when_all_arrive(decoder, code):
             raise UsageError(
@@ -169,12 +178,25 @@ class Scheme:
             rebuild = partial(self.build, n_workers, n_tasks, rng, learnt=estimate)
             placement = Placement(placed_for, estimate, rebuild)
         if decoder.uses_probabilities or placement is not None:
-            stop = LearningStop(stop, estimate)
+            stop = LearningStop(stop, estimate, erasures)
         if isinstance(sized, SvrgEstimate):
             stop = SnapshotStop(stop, sized.every)
         sums = self.decoder.name == "first-copy" and self.estimator.name == "sum"
         loses = arrivals is not None and arrivals + code.tolerance < n_workers
         return BuiltScheme(code, decoder, stop, str(self.estimator), placement, sums and loses)
+
+    def _guess(
+        self, code: RepetitionCode, arrivals: int | None, learnt: StragglerEstimate | None
+    ) -> FloatArray:
+        """Return how often each group is likely to be erased, before any round has shown it."""
+        if self.exact:
+            return np.zeros(code.n_blocks)
+        if learnt is None and arrivals is not None:
+            return uncovered_probability(code.n_workers, code.group_sizes, arrivals)
+        p = np.full(code.n_workers, 0.5) if learnt is None else learnt.probabilities
+        erased = np.ones(code.n_blocks)
+        np.multiply.at(erased, code.group_of_slot, p)
+        return erased
 
     def _code(
         self,

@@ -138,6 +138,36 @@ def test_every_adding_code_can_be_cached(scheme: str) -> None:
         assert gaps[-1] < 1e-9 * problem.gap(np.zeros(COLUMNS))
 
 
+@pytest.mark.parametrize("cache", ["saga", "sag", "svrg:every=7"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "frc:c=3 / first-copy:scale=coverage / exact",
+        "graph:d=3 / component / exact",
+        "cyclic-sums:c=3 / circular / exact",
+        "cyclic-sums:c=3 / least-squares / exact",
+    ],
+)
+def test_rounds_that_decode_exactly_are_exact(scheme: str, cache: str) -> None:
+    """Whatever is remembered, and although some slots have not been heard for many rounds."""
+    rng = np.random.default_rng(2)
+    built = Scheme.parse(f"{scheme} / {cache}").build(N_TASKS, None, rng)
+    estimate = ESTIMATES.build(built.estimator, built.code, COLUMNS, False)
+    problem, x = LeastSquares(), np.zeros(COLUMNS)
+    n_partial = 0
+    for _ in range(30):
+        # A graph's edges are fewer than its corners.
+        g = problem.gradients(x)[: built.code.n_tasks]
+        f = problem.losses(x)[: built.code.n_tasks]
+        order = rng.permutation(N_TASKS).tolist()
+        gradient, loss, arrived = play_round(built, estimate, order, g, f)
+        n_partial += len(arrived) < N_TASKS
+        np.testing.assert_allclose(gradient, g.sum(axis=0), atol=1e-10)
+        assert loss == pytest.approx(f.sum(), rel=1e-12)
+        x = x - rng.uniform(0.5, 1.0) / problem.beta * gradient
+    assert n_partial > 10
+
+
 def test_a_dead_worker_is_survived_by_coding_only() -> None:
     """Worker 7 never answers: uncoded stalls, cached or not; coded and cached does not."""
     for scheme in ("uncoded:r=20", "uncoded:r=20,cache=saga", "uncoded:r=20,cache=sag"):

@@ -41,7 +41,7 @@ def decode(decoder: Decoder, arrivals: list[int]) -> tuple[FloatArray, Decoding]
 
 
 def build(code: RepetitionCode, scale: str, r: int | None = None, p: float = 0.3) -> Decoder:
-    context = DecoderContext(r, lambda: np.full(code.n_workers, p))
+    context = DecoderContext(r, None, lambda: 1.0 / (1.0 - p**code.group_sizes))
     return DECODERS.build(f"first-copy:scale={scale}", code, context)
 
 
@@ -134,7 +134,8 @@ def test_group_scale_is_unbiased_for_independent_stragglers() -> None:
     """Slots straggle independently, each with its own p; alpha averages to 1 over all 2^6."""
     code = frc(6, 3)
     p = np.array([0.05, 0.3, 0.6, 0.2, 0.5, 0.4])
-    decoder = DECODERS.build("first-copy:scale=group", code, DecoderContext(None, lambda: p))
+    given = "/".join(map(str, p))
+    decoder = DECODERS.build(f"first-copy:scale=group,p={given}", code, DecoderContext())
     mean = np.zeros(6)
     for size in range(7):
         for arrived in all_sets(6, size):
@@ -148,9 +149,8 @@ def test_group_scale_is_unbiased_for_independent_stragglers() -> None:
 def test_a_dead_group_does_not_divide_by_zero() -> None:
     """All slots of a group never answer: its weight is capped at 1/(1 - .95) = 20."""
     code = frc(4, 2)
-    decoder = DECODERS.build(
-        "first-copy:scale=group", code, DecoderContext(None, lambda: np.ones(4))
-    )
+    context = DecoderContext(None, None, lambda: np.full(2, np.inf))
+    decoder = DECODERS.build("first-copy:scale=group", code, context)
     assert decode(decoder, [0])[1].task_weights.max() == pytest.approx(20.0)
 
 
@@ -218,7 +218,7 @@ def test_misfits_are_one_sentence() -> None:
         DECODERS.build("first-copy", plain, DecoderContext())
     with pytest.raises(UsageError, match=r"scale=unbiased.*fraction"):
         DECODERS.build("first-copy:scale=unbiased", frc(6, 2), DecoderContext())
-    with pytest.raises(UsageError, match=r"scale=group.*probabilities"):
+    with pytest.raises(UsageError, match=r"scale=group.*p=0.3"):
         DECODERS.build("first-copy:scale=group", frc(6, 2), DecoderContext())
     with pytest.raises(UsageError, match=r"p=0.3.*scale=group, and the scale is coverage"):
         DECODERS.build("first-copy:scale=coverage,p=0.3", frc(6, 2), DecoderContext())

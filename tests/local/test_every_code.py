@@ -59,6 +59,9 @@ EXACT = [
     ("egc:c=2,cache=saga", 6),
     ("egc:c=2,cache=sag", 6),
     ("uncoded:cache=svrg:every=4", 6),
+    ("graph:d=3 / component / exact / saga", 6),
+    ("cyclic-sums:c=2 / circular / exact / sag", 6),
+    ("regular:c=3 / least-squares / exact / svrg:every=4", 6),
 ]
 
 # These take what there is when a few workers have answered.

@@ -12,7 +12,8 @@ from erasurehead.coding.base import FloatArray, RepetitionCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.errors import UsageError
-from erasurehead.schemes import Scheme
+from erasurehead.placement import regrouped
+from erasurehead.schemes import BuiltScheme, Scheme
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.adaptive import AdaptiveStop
 from erasurehead.stopping.base import StopRule
@@ -292,6 +293,58 @@ def test_learning_counts_who_was_in_time() -> None:
     other = LearningStop(STOPS.build("exact", round_.decoder.code), StragglerEstimate(4))
     other.load_state(rule.state())
     np.testing.assert_array_equal(other.estimate.probabilities, estimate.probabilities)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "slow"),
+    [
+        ("agc:c=3,r=11,scale=group", 1.0),
+        ("agc:c=3,r=20,scale=group", 1.0),
+        ("agc:c=10,r=20,scale=group", 1.0),
+        ("agc:c=3,r=11,scale=group", 5.0),
+        ("agc:c=3,deadline_s=0.7,scale=group", 5.0),
+        ("frc:c=3 / first-copy:scale=group / residual:epsilon=0.3", 1.0),
+        ("frc:c=3 / first-copy:scale=group / exact", 5.0),
+    ],
+)
+def test_group_scale_is_unbiased_under_any_rule(scheme: str, slow: float) -> None:
+    """Mean alpha of each task over 6,000 rounds of exponential delays is 1 within five standard
+    errors, and over all tasks within 1 %; every second slot may be `slow` times slower."""
+    rng = np.random.default_rng(7)
+    built = Scheme.parse(scheme).build(30, None, rng)
+    round_ = Round(built.decoder)
+    means = np.where(np.arange(30) % 2, slow, 1.0)
+    alphas = []
+    for number in range(6_100):
+        round_.play(built.stop, rng.exponential(means))
+        if number >= 100:
+            alphas.append(built.decoder.finish().task_weights)
+    alpha = np.array(alphas)
+    # What was learnt ties neighbouring rounds together; a hundred rounds later it is forgotten.
+    batches = alpha.reshape(60, 100, 30).mean(axis=1)
+    spread = batches.std(axis=0, ddof=1) / np.sqrt(len(batches))
+    assert (np.abs(alpha.mean(axis=0) - 1.0) <= 5 * spread + 1e-12).all()
+    assert alpha.mean() == pytest.approx(1.0, abs=0.01)
+
+
+def test_what_was_learnt_of_groups_is_kept_unless_they_are_others() -> None:
+    def build() -> BuiltScheme:
+        text = "frc:c=2,groups=balanced / first-copy:scale=group / fraction:r=3"
+        return Scheme.parse(text).build(6, None, np.random.default_rng(0))
+
+    built, resumed = build(), build()
+    slots = np.flatnonzero(built.code.group_of_slot != 2).tolist()
+    for _ in range(300):
+        built.stop.observe([(slot, 0.1) for slot in slots], 1.0)
+    resumed.stop.load_state(built.stop.state())
+    for decoder in (built.decoder, resumed.decoder):
+        decoder.begin()
+        weights = [decoder.arrive(slot) for slot in range(6)]
+        assert max(w for w in weights if w) == 20.0
+    # The late two part: neither of the groups that they join is expected to be erased often.
+    anew = regrouped(built, built.placement.learnt.probabilities).decoder
+    anew.begin()
+    assert max(w for slot in range(6) if (w := anew.arrive(slot))) < 1.2
 
 
 def test_snapshot_rounds_ignore_the_rule() -> None:

@@ -29,10 +29,13 @@ class DecoderContext:
     ----------
     stop_arrivals: r of a stop rule that closes the round at the r-th arrival, else None.
     probabilities: returns the straggler probability of each slot, shape (k,); asked once a round.
+    group_weights: of a repetition code, returns 1/(1-q_b) for each block, shape (n_blocks,), with
+        q_b the probability that nobody who holds it is in time; asked once a round.
     """
 
     stop_arrivals: int | None = None
     probabilities: Callable[[], FloatArray] | None = None
+    group_weights: Callable[[], FloatArray] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ and D the decoder's weighted sum,
     g_hat = c sum_u h_u + D(y - h)
 
 so that erasures cost the *change* of a gradient, which vanishes as the model converges: the error
-floor of approximate codes is gone. After Defazio, Bach, Lacoste-Julien (SAGA, arXiv 1407.0202) and
+floor of approximate codes is gone. A round whose arrivals decode exactly (alpha = 1) is D(y) and
+nothing else: for a code without groups, c sum_u h_u - D(h) would mix in values of several rounds.
+After Defazio, Bach, Lacoste-Julien (SAGA, arXiv 1407.0202) and
 Schmidt, Le Roux, Bach (SAG, arXiv 1309.2388), with coded gradients in place of samples.
 """
 
@@ -21,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, RepetitionCode
-from erasurehead.decoding.base import Decoding
+from erasurehead.decoding.base import EXACT_ERROR, Decoding
 from erasurehead.decoding.estimate import Accumulator, GradientEstimate, Vector, blocks
 from erasurehead.decoding.fixed import column_sum
 from erasurehead.decoding.weighed_memory import WeighedMemory
@@ -45,6 +47,8 @@ class Remembered:
 
 class SagaEstimate(GradientEstimate):
     """g_hat = c sum_u h_u + D(y - h), then h_u <- y_u for what arrived: unbiased if D is.
+
+    When the decoding is exact, g_hat = D(y).
 
     What arrived is remembered by reference, and memory is read as little as can be. On arrival, y
     is added to a sum and h is left alone. At the end the new sum of what is remembered is
@@ -71,6 +75,8 @@ class SagaEstimate(GradientEstimate):
     """Whether D(y - h) is wanted for gradients (it always is for losses)."""
 
     def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
+        # When every block has arrived, a repetition code's new total is D(y) itself.
+        self._has_groups = isinstance(code, RepetitionCode)
         if isinstance(code, RepetitionCode):
             self._unit_of_symbol: list[int] = code.group_of_slot.tolist()
             self._unit_weight, n_units = 1.0, code.n_blocks
@@ -108,6 +114,7 @@ class SagaEstimate(GradientEstimate):
     ) -> None:
         """Add a symbol whose weight is known."""
         unit = self._unit_of_symbol[symbol]
+        self._folded[symbol] = weight
         self._change_loss += weight * (loss - self._units[unit].loss)
         if not self._weight:
             self._weight = weight
@@ -126,8 +133,7 @@ class SagaEstimate(GradientEstimate):
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums of gradients and losses, and remember what arrived."""
-        loss = self._total_loss + self._close(decoding)
-        self._combine(decoding.scale, remember=True)
+        loss = self._decode(decoding, remember=True)
         self._remember_fresh()
         return self._gradient.sum, loss
 
@@ -197,6 +203,7 @@ class SagaEstimate(GradientEstimate):
         self._change_loss = 0.0
         self._fresh: dict[int, tuple[IntArray | None, Vector, float]] = {}
         self._held: dict[int, tuple[bool, IntArray | None, Vector, float]] = {}
+        self._folded: dict[int, float] = {}
 
     def _expect_differing_weights(self, common: float) -> WeighedMemory:
         """From the next round on, weigh what weights have beyond `common` by memory."""
@@ -229,6 +236,14 @@ class SagaEstimate(GradientEstimate):
         self._excess.add(support, values, beyond)
         if known.round != NEVER:
             self._excess.add(known.support, known.values, -beyond)
+
+    def _decode(self, decoding: Decoding, *, remember: bool) -> float:
+        """Form the estimate of the gradient; return that of the loss."""
+        loss = self._total_loss + self._close(decoding)
+        self._combine(decoding.scale, remember=remember)
+        if decoding.decode_error <= EXACT_ERROR and not self._has_groups:
+            return self._weigh_arrivals_alone(decoding)
+        return loss
 
     def _close(self, decoding: Decoding) -> float:
         """Weigh what was held; return D(y - h) for losses."""
@@ -274,6 +289,20 @@ class SagaEstimate(GradientEstimate):
         if remember:
             # What was the total is cleared when the next round begins.
             self._total.sum, self._arrived.sum = self._arrived.sum, self._total.sum
+
+    def _weigh_arrivals_alone(self, decoding: Decoding) -> float:
+        """Make the estimate D(y), without what is remembered; return the same for losses.
+
+        Only for codes whose units are their symbols.
+        """
+        loss = 0.0
+        self._gradient.clear()
+        weights = {s: decoding.scale * weight for s, weight in self._folded.items()}
+        for symbol, weight in (weights | dict(decoding.held)).items():
+            support, values, its_loss = self._fresh[symbol]
+            self._gradient.add(support, values, weight)
+            loss += weight * its_loss
+        return loss
 
     def _estimate(
         self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float

@@ -12,9 +12,9 @@ from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError
 from erasurehead.theory.moments import uncovered_probability
 
-GREATEST_ERASURE = 0.95
-"""Groups erased more often are scaled as if they were erased this often: their 1/(1-q) would let
-one rare arrival outweigh everybody else, and is infinite for a group that never answers."""
+GREATEST_WEIGHT = 20.0
+"""Of a group, reached when it is erased in 95 % of rounds: 1/(1-q) of one that is erased more often
+would let a rare arrival outweigh everybody else, and is infinite if it never answers."""
 
 
 class FirstCopyDecoder(Decoder):
@@ -25,16 +25,17 @@ class FirstCopyDecoder(Decoder):
     * ``none``: 1, as Algorithm 1 of arXiv 1901.09671; E[g_hat] is (1-p) times the gradient.
     * ``unbiased``: 1/(1-p_b), p_b = C(k - l_b, r)/C(k, r) for a group of l_b slots (Lemma 2);
       unbiased for the stop rule ``fraction``, but above 1 even when everything arrived.
-    * ``group``: 1/(1-q_b), q_b the product of the group's straggler probabilities; unbiased for
-      slots that straggle independently.
+    * ``group``: 1/(1-q_b), q_b the share of rounds without an arrival of the group, as it is learnt
+      from whole groups; unbiased whatever closes the rounds. With `p`, q_b is the product of the
+      group's straggler probabilities; unbiased if slots straggle independently.
     * ``coverage``: tasks over covered tasks, which is B/m for equal blocks; exact when m = B, and
       unbiased given m when all blocks are equally likely to be covered.
 
     Parameters
     ----------
     code: a repetition code.
-    context: `unbiased` needs `stop_arrivals`; `group` needs `probabilities`, unless `p` is given.
-    p: straggler probabilities, ``0.3`` or ``0.1/0.2/...``, instead of the learnt ones.
+    context: `unbiased` needs `stop_arrivals`; `group` needs `group_weights`, unless `p` is given.
+    p: straggler probabilities, ``0.3`` or ``0.1/0.2/...``, instead of what is learnt.
 
     Raises
     ------
@@ -56,7 +57,7 @@ class FirstCopyDecoder(Decoder):
             )
         super().__init__(code)
         self.scale = scale
-        self._probabilities = context.probabilities
+        self._group_weights = context.group_weights if scale == "group" else None
         if p is not None:
             if scale != "group":
                 raise UsageError(
@@ -64,9 +65,11 @@ class FirstCopyDecoder(Decoder):
                     " leave it out or use scale=group"
                 )
             given = checked_probabilities(numbers(p, code.n_workers, "p"), code.n_workers)
-            self._probabilities = lambda: given
+            erased = np.ones(code.n_blocks)
+            np.multiply.at(erased, code.group_of_slot, given)
+            weights = 1.0 / np.maximum(1.0 - erased, 1.0 / GREATEST_WEIGHT)
+            self._group_weights = lambda: weights
         self._group_of_slot: list[int] = code.group_of_slot.tolist()
-        self._member_groups = code.group_of_slot
         self._block_of_task = code.block_of_task
         self._block_sizes = code.block_sizes
         self._size: list[int] = code.block_sizes.tolist()
@@ -81,10 +84,11 @@ class FirstCopyDecoder(Decoder):
                 )
             missed = uncovered_probability(code.n_workers, code.group_sizes, context.stop_arrivals)
             self._weights = 1.0 / (1.0 - np.where(missed < 1.0, missed, 0.0))
-        elif scale == "group" and self._probabilities is None:
+        elif scale == "group" and self._group_weights is None:
             raise UsageError(
-                "scale=group of decoder 'first-copy' needs the workers' straggler probabilities,"
-                " which are not known here; give them as p=0.3 or use scale=coverage"
+                "scale=group of decoder 'first-copy' needs to know how often each group is erased,"
+                " which nobody learns here; give straggler probabilities as p=0.3 or use"
+                " scale=coverage"
             )
         self.uses_probabilities = scale == "group" and p is None
         self._weight: list[float] = self._weights.tolist()
@@ -92,10 +96,8 @@ class FirstCopyDecoder(Decoder):
 
     def begin(self) -> None:
         """Start a round with no arrivals."""
-        if self.scale == "group" and self._probabilities is not None:
-            erased = np.ones(len(self._size))
-            np.multiply.at(erased, self._member_groups, self._probabilities())
-            self._weights = 1.0 / (1.0 - np.minimum(erased, GREATEST_ERASURE))
+        if self._group_weights is not None:
+            self._weights = np.minimum(self._group_weights(), GREATEST_WEIGHT)
             self._weight = self._weights.tolist()
         self._covered = bytearray(len(self._size))
         self._n_missing = self._n_coverable

@@ -39,8 +39,7 @@ class SvrgEstimate(SagaEstimate):
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums; in a snapshot's round, remember what arrived."""
         if (self._round - 1) % self.every:
-            loss = self._total_loss + self._close(decoding)
-            self._combine(decoding.scale, remember=False)
+            loss = self._decode(decoding, remember=False)
             return self._gradient.sum, loss
         gradient, loss = super().finish(decoding)
         if len(self._fresh) == self._n_active:
