@@ -16,6 +16,7 @@ import numpy as np
 from erasurehead.settings import RunSettings, load
 from erasurehead.straggling import DELAYS
 from erasurehead_master.plan import build_scheme
+from erasurehead_simulator.claims import Quantity
 from erasurehead_simulator.expectation import expect
 from erasurehead_simulator.timeline import timeline
 
@@ -54,11 +55,12 @@ def main() -> None:
     )
     print(f"wall clock {wall:.1f} s, processor {cpu:.1f} s, {cpu / arrivals * 1e6:.2f} us/arrival")
     expected = expect(parts, delays, 0.0)
-    for name, simulated, value in (
-        ("time of a round (s)", played.duration_s, expected.round_s),
-        ("erased share", played.erased_share, expected.erased_share),
+    for quantity, simulated in (
+        (Quantity.ROUND_S, played.duration_s),
+        (Quantity.ERASED_SHARE, played.erased_share),
     ):
-        print(f"{name}: {float(np.mean(simulated)):.5f}, expected {value}")
+        claims = [f"{c.relation} {c.value:.5f} ({c.source})" for c in expected.of(quantity)]
+        print(f"{quantity}: {float(np.mean(simulated)):.5f}; theory: {', '.join(claims)}")
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ def test_a_simulated_run_is_written_like_a_real_one(
     run = simulated(store, tmp_path / "run", "--pass-s", "0.4", "--evaluate-every-rounds", "5")
     said = capsys.readouterr().out
     assert "virtual time" in said
-    assert "expected" in said
+    assert "theory" in said
+    assert "Lemma 2" in said
     assert run.summary is not None
     assert run.start is not None
     assert run.start.run.startswith("virtual-")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError
 from erasurehead.theory.moments import (
+    covered_distribution,
     either_uncovered_probability,
     first_copy_moments,
     uncovered_probability,
@@ -170,17 +170,6 @@ def test_coverage_scale_is_b_over_m() -> None:
     assert np.all(np.array(by_count[4]) == 1.0)
 
 
-def covered_blocks(k: int, size: int, r: int) -> FloatArray:
-    """P(m blocks covered), m = 0..B, for a uniform r-subset of k slots in groups of `size`."""
-    n = k // size
-    ways = [
-        math.comb(n, m)
-        * sum((-1) ** i * math.comb(m, i) * math.comb((m - i) * size, r) for i in range(m + 1))
-        for m in range(n + 1)
-    ]
-    return np.array(ways) / math.comb(k, r)
-
-
 @pytest.mark.parametrize(
     ("scale", "equal", "orthogonal", "around_one"),
     [
@@ -198,7 +187,7 @@ def test_relative_errors_of_the_three_scales(
     Gradients scattered about 1 (Gram 11^T + I) are a mixture; the published numbers are those of
     one draw."""
     code = frc(30, 3)
-    chance = covered_blocks(30, 3, 11)
+    chance = covered_distribution(30, 3, 11)
     assert chance.sum() == pytest.approx(1.0)
     decoder = build(code, scale, r=11)
     first_slots = [int(np.flatnonzero(code.group_of_slot == b)[0]) for b in range(10)]

@@ -13,7 +13,7 @@ from erasurehead.errors import UsageError
 from erasurehead.settings import RunSettings, load
 from erasurehead_master.evaluation import as_matrix
 from erasurehead_simulator.candidates import Candidate
-from erasurehead_simulator.expectation import Expectation
+from erasurehead_simulator.claims import Expectation, Quantity
 from erasurehead_simulator.findings import Findings, Trial
 from erasurehead_simulator.planner import Effort, sample, search
 from erasurehead_simulator.target import Target
@@ -42,7 +42,7 @@ def test_a_slow_worker_is_planned_around(small_store: Path) -> None:
     times = [t.median_s for t in found.frontier]
     assert times == sorted(times, reverse=True)
     assert found.stored_bytes > 0
-    assert waiting.expected.round_s is None
+    assert waiting.expected.mean(Quantity.ROUND_S) is None
 
 
 def test_exact_rounds_are_those_of_plain_gradient_descent(small_store: Path) -> None:

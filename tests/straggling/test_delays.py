@@ -272,6 +272,33 @@ def test_bad_options_are_one_sentence(spec: str, sentence: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "exponential:mean_s=0.5",
+        "shifted-exponential:shift_s=0.4,mean_s=1.5",
+        "pareto:shape=1.6,scale_s=0.3",
+        "pareto:shape=1.6,scale_s=0.9,by_load=yes",
+        "unequal-exponential",
+    ],
+)
+def test_late_probabilities_by_counting(spec: str) -> None:
+    """Deadlines and loads of its own for each slot, in 4,000 rounds, to 5 sigma."""
+    model = DELAYS.build(spec, 10, 3)
+    shares, deadlines_s = np.linspace(0.1, 1.0, 10), np.linspace(-0.2, 3.0, 10)
+    p = model.late_probabilities(deadlines_s, shares)
+    assert p is not None
+    late = np.mean([model.delays_s(t, shares) > deadlines_s for t in range(1, 4001)], axis=0)
+    assert np.all(np.abs(late - p) <= 5 * np.sqrt(p * (1 - p) / 4000))
+    assert p[0] == 1.0
+    assert model.late_probabilities(1e9, 0.5) == pytest.approx(np.zeros(10), abs=1e-9)
+
+
+def test_delays_that_depend_on_each_other_have_no_late_probabilities() -> None:
+    model = DELAYS.build("gilbert-elliott:p_gb=0.1,p_bg=0.5,slow_s=1", 4, 0)
+    assert model.late_probabilities(0.5, 0.25) is None
+
+
 def test_unequal_slots_miss_a_deadline_as_often_as_their_rates_say() -> None:
     """Of 4,000 rounds each slot misses tau = 1.5 in a share exp(-rate (tau - 1)), to 5 sigma."""
     model = UnequalExponentialDelay(10, 3)

@@ -11,6 +11,7 @@ from erasurehead.coding import CODES
 from erasurehead.coding.base import FloatArray
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import DecoderContext
+from erasurehead.errors import UsageError
 from erasurehead.theory.convergence import (
     cached_rounds,
     fixed_weights_bound,
@@ -150,3 +151,18 @@ def test_cached_rounds() -> None:
     assert few[0] == pytest.approx(0.5 / -math.log(0.99), rel=1e-3)
     shares = np.linspace(0.01, 1, 50)
     assert np.all(np.diff(cached_rounds(shares, 0.3)) <= 0)
+
+
+def test_theorems_at_the_edges() -> None:
+    """c = n: one group, which nothing erases, so there is no floor. The impossible is refused."""
+    for bound in repetition_bounds(2.0, 0.1, 1.0, 12, 12, 12, 4):
+        assert bound.floor == 0.0
+        assert bound.contraction == pytest.approx(1 - 0.1 / 2.0)
+    assert second_moment_bound(2.0, 9.0, 12, 12, 12, 4) == pytest.approx(4.0)
+    with pytest.raises(UsageError, match=r"c=5 of 12 tasks"):
+        repetition_bounds(2.0, 0.1, 1.0, 12, 12, 5, 4)
+    for wrong in ({"kappa": 1.0}, {"delta": 1.0}, {"target": 2.0}):
+        given = {"kappa": 0.1, "start": 1.0, "target": 1e-3, "n": 30, "c": 3, "delta": 0.5}
+        with pytest.raises(UsageError, match="give no time"):
+            times_to_target(**{**given, **wrong})
+    assert svrg_contraction(0.1, 1.0, 1.0, 100, 0.1) == math.inf

@@ -122,3 +122,16 @@ def test_loads() -> None:
 def test_an_arrival_that_cannot_be() -> None:
     with pytest.raises(UsageError, match="no 31-th of 30"):
         order_statistics.exponential(30, 31, 1.0)
+
+
+def test_exact_times_at_the_edges() -> None:
+    """One group of everybody is as quick as its fastest; groups that do not fit are refused."""
+    assert runtimes.exact_time(12, 12, 0.5) == pytest.approx(1 + 1 / (0.5 * 12))
+    with pytest.raises(UsageError, match="c=4"):
+        runtimes.exact_time(30, 4, 0.5)
+
+
+def test_arrivals_without_a_mean_count_only_where_a_round_may_end_with_them() -> None:
+    """Pareto of index 1/2, whose last arrival of six has no mean: never waited for at c = 6."""
+    finite = runtimes.erasurehead_time(6, 6, 6, lambda m: order_statistics.pareto(6, m, 0.5, 1.0))
+    assert finite == pytest.approx(order_statistics.pareto(6, 1, 0.5, 1.0))

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from erasurehead.coding.base import GradientCode
+from erasurehead.coding.base import FloatArray, GradientCode
 from erasurehead.coding.options import checked_probabilities, numbers
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding, summarize
 from erasurehead.errors import UsageError
@@ -70,11 +70,14 @@ class FixedDecoder(Decoder):
         self._row_sums = self._unit * np.asarray(code.matrix.sum(axis=1)).ravel()
         self._slots = np.arange(code.n_symbols) // code.symbols_per_slot
         self._cap = cap
-        self._shrink = shrink == "mse"
+        self.shrink = shrink
         self._probabilities = context.probabilities
         self.uses_probabilities = p is None
+        self.given: FloatArray | None = None
+        """The straggler probabilities of option p."""
         if p is not None:
             given = checked_probabilities(numbers(p, code.n_workers, "p"), code.n_workers)
+            self.given = given
             self._probabilities = lambda: given
         elif self._probabilities is None:
             raise UsageError(
@@ -86,15 +89,19 @@ class FixedDecoder(Decoder):
     def begin(self) -> None:
         """Start a round with no arrivals."""
         assert self._probabilities is not None
-        p = np.minimum(self._probabilities(), self._cap)[self._slots]
-        factor = self._unit
-        if self._shrink:
-            spread = float(np.sum(p / (1.0 - p) * self._row_sums**2)) / self.code.n_tasks**2
-            factor /= 1.0 + spread
-        self._weight: list[float] = (factor / (1.0 - p)).tolist()
+        self._weight: list[float] = self.weights(self._probabilities()).tolist()
         self._arrived: list[int] = []
         self._n_followed = 0
         self._alpha = np.zeros(self.code.n_tasks)
+
+    def weights(self, probabilities: FloatArray) -> FloatArray:
+        """Return the weight of each symbol for straggler probabilities of shape (k,)."""
+        p = np.minimum(probabilities, self._cap)[self._slots]
+        factor = self._unit
+        if self.shrink == "mse":
+            spread = float(np.sum(p / (1.0 - p) * self._row_sums**2)) / self.code.n_tasks**2
+            factor /= 1.0 + spread
+        return np.asarray(factor / (1.0 - p))
 
     def arrive(self, symbol: int) -> float | None:
         """Take one symbol with its weight."""

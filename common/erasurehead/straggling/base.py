@@ -26,6 +26,9 @@ class DelayModel(ABC):
     seed: non-negative; the same seed gives the same delays, whatever the scheme.
     """
 
+    slots_are_alike = True
+    """True when no slot of equal load is late more often than another in the long run."""
+
     def __init__(self, n_workers: int, seed: int) -> None:
         self.n_workers = n_workers
         self.seed = seed
@@ -42,6 +45,17 @@ class DelayModel(ABC):
         `load_share` is the share c/n of all tasks that a slot computes, one number or shape (k,);
         models of a compute time scale with it, models of an outage do not.
         """
+
+    def late_probabilities(
+        self, deadline_s: float | FloatArray, load_share: float | FloatArray
+    ) -> FloatArray | None:
+        """Return each slot's probability of a delay above its deadline, shape (k,).
+
+        `deadline_s` and `load_share` are one number or shape (k,), as are those of `delays_s`.
+
+        None where there is no closed form, or successive rounds depend on each other.
+        """
+        return None
 
     def delay_s(self, round_: int, slot: int, load_share: float) -> float:
         """Return the delay of one slot in one round, in seconds."""

@@ -27,6 +27,8 @@ class BimodalDelay(DelayModel):
     jitter: mean of the exponential part, relative to the fixed one.
     """
 
+    slots_are_alike = False
+
     def __init__(
         self,
         n_workers: int,

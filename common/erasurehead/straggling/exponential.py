@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from erasurehead.coding.base import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.straggling.base import DelayModel
@@ -43,3 +45,10 @@ class ExponentialDelay(DelayModel):
     def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
         """Return mean_s * Exp(1) of every slot."""
         return self.mean_s * self.exponentials(round_)
+
+    def late_probabilities(
+        self, deadline_s: float | FloatArray, load_share: float | FloatArray
+    ) -> FloatArray:
+        """Return exp(-deadline / mean) for every slot."""
+        late = np.exp(-np.maximum(0.0, deadline_s) / self.mean_s)
+        return np.broadcast_to(late, (self.n_workers,))

@@ -35,3 +35,11 @@ class ParetoDelay(DelayModel):
         np.exp(delays, out=delays)
         delays *= self.scale_s * load_share if self.by_load else self.scale_s
         return delays
+
+    def late_probabilities(
+        self, deadline_s: float | FloatArray, load_share: float | FloatArray
+    ) -> FloatArray:
+        """Return min(1, (scale / deadline)^shape) for every slot."""
+        scale_s = np.asarray(self.scale_s * load_share if self.by_load else self.scale_s)
+        late = (scale_s / np.maximum(deadline_s, scale_s)) ** self.shape
+        return np.broadcast_to(late, (self.n_workers,))

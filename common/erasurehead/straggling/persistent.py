@@ -26,6 +26,8 @@ class PersistentDelay(DelayModel):
     jitter_s: mean of an exponential delay added to every slot, in seconds.
     """
 
+    slots_are_alike = False
+
     def __init__(
         self,
         n_workers: int,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from erasurehead.coding.base import FloatArray
 from erasurehead.straggling.base import DelayModel
 from erasurehead.straggling.options import not_negative, positive
@@ -28,3 +30,10 @@ class ShiftedExponentialDelay(DelayModel):
         delays += self.shift_s
         delays *= load_share
         return delays
+
+    def late_probabilities(
+        self, deadline_s: float | FloatArray, load_share: float | FloatArray
+    ) -> FloatArray:
+        """Return exp(-(deadline / load_share - shift) / mean) for every slot."""
+        over_s = np.maximum(0.0, deadline_s / np.asarray(load_share) - self.shift_s)
+        return np.broadcast_to(np.exp(-over_s / self.mean_s), (self.n_workers,))

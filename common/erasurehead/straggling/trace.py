@@ -29,6 +29,8 @@ class TraceDelay(DelayModel):
         bad spell stays together. None: as recorded, whatever the seed.
     """
 
+    slots_are_alike = False
+
     def __init__(
         self,
         n_workers: int,

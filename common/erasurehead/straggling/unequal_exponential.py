@@ -25,6 +25,8 @@ class UnequalExponentialDelay(DelayModel):
     low, high: range of the rates, per second.
     """
 
+    slots_are_alike = False
+
     def __init__(
         self,
         n_workers: int,
@@ -51,6 +53,8 @@ class UnequalExponentialDelay(DelayModel):
         delays += self.shift_s
         return delays
 
-    def late_probabilities(self, deadline_s: float) -> FloatArray:
-        """Return the probability of each slot to miss a deadline, shape (k,)."""
-        return np.exp(-self.rates * max(0.0, deadline_s - self.shift_s))
+    def late_probabilities(
+        self, deadline_s: float | FloatArray, load_share: float | FloatArray = 1.0
+    ) -> FloatArray:
+        """Return exp(-rate_i (deadline - shift)); 1 before the shift."""
+        return np.asarray(np.exp(-self.rates * np.maximum(0.0, deadline_s - self.shift_s)))

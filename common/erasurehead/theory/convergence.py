@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from erasurehead.coding.base import FloatArray
-from erasurehead.theory.moments import either_uncovered_probability, uncovered_probability
+from erasurehead.errors import UsageError
+from erasurehead.theory.moments import (
+    either_uncovered_probability,
+    group_size,
+    uncovered_probability,
+)
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,12 @@ def repetition_bounds(
 
     Step 1/beta: contraction 1 - mu/beta, floor sigma^2/(2(1-p)mu) (p + (q-p)c/((1-p)n)).
     Step (1-p)/beta: contraction 1 - (1-p)mu/beta, floor (q-p) c sigma^2/(2(1-p)mu n).
+
+    Raises
+    ------
+    UsageError: there are no groups of k c / n slots.
     """
-    size = n_workers * c // n_tasks
+    size = group_size(n_workers, n_tasks, c)
     p = float(uncovered_probability(n_workers, size, r))
     q = either_uncovered_probability(n_workers, size, r)
     kept = 1.0 - p
@@ -80,7 +89,16 @@ def times_to_target(
     """Return Theorem 3 of arXiv 1901.09671: rate 1/c, r = delta n < n, kappa = mu/beta.
 
     Valid for targets down to 3 c exp(-c r/n) sigma^2/(mu n).
+
+    Raises
+    ------
+    UsageError: kappa or delta outside (0, 1), or a target that is not between 0 and `start`.
     """
+    if not (0 < kappa < 1 and 0 < delta < 1 and 0 < target < start):
+        raise UsageError(
+            f"kappa={kappa:g}, delta={delta:g} and a target of {target:g} from {start:g} give no"
+            " time; kappa and delta must be in (0, 1) and the target between 0 and the start"
+        )
     exact_rounds = math.log(start / target) / math.log(1.0 / (1.0 - kappa))
     eta = 1.0 - math.exp(-c * delta)
     rounds = math.log(3.0 * start / target) / math.log(1.0 / (1.0 - eta * kappa))
@@ -97,9 +115,12 @@ def svrg_contraction(
     """Return rho = [1/(mu eta m) + 2 eta L V]/[1 - eta L (1 + 2V)], the contraction an epoch.
 
     SVRG with a decoder whose error on task vectors D_j is at most V mean ||D_j||^2; V -> 0 is
-    gradient descent. For repetition V <= (q-p)c/((1-p)^2 n).
+    gradient descent. For repetition V <= (q-p)c/((1-p)^2 n). Infinite where the step is too long
+    for any guarantee, eta L (1 + 2V) >= 1.
     """
     noise = step * smoothness * variance
+    if step * smoothness + 2.0 * noise >= 1.0:
+        return math.inf
     return (1.0 / (mu * step * rounds) + 2.0 * noise) / (1.0 - step * smoothness - 2.0 * noise)
 
 
@@ -125,7 +146,8 @@ def cached_rounds(renewed: FloatArray, contraction: float) -> FloatArray:
     ones z is 1 - eta lambda as for exact gradients. So the mean gap falls at the lesser of the
     rates -ln(1-phi) and `contraction`: staleness costs nothing until phi is as small as what an
     exact round achieves. The corner is rounded off by fourth powers. The scatter about the means is
-    left out; where blocks of rows differ much and few are renewed, it can cost as much again.
+    left out, which matters where blocks of rows differ much and few are renewed: in
+    benchmarks/bounds.py it costs half as much again at phi = 0.2 and 2.5 times as much at 0.1.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from erasurehead.coding.base import FloatArray
 from erasurehead.theory.moments import uncovered_probability
@@ -27,6 +28,54 @@ def uniform_subset_error(contributions: FloatArray, n_arrivals: int) -> float:
     k, r = len(contributions), n_arrivals
     spread = float(np.sum((contributions - contributions.mean(axis=0)) ** 2)) / (k - 1)
     return k**2 * (1.0 - r / k) / r * spread
+
+
+def subset_error(weighted: csr_array, n_arrivals: int) -> float:
+    """Return E||alpha - 1||^2 / n of fixed weights for a uniform random r-subset of the slots.
+
+    With u_i the rows of `weighted`, shape (k, n), alpha = sum_{i in R} u_i has the mean
+    (r/k) sum_i u_i and the variance r (1 - r/k) sum_i ||u_i - mean||^2 / (k-1): arrivals that are
+    counted are not independent.
+    """
+    k, n = weighted.shape
+    r = n_arrivals
+    sums = np.asarray(weighted.sum(axis=0)).ravel()
+    spread = max(0.0, float(weighted.data @ weighted.data) - float(sums @ sums) / k)
+    variance = r * (1.0 - r / k) * spread / max(1, k - 1)
+    return float(variance + np.sum((r / k * sums - 1.0) ** 2)) / int(n)
+
+
+def independent_subset_error(weighted: csr_array, p: FloatArray) -> float:
+    """Return E||alpha - 1||^2 / n of fixed weights for slots that straggle independently.
+
+    With u_i the rows of `weighted`, shape (k, n): sum_i p_i (1-p_i) ||u_i||^2 and the square of
+    the bias, ||sum_i (1-p_i) u_i - 1||^2. Unbiased weights make it `independent_error` of v_i =
+    (1-p_i) u_i.
+    """
+    squares = np.asarray(weighted.multiply(weighted).sum(axis=1)).ravel()
+    means = np.asarray((1.0 - p) @ weighted)
+    variance = float(np.sum(p * (1.0 - p) * squares))
+    return float(variance + np.sum((means - 1.0) ** 2)) / int(weighted.shape[1])
+
+
+def coverage_error(covered: FloatArray) -> float:
+    """Return E||alpha - 1||^2 / n of first-copy decoding scaled by B/m, for B equal blocks.
+
+    sum_m P(m) (B-m)/m, and 1 where nothing is covered. `covered` is P(m), shape (B + 1,).
+    """
+    m = np.arange(1, len(covered))
+    return float(covered[0] + covered[1:] @ ((len(m) - m) / m))
+
+
+def least_error(missing: FloatArray) -> tuple[float, float]:
+    """Return the least E||alpha - 1||^2 / n of any decoder, and of any unbiased one.
+
+    `missing`, shape (n,), is the probability P_j that nobody who holds task j arrives. Then
+    alpha_j = 0, so the error is at least the mean of P_j; and of alpha_j with mean 1 it is at least
+    P_j/(1-P_j) (p^d/(1-p^d) of arXiv 2006.09638 for d independent copies).
+    """
+    with np.errstate(divide="ignore"):
+        return float(missing.mean()), float(np.mean(missing / (1.0 - missing)))
 
 
 def group_error(block_sums: FloatArray, erased: FloatArray) -> float:

@@ -27,12 +27,34 @@ def uncovered_probability(n_workers: int, group_size: npt.ArrayLike, n_arrivals:
     return p[sizes]
 
 
+def group_size(n_workers: int, n_tasks: int, c: int) -> int:
+    """Return l = k c / n, the slots that hold the same c of n tasks.
+
+    Raises
+    ------
+    UsageError: it is no whole number from 1 to k.
+    """
+    if not 1 <= c <= n_tasks or n_workers * c % n_tasks:
+        raise UsageError(
+            f"{n_workers} workers that hold c={c} of {n_tasks} tasks each make no equal groups;"
+            f" c must be from 1 to {n_tasks} and {n_workers} c a multiple of {n_tasks}"
+        )
+    return n_workers * c // n_tasks
+
+
 def either_uncovered_probability(n_workers: int, group_size: int, n_arrivals: int) -> float:
     """Return q = 2p - C(k-2l, r)/C(k, r): of two groups of l slots at least one has no arrival.
 
-    arXiv 1901.09671, Lemma 2: E[Y_b Y_b'] = 1 - q, and p <= q <= 2p.
+    arXiv 1901.09671, Lemma 2: E[Y_b Y_b'] = 1 - q, and p <= q <= 2p. A group of all slots has no
+    other beside it, and q = p.
+
+    Raises
+    ------
+    UsageError: groups of more than half of the slots, but not of all.
     """
     p = float(uncovered_probability(n_workers, group_size, n_arrivals))
+    if group_size == n_workers:
+        return p
     if 2 * group_size > n_workers:
         raise UsageError(
             f"two groups of {group_size} slots do not fit {n_workers} workers; a group can have at"
@@ -55,7 +77,7 @@ def first_copy_moments(
     """
     size = n_workers // len(block_sums)
     p = float(uncovered_probability(n_workers, size, n_arrivals))
-    q = either_uncovered_probability(n_workers, size, n_arrivals) if len(block_sums) > 1 else p
+    q = either_uncovered_probability(n_workers, size, n_arrivals)
     gradient = block_sums.sum(axis=0)
     square = (1.0 - q) * float(gradient @ gradient) + (q - p) * float(np.sum(block_sums**2))
     return (1.0 - p) * gradient, square
@@ -67,8 +89,12 @@ def second_moment_bound(
     """Return the bound of Lemma 4 on E||g_hat||^2 for mean gradients of norm at most sigma a task.
 
     arXiv 1901.09671: (1-q) ||grad f||^2 + (q-p) c sigma^2 / n, for g_hat and grad f divided by n.
+
+    Raises
+    ------
+    UsageError: there are no groups of k c / n slots.
     """
-    size = n_workers * c // n_tasks
+    size = group_size(n_workers, n_tasks, c)
     p = float(uncovered_probability(n_workers, size, n_arrivals))
     q = either_uncovered_probability(n_workers, size, n_arrivals)
     return (1.0 - q) * gradient_norm**2 + (q - p) * c * sigma**2 / n_tasks
@@ -91,6 +117,24 @@ def uncovered_bounds(n_workers: int, n_tasks: int, c: int, n_arrivals: int) -> t
     """Return Lemma 5's bounds p <= (1 - l/k)^r <= exp(-c r / n) of arXiv 1901.09671."""
     size = n_workers * c / n_tasks
     return (1.0 - size / n_workers) ** n_arrivals, math.exp(-c * n_arrivals / n_tasks)
+
+
+def covered_distribution(n_workers: int, group_size: int, n_arrivals: int) -> FloatArray:
+    """Return P(r arrivals cover m of all B = k/l groups of l slots), m = 0 to B, shape (B + 1,).
+
+    C(B, m) sum_i (-1)^i C(m, i) C((m-i) l, r) / C(k, r): inclusion and exclusion.
+    """
+    n_groups = n_workers // group_size
+    ways = [
+        math.comb(n_groups, m)
+        * sum(
+            (-1) ** i * math.comb(m, i) * math.comb((m - i) * group_size, n_arrivals)
+            for i in range(m + 1)
+        )
+        for m in range(n_groups + 1)
+    ]
+    total = math.comb(n_workers, n_arrivals)
+    return np.array([way / total for way in ways])
 
 
 def covered_probability(n_workers: int, group_size: int, n_arrivals: int) -> float:

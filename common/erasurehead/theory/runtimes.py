@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from erasurehead.errors import UsageError
 from erasurehead.theory import order_statistics
 from erasurehead.theory.loads import harmonic
 from erasurehead.theory.moments import covered_probability
@@ -23,7 +24,13 @@ def exact_time(n: int, c: int, rate: float) -> float:
 
     Lemma 8 prints (H_n - H_c) for H_{n/c}, which is up to 20 % too low at n = 30: a group's
     fastest is exponential of rate c times as large, and the slowest of n/c such is wanted.
+
+    Raises
+    ------
+    UsageError: c does not divide n.
     """
+    if n % c:
+        raise UsageError(f"{n} slots do not make groups of c={c}; c must divide n")
     return c / n + harmonic(n // c) / (rate * n)
 
 
@@ -56,7 +63,8 @@ def erasurehead_time(
     total, covered_before = 0.0, 0.0
     for m in range(1, r + 1):
         covered = 1.0 if m == r else covered_probability(k, group_size, m)
-        total += (covered - covered_before) * arrival_time(m)
+        if covered > covered_before:  # early arrivals that cannot cover may have no finite mean
+            total += (covered - covered_before) * arrival_time(m)
         covered_before = covered
     return total
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from erasurehead_cli.numbers import seconds
-from erasurehead_simulator.expectation import Expectation
+from erasurehead_simulator.claims import Expectation, Quantity
 
 NO_FORM = "-"
 
@@ -33,27 +34,46 @@ def table(
     held = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     held.add_column("mean over rounds")
     held.add_column("simulated", justify="right")
-    held.add_column("expected", justify="right")
+    held.add_column("theory", justify="right")
+    held.add_column("by")
     times = np.asarray(duration_s, dtype=np.float64)
-    round_s = NO_FORM if expected.round_s is None else seconds(expected.round_s)
-    held.add_row(
-        "time of a round",
-        f"{seconds(float(times.mean()))} ± {seconds(_standard_error(times))}",
-        f"at most {round_s}" if expected.bound else round_s,
+    _add(
+        held,
+        Quantity.ROUND_S,
+        [
+            f"{seconds(float(times.mean()))} ± {seconds(_standard_error(times))}",
+            f"{seconds(float(np.quantile(times, 0.95)))} in 1 of 20",
+        ],
+        expected,
+        seconds,
     )
-    held.add_row("", f"{seconds(float(np.quantile(times, 0.95)))} in 1 of 20", "")
-    for name, values, value in (
-        ("arrivals", n_arrived, None),
-        ("erased share of tasks", erased_share, expected.erased_share),
-        ("decode error", decode_error, expected.decode_error),
+    for name, values in (
+        ("arrivals", n_arrived),
+        (Quantity.ERASED_SHARE, erased_share),
+        (Quantity.DECODE_ERROR, decode_error),
     ):
         numbers = np.asarray(values, dtype=np.float64)
-        held.add_row(
-            name,
-            f"{numbers.mean():.4g} ± {_standard_error(numbers):.2g}",
-            NO_FORM if value is None else f"{value:.4g}",
-        )
+        simulated = f"{numbers.mean():.4g} ± {_standard_error(numbers):.2g}"
+        _add(held, name, [simulated], expected, "{:.4g}".format)
     return held
+
+
+def _add(
+    held: Table,
+    name: str,
+    simulated: Sequence[str],
+    expected: Expectation,
+    show: Callable[[float], str],
+) -> None:
+    """Add the rows of one quantity: what was simulated beside all that is claimed of it."""
+    claims = [
+        (f"{claim.relation} {show(claim.value)}", claim.source)
+        for claim in expected.claims
+        if claim.quantity == name
+    ]
+    pairs = zip_longest(simulated, claims or [(NO_FORM, "")])
+    for row, (mean, claim) in enumerate(pairs):
+        held.add_row(name if row == 0 else "", mean or "", *(claim or ("", "")))
 
 
 def reasons(counted: dict[str, int]) -> Sequence[str]:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from erasurehead_cli import figures
 from erasurehead_cli.numbers import seconds, size
+from erasurehead_simulator.claims import Quantity
 from erasurehead_simulator.findings import Findings, Trial
 
 MISSED = "not reached"
@@ -133,7 +134,7 @@ def to_json(findings: Findings, workers: int) -> dict[str, Any]:
                 "times_s": list(trial.times_s),
                 "rounds": list(trial.rounds),
                 "round_s": trial.round_s,
-                "expected_round_s": trial.expected.round_s,
+                "expected_round_s": trial.expected.mean(Quantity.ROUND_S),
                 "erased_share": trial.erased_share,
                 "decode_error": trial.decode_error,
             }
@@ -154,6 +155,6 @@ def _times(trial: Trial) -> str:
 
 
 def _round(trial: Trial) -> str:
-    expected = trial.expected.round_s
+    expected = trial.expected.mean(Quantity.ROUND_S)
     theory = "" if expected is None else f" ({seconds(expected)})"
     return f"{seconds(trial.round_s)}{theory}"

@@ -2,130 +2,195 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
 
 import numpy as np
+from scipy.sparse import csr_array, diags_array
 
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
+from erasurehead.decoding.base import Decoder
 from erasurehead.decoding.first_copy import FirstCopyDecoder
+from erasurehead.decoding.fixed import FixedDecoder
+from erasurehead.decoding.least_squares import LeastSquaresDecoder
+from erasurehead.decoding.one_step import OneStepDecoder
+from erasurehead.stopping.base import StopRule
 from erasurehead.stopping.exact import ExactStop
 from erasurehead.stopping.fraction import FractionStop
+from erasurehead.stopping.learning import LearningStop
 from erasurehead.straggling.base import DelayModel
-from erasurehead.straggling.exponential import ExponentialDelay
-from erasurehead.straggling.none import NoDelay
-from erasurehead.straggling.pareto import ParetoDelay
-from erasurehead.straggling.shifted_exponential import ShiftedExponentialDelay
-from erasurehead.theory import order_statistics
-from erasurehead.theory.moments import uncovered_probability
-from erasurehead.theory.runtimes import erasurehead_time, repetition_time_pareto
+from erasurehead.theory.decode_errors import (
+    coverage_error,
+    design_error,
+    expander_bound,
+    least_error,
+    replication_bounds,
+)
+from erasurehead.theory.moments import uncovered_bounds
+from erasurehead_simulator.claims import Claim, Expectation, Quantity, Relation
+from erasurehead_simulator.expected_times import ANY_SUFFICIENT, LARGE, group_size, time_claims
 from erasurehead_simulator.ideal import SchemeParts
-from erasurehead_simulator.work import compute_times_s
-
-LARGE = 200
-"""Above so many slots covering all groups before the r-th arrival is not computed: the r-th
-arrival alone is an upper bound, and a close one."""
-
-ANY_SUFFICIENT = ("cyclic-repetition", "cyclic-mds")
-"""Codes that decode from any k - s arrivals and from no fewer."""
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """Means over rounds; None where there is no closed form.
-
-    Attributes
-    ----------
-    round_s: time of a round.
-    bound: True when `round_s` is an upper bound.
-    erased_share: of the tasks.
-    decode_error: ||alpha - 1||^2 / n.
-    """
-
-    round_s: float | None = None
-    bound: bool = False
-    erased_share: float | None = None
-    decode_error: float | None = None
+from erasurehead_simulator.survivors import (
+    Independent,
+    Survivors,
+    UniformSubset,
+    survivors_under,
+)
 
 
 def expect(parts: SchemeParts, delays: DelayModel, pass_s: float) -> Expectation:
-    """Return what arXiv 1901.09671 (Lemmas 2 and 8, the latter corrected) and order statistics say.
+    """Return what lemmas, bounds and order statistics say of a scheme.
 
-    Closed forms exist for slots with equal loads and independent exponential, shifted exponential
-    or Pareto delays: fractional repetition with equal groups under `fraction` and `exact`, and
-    codes for which any k - s arrivals are enough.
+    Means of erasures and errors are known where the survivors are a uniform random subset of given
+    size (`fraction`, slots that are alike and hold equally much) or independent (`deadline`, and
+    delays whose distribution is known). Of times see `expected_times`.
     """
-    code, stop = parts.code, parts.stop
-    if code.n_messages > 1 or len(np.unique(code.loads)) > 1:
-        return Expectation()
-    times = _Times(code, delays, pass_s)
-    if isinstance(code, RepetitionCode) and len(np.unique(code.group_sizes)) == 1:
-        size = int(code.group_sizes[0])
-        if isinstance(stop, ExactStop):
-            return Expectation(times.coverage(size, code.n_blocks), False, 0.0, 0.0)
+    code, decoder = parts.code, parts.decoder
+    stop = parts.stop.rule if isinstance(parts.stop, LearningStop) else parts.stop
+    claims = list(time_claims(code, decoder, stop, delays, pass_s))
+    if isinstance(stop, ExactStop):
+        claims += _exact(code)
+    elif code.symbols_per_slot == 1:
+        survivors = survivors_under(code, stop, delays, pass_s)
+        if survivors is not None:
+            claims += _erasures(code, decoder, stop, survivors)
+            claims += _errors(code, decoder, survivors)
         if isinstance(stop, FractionStop):
-            return _fraction(parts, times, size, stop.r)
-    elif code.name in ANY_SUFFICIENT and isinstance(stop, ExactStop):
-        return Expectation(times.arrival(code.n_workers - code.tolerance), False, 0.0, 0.0)
-    return Expectation()
+            claims += _whoever_arrives(code, decoder, stop.r)
+    ranks = list(Relation)
+    return Expectation(tuple(sorted(claims, key=lambda claim: ranks.index(claim.relation))))
 
 
-def _fraction(parts: SchemeParts, times: _Times, size: int, r: int) -> Expectation:
-    k = parts.code.n_workers
-    erased = float(uncovered_probability(k, size, r))
-    error = None
-    if isinstance(parts.decoder, FirstCopyDecoder):
-        if parts.decoder.scale == "none":
-            error = erased
-        elif parts.decoder.scale == "unbiased" and erased < 1.0:
-            error = erased / (1.0 - erased)
-    if times.arrival(r) is None:
-        return Expectation(None, False, erased, error)
-    if k > LARGE:
-        return Expectation(times.arrival(r), True, erased, error)
-    return Expectation(erasurehead_time(k, size, r, times.surely), False, erased, error)
+def _exact(code: GradientCode) -> Iterator[Claim]:
+    if group_size(code) is not None or code.name in ANY_SUFFICIENT:
+        for quantity in (Quantity.ERASED_SHARE, Quantity.DECODE_ERROR):
+            yield Claim(quantity, Relation.EQUAL, 0.0, "every round is exact")
 
 
-class _Times:
-    """Expected times of arrivals under one delay model; None where there is no closed form."""
+def _erasures(
+    code: GradientCode, decoder: Decoder, stop: StopRule, survivors: Survivors
+) -> Iterator[Claim]:
+    """A task is erased when nobody who holds it is there, or when the decoder leaves it out."""
+    missing, _ = least_error(survivors.missing_tasks())
+    adds_all = isinstance(decoder, FirstCopyDecoder | FixedDecoder | OneStepDecoder)
+    relation = Relation.EQUAL if adds_all else Relation.AT_LEAST
+    lemma = "Lemma 2" if isinstance(stop, FractionStop) else "product of the holders' p"
+    yield Claim(Quantity.ERASED_SHARE, relation, missing, lemma)
+    size = group_size(code)
+    if isinstance(stop, FractionStop) and size is not None and len(set(code.loads.tolist())) == 1:
+        bounds = uncovered_bounds(code.n_workers, code.n_tasks, int(code.loads[0]), stop.r)
+        for value, formula in zip(bounds, ("(1-l/k)^r", "exp(-c r/n)"), strict=True):
+            yield Claim(Quantity.ERASED_SHARE, Relation.AT_MOST, value, f"Lemma 5, {formula}")
 
-    def __init__(self, code: GradientCode, delays: DelayModel, pass_s: float) -> None:
-        self._k = code.n_workers
-        share = float(code.loads[0]) / code.n_tasks
-        self._compute_s = float(compute_times_s(code, pass_s)[0, 0])
-        self._order: Callable[[int, int, int], float] | None = None
-        """(slots, r, copies) -> E of the r-th of so many minima of so many copies' delays."""
-        match delays:
-            case NoDelay():
-                self._order = lambda k, r, copies: 0.0
-            case ExponentialDelay(mean_s=mean_s):
-                self._order = lambda k, r, copies: order_statistics.exponential(
-                    k, r, mean_s / copies
-                )
-            case ShiftedExponentialDelay(mean_s=mean_s, shift_s=shift_s):
-                self._order = lambda k, r, copies: (
-                    share * (shift_s + order_statistics.exponential(k, r, mean_s / copies))
-                )
-            case ParetoDelay(shape=shape, scale_s=scale_s, by_load=by_load):
-                scale = scale_s * share if by_load else scale_s
-                self._order = lambda k, r, copies: (
-                    order_statistics.pareto(k, r, shape, scale)
-                    if copies == 1
-                    else repetition_time_pareto(k * copies, copies, shape, scale)
-                )
 
-    def arrival(self, r: int) -> float | None:
-        """E of the r-th arrival."""
-        return None if self._order is None else self._order(self._k, r, 1) + self._compute_s
+def _errors(code: GradientCode, decoder: Decoder, survivors: Survivors) -> Iterator[Claim]:
+    if isinstance(decoder, FirstCopyDecoder) and isinstance(code, RepetitionCode):
+        yield from _first_copy(code, decoder, survivors)
+    elif isinstance(decoder, FixedDecoder):
+        yield from _fixed(code, decoder, survivors)
+    elif _weighs_alike(decoder) and isinstance(survivors, UniformSubset):
+        error = _mean_weight_error(code, survivors)
+        yield _error(Relation.EQUAL, error, "sampling without replacement")
+    elif isinstance(decoder, LeastSquaresDecoder):
+        yield from _least_squares(code, survivors)
+    least, unbiased = least_error(survivors.missing_tasks())
+    yield _error(Relation.AT_LEAST, least, "any decoder: erased tasks")
+    if math.isfinite(unbiased) and _is_unbiased(code, decoder, survivors):
+        yield _error(Relation.AT_LEAST, unbiased, "any unbiased decoder, arXiv 2006.09638")
 
-    def surely(self, r: int) -> float:
-        """E of the r-th arrival under a model with a closed form."""
-        time_s = self.arrival(r)
-        assert time_s is not None
-        return time_s
 
-    def coverage(self, size: int, n_groups: int) -> float | None:
-        """E of the last group's first arrival."""
-        if self._order is None:
-            return None
-        return self._order(n_groups, n_groups, size) + self._compute_s
+def _is_unbiased(code: GradientCode, decoder: Decoder, survivors: Survivors) -> bool:
+    """True when task weights are 1 on average, or nearly where they are learnt."""
+    if isinstance(decoder, FirstCopyDecoder):
+        return decoder.scale in ("unbiased", "group")
+    if isinstance(decoder, FixedDecoder):
+        weights = decoder.weights(survivors.late if decoder.given is None else decoder.given)
+    elif _weighs_alike(decoder) and isinstance(survivors, UniformSubset):
+        weights = np.full(code.n_workers, _mean_weight(code, survivors))
+    else:
+        return False
+    return bool(np.allclose(((1.0 - survivors.late) * weights) @ code.matrix, 1.0))
+
+
+def _error(relation: Relation, value: float, source: str) -> Claim:
+    return Claim(Quantity.DECODE_ERROR, relation, value, source)
+
+
+def _fixed(code: GradientCode, decoder: FixedDecoder, survivors: Survivors) -> Iterator[Claim]:
+    late = survivors.late
+    if decoder.given is not None:
+        error = survivors.error(_weighted(code, decoder.weights(decoder.given)))
+        yield _error(Relation.EQUAL, error, "variance and bias of fixed weights")
+    else:
+        error = survivors.error(_weighted(code, decoder.weights(late)))
+        yield _error(Relation.ABOUT, error, "fixed weights, p learnt")
+    copies = np.unique(code.replication)
+    equal = isinstance(survivors, Independent) and len(copies) == len(np.unique(late)) == 1
+    if equal and _is_unbiased(code, decoder, survivors):
+        _, least = replication_bounds(float(late[0]), int(copies[0]))
+        yield _error(Relation.AT_LEAST, least, "fixed unbiased weights, arXiv 2006.09638")
+
+
+def _least_squares(code: GradientCode, survivors: Survivors) -> Iterator[Claim]:
+    if isinstance(code, RepetitionCode):
+        share = float(np.mean(survivors.missing_tasks()))
+        yield _error(Relation.EQUAL, share, "erased groups, arXiv 1711.06771")
+    elif isinstance(survivors, UniformSubset) and code.matrix.data.min(initial=0.0) >= 0:
+        bound = _mean_weight_error(code, survivors)
+        yield _error(Relation.AT_MOST, bound, "no worse than one-step")
+
+
+def _first_copy(
+    code: RepetitionCode, decoder: FirstCopyDecoder, survivors: Survivors
+) -> Iterator[Claim]:
+    q = survivors.missing_groups(code)
+    share = code.block_sizes / code.n_tasks
+    value: float | None = None
+    relation, source = Relation.EQUAL, "erased groups"
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = float(share @ (q / (1.0 - q)))
+    if decoder.scale == "none":
+        value = float(share @ q)
+    elif decoder.scale in ("unbiased", "group"):
+        value, source = apart, "sum of q/(1-q)"
+        relation = Relation.EQUAL if decoder.scale == "unbiased" else Relation.ABOUT
+    elif len(np.unique(code.block_sizes)) == 1 and group_size(code) and code.n_workers <= LARGE:
+        value = coverage_error(survivors.covered_groups(code))
+        source = "sum over m covered of P(m) (B-m)/m"
+    if value is not None and math.isfinite(value):
+        yield _error(relation, value, source)
+
+
+def _whoever_arrives(code: GradientCode, decoder: Decoder, r: int) -> Iterator[Claim]:
+    """Hold for any r arrivals, adversarial ones too."""
+    n, k = code.n_tasks, code.n_workers
+    solves = isinstance(decoder, LeastSquaresDecoder)
+    if code.name == "design" and (
+        solves or (isinstance(decoder, OneStepDecoder) and decoder.scale == "optimal")
+    ):
+        value = design_error(n, int(code.loads[0]), 1, r) / n
+        yield _error(Relation.EQUAL, value, f"any {r} arrivals, arXiv 1904.13373")
+    if code.name == "expander" and k <= LARGE and (solves or isinstance(decoder, OneStepDecoder)):
+        spectrum = np.linalg.svd(code.matrix.toarray(), compute_uv=False)
+        value = expander_bound(float(spectrum[1] / spectrum[0]), 1, k, k - r) ** 2 / n
+        yield _error(Relation.AT_MOST, value, f"any {r} arrivals, arXiv 1707.03858")
+
+
+def _weighs_alike(decoder: Decoder) -> bool:
+    """True for one-step decoding with the same weight whoever arrives."""
+    return isinstance(decoder, OneStepDecoder) and decoder.scale == "mean"
+
+
+def _mean_weight(code: GradientCode, survivors: Survivors) -> float:
+    """Return the weight with which task weights are 1 on average over all tasks and survivors."""
+    n_arrivals = float(np.sum(1.0 - survivors.late))
+    return code.n_tasks * code.n_workers / (float(code.matrix.sum()) * n_arrivals)
+
+
+def _mean_weight_error(code: GradientCode, survivors: UniformSubset) -> float:
+    weights = np.full(code.n_workers, _mean_weight(code, survivors))
+    return survivors.error(_weighted(code, weights))
+
+
+def _weighted(code: GradientCode, weights: FloatArray) -> csr_array:
+    return csr_array(diags_array(weights) @ code.matrix)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from erasurehead_simulator.candidates import Candidate
-from erasurehead_simulator.expectation import Expectation
+from erasurehead_simulator.claims import Expectation
 from erasurehead_simulator.target import Target
 
 
