@@ -32,12 +32,12 @@ def group_size(n_workers: int, n_tasks: int, c: int) -> int:
 
     Raises
     ------
-    UsageError: it is no whole number from 1 to k.
+    UsageError: tasks or slots do not make n/c equal groups.
     """
-    if not 1 <= c <= n_tasks or n_workers * c % n_tasks:
+    if not 1 <= c <= n_tasks or n_tasks % c or n_workers * c % n_tasks:
         raise UsageError(
             f"{n_workers} workers that hold c={c} of {n_tasks} tasks each make no equal groups;"
-            f" c must be from 1 to {n_tasks} and {n_workers} c a multiple of {n_tasks}"
+            f" c must divide {n_tasks}, and {n_tasks}/c must divide {n_workers}"
         )
     return n_workers * c // n_tasks
 
