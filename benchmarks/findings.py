@@ -98,8 +98,9 @@ def _widened(trace: Path, wide: Path, k: int) -> str:
         rng = np.random.default_rng(k)
         slots = rng.integers(recorded, size=k)
         rows = (np.arange(rounds)[:, np.newaxis] + rng.integers(rounds, size=k)) % rounds
-        times = {name: arrays[name][rows, slots] for name in ("delays_s", "compute_s")}
-        np.savez(wide, compute_share=arrays["compute_share"][slots], **times)
+        times = {name: arrays[name][rows, slots] for name in ("delays_s", "scaled_s", "compute_s")}
+        shares = {name: arrays[name][slots] for name in ("load_share", "compute_share")}
+        np.savez(wide, **times, **shares)
     return f"trace:file={wide},compute=yes"
 
 

@@ -78,6 +78,47 @@ def test_a_replay_of_the_trace_is_the_run(small_store: Path, tmp_path: Path) -> 
     assert np.array_equal(first.theta, again.theta)
 
 
+@pytest.mark.parametrize(
+    "delay",
+    [
+        EXPONENTIAL,
+        "shifted-exponential:shift_s=1,mean_s=2",
+        "bimodal:base_s=2,eps=0.3",
+        "pareto:shape=2,scale_s=0.3,by_load=yes",
+    ],
+)
+def test_a_replay_at_another_load_has_the_delays_of_that_load(
+    delay: str, small_store: Path, tmp_path: Path
+) -> None:
+    """Recorded with one task of six a slot, replayed with two, and with unequal loads; and the
+    trace of a replay scales as well."""
+    run = played(tmp_path / "run", small_store, delay, scheme="agc:c=1,r=3")
+    np.savez(tmp_path / "trace.npz", **record_trace(run).arrays())
+    replay_delay = f"trace:file={tmp_path / 'trace.npz'}"
+    second = played(tmp_path / "second", small_store, replay_delay, scheme="uncoded")
+    np.savez(tmp_path / "again.npz", **record_trace(second).arrays())
+    truth = DELAYS.build(delay, 6, 0)
+    for file in ("trace.npz", "again.npz"):
+        replay = DELAYS.build(f"trace:file={tmp_path / file}", 6, 0)
+        for t in (1, 2, 60):
+            for share in (1 / 6, 1 / 3, np.arange(1.0, 7.0) / 6):
+                expected = truth.delays_s(t, share)
+                np.testing.assert_allclose(replay.delays_s(t, share), expected, atol=1e-9)
+
+
+def test_a_record_of_a_slot_that_there_is_not_is_one_sentence(
+    small_store: Path, tmp_path: Path
+) -> None:
+    run = played(tmp_path / "run", small_store, scheme="uncoded", rounds=2)
+    lines = (run.path / "rounds.jsonl").read_text().splitlines()
+    record = json.loads(lines[1])
+    record["stragglers"] = [6]
+    lines[1] = json.dumps(record)
+    (run.path / "rounds.jsonl").write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataError, match=r"round 2 .* slot beyond its 6 workers"):
+        record_trace(Run.open(run.path))
+
+
 def check_drawn(trace: RecordedTrace, run: Run) -> None:
     for row, record in enumerate(run.records):
         arrived = {a.slot: a.after_s for a in record.arrivals}

@@ -195,6 +195,13 @@ def test_a_trace_with_its_load_scales_with_the_load(
     assert model.delay_s(2, 1, 0.2) == pytest.approx(4 * 0.2 / np.broadcast_to(share, 3)[1])
 
 
+def test_only_a_part_of_a_trace_may_scale_with_the_load(trace: Callable[..., Path]) -> None:
+    file = trace(delays_s=np.full((1, 2), 3.0), scaled_s=[[1.0, 2.0]], load_share=[0.1, 0.2])
+    model = DELAYS.build(f"trace:file={file}", 2, 0)
+    np.testing.assert_allclose(model.delays_s(1, np.array([0.1, 0.2])), [3.0, 3.0])
+    np.testing.assert_allclose(model.delays_s(1, 0.4), [2.0 + 4.0, 1.0 + 4.0])
+
+
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
@@ -208,6 +215,12 @@ def test_a_trace_with_its_load_scales_with_the_load(
         ({"delays_s": np.full((2, 3), np.nan)}, "negative or not finite"),
         ({"delays_s": np.ones((2, 3)), "load_share": np.ones(2)}, "load_share"),
         ({"delays_s": np.ones((2, 3)), "load_share": 0.0}, "load_share"),
+        ({"delays_s": np.ones((2, 3)), "scaled_s": np.ones((2, 3))}, "scaled_s"),
+        ({"delays_s": np.ones((2, 3)), "scaled_s": np.ones(3), "load_share": 0.1}, "scaled_s"),
+        (
+            {"delays_s": np.ones((2, 3)), "scaled_s": np.full((2, 3), 2.0), "load_share": 0.1},
+            "scaled_s",
+        ),
     ],
 )
 def test_a_bad_trace_is_one_sentence(

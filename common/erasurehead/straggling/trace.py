@@ -22,6 +22,8 @@ class TraceDelay(DelayModel):
     recorded_s: delays in seconds, shape (T, k).
     recorded_share: share of all tasks each slot had when they were recorded, one number or shape
         (k,); delays then scale with the load. None: they are replayed as they are.
+    scaled_s: the part of the delays that scales with the load, shape (T, k), at most `recorded_s`.
+        None: all of them, if `recorded_share` is given.
     compute_s, compute_share: compute times, shape (T, k), and the shares of all tasks they were
         spent on, shape (k,); they are added in proportion to the load. None: not added.
     block: rounds are drawn in runs of so many, with replacement, by the seed (the circular block
@@ -40,10 +42,12 @@ class TraceDelay(DelayModel):
         compute_s: FloatArray | None = None,
         compute_share: FloatArray | None = None,
         block: int | None = None,
+        scaled_s: FloatArray | None = None,
     ) -> None:
         super().__init__(n_workers, seed)
         self.recorded_s = recorded_s
         self.recorded_share = recorded_share
+        self._scaled_s = recorded_s if scaled_s is None else scaled_s
         self._block = block
         self._full_pass_s = None
         if compute_s is not None and compute_share is not None:
@@ -54,7 +58,7 @@ class TraceDelay(DelayModel):
         row = self._row(round_)
         delays = np.array(self.recorded_s[row])
         if self.recorded_share is not None:
-            delays *= load_share / self.recorded_share
+            delays += (load_share / self.recorded_share - 1.0) * self._scaled_s[row]
         if self._full_pass_s is not None:
             delays += load_share * self._full_pass_s[row]
         return delays
@@ -70,7 +74,9 @@ class TraceDelay(DelayModel):
 def read_trace(
     n_workers: int, seed: int, *, file: Path, compute: bool = False, block: int | None = None
 ) -> TraceDelay:
-    """Read a trace: an .npz file with `delays_s` and, optionally, `load_share` (see `TraceDelay`).
+    """Read a trace: an .npz file with `delays_s` and, optionally, `load_share` and `scaled_s`.
+
+    They are `TraceDelay`'s recorded_s, recorded_share and scaled_s.
 
     The one delay model that reads a file; it does so here, once.
 
@@ -99,8 +105,11 @@ def read_trace(
     share = arrays.get("load_share")
     if share is not None:
         _check_share(file, "load_share", share, n_workers)
+    scaled = arrays.get("scaled_s")
+    if scaled is not None:
+        _check_scaled(file, scaled, delays, share)
     if not compute:
-        return TraceDelay(n_workers, seed, delays, share, block=block)
+        return TraceDelay(n_workers, seed, delays, share, block=block, scaled_s=scaled)
     if "compute_s" not in arrays or "compute_share" not in arrays:
         raise DataError(
             f"the trace '{file}' has no compute times; record it with `erasurehead trace`, or leave"
@@ -114,7 +123,7 @@ def read_trace(
         )
     _check_times(file, compute_s)
     _check_share(file, "compute_share", compute_share, n_workers)
-    return TraceDelay(n_workers, seed, delays, share, compute_s, compute_share, block)
+    return TraceDelay(n_workers, seed, delays, share, compute_s, compute_share, block, scaled)
 
 
 def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
@@ -122,7 +131,7 @@ def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
         # Opened here, because np.load does not close a file whose archive is cut off.
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
             arrays = {"delays_s": np.array(held["delays_s"], np.float64)}
-            for name in ("load_share", "compute_s", "compute_share"):
+            for name in ("load_share", "scaled_s", "compute_s", "compute_share"):
                 if name in held:
                     arrays[name] = np.array(held[name], np.float64)
     except FileNotFoundError:
@@ -138,6 +147,17 @@ def _read(file: Path) -> dict[str, npt.NDArray[Any]]:
 def _check_times(file: Path, times_s: FloatArray) -> None:
     if not np.isfinite(times_s).all() or times_s.min() < 0:
         raise DataError(f"the trace '{file}' holds delays that are negative or not finite")
+
+
+def _check_scaled(
+    file: Path, scaled: FloatArray, delays: FloatArray, share: FloatArray | None
+) -> None:
+    fits = scaled.shape == delays.shape and (scaled >= 0).all() and (scaled <= delays).all()
+    if share is None or not fits:
+        raise DataError(
+            f"the trace '{file}' has scaled_s that is no part of its delays_s; expected the same"
+            " shape, values from 0 to those of delays_s, and load_share beside it"
+        )
 
 
 def _check_share(file: Path, name: str, share: FloatArray, n_workers: int) -> None:

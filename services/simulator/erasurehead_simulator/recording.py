@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,14 @@ class RecordedTrace:
     Attributes
     ----------
     delays_s: everything but computing: injected delay, network, waiting; shape (T, k).
+    scaled_s: the part of it that scales with the load: of injected delays that do; shape (T, k).
     compute_s: shape (T, k).
     compute_share: share of all tasks that was computed, shape (k,).
     source: `Source` of each value, shape (T, k).
     """
 
     delays_s: FloatArray
+    scaled_s: FloatArray
     compute_s: FloatArray
     compute_share: FloatArray
     source: IntArray
@@ -76,6 +79,8 @@ class RecordedTrace:
         """Return what the .npz file holds."""
         return {
             "delays_s": self.delays_s,
+            "scaled_s": self.scaled_s,
+            "load_share": self.compute_share,
             "compute_s": self.compute_s,
             "compute_share": self.compute_share,
             "source": self.source.astype(np.int8),
@@ -92,12 +97,7 @@ def record_trace(run: Run) -> RecordedTrace:
     if run.summary is None or run.start is None or not run.summary.rounds:
         raise DataError(f"run {run.path} closed no round; there is nothing to trace")
     table = _Table(run.summary.rounds, run.settings.workers)
-    try:
-        table.fill(run)
-    except IndexError:
-        raise DataError(
-            f"run {run.path} is damaged: it names a slot beyond its {run.settings.workers} workers"
-        ) from None
+    table.fill(run.path, run)
     if not table.seen.any():
         raise DataError(f"nobody arrived in run {run.path}; there is nothing to trace")
     start = run.start
@@ -106,9 +106,12 @@ def record_trace(run: Run) -> RecordedTrace:
     source = np.where(table.late, Source.LATE_RESULT, Source.ARRIVAL)
     total_s = table.total_s.copy()
     missing = ~table.seen
+    scaled_s = np.zeros_like(total_s)
     if run.settings.delay != "none":
         delays = DELAYS.build(run.settings.delay, run.settings.workers, run.settings.seed)
         injected_s = np.array([delays.delays_s(int(t), share) for t in table.rounds])
+        twice_s = np.array([delays.delays_s(int(t), 2.0 * share) for t in table.rounds])
+        scaled_s = twice_s - injected_s  # every model is a constant and a multiple of the load
         rest_s = _usual(np.where(table.late, np.nan, table.total_s - table.delay_s))
         expected_s = injected_s + rest_s
         closed_s = np.broadcast_to(table.closed_s[:, np.newaxis], expected_s.shape)
@@ -118,7 +121,8 @@ def record_trace(run: Run) -> RecordedTrace:
         source[known] = np.where(expected_s >= closed_s, Source.INJECTED, Source.LOWER_BOUND)[known]
         missing &= ~known
     _draw(table, missing, total_s, source, np.random.default_rng((run.settings.seed, 0x72AC)))
-    return RecordedTrace(np.maximum(total_s - compute_s, 0.0), compute_s, share, source)
+    delays_s = np.maximum(total_s - compute_s, 0.0)
+    return RecordedTrace(delays_s, np.clip(scaled_s, 0.0, delays_s), compute_s, share, source)
 
 
 class _Table:
@@ -140,10 +144,24 @@ class _Table:
         seen: BoolArray = ~np.isnan(self.total_s)
         return seen
 
-    def fill(self, records: Iterable[RoundRecord]) -> None:
-        """Take the records in order."""
+    def fill(self, path: Path, records: Iterable[RoundRecord]) -> None:
+        """Take the records of a run in order.
+
+        Raises
+        ------
+        DataError: a record names a slot that there is not, or there are too many.
+        """
+        n_rounds, n_slots = self.sent.shape
         row_of: dict[int, int] = {}
         for row, record in enumerate(records):
+            named = [arrival.slot for arrival in record.arrivals]
+            named += [late.slot for late in record.late]
+            highest = max((*named, *record.stragglers), default=0)
+            if highest >= n_slots or row >= n_rounds:
+                raise DataError(
+                    f"run {path} is damaged: round {record.round} is one more than its summary"
+                    f" counts, or names a slot beyond its {n_slots} workers; take another run"
+                )
             row_of[record.round] = row
             self.rounds[row] = record.round
             self.closed_s[row] = record.duration_s - record.step_s
