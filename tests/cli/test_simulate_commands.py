@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,20 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_plan_that_cannot_be_written_is_one_sentence_before_the_search(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    arguments = ["plan", str(store), "--target", "loss=0.69", "--workers", "4", *DELAY]
+    assert main([*arguments, "--out", str(tmp_path / "file" / "plan")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert re.search(r"cannot write .*/file/plan: Not a directory; name another", said.err)
+    assert main([*arguments, "--out", str(tmp_path / "file")]) == 2
+    assert "is a file; name a directory with --out" in capsys.readouterr().err
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_a_load_beyond_the_workers_is_one_sentence(
     store: Path,
     tmp_path: Path,
@@ -187,5 +202,7 @@ def test_a_load_beyond_the_workers_is_one_sentence(
     monkeypatch.chdir(tmp_path)
     arguments = ["plan", str(store), "--target", "loss=0.69", "--max-load", "13", *DELAY]
     assert main(arguments) == 2
-    assert "--max-load 13 does not fit 12 workers" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "--max-load 13 does not fit 12 workers" in said.err
+    assert said.out == "", "before anything is trained"
     assert list(tmp_path.iterdir()) == []

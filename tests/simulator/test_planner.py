@@ -10,13 +10,14 @@ import pytest
 
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
+from erasurehead.learning.objectives import OBJECTIVES
 from erasurehead.settings import RunSettings, load
 from erasurehead_master.evaluation import as_matrix
-from erasurehead_simulator.candidates import Candidate
+from erasurehead_simulator.candidates import Candidate, Kind
 from erasurehead_simulator.claims import Expectation, Quantity
 from erasurehead_simulator.findings import Findings, Trial
 from erasurehead_simulator.planner import Effort, sample, search
-from erasurehead_simulator.target import Target
+from erasurehead_simulator.target import Target, rate_of
 
 SLOW_ONE = "persistent:count=1,slow_s=5,jitter_s=0.05"
 
@@ -73,6 +74,33 @@ def test_a_test_metric_can_be_the_target(small_store: Path) -> None:
     assert any(t.candidate.scheme == "egc:c=4" for t in found.trials)
     assert said[0].startswith("exact gradient descent reaches auc=0.52 in")
     assert said[-1] == "seed 1 of 1 done"
+
+
+def test_the_best_of_each_kind_is_tried(small_store: Path) -> None:
+    """With one finalist a load, too: caches and the adaptive rule cannot be judged by rounds
+    without gradients alone."""
+    effort = Effort(seeds=1, finalists=1, sample_rows=200)
+    delay = {"delay": "exponential:mean_s=0.5", "workers": 6}
+    found = search(settings(small_store, **delay), Target("loss", 0.67), 2, 0.1, effort)
+    for stored in (1, 2):
+        kinds = {t.candidate.kind for t in found.trials if t.candidate.load == stored}
+        assert kinds == set(Kind)
+    assert all(len(t.times_s) == 1 for t in found.trials)
+
+
+def test_an_impossible_load_is_refused_before_anything_trains(small_store: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(UsageError, match="--max-load 9 does not fit 4 workers"):
+        search(settings(small_store), Target("loss", 0.6), 9, 0.1, Effort(), [], said.append)
+    assert said == []
+
+
+def test_a_metric_that_the_test_rows_do_not_define_is_one_sentence(small_store: Path) -> None:
+    store = Store.open(small_store)
+    one_class = int(np.argmin(store.test.labels == store.test.labels[0]))
+    few = sample(store, 50, one_class)
+    with pytest.raises(UsageError, match=rf"'auc' is not defined on the {one_class} test rows"):
+        rate_of(few, OBJECTIVES.build("logistic"), Target("auc", 0.6), 0.0)
 
 
 def test_a_sample_is_the_first_rows(small_store: Path) -> None:

@@ -13,7 +13,7 @@ from erasurehead.coding.base import FloatArray, GradientCode, IntArray
 from erasurehead.errors import UsageError
 from erasurehead.stopping.base import RoundView, StopRule
 from erasurehead.stopping.exact import exact_reason
-from erasurehead.theory.convergence import cached_rounds
+from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
 
 BoolArray = npt.NDArray[np.bool_]
 
@@ -21,10 +21,6 @@ FORGETTING = 0.98
 """Weight of a round against the next: some 50 rounds are remembered."""
 
 WARMUP = 5
-
-LEAST_RENEWED = 1.5
-"""Units that must be renewed in a round on average. One alone moves the model until it is heard
-again, and steps of 1/curvature diverge where its rows differ from the others'."""
 
 PATIENCE = 2.0
 """A round that explores waits so many times the predicted duration, so that it costs little."""

@@ -19,6 +19,10 @@ from erasurehead.theory.moments import (
     uncovered_probability,
 )
 
+LEAST_RENEWED = 1.5
+"""Remembered values that must be renewed in a round on average. One alone moves the model until it
+is heard again, and steps of 1/curvature diverge where its rows differ from the others'."""
+
 
 @dataclass(frozen=True)
 class Bound:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -32,6 +32,17 @@ METRIC_NAMES = {
 def available() -> bool:
     """Tell whether figures can be drawn here."""
     return importlib.util.find_spec("matplotlib") is not None
+
+
+def log_scale(axes: Any, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic; label 1, 2 and 5 of each decade, in plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axes.set(**{f"{which}scale": "log"})
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def run_figures(records: Sequence[RoundRecord], title: str, directory: Path) -> list[Path]:

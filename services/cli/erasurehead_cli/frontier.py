@@ -16,17 +16,19 @@ from erasurehead_simulator.claims import Quantity
 from erasurehead_simulator.findings import Findings, Trial
 
 MISSED = "not reached"
+WIDE = 5.0
+"""Times further apart than this factor are drawn on a logarithmic axis."""
 
 
 def table(findings: Findings, title: str, workers: int) -> Table:
     """Return the trials by load, those on the frontier marked."""
     held = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     held.add_column("stored\na worker", justify="right")
-    held.add_column("scheme")
-    held.add_column(f"to {findings.target}\nmedian (range)", justify="right")
+    held.add_column("scheme", overflow="fold", min_width=18)
+    held.add_column(f"to {findings.target}\nmedian (range)", justify="right", no_wrap=True)
     held.add_column("rounds", justify="right")
     held.add_column("a round\n(theory)", justify="right")
-    held.add_column("decode\nerror", justify="right")
+    held.add_column("decode\nerror", justify="right", no_wrap=True)
     frontier = findings.frontier
     for trial in findings.trials:
         mark, style = ("*", "bold") if trial in frontier else (" ", "")
@@ -36,7 +38,7 @@ def table(findings: Findings, title: str, workers: int) -> Table:
             _times(trial),
             "-" if math.isinf(trial.median_rounds) else f"{trial.median_rounds:.0f}",
             _round(trial),
-            f"{trial.decode_error:.3f}",
+            f"{trial.decode_error:.2f}",
             style=style,
         )
     return held
@@ -69,8 +71,8 @@ def caption(findings: Findings) -> list[str]:
     return lines
 
 
-def draw(findings: Findings, title: str, workers: int, directory: Path) -> list[Path]:
-    """Draw ``frontier.png``."""
+def draw(findings: Findings, title: str, workers: int, path: Path) -> list[Path]:
+    """Draw time against stored data."""
 
     def fill(figure: Any) -> None:
         axes = figure.subplots()
@@ -103,15 +105,19 @@ def draw(findings: Findings, title: str, workers: int, directory: Path) -> list[
                 textcoords="offset points",
                 fontsize="x-small",
             )
-        axes.set_ylim(bottom=0)
-        axes.margins(x=0.25)
+        slowest, fastest = max(t.median_s for t in reached), min(t.median_s for t in reached)
+        if slowest > WIDE * fastest:
+            figures.log_scale(axes, "y")
+        else:
+            axes.set_ylim(bottom=0)
+        axes.margins(x=0.4)
         axes.set_xlabel("training rows stored by a worker (MB)")
         axes.set_ylabel(f"time to {findings.target} (s)")
         axes.set_title(title)
 
     if not figures.available():
         return []
-    return [figures.draw_figure(directory / "frontier.png", (7.2, 4.8), fill)]
+    return [figures.draw_figure(path, (7.2, 4.8), fill)]
 
 
 def to_json(findings: Findings, workers: int) -> dict[str, Any]:
@@ -150,11 +156,13 @@ def _times(trial: Trial) -> str:
     if len(trial.times_s) > 1:
         longest = max(trial.times_s)
         latest = "never" if math.isinf(longest) else seconds(longest)
-        text += f" ({seconds(min(trial.times_s))} to {latest})"
+        earliest, unit = seconds(min(trial.times_s)).split(" ")
+        first = earliest if latest.endswith(f" {unit}") else f"{earliest} {unit}"
+        text += f"\n{first} to {latest}"
     return text
 
 
 def _round(trial: Trial) -> str:
     expected = trial.expected.mean(Quantity.ROUND_S)
-    theory = "" if expected is None else f" ({seconds(expected)})"
+    theory = "" if expected is None else f"\n({seconds(expected)})"
     return f"{seconds(trial.round_s)}{theory}"

@@ -1,9 +1,9 @@
 """Which scheme reaches a target soonest, for what storage: a search by simulation.
 
 First every candidate is played without gradients, which is cheap, and ranked by time a round times
-the rounds it should need more than exact gradient descent. Then the best of each load train on a
-sample of the rows under the virtual clock, once for each seed, until they reach the target. Only
-those times are reported.
+the rounds it should need more than exact gradient descent. Then the best of each load, and the best
+of each kind, train on a sample of the rows under the virtual clock, once for each seed, until they
+reach the target. Only those times are reported.
 """
 
 from __future__ import annotations
@@ -14,21 +14,27 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from erasurehead.coding.base import RepetitionCode
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.records import RoundRecord
 from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
+from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
 from erasurehead_master.plan import build_scheme, make_plan
-from erasurehead_simulator.candidates import Candidate, build_candidate, candidates
+from erasurehead_simulator.candidates import Candidate, Kind, build_candidate, candidates
 from erasurehead_simulator.expectation import expect
 from erasurehead_simulator.findings import Findings, Trial
 from erasurehead_simulator.running import run_virtually
 from erasurehead_simulator.target import Target, rate_of
-from erasurehead_simulator.timeline import timeline
+from erasurehead_simulator.timeline import Timeline, timeline
 
 SCREENING_ROUNDS = 100
 TEST_ROWS = 5_000
+TARGET_SHARE = 0.01
+"""Share of the first gap that a target is taken to leave, to judge how quickly the problem
+converges from the rounds that exact gradients need."""
+
 HOPELESS = 1.5
 """A candidate that takes this many times as long as its load's best under the first seed is not
 tried under the others."""
@@ -74,15 +80,15 @@ def search(
     _check(effort)
     store = sample(Store.open(settings.store), effort.sample_rows, TEST_ROWS)
     whole = Store.open(settings.store).manifest
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    every = candidates(settings.workers, settings.tasks, max_load, delays, pass_s, extra)
     exact_rounds = _exact_rounds(settings, store, target)
     progress(
         f"exact gradient descent reaches {target} in {exact_rounds} rounds on"
         f" {store.manifest.rows:,} sampled rows"
     )
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
-    every = candidates(settings.workers, settings.tasks, max_load, delays, pass_s, extra)
-    screened = {c: _screen(c, settings, pass_s) for c in every}
-    finalists = _finalists(screened, effort.finalists, extra, settings)
+    screened = _screen_all(every, settings, pass_s, exact_rounds)
+    finalists = _finalists(screened, effort.finalists, extra)
     progress(f"{len(every)} schemes screened, {len(finalists)} are tried")
     trials = _try(finalists, screened, settings, store, target, pass_s, effort.seeds, progress)
     if not any(math.isfinite(trial.median_s) for trial in trials):
@@ -166,78 +172,85 @@ def _exact_rounds(settings: RunSettings, store: Store, target: Target) -> int:
 
 @dataclass(frozen=True)
 class _Screened:
+    """Means over the rounds of the screening.
+
+    `cost` is the seconds of a round times the rounds to target over those of exact gradients.
+    """
+
     round_s: float
     decode_error: float
     erased_share: float
-    mean_weight: float
-
-    @property
-    def cost(self) -> float:
-        """Seconds a round times the factor on the rounds, V the relative variance of the gradient.
-
-        Gradient descent needs about (1 + V) times the rounds when gradients are unbiased, and
-        1/m as many when all of them are m times too short.
-        """
-        weight = max(self.mean_weight, 1e-6)
-        variance = max(0.0, self.decode_error - (1.0 - weight) ** 2) / weight**2
-        return self.round_s * (1.0 + variance) / min(weight, 1.0)
+    cost: float
 
 
-def _screen(candidate: Candidate, settings: RunSettings, pass_s: float) -> _Screened:
+def _screen_all(
+    every: Sequence[Candidate], settings: RunSettings, pass_s: float, exact_rounds: int
+) -> dict[Candidate, _Screened]:
+    """Play every candidate; a cache changes what is made of arrivals, not when they come."""
+    played: dict[str, tuple[Timeline, int]] = {}
+    screened = {}
+    for candidate in every:
+        own = candidate.kind is Kind.SVRG or "adaptive" in candidate.arrivals
+        key = candidate.scheme if own else candidate.arrivals
+        if key not in played:
+            played[key] = _play(key, settings, pass_s)
+        screened[candidate] = _judge(candidate, *played[key], exact_rounds)
+    return screened
+
+
+def _play(scheme: str, settings: RunSettings, pass_s: float) -> tuple[Timeline, int]:
+    """Return rounds without gradients, and how many values a cache would remember."""
     delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
-    parts = build_candidate(candidate.scheme, settings.workers, settings.tasks, settings.seed)
+    parts = build_candidate(scheme, settings.workers, settings.tasks, settings.seed)
     after = settings.membership.regroup_after_rounds
-    played = timeline(parts, delays, SCREENING_ROUNDS, settings.seed, pass_s, after)
-    return _Screened(
-        *(
-            float(np.mean(column))
-            for column in (
-                played.duration_s,
-                played.decode_error,
-                played.erased_share,
-                played.mean_weight,
-            )
-        )
-    )
+    code = parts.code
+    n_units = code.n_blocks if isinstance(code, RepetitionCode) else code.n_workers
+    return timeline(parts, delays, SCREENING_ROUNDS, settings.seed, pass_s, after), n_units
+
+
+def _judge(candidate: Candidate, played: Timeline, n_units: int, exact_rounds: int) -> _Screened:
+    """Rank a candidate.
+
+    Gradient descent needs about (1 + V) times the rounds when gradients are unbiased, V their
+    relative variance, and 1/m as many when all of them are m times too short; with a cache, as
+    many as `cached_rounds` of what is renewed.
+    """
+    round_s, error = float(played.duration_s.mean()), float(played.decode_error.mean())
+    if candidate.kind in (Kind.SAGA, Kind.SAG):
+        renewed = float(played.renewed_share.mean())
+        contraction = math.log(1.0 / TARGET_SHARE) / exact_rounds
+        factor = float(cached_rounds(np.array([renewed]), contraction)[0])
+        if renewed * n_units < min(LEAST_RENEWED, n_units):
+            factor = math.inf
+    else:
+        weight = max(float(played.mean_weight.mean()), 1e-6)
+        variance = max(0.0, error - (1.0 - weight) ** 2) / weight**2
+        factor = (1.0 + variance) / min(weight, 1.0)
+    return _Screened(round_s, error, float(played.erased_share.mean()), round_s * factor)
 
 
 def _finalists(
-    screened: dict[Candidate, _Screened],
-    count: int,
-    extra: Sequence[str],
-    settings: RunSettings,
+    screened: dict[Candidate, _Screened], count: int, extra: Sequence[str]
 ) -> list[Candidate]:
-    """Return the best of each load, the best exact one of each, what was asked for, and the best
-    approximate one of each with a memory for erased tasks."""
+    """Return the best of each load, its best of each kind, and what was asked for."""
     chosen: dict[str, Candidate] = {}
     for load in sorted({c.load for c in screened}):
         ranked = sorted((c for c in screened if c.load == load), key=lambda c: screened[c].cost)
-        exact = [c for c in ranked if c.exact]
-        for candidate in [*ranked[:count], *exact[:1]]:
-            chosen[candidate.scheme] = candidate
-        for candidate in ranked[:count]:
-            remembering = _with_memory(candidate, settings)
-            if remembering is not None:
-                # Memory changes what is made of the arrivals, not when they come.
-                screened[remembering] = screened[candidate]
-                chosen[remembering.scheme] = remembering
-                break
+        arrivals: set[str] = set()
+        kinds: set[Kind] = set()
+        for candidate in ranked:
+            # Of what differs in the cache alone, one is enough among the best.
+            among_best = len(arrivals) < count and candidate.arrivals not in arrivals
+            if math.isfinite(screened[candidate].cost) and (
+                among_best or candidate.kind not in kinds
+            ):
+                chosen[candidate.scheme] = candidate
+                kinds.add(candidate.kind)
+                arrivals.add(candidate.arrivals)
     for candidate in screened:
         if candidate.scheme in extra:
             chosen[candidate.scheme] = candidate
     return list(chosen.values())
-
-
-def _with_memory(candidate: Candidate, settings: RunSettings) -> Candidate | None:
-    """Return a scheme with a cache of earlier results for the tasks that are erased."""
-    text = candidate.remembering
-    if text is None:
-        return None
-    try:
-        build_candidate(text, settings.workers, settings.tasks, settings.seed)
-    except UsageError:
-        return None  # this decoder's weights suit no cache
-    return Candidate(text, candidate.load)
 
 
 def _try(

@@ -80,6 +80,11 @@ def rate_of(store: Store, objective: Objective, target: Target, l2: float) -> Ra
         )
     if not evaluator:
         raise UsageError(f"{store.path.name} has no test rows; give the target as loss=VALUE")
+    if target.metric not in evaluator.now(np.zeros(store.manifest.columns)):
+        raise UsageError(
+            f"'{target.metric}' is not defined on the {store.manifest.test_rows:,} test rows of"
+            f" {store.path.name}, all of one class; give another target, for example loss=VALUE"
+        )
     return evaluator.now
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.coding.base import FloatArray, IntArray, RepetitionCode
 from erasurehead.decoding.base import Decoding
 from erasurehead.placement import regrouped, same_tasks
 from erasurehead.records import Arrival
@@ -25,7 +25,10 @@ from erasurehead_simulator.work import compute_times_s
 
 @dataclass(frozen=True, slots=True)
 class PlayedRound:
-    """One round; times count from the start of the run."""
+    """One round; times count from the start of the run.
+
+    `renewed_share` is that of what a cache would remember, groups or slots, that arrivals renewed.
+    """
 
     round: int
     opened_s: float
@@ -33,6 +36,7 @@ class PlayedRound:
     reason: str
     decoding: Decoding
     arrivals: Sequence[Arrival]
+    renewed_share: float
 
 
 def play_rounds(
@@ -68,6 +72,10 @@ def play_rounds(
             compute_s = compute_times_s(code, pass_s)
             rounds = Rounds(code, parts.decoder, parts.stop)
             everybody = range(code.n_workers)
+            unit_of_slot = np.arange(code.n_workers)
+            if isinstance(code, RepetitionCode):
+                unit_of_slot = code.group_of_slot
+            n_units = len(np.unique(unit_of_slot))
         opened = now
         rounds.open(now, everybody)
         delays_s = delays.delays_s(round_, shares)
@@ -81,7 +89,8 @@ def play_rounds(
         assert rounds.closed is not None
         reason, arrivals = rounds.closed, rounds.arrivals
         decoding, _ = rounds.close()
-        yield PlayedRound(round_, opened, now, reason, decoding, arrivals)
+        renewed = len(np.unique(unit_of_slot[[arrival.slot for arrival in arrivals]])) / n_units
+        yield PlayedRound(round_, opened, now, reason, decoding, arrivals, renewed)
 
 
 def _play(
@@ -121,6 +130,7 @@ class Timeline:
     ----------
     erased_share: of the tasks.
     mean_weight: mean realised task weight; below 1 steps are too short on average.
+    renewed_share: as `PlayedRound.renewed_share`.
     reasons: why rounds closed, and how often.
     """
 
@@ -129,6 +139,7 @@ class Timeline:
     erased_share: FloatArray
     decode_error: FloatArray
     mean_weight: FloatArray
+    renewed_share: FloatArray
     reasons: dict[str, int]
 
     def columns(self) -> dict[str, Any]:
@@ -139,6 +150,7 @@ class Timeline:
             "erased_share": self.erased_share,
             "decode_error": self.decode_error,
             "mean_weight": self.mean_weight,
+            "renewed_share": self.renewed_share,
         }
 
     @property
@@ -156,7 +168,7 @@ def timeline(
     regroup_after_rounds: int = 0,
 ) -> Timeline:
     """Play rounds (`play_rounds`) and keep one number of each kind a round."""
-    columns = np.empty((5, n_rounds))
+    columns = np.empty((6, n_rounds))
     reasons: dict[str, int] = {}
     rounds = play_rounds(parts, delays, n_rounds, seed, pass_s, regroup_after_rounds)
     for i, played in enumerate(rounds):
@@ -167,7 +179,10 @@ def timeline(
             decoding.erased_tasks / parts.code.n_tasks,
             decoding.decode_error,
             float(np.mean(decoding.task_weights)),
+            played.renewed_share,
         )
         reasons[played.reason] = reasons.get(played.reason, 0) + 1
-    duration_s, n_arrived, erased_share, decode_error, mean_weight = columns
-    return Timeline(duration_s, n_arrived, erased_share, decode_error, mean_weight, reasons)
+    duration_s, n_arrived, erased_share, decode_error, mean_weight, renewed_share = columns
+    return Timeline(
+        duration_s, n_arrived, erased_share, decode_error, mean_weight, renewed_share, reasons
+    )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 SPARE_ROUNDS = 1.2
 """The plan's run may take so many times the rounds of the longest trial."""
 
+TRACE = "trace.npz"
+FILES = ("plan.yaml", "plan.json", "frontier.png")
 TRACE_BLOCK_ROUNDS = 10
 """A trace is resampled in runs of so many rounds, which keeps a straggler's bad spells."""
 
@@ -101,12 +105,16 @@ def plan(
     from erasurehead_simulator.running import check_time_passes
 
     out = settings.out or running.fresh_directory("plan")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; name a directory with --out")
+    if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"directory {out} is not empty; name another one with --out")
     own_delay = settings.delay
     console = Console()
-    made = not out.exists()
+    made = [directory for directory in (out, *out.parents) if not directory.exists()]
     try:
+        with _writing(out):
+            out.mkdir(parents=True, exist_ok=True)
         if trace is not None:
             own_delay, replay = _replay(trace, settings.workers, out)
             settings = settings.model_copy(update={"delay": replay})
@@ -121,14 +129,37 @@ def plan(
             scheme,
             lambda text: None if quiet else console.print(text, markup=False, highlight=False),
         )
-        out.mkdir(parents=True, exist_ok=True)
+        settings = settings.model_copy(update={"delay": own_delay})
+        source = f"the trace of {trace}" if trace else f"delay {settings.delay}"
+        title = f"{Path(settings.store).name}, {settings.workers} workers, {source}"
+        with _writing(out):
+            drawn = _write(findings, settings, source, title, out)
     except BaseException:
-        (out / "trace.npz").unlink(missing_ok=True)
-        if made and out.exists():
-            out.rmdir()
+        _clear(out, made)
         raise
-    _conclude(findings, settings.model_copy(update={"delay": own_delay}), trace, out, console)
+    _tell(findings, settings, title, out, drawn, console)
     return EXIT_OK
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Say in one sentence what could not be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {out}: {error.strerror}; name another directory with --out"
+        ) from None
+
+
+def _clear(out: Path, made: Sequence[Path]) -> None:
+    """Leave nothing half done: of this plan's files and the directories that were made for it."""
+    if out.is_dir():
+        for name in (TRACE, *FILES):
+            (out / name).unlink(missing_ok=True)
+    for directory in made:
+        if directory.is_dir():
+            directory.rmdir()
 
 
 def _check_trace_alone(given: Given, pass_s: float) -> None:
@@ -158,46 +189,59 @@ def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
             " plan for as many as were recorded, or give a delay model with --delay"
         )
     recorded = record_trace(run)
-    file = out / "trace.npz"
+    file = out / TRACE
     if "," in str(file):
         raise UsageError(f"the path {file} has a comma; name a directory without one with --out")
-    out.mkdir(parents=True, exist_ok=True)
-    np.savez(file, **recorded.arrays())
+    with _writing(out):
+        np.savez(file, **recorded.arrays())
     return run.settings.delay, f"trace:file={file},compute=yes,block={TRACE_BLOCK_ROUNDS}"
 
 
-def _conclude(
-    findings: Findings, settings: RunSettings, trace: Path | None, out: Path, console: Console
-) -> None:
-    """Write and print table, figure and settings."""
+def _write(
+    findings: Findings, settings: RunSettings, source: str, title: str, out: Path
+) -> list[Path]:
+    """Write settings, values and figure; return the figures that could be drawn."""
     from pydantic_core import to_json
 
-    from erasurehead_cli import frontier, running
+    from erasurehead_cli import frontier
 
+    plan_file, json_file, figure = (out / name for name in FILES)
     best = findings.best
     rounds = math.ceil(SPARE_ROUNDS * max(r for r in best.rounds if math.isfinite(r)))
     chosen = settings.model_copy(
         update={"scheme": best.candidate.scheme, "rounds": rounds, "out": None}
     )
-    source = f"the trace of {trace}" if trace else f"delay {settings.delay}"
     header = (
         f"# Made by `erasurehead plan` for {findings.target}, {settings.workers} workers and"
-        f" {source}.\n# erasurehead train --config {out / 'plan.yaml'}\n"
+        f" {source}.\n# erasurehead train --config {plan_file}\n"
     )
-    (out / "plan.yaml").write_text(header + chosen.to_yaml(), encoding="utf-8")
+    plan_file.write_text(header + chosen.to_yaml(), encoding="utf-8")
     plain = frontier.to_json(findings, settings.workers)
-    (out / "plan.json").write_bytes(to_json(plain, indent=2, inf_nan_mode="null") + b"\n")
-    title = f"{Path(settings.store).name}, {settings.workers} workers, {source}"
-    drawn = frontier.draw(findings, title, settings.workers, out)
+    json_file.write_bytes(to_json(plain, indent=2, inf_nan_mode="null") + b"\n")
+    return frontier.draw(findings, title, settings.workers, figure)
+
+
+def _tell(
+    findings: Findings,
+    settings: RunSettings,
+    title: str,
+    out: Path,
+    drawn: list[Path],
+    console: Console,
+) -> None:
+    """Print the table and where everything is."""
+    from erasurehead_cli import frontier, running
+
+    plan_file, json_file, _ = (out / name for name in FILES)
     console.print(frontier.table(findings, title, settings.workers))
     running.print_lines(
         {
             "*": ["on the frontier: nothing that stores as little is faster"],
             "note": frontier.caption(findings),
-            "best": [f"{best.candidate.scheme}"],
-            "plan": [str(out / "plan.yaml"), str(out / "plan.json")],
+            "best": [f"{findings.best.candidate.scheme}"],
+            "plan": [str(plan_file), str(json_file)],
             "figures": running.figure_lines(drawn),
-            "next": [f"erasurehead train --config {out / 'plan.yaml'}"],
+            "next": [f"erasurehead train --config {plan_file}"],
         },
         console,
     )

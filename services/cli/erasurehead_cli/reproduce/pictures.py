@@ -10,7 +10,7 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray
 from erasurehead.runs import Run
-from erasurehead_cli.figures import COLOURS, MARKERS, METRIC_NAMES, draw_figure
+from erasurehead_cli.figures import COLOURS, MARKERS, METRIC_NAMES, draw_figure, log_scale
 from erasurehead_cli.reproduce.claims import ours
 from erasurehead_cli.reproduce.grid import UNCODED, DataSet
 from erasurehead_cli.reproduce.results import Measured, Results
@@ -56,7 +56,8 @@ def draw_stragglers(results: Results, settings: Sequence[str], path: Path) -> Pa
                 linestyle=("-", "--", ":")[n // len(COLOURS)],
                 label=f"{data_set.title}, {setting}",
             )
-        _log_scale(axes)
+        log_scale(axes, "x")
+        axes.tick_params(axis="x", labelsize="x-small")
         axes.set_xlabel("arrival time over the round's median")
         axes.set_ylabel("share of the arrivals")
         axes.set_title("uncoded: how late the workers are")
@@ -88,7 +89,8 @@ def _curves(results: Results, setting: str, sets: Sequence[DataSet], path: Path)
                 markevery=max(1, len(first.curve) // 8),
                 label=_short(label),
             )
-        _log_scale(axes)
+        log_scale(axes, "x")
+        axes.tick_params(axis="x", labelsize="x-small")
         axes.set_xlabel("wall clock (s)")
         axes.set_ylabel(METRIC_NAMES[data_set.metric])
 
@@ -116,7 +118,8 @@ def _round_times(results: Results, setting: str, sets: Sequence[DataSet], path: 
             flierprops={"marker": ".", "markersize": 3, "markeredgecolor": "0.5"},
         )
         _name(axes, range(1, len(labels) + 1), labels)
-        _log_scale(axes)
+        log_scale(axes, "x")
+        axes.tick_params(axis="x", labelsize="x-small")
         axes.set_xlabel("time of a round (ms); diamond: mean")
 
     return _panels(sets, panel, path, tall=True)
@@ -164,17 +167,6 @@ def _every_label(results: Results, setting: str, sets: Sequence[DataSet]) -> lis
 
 def _baseline(label: str) -> bool:
     return label.startswith("uncoded:") and "cache=" in label
-
-
-def _log_scale(axes: Any) -> None:
-    """Label 1, 2 and 5 of each decade, in plain numbers."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.tick_params(axis="x", labelsize="x-small")
 
 
 def _short(label: str) -> str:
