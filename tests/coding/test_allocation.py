@@ -108,7 +108,7 @@ def test_interval_code_is_a_non_negative_optimum(p: list[float], n: int) -> None
     assert dense.min() >= 0
     np.testing.assert_allclose(dense.sum(axis=0), 1, atol=1e-9)
     np.testing.assert_allclose(dense.sum(axis=1), row_sums, atol=1e-9)
-    assert sum(len(tasks) for tasks, _ in rows) <= n + k - 1 + k
+    assert sum(len(tasks) for tasks, _ in rows) <= n + k - 1
 
 
 @settings(deadline=None)

@@ -13,6 +13,8 @@ from erasurehead.coding import CODES
 from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
 from erasurehead.coding.heterogeneous import copies_by_speed
 from erasurehead.coding.reed_solomon import evaluation_matrix
+from erasurehead.decoding import DECODERS
+from erasurehead.decoding.base import DecoderContext
 from erasurehead.errors import UsageError
 
 
@@ -183,6 +185,24 @@ def test_partial_code_needs_all_first_parts_and_k_minus_s_second_parts(inner: st
 
 
 @pytest.mark.parametrize(
+    "spec",
+    ["cyclic-mds:s=7", "reed-solomon:s=8", "reed-solomon:s=3,nodes=chebyshev", "heterogeneous:s=5"],
+)
+def test_what_is_promised_of_a_hundred_workers_is_kept(spec: str) -> None:
+    """Neighbours are the worst set; the decoder itself gets the full gradient from the rest."""
+    code = make(spec, 100, None)
+    decoder = DECODERS.build("least-squares", code, DecoderContext())
+    for first in (0, 17, 96):
+        late = set((np.arange(code.tolerance) + first) % 100)
+        decoder.begin()
+        for slot in range(100):
+            if slot not in late:
+                for symbol in code.symbols(slot):
+                    decoder.arrive(symbol)
+        assert decoder.exact
+
+
+@pytest.mark.parametrize(
     ("spec", "k", "n", "words"),
     [
         ("cyclic-repetition:s=2", 6, 7, ["7 tasks", "6 workers"]),
@@ -192,7 +212,11 @@ def test_partial_code_needs_all_first_parts_and_k_minus_s_second_parts(inner: st
         ("heterogeneous:s=1,speeds=1/2", 6, None, ["2 numbers", "6 workers"]),
         ("heterogeneous:s=1,speeds=1/x", 2, None, ["speeds=1/x"]),
         ("heterogeneous:s=1,speeds=1/-1", 2, None, ["positive"]),
-        ("heterogeneous:s=0,speeds=1/1/1000", 3, None, ["speed 1", "3 task copies"]),
+        ("heterogeneous:s=0,speeds=1/1/1000", 3, None, ["speed 1", "3 task copies", "1002 tasks"]),
+        ("heterogeneous:s=1", 12, 3, ["6 task copies", "at least 6 tasks"]),
+        ("reed-solomon:s=50", 100, None, ["100 workers", "s=50", "precision", "s=8", "frc:c=51"]),
+        ("reed-solomon:s=20,nodes=chebyshev", 50, None, ["s=20", "s=4", "nodes=unity"]),
+        ("cyclic-mds:s=51", 100, None, ["s=51", "use s=7 or frc:c=52"]),
         ("partial:s=2,alpha=1.7", 12, None, ["alpha=1.7", "1.75"]),
         ("partial:s=2,alpha=1", 12, None, ["alpha=1", "above 1"]),
         ("partial:s=2,alpha=2", 10, None, ["s+1=3", "10 workers", "nearest s that fits is 1"]),

@@ -228,6 +228,12 @@ def test_hybrid_placement_between_cyclic_and_repetition() -> None:
     [
         ("bernoulli:c=0.5", 6, None, ["c=0.5", "6 tasks"]),
         ("stochastic-block:c=2,inside=0", 6, None, ["inside=0"]),
+        (
+            "stochastic-block:c=24",
+            30,
+            None,
+            ["c=24", "30 of 30 tasks", "inside=0.5 a load of 15", "use inside=0.8"],
+        ),
         ("regular:c=3", 7, 5, ["c=3", "7 workers", "5 tasks", "nearest c that fits is 5"]),
         ("pairwise-balanced:d=9", 6, None, ["9 copies", "6 workers"]),
         (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from erasurehead.coding import CODES
+from erasurehead.coding.base import RepetitionCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.errors import UsageError
@@ -45,6 +46,20 @@ def test_exact_waits_for_every_group(round_: Round) -> None:
     assert rule.judge(round_) is None
     round_.arrive(5)
     assert rule.judge(round_) == "all 3 groups covered"
+
+
+def test_groups_that_nobody_holds_are_not_said_to_be_covered() -> None:
+    code = CODES.build("coupon:c=3", 12, None, np.random.default_rng(13))
+    assert isinstance(code, RepetitionCode)
+    empty = int((code.group_sizes == 0).sum())
+    assert empty == 1
+    round_ = Round(DECODERS.build("first-copy", code, DecoderContext()))
+    rule = STOPS.build("fraction:r=12", code)
+    reasons = []
+    for slot in range(12):
+        round_.arrive(slot)
+        reasons.append(rule.judge(round_))
+    assert next(filter(None, reasons)) == "all 3 groups covered that anybody holds, of 4"
 
 
 def test_fraction_closes_at_the_rth_arrival_or_when_exact(round_: Round) -> None:

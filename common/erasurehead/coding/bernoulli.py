@@ -14,6 +14,9 @@ from erasurehead.coding.options import check_load
 from erasurehead.coding.partition import blocks_of
 from erasurehead.errors import UsageError
 
+NEAR_LOAD = 0.15
+"""Share of its load by which a code of uneven communities may miss it on average."""
+
 
 def bernoulli(
     n_workers: int,
@@ -75,7 +78,8 @@ def stochastic_block(
 
     Raises
     ------
-    UsageError: a load that does not fit, or a probability outside (0, 1].
+    UsageError: a load that does not fit or is out of reach with `inside`, or a probability outside
+        (0, 1].
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
     check_load("stochastic-block", n_tasks, c)
@@ -84,7 +88,15 @@ def stochastic_block(
         raise UsageError(f"inside={inside:g} is no probability; it must be above 0 and at most 1")
     own = blocks_of(n_workers, n_blocks)[:, None] == blocks_of(n_tasks, n_blocks)[None, :]
     n_own = own.sum(axis=1, keepdims=True)
-    outside = np.clip((c - inside * n_own) / np.maximum(n_tasks - n_own, 1), 0.0, 1.0)
+    n_others = n_tasks - n_own
+    outside = np.clip((c - inside * n_own) / np.maximum(n_others, 1), 0.0, 1.0)
+    expected = float(np.mean(inside * n_own + outside * n_others))
+    if abs(expected - c) > NEAR_LOAD * c:
+        raise UsageError(
+            f"code 'stochastic-block' with c={c:g} makes communities of"
+            f" {float(n_own.mean()):.3g} of {n_tasks} tasks, and inside={inside:g} a load of"
+            f" {expected:g}; use inside={min(1.0, c / float(n_own.mean())):.2g} or a smaller c"
+        )
     held = rng.random((n_workers, n_tasks)) < np.where(own, inside, outside)
     return _ones("stochastic-block", held, rng)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, code_from_rows
 from erasurehead.coding.options import check_tolerance, same_as_workers
+from erasurehead.coding.precision import kept_promise
 
 
 def cyclic_repetition(
@@ -28,10 +29,14 @@ def cyclic_repetition(
 
     Raises
     ------
-    UsageError: n is not k, or s is out of range.
+    UsageError: n is not k, or s is out of range, or beyond double precision.
     """
     n_tasks = same_as_workers("cyclic-repetition", n_workers, n_tasks)
     check_tolerance("cyclic-repetition", n_workers, s)
+    return kept_promise(lambda s: _drawn(n_workers, s, rng), s, f"frc:c={s + 1}")
+
+
+def _drawn(n_workers: int, s: int, rng: np.random.Generator) -> GradientCode:
     H = rng.standard_normal((s, n_workers))
     H[:, -1] = -H[:, :-1].sum(axis=1)
     return cyclic_code_from_null_space("cyclic-repetition", H)

@@ -9,6 +9,7 @@ import numpy as np
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, code_from_rows
 from erasurehead.coding.cyclic import cyclic_tasks
 from erasurehead.coding.options import check_tolerance, same_as_workers
+from erasurehead.coding.precision import kept_promise
 from erasurehead.errors import UsageError
 
 
@@ -34,10 +35,14 @@ def cyclic_mds(
 
     Raises
     ------
-    UsageError: n is not k, s is out of range, or there is no real code.
+    UsageError: n is not k, s is out of range or beyond double precision, or there is no real code.
     """
-    n_tasks = same_as_workers("cyclic-mds", n_workers, n_tasks)
+    same_as_workers("cyclic-mds", n_workers, n_tasks)
     check_tolerance("cyclic-mds", n_workers, s)
+    return kept_promise(lambda s: _code(n_workers, s, field), s, f"frc:c={s + 1}")
+
+
+def _code(n_workers: int, s: int, field: str) -> GradientCode:
     if field == "complex":
         coefficients = _generator(n_workers, np.arange(1, s + 1))
         parts = [coefficients.real, coefficients.imag]
@@ -50,10 +55,10 @@ def cyclic_mds(
         first = (n_workers - s + 1) // 2
         parts = [_generator(n_workers, np.arange(first, first + s)).real]
     rows: list[tuple[IntArray, FloatArray]] = [
-        (cyclic_tasks(slot, s + 1, n_tasks), part) for slot in range(n_workers) for part in parts
+        (cyclic_tasks(slot, s + 1, n_workers), part) for slot in range(n_workers) for part in parts
     ]
     return code_from_rows(
-        "cyclic-mds", rows, n_tasks, n_workers=n_workers, tolerance=s, n_vectors=len(parts)
+        "cyclic-mds", rows, n_workers, n_workers=n_workers, tolerance=s, n_vectors=len(parts)
     )
 
 

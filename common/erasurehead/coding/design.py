@@ -36,14 +36,14 @@ def design(
 
     Raises
     ------
-    UsageError: no plane of that size, or n is not k.
+    UsageError: no plane of that size is known here, or n is not k.
     """
     n_tasks = same_as_workers("design", n_workers, n_tasks)
     if n_workers not in DIFFERENCE_SETS:
         near = sorted(DIFFERENCE_SETS, key=lambda size: abs(size - n_workers))[:2]
         raise UsageError(
-            f"no projective plane has {n_workers} points, so there is no code 'design' for that"
-            f" many workers; the nearest sizes are {min(near)} and {max(near)}"
+            f"code 'design' knows no projective plane of {n_workers} points, one for each worker;"
+            f" the nearest sizes it knows are {min(near)} and {max(near)}"
         )
     base = np.array(DIFFERENCE_SETS[n_workers])
     rows = [(np.sort((base + slot) % n_tasks), np.ones(len(base))) for slot in range(n_workers)]

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, code_from_rows
 from erasurehead.coding.options import check_tolerance
 from erasurehead.coding.placement import holders
+from erasurehead.coding.precision import kept_promise
 from erasurehead.errors import UsageError
 
 
@@ -36,7 +37,7 @@ def reed_solomon(
 
     Raises
     ------
-    UsageError: s is out of range, or there are slots without a task.
+    UsageError: s is out of range or beyond double precision, or there are slots without a task.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
     check_tolerance("reed-solomon", n_workers, s)
@@ -45,6 +46,12 @@ def reed_solomon(
             f"{n_tasks} tasks on s+1={s + 1} workers each leave some of {n_workers} workers"
             f" without one; use at least {-(-n_workers // (s + 1))} tasks"
         )
+    further = "" if nodes == "unity" else "nodes=unity, which carries further, or "
+    instead = f"{further}frc:c={s + 1}"
+    return kept_promise(lambda s: _code(n_workers, n_tasks, s, nodes), s, instead)
+
+
+def _code(n_workers: int, n_tasks: int, s: int, nodes: str) -> GradientCode:
     # Starts spread evenly round the slots: any window of slots sees as many starts, to within 1.
     starts = np.arange(n_tasks, dtype=np.int64) * n_workers // n_tasks
     held_by = [np.sort((start + np.arange(s + 1)) % n_workers) for start in starts]

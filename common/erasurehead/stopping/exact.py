@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from erasurehead.coding.base import GradientCode, RepetitionCode
 from erasurehead.stopping.base import RoundView, StopRule
 
@@ -20,6 +22,9 @@ class ExactStop(StopRule):
 def exact_reason(code: GradientCode) -> str:
     """Return the words for a round that closed because waiting longer gains nothing."""
     if isinstance(code, RepetitionCode):
+        held = int(np.count_nonzero(code.group_sizes))
+        if held < code.n_blocks:
+            return f"all {held} groups covered that anybody holds, of {code.n_blocks}"
         if code.n_blocks == code.n_workers:
             return f"all {code.n_workers} arrived"
         return f"all {code.n_blocks} groups covered"

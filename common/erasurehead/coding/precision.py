@@ -1,0 +1,80 @@
+"""What codes with large coefficients promise on paper, and double precision does not keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from erasurehead.coding.base import GradientCode
+from erasurehead.errors import UsageError
+
+ROUNDING = 1e-14
+"""Decode errors ||alpha - 1||^2 / n up to this count as exact, as `decoding.base.EXACT_ERROR`."""
+
+MOST_WORKERS = 1000
+"""More are not checked: solving takes the third power of their number."""
+
+
+def kept_promise(build: Callable[[int], GradientCode], s: int, instead: str) -> GradientCode:
+    """Return build(s) if any s stragglers still leave the full gradient in double precision.
+
+    Neighbouring slots are the worst stragglers of codes on a circle of nodes, so s in a row are
+    tried at two places, and one random set.
+
+    Parameters
+    ----------
+    build: makes the code of a tolerance; for others than s it may raise UsageError.
+    instead: what else to use, ``another-code:option=value``.
+
+    Raises
+    ------
+    UsageError: some of these sets cannot be decoded.
+    """
+    code = build(s)
+    if s == 0 or code.n_workers > MOST_WORKERS or _decodes(code, s):
+        return code
+    raise UsageError(
+        f"code '{code.name}' for {code.n_workers} workers cannot keep its promise to tolerate any"
+        f" s={s} stragglers: in double precision some sets of them leave no exact gradient; use"
+        f" s={_largest(build, s)} or {instead}"
+    )
+
+
+def _largest(build: Callable[[int], GradientCode], s: int) -> int:
+    """Return the largest tolerance below s that is kept, by bisection."""
+    kept, lost = 0, s
+    while lost - kept > 1:
+        middle = (kept + lost) // 2
+        code = _first_below(build, middle, kept)
+        if code is not None and _decodes(code, code.tolerance):
+            kept = code.tolerance
+        else:
+            lost = middle
+    return kept
+
+
+def _first_below(build: Callable[[int], GradientCode], s: int, least: int) -> GradientCode | None:
+    """Return the code of tolerance s or the next smaller one that exists above `least`."""
+    for smaller in range(s, least, -1):
+        try:
+            return build(smaller)
+        except UsageError:
+            continue
+    return None
+
+
+def _decodes(code: GradientCode, s: int) -> bool:
+    k = code.n_workers
+    circle = np.arange(s)
+    sets = [circle, (circle + k // 3) % k, np.random.default_rng(0).permutation(k)[:s]]
+    return all(_error(code, late) <= ROUNDING for late in sets)
+
+
+def _error(code: GradientCode, late: np.ndarray) -> float:
+    """Return the least decode error of everybody else."""
+    here = np.ones(code.n_workers, dtype=bool)
+    here[late] = False
+    rows = code.matrix.toarray()[np.repeat(here, code.symbols_per_slot)]
+    weights = np.linalg.lstsq(rows.T, np.ones(code.n_tasks), rcond=None)[0]
+    return float(np.mean((weights @ rows - 1.0) ** 2))
