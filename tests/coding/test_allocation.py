@@ -83,6 +83,32 @@ def test_optimum_against_a_quadratic_program(caps: list[float] | None) -> None:
         np.testing.assert_allclose(row_sums, optimal_row_sums(P, 5)[0])
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_any_optimum_against_a_quadratic_program(data: st.DataObject) -> None:
+    """2 to 12 slots, probabilities and caps at random: the solver finds nothing less."""
+    k = data.draw(st.integers(2, 12))
+    n = data.draw(st.integers(1, 20))
+    p = np.array(data.draw(st.lists(st.floats(0.02, 0.95), min_size=k, max_size=k)))
+    room = np.array(data.draw(st.lists(st.floats(1.05, 4.0), min_size=k, max_size=k)))
+    caps = room * n / k  # together more than n, each perhaps less than its unlimited share
+    delta = p / (1 - p)
+    solved = minimize(
+        lambda y: float(delta @ y**2) / float(delta @ caps**2),
+        caps * n / caps.sum(),
+        jac=lambda y: 2 * delta * y / float(delta @ caps**2),
+        bounds=[(0, cap) for cap in caps],
+        constraints={"type": "eq", "fun": lambda y: y.sum() - n, "jac": lambda y: np.ones(k)},
+        method="SLSQP",
+        options={"ftol": 1e-14, "maxiter": 1000},
+    )
+    row_sums, value = capped_row_sums(p, n, caps)
+    assert row_sums.sum() == pytest.approx(n)
+    assert np.all((row_sums >= 0) & (row_sums <= caps * (1 + 1e-9)))
+    assert value == pytest.approx(float(delta @ row_sums**2))
+    assert value == pytest.approx(solved.fun * float(delta @ caps**2), rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("cap", "value"), [(5, 0.7317), (2, 0.8039), (1.5, 1.0171), (1.2, 1.5004), (1, 2.5804)]
 )

@@ -62,7 +62,12 @@ def interval_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[IntArr
     """Lay intervals of lengths Y_1, Y_2, ... end to end on [0, n); task j is [j, j+1).
 
     alpha_ij is the length of the overlap: non-negative, columns add up to 1, rows to Y_i, at most
-    n + k - 1 non-zeros, and slot i holds at most floor(Y_i) + 2 consecutive tasks.
+    n + k - 1 non-zeros, and slot i holds at most floor(Y_i) + 2 consecutive tasks. This is the
+    north-west-corner rule of transport problems, in place of arXiv 2510.22539's schemes.
+
+    Returns
+    -------
+    (tasks, coefficients) of each slot.
     """
     ends = np.cumsum(row_sums) * (n_tasks / float(row_sums.sum()))
     starts = np.concatenate([[0.0], ends[:-1]])
@@ -131,7 +136,8 @@ def coefficients_for_support(
     Minimises sum_i delta_i alpha_i Gamma alpha_i^T with columns adding up to 1:
     M = sum_i delta_i^-1 E_i (Gamma_SiSi)^-1 E_i^T, nu = M^-1 1,
     alpha_{i,Si} = delta_i^-1 (Gamma_SiSi)^-1 nu_Si, error 1^T M^-1 1. For Gamma = I this is
-    alpha_ij = delta_i^-1 / sum_{l holds j} delta_l^-1.
+    alpha_ij = delta_i^-1 / sum_{l holds j} delta_l^-1. By Lagrange multipliers nu; arXiv 2510.22539
+    has the case in which all task gradients are equal.
 
     Parameters
     ----------

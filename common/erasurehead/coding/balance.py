@@ -15,12 +15,13 @@ def balanced_groups(probabilities: FloatArray, n_groups: int) -> IntArray:
     q_b, the product of the group's straggler probabilities, is how often all of it is late; the
     sum is the variance of first-copy decoding with weights 1/(1-q_b) and blocks of equal norm.
     Groups have floor(k/B) or ceil(k/B) slots. Longest-processing-time-first on -log p, then
-    pairwise exchanges while they help.
+    pairwise exchanges while they help (Graham, "Bounds on multiprocessing timing anomalies", 1969,
+    for the first part).
 
     Parameters
     ----------
     probabilities: p of each slot, within (0, 1), shape (k,).
-    n_groups: B, at most k.
+    n_groups: B, 1 to k.
     """
     strength = -np.log(probabilities)
     small, n_larger = divmod(len(strength), n_groups)

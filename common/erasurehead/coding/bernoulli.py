@@ -34,6 +34,10 @@ def bernoulli(
     Parameters
     ----------
     c: expected tasks per slot, 1 to n.
+
+    Raises
+    ------
+    UsageError: c is out of range.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
     check_load("bernoulli", n_tasks, c)
@@ -51,6 +55,14 @@ def regularized_bernoulli(
     """Return a Bernoulli code in which slots with more than 2c tasks are thinned to c.
 
     arXiv 1711.06771, Section 5.2: keeps the worst case bounded for small loads.
+
+    Parameters
+    ----------
+    c: expected tasks per slot before thinning, 1 to n.
+
+    Raises
+    ------
+    UsageError: c is out of range.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
     check_load("regularized-bernoulli", n_tasks, c)

@@ -26,6 +26,10 @@ def coupon(
     Parameters
     ----------
     c: tasks per batch, 1 to n.
+
+    Raises
+    ------
+    UsageError: c is out of range.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
     check_load("coupon", n_tasks, c)

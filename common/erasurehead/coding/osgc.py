@@ -93,6 +93,11 @@ def matched_cyclic(
     c: tasks per slot; n = k.
     p: straggler probabilities, ``0.3`` or ``0.1/0.2/...``; default: those known.
     correlation: of the task gradients, at least 0 and below 1.
+
+    Raises
+    ------
+    UsageError: no probabilities, one outside (0, 1), a load or correlation out of range, or n is not
+        k.
     """
     n_tasks = same_as_workers("matched-cyclic", n_workers, n_tasks)
     check_load("matched-cyclic", n_tasks, c)

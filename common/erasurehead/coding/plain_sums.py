@@ -26,7 +26,11 @@ def cyclic_sums(
 
     Parameters
     ----------
-    c: tasks per slot; n = k.
+    c: tasks per slot, 1 to n; n = k.
+
+    Raises
+    ------
+    UsageError: c is out of range, or n is not k.
     """
     n_tasks = same_as_workers("cyclic-sums", n_workers, n_tasks)
     check_load("cyclic-sums", n_tasks, c)
