@@ -96,8 +96,7 @@ def matched_cyclic(
 
     Raises
     ------
-    UsageError: no probabilities, one outside (0, 1), a load or correlation out of range, or n is not
-        k.
+    UsageError: no probabilities, one outside (0, 1), a load or correlation out of range, n not k.
     """
     n_tasks = same_as_workers("matched-cyclic", n_workers, n_tasks)
     check_load("matched-cyclic", n_tasks, c)
