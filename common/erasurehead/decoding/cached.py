@@ -239,10 +239,31 @@ class SagaEstimate(GradientEstimate):
 
     def _decode(self, decoding: Decoding, *, remember: bool) -> float:
         """Form the estimate of the gradient; return that of the loss."""
+        if decoding.decode_error <= EXACT_ERROR and not self._has_groups:
+            loss = self._weigh_arrivals_alone(decoding)
+            self._combine(decoding.scale, remember=remember, estimate=False)
+            return loss
         loss = self._total_loss + self._close(decoding)
         self._combine(decoding.scale, remember=remember)
-        if decoding.decode_error <= EXACT_ERROR and not self._has_groups:
-            return self._weigh_arrivals_alone(decoding)
+        return loss
+
+    def _weigh_arrivals_alone(self, decoding: Decoding) -> float:
+        """Make the estimate D(y), without what is remembered; return the same for losses.
+
+        Only for codes whose units are their symbols.
+        """
+        scaled = {s: decoding.scale * weight for s, weight in self._folded.items()}
+        weights = {s: w for s, w in (scaled | dict(decoding.held)).items() if w}
+        loss = sum(weight * self._fresh[symbol][2] for symbol, weight in weights.items())
+        different = set(weights.values())
+        if len(different) == 1 and len(weights) == len(self._fresh):
+            # Whatever arrived counts alike, and is added up already.
+            np.multiply(self._arrived.sum, different.pop(), out=self._gradient.sum)
+            return loss
+        self._gradient.clear()
+        for symbol, weight in weights.items():
+            support, values, _ = self._fresh[symbol]
+            self._gradient.add(support, values, weight)
         return loss
 
     def _close(self, decoding: Decoding) -> float:
@@ -262,8 +283,8 @@ class SagaEstimate(GradientEstimate):
             self._weigh(unit, support, values, beyond)
         return loss
 
-    def _combine(self, scale: float, *, remember: bool) -> None:
-        """Form the estimate; if what arrived is to be remembered, renew the total."""
+    def _combine(self, scale: float, *, remember: bool, estimate: bool = True) -> None:
+        """Form the estimate if wanted; if what arrived is to be remembered, renew the total."""
         afresh, known = self._fewer()
         for unit in known:
             self._arrived.add(unit.support, unit.values, 1.0 if afresh else -1.0)
@@ -277,6 +298,8 @@ class SagaEstimate(GradientEstimate):
                 renewed *= self._unit_weight
             if not afresh:
                 renewed += total
+            if not estimate:
+                continue
             self._estimate(gradient, total, renewed, step)
             if excess is not None:
                 gradient += excess[block]
@@ -289,20 +312,6 @@ class SagaEstimate(GradientEstimate):
         if remember:
             # What was the total is cleared when the next round begins.
             self._total.sum, self._arrived.sum = self._arrived.sum, self._total.sum
-
-    def _weigh_arrivals_alone(self, decoding: Decoding) -> float:
-        """Make the estimate D(y), without what is remembered; return the same for losses.
-
-        Only for codes whose units are their symbols.
-        """
-        loss = 0.0
-        self._gradient.clear()
-        weights = {s: decoding.scale * weight for s, weight in self._folded.items()}
-        for symbol, weight in (weights | dict(decoding.held)).items():
-            support, values, its_loss = self._fresh[symbol]
-            self._gradient.add(support, values, weight)
-            loss += weight * its_loss
-        return loss
 
     def _estimate(
         self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float
