@@ -95,6 +95,7 @@ CACHED = [
     ("agc:c=2,r=3,cache=svrg:every=4", 6),
     ("uncoded:r=4,cache=sag", 6),
     ("graph:d=3 / component / fraction:r=3 / saga", 6),
+    ("cyclic-mds:s=1 / least-squares / fraction:r=4 / sag", 6),
 ]
 
 

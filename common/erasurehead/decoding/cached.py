@@ -1,14 +1,14 @@
 """Cached decoding: the decoder works on what changed since each result was last seen.
 
 Every coded gradient (every block sum, for repetition codes) is remembered when it arrives. With
-h_u the remembered value of unit u, c the weight with which all units add up to the full gradient,
+h_u the remembered value of unit u, c_u weights with which all units add up to the full gradient,
 and D the decoder's weighted sum,
 
-    g_hat = c sum_u h_u + D(y - h)
+    g_hat = sum_u c_u h_u + D(y - h)
 
 so that erasures cost the *change* of a gradient, which vanishes as the model converges: the error
 floor of approximate codes is gone. A round whose arrivals decode exactly (alpha = 1) is D(y) and
-nothing else: for a code without groups, c sum_u h_u - D(h) would mix in values of several rounds.
+nothing else: for a code without groups, sum_u c_u h_u - D(h) would mix in values of several rounds.
 After Defazio, Bach, Lacoste-Julien (SAGA, arXiv 1407.0202) and
 Schmidt, Le Roux, Bach (SAG, arXiv 1309.2388), with coded gradients in place of samples.
 """
@@ -25,11 +25,16 @@ import numpy.typing as npt
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, RepetitionCode
 from erasurehead.decoding.base import EXACT_ERROR, Decoding
 from erasurehead.decoding.estimate import Accumulator, GradientEstimate, Vector, blocks
-from erasurehead.decoding.fixed import column_sum
 from erasurehead.decoding.weighed_memory import WeighedMemory
-from erasurehead.errors import DataError
+from erasurehead.errors import DataError, UsageError
 
 NEVER = -1
+
+ROUNDING = 1e-14
+"""Relative differences of weights up to this are none."""
+
+NEGLIGIBLE = 1e-6
+"""Share of the largest c below which a decoder's weights are not compared with c."""
 
 BLOCK_COLUMNS = 1 << 14
 """Columns that are combined at a time: all sums' blocks fit a core's second-level cache."""
@@ -37,8 +42,12 @@ BLOCK_COLUMNS = 1 << 14
 
 @dataclass(slots=True)
 class Remembered:
-    """The last value of a unit; `round` is the one it belongs to, -1 before the first."""
+    """The last value of a unit; `round` is the one it belongs to, -1 before the first.
 
+    `weight` is c_u.
+    """
+
+    weight: float
     support: IntArray | None
     values: Vector
     loss: float = 0.0
@@ -46,29 +55,31 @@ class Remembered:
 
 
 class SagaEstimate(GradientEstimate):
-    """g_hat = c sum_u h_u + D(y - h), then h_u <- y_u for what arrived: unbiased if D is.
+    """g_hat = sum_u c_u h_u + D(y - h), then h_u <- y_u for what arrived: unbiased if D is.
 
     When the decoding is exact, g_hat = D(y).
 
-    What arrived is remembered by reference, and memory is read as little as can be. On arrival, y
-    is added to a sum and h is left alone. At the end the new sum of what is remembered is
+    What arrived is remembered by reference, and memory is read as little as can be. On arrival,
+    c y is added to a sum and h is left alone. At the end the new sum of what is remembered is
 
-        sum_u h_u + sum_arrived (y - h)     or     sum_arrived y + sum_missing h,
+        sum_u c h_u + sum_arrived c (y - h)     or     sum_arrived c y + sum_missing c h,
 
-    whichever reads fewer vectors, and with equal weights the estimate is a multiple of its growth.
-    What weights have beyond a common one goes into sums of their own (`WeighedMemory`).
+    whichever reads fewer vectors, and if the decoder's weights are the same multiple of all c, the
+    estimate is that multiple of its growth. What weights have beyond a common multiple goes into
+    sums of their own (`WeighedMemory`).
 
     Memory: one vector a unit, and three of all columns (up to six if weights differ).
 
     Parameters
     ----------
-    code: a repetition code (a unit is a block), or one with equal column sums (a unit is a symbol).
+    code: a repetition code (a unit is a block), or one whose symbols add up to the full gradient
+        with some weights (a unit is a symbol).
     n_columns: length of a gradient.
     ordered: not used; the sum of changes depends on the order of arrival to rounding.
 
     Raises
     ------
-    UsageError: the code's symbols do not add up to the full gradient.
+    UsageError: there are no such weights.
     """
 
     weighs_changes = True
@@ -79,23 +90,24 @@ class SagaEstimate(GradientEstimate):
         self._has_groups = isinstance(code, RepetitionCode)
         if isinstance(code, RepetitionCode):
             self._unit_of_symbol: list[int] = code.group_of_slot.tolist()
-            self._unit_weight, n_units = 1.0, code.n_blocks
+            weights = [1.0] * code.n_blocks
         else:
             self._unit_of_symbol = list(range(code.n_symbols))
-            self._unit_weight, n_units = 1.0 / column_sum(code, "a cached estimate"), code.n_symbols
+            weights = full_weights(code).tolist()
+        self._largest = max(map(abs, weights))
         nothing = np.zeros(0, dtype=np.int64)
-        self._units = [Remembered(nothing, np.zeros(0)) for _ in range(n_units)]
+        self._units = [Remembered(weight, nothing, np.zeros(0)) for weight in weights]
         self._n_active = len(set(self._unit_of_symbol))
         self._total = Accumulator(n_columns)
         self._arrived = Accumulator(n_columns)
         self._excess: Accumulator | None = None
         self._weighed: WeighedMemory | None = None
-        self._common_weight = 0.0
+        self._common_multiple = 0.0
         self._weights_differ = False
         self._gradient = Accumulator(n_columns)
         self._total_loss = 0.0
         self._round = 0
-        self._weight = 0.0
+        self._multiple = 0.0
         self._change_loss = 0.0
         self._start()
 
@@ -116,10 +128,10 @@ class SagaEstimate(GradientEstimate):
         unit = self._unit_of_symbol[symbol]
         self._folded[symbol] = weight
         self._change_loss += weight * (loss - self._units[unit].loss)
-        if not self._weight:
-            self._weight = weight
+        if not self._multiple:
+            self._multiple = self._multiple_of(unit, weight)
         first = self._take(unit, support, values, loss)
-        beyond = weight - self._weight if first else weight
+        beyond = self._beyond(unit, weight, self._multiple) if first else weight
         if first and self._weighed is not None:
             self._weighed.add(unit, support, values, beyond)
             return
@@ -145,8 +157,8 @@ class SagaEstimate(GradientEstimate):
             return
         if self._weighed is not None:
             self._weighed.replace(unit, known, support, values)
-        self._total.add(support, values, self._unit_weight)
-        self._total.add(known.support, known.values, -self._unit_weight)
+        self._total.add(support, values, known.weight)
+        self._total.add(known.support, known.values, -known.weight)
         self._remember(unit, support, values, known.loss, self._round - age)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -160,7 +172,7 @@ class SagaEstimate(GradientEstimate):
             "losses": np.array([unit.loss for unit in self._units]),
         }
         if self._weighed is not None:
-            state |= {"common_weight": np.array(self._common_weight)} | self._weighed.state()
+            state |= {"common_weight": np.array(self._common_multiple)} | self._weighed.state()
         for index, unit in enumerate(self._units):
             if unit.round != NEVER:
                 state[f"values_{index}"] = unit.values
@@ -196,7 +208,7 @@ class SagaEstimate(GradientEstimate):
 
     def _start(self) -> None:
         self._arrived.clear()
-        self._weight = self._common_weight
+        self._multiple = self._common_multiple
         if self._weighed is not None:
             self._weighed.begin()
         self._has_excess = False
@@ -206,8 +218,8 @@ class SagaEstimate(GradientEstimate):
         self._folded: dict[int, float] = {}
 
     def _expect_differing_weights(self, common: float) -> WeighedMemory:
-        """From the next round on, weigh what weights have beyond `common` by memory."""
-        self._common_weight = common
+        """From the next round on, weigh what weights have beyond `common` times c by memory."""
+        self._common_multiple = common
         self._weighed = WeighedMemory(len(self._total.sum), len(self._units))
         return self._weighed
 
@@ -216,8 +228,18 @@ class SagaEstimate(GradientEstimate):
         if unit in self._fresh:
             return False
         self._fresh[unit] = (support, values, loss)
-        self._arrived.add(support, values, 1.0)
+        self._arrived.add(support, values, self._units[unit].weight)
         return True
+
+    def _multiple_of(self, unit: int, weight: float) -> float:
+        """Return weight / c, or another number where c is next to nothing: any one will do."""
+        own = self._units[unit].weight
+        return weight / (own if abs(own) > NEGLIGIBLE * self._largest else self._largest)
+
+    def _beyond(self, unit: int, weight: float, multiple: float) -> float:
+        """Return what a weight has beyond a multiple of c, zero for rounding."""
+        beyond = weight - multiple * self._units[unit].weight
+        return beyond if abs(beyond) > ROUNDING * abs(weight) else 0.0
 
     def _weigh(self, unit: int, support: IntArray | None, values: Vector, beyond: float) -> None:
         """Give the change of a symbol what its weight has beyond the common one."""
@@ -255,10 +277,12 @@ class SagaEstimate(GradientEstimate):
         scaled = {s: decoding.scale * weight for s, weight in self._folded.items()}
         weights = {s: w for s, w in (scaled | dict(decoding.held)).items() if w}
         loss = sum(weight * self._fresh[symbol][2] for symbol, weight in weights.items())
-        different = set(weights.values())
-        if len(different) == 1 and len(weights) == len(self._fresh):
+        first = next(iter(weights))
+        multiple = self._multiple_of(first, weights[first])
+        alike = not any(self._beyond(s, weight, multiple) for s, weight in weights.items())
+        if alike and len(weights) == len(self._fresh):
             # Whatever arrived counts alike, and is added up already.
-            np.multiply(self._arrived.sum, different.pop(), out=self._gradient.sum)
+            np.multiply(self._arrived.sum, multiple, out=self._gradient.sum)
             return loss
         self._gradient.clear()
         for symbol, weight in weights.items():
@@ -272,14 +296,19 @@ class SagaEstimate(GradientEstimate):
         if self._excess is not None and self._has_excess and scale != 1.0:
             self._excess.sum *= scale
         loss = scale * self._change_loss
-        if not self._weight:  # nothing was folded in
-            self._weight = next((w / scale for w in decoding.held.values() if w), 0.0)
+        if not self._multiple:  # nothing was folded in
+            counted = [s for s, weight in decoding.held.items() if weight]
+            if counted:
+                weight = decoding.held[counted[0]] / scale
+                self._multiple = self._multiple_of(self._unit_of_symbol[counted[0]], weight)
         for symbol in sorted(self._held):
             first, support, values, its_loss = self._held[symbol]
             weight = decoding.held.get(symbol, 0.0)
             unit = self._unit_of_symbol[symbol]
             loss += weight * (its_loss - self._units[unit].loss)
-            beyond = weight - scale * self._weight if first else weight
+            beyond = weight
+            if first:
+                beyond = self._beyond(unit, weight, scale * self._multiple)
             self._weigh(unit, support, values, beyond)
         return loss
 
@@ -287,15 +316,14 @@ class SagaEstimate(GradientEstimate):
         """Form the estimate if wanted; if what arrived is to be remembered, renew the total."""
         afresh, known = self._fewer()
         for unit in known:
-            self._arrived.add(unit.support, unit.values, 1.0 if afresh else -1.0)
+            weight = unit.weight if afresh else -unit.weight
+            self._arrived.add(unit.support, unit.values, weight)
         excess = self._excess.sum if self._excess is not None and self._has_excess else None
         changes = None if self._weighed is None else self._weighed.changes(self._units)
-        step = scale * self._weight / self._unit_weight
+        step = scale * self._multiple
         for block in blocks(len(self._gradient.sum), BLOCK_COLUMNS):
             renewed, gradient = self._arrived.sum[block], self._gradient.sum[block]
             total = self._total.sum[block]
-            if self._unit_weight != 1.0:
-                renewed *= self._unit_weight
             if not afresh:
                 renewed += total
             if not estimate:
@@ -308,7 +336,7 @@ class SagaEstimate(GradientEstimate):
         if self._weighed is not None and changes is not None:
             self._weighed.renew(changes, remember=remember)
         elif self._weights_differ:
-            self._expect_differing_weights(self._weight)
+            self._expect_differing_weights(self._multiple)
         if remember:
             # What was the total is cleared when the next round begins.
             self._total.sum, self._arrived.sum = self._arrived.sum, self._total.sum
@@ -342,8 +370,33 @@ class SagaEstimate(GradientEstimate):
         self, unit: int, support: IntArray | None, values: Vector, loss: float, round_: int
     ) -> None:
         known = self._units[unit]
-        self._total_loss += self._unit_weight * (loss - known.loss)
+        self._total_loss += known.weight * (loss - known.loss)
         known.support, known.values, known.loss, known.round = support, values, loss, round_
+
+
+def full_weights(code: GradientCode) -> FloatArray:
+    """Return weights c with sum_u c_u A[u, j] = 1 for every task j, shape (n_symbols,).
+
+    All equal where that is possible, of least norm otherwise.
+
+    Raises
+    ------
+    UsageError: all symbols together do not hold the sum of all task gradients.
+    """
+    wanted = np.ones(code.n_tasks)
+    sums = np.asarray(code.matrix.sum(axis=0)).ravel()
+    mean = float(sums.mean())
+    if mean > 0 and np.abs(sums - mean).max() <= ROUNDING * code.n_symbols * mean:
+        return np.full(code.n_symbols, 1.0 / mean)
+    dense = code.matrix.toarray()
+    weights: FloatArray = np.linalg.lstsq(dense.T, wanted, rcond=None)[0]
+    if np.mean((weights @ dense - wanted) ** 2) > EXACT_ERROR:
+        raise UsageError(
+            f"a cached estimate adds up what is remembered of all workers, and code '{code.name}'"
+            " does not get the full gradient in that way; use frc, pairwise-balanced, regular,"
+            " osgc or another code in which all tasks count equally"
+        )
+    return weights
 
 
 def _same(one: IntArray, other: IntArray | None) -> bool:

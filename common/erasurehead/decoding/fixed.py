@@ -14,7 +14,7 @@ from erasurehead.errors import UsageError
 UNEVEN = 1e-9
 
 
-def column_sum(code: GradientCode, what: str) -> float:
+def column_sum(code: GradientCode) -> float:
     """Return what every column of the matrix adds up to.
 
     Raises
@@ -25,9 +25,9 @@ def column_sum(code: GradientCode, what: str) -> float:
     mean = float(sums.mean())
     if code.n_vectors > 1 or not mean > 0 or np.abs(sums - mean).max() > UNEVEN * mean:
         raise UsageError(
-            f"{what} needs a code whose symbols together count every task equally, and code"
-            f" '{code.name}' does not; use frc, pairwise-balanced, regular, osgc or another code"
-            " with equal column sums"
+            "decoder 'fixed' needs a code whose symbols together count every task equally, and"
+            f" code '{code.name}' does not; use frc, pairwise-balanced, regular, osgc or another"
+            " code with equal column sums"
         )
     return mean
 
@@ -66,7 +66,7 @@ class FixedDecoder(Decoder):
         super().__init__(code)
         if not 0 < cap < 1:
             raise UsageError(f"cap={cap:g} of decoder 'fixed' must be between 0 and 1")
-        self._unit = 1.0 / column_sum(code, "decoder 'fixed'")
+        self._unit = 1.0 / column_sum(code)
         self._row_sums = self._unit * np.asarray(code.matrix.sum(axis=1)).ravel()
         self._slots = np.arange(code.n_symbols) // code.symbols_per_slot
         self._cap = cap
