@@ -87,6 +87,8 @@ class RunStart:
     step: str
     ready_s: float
     """Seconds from the start of the process's work until the first round could open."""
+    meaning: str = ""
+    """A digest of what the columns stand for (`Manifest.meaning`)."""
 
 
 @dataclass(frozen=True, slots=True)

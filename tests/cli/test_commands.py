@@ -245,6 +245,33 @@ def test_a_model_of_other_columns_is_refused(
     assert "columns, but the model of" in capsys.readouterr().err
 
 
+def test_a_table_of_other_categories_is_refused_although_its_columns_are_as_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Colours of one table, fruits of the other: the same numbers of columns, another meaning."""
+
+    def table(name: str, words: list[str], scale: float) -> str:
+        rows = [f"{words[i % 3]},{scale * (i % 7)},{i % 2}" for i in range(60)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["word,size,hit", *rows]) + "\n")
+        out = str(tmp_path / name)
+        source = str(tmp_path / f"{name}.csv")
+        assert main(["prepare", "csv", "--from", source, "-o", "target=hit", "--out", out]) == 0
+        return out
+
+    colours = table("colours", ["red", "green", "blue"], 1.0)
+    fruits = table("fruits", ["apple", "fig", "pear"], 1.0)
+    larger = table("larger", ["red", "green", "blue"], 2.0)
+    run = str(tmp_path / "run")
+    arguments = ["simulate", colours, "--workers", "3", "--rounds", "3", "--pass-s", "1", "-q"]
+    arguments += ["--scheme", "uncoded"]
+    assert main([*arguments, "--out", run]) == 0
+    capsys.readouterr()
+    assert main(["predict", run, colours]) == 0
+    for other in (fruits, larger):
+        assert main(["predict", run, other]) == 2
+        assert "stand for other categories or scales" in capsys.readouterr().err
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -58,6 +58,7 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
         columns=rows.n_columns,
         training_rows=len(rows.labels),
         digest="made-up",
+        meaning="",
         ranges=np.array(task_ranges(len(rows.labels), built.code.n_tasks)),
         data_reference=None,
         chunk_rows=7,

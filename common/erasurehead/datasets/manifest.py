@@ -19,6 +19,9 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 ARRAYS = ("indptr", "indices", "values", "labels")
 PREFIXES = ("", "test_")
+MEANING = "columns"
+"""The note that holds a digest of what columns stand for, where that depends on the source."""
+
 COLUMNS_OF_INT32 = 2**31
 """Below this many columns, column numbers are stored in 4 bytes."""
 
@@ -71,6 +74,11 @@ class Manifest:
     arrays: Mapping[str, ArrayEntry]
     digest: str
     provenance: Provenance
+
+    @property
+    def meaning(self) -> str:
+        """A digest of what the columns stand for; empty where only their number says it."""
+        return self.provenance.notes.get(MEANING, "")
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.datasets.encoding import Codes, Encoded, codes_of, one_hot_rows
-from erasurehead.datasets.manifest import Task
+from erasurehead.datasets.encoding import Codes, Encoded, codes_of, one_hot_rows, split
+from erasurehead.datasets.manifest import MEANING, Task
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import pandas, read_plain
 from erasurehead.errors import DataError, UsageError
@@ -76,7 +77,22 @@ class TablePreset(Preset):
         labels, task = self._labels(frame[self._target])
         codes = [_codes(frame[c]) for c in categorical]
         numbers = [self._numbers(frame, c) for c in numeric]
+        self.notes[MEANING] = self._meaning(frame, categorical, numeric)
         return one_hot_rows(codes, numbers, labels, task)
+
+    def _meaning(self, frame: Any, categorical: list[str], numeric: list[str]) -> str:
+        """Return a digest of what the columns stand for: categories in order, and scales.
+
+        Another table of the same shape has other categories or scales, and a model of one says
+        nothing about the rows of the other.
+        """
+        train, _ = split(len(frame))
+        told: list[object] = [self._target, self.notes.get("+1")]
+        told += [[c, sorted(map(str, frame[c].unique()))] for c in categorical]
+        for column in numeric:
+            numbers = self._numbers(frame, column)[train]
+            told.append([column, float(numbers.mean()), float(numbers.std())])
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     def _read(self) -> Any:
         pd = pandas()

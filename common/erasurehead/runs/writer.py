@@ -175,6 +175,7 @@ class RunWriter(Observer):
             "run": start.run,
             "rounds": rounds,
             "columns": start.columns,
+            "meaning": start.meaning,
             "objective": start.objective,
             "scheme": start.scheme,
             "store": self._settings.store,

@@ -15,6 +15,7 @@ from erasurehead.decoding.base import Decoder
 from erasurehead.errors import DataError
 from erasurehead.learning.objectives import OBJECTIVES, Objective
 from erasurehead.placement import Placement, regrouped
+from erasurehead.records import RunStart
 from erasurehead.schemes import BuiltScheme, Scheme
 from erasurehead.settings import RunSettings
 from erasurehead.stopping.base import StopRule
@@ -48,6 +49,7 @@ class RunPlan:
     columns: int
     training_rows: int
     digest: str
+    meaning: str
     ranges: IntArray
     data_reference: str | None
     chunk_rows: int
@@ -75,6 +77,24 @@ class RunPlan:
     @cached_property
     def _tasks(self) -> dict[int, IntArray]:
         return {}
+
+    def start(self, step: str, first_round: int, ready_s: float) -> RunStart:
+        """Return what observers are told when the first round opens."""
+        return RunStart(
+            run=self.run,
+            scheme=str(self.scheme),
+            n_workers=self.code.n_workers,
+            n_tasks=self.code.n_tasks,
+            columns=self.columns,
+            training_rows=self.training_rows,
+            rounds=self.settings.rounds,
+            first_round=first_round,
+            loads=tuple(int(x) for x in self.code.loads),
+            objective=self.objective.name,
+            step=step,
+            ready_s=ready_s,
+            meaning=self.meaning,
+        )
 
     def resized(self, n_workers: int) -> RunPlan:
         """Return the plan of the same run for another number of workers.
@@ -213,6 +233,7 @@ def make_plan(
         columns=store.manifest.columns,
         training_rows=rows,
         digest=store.digest,
+        meaning=store.manifest.meaning,
         ranges=deal_rows(rows, built.code.n_tasks, settings.seed),
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),

@@ -349,21 +349,9 @@ class MasterServer:
             observer.notice(level, line)
 
     def _announce(self, now: float) -> None:
-        plan = self._machine.plan
-        self._start = RunStart(
-            run=plan.run,
-            scheme=str(plan.scheme),
-            n_workers=plan.code.n_workers,
-            n_tasks=plan.code.n_tasks,
-            columns=plan.columns,
-            training_rows=plan.training_rows,
-            rounds=self._settings.rounds,
-            first_round=self._machine.round,
-            loads=tuple(int(x) for x in plan.code.loads),
-            objective=plan.objective.name,
-            step=str(self._learner.optimizer.schedule),
-            ready_s=now - self._begun,
-        )
+        step = str(self._learner.optimizer.schedule)
+        ready_s = now - self._begun
+        self._start = self._machine.plan.start(step, self._machine.round, ready_s)
         for observer in self._observers:
             observer.started(self._start)
 

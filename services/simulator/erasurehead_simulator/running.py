@@ -12,7 +12,7 @@ import numpy as np
 from erasurehead.coding.base import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
-from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
+from erasurehead.records import Observer, RoundRecord, RunSummary
 from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.evaluation import Evaluator
@@ -107,7 +107,7 @@ def run_virtually(
             cluster.clock.after(0.0, lambda: cluster.handle(end))
 
     reporter.then = ask
-    start = _start(plan, learner)
+    start = plan.start(str(learner.optimizer.schedule), 1, 0.0)
     for observer in observers:
         observer.started(start)
         observer.notice("info", "times are virtual: messages, decoding and stepping take none")
@@ -158,20 +158,3 @@ class _Reporter(Observer):
         """Pass on."""
         for observer in self._observers:
             observer.notice(level, text)
-
-
-def _start(plan: RunPlan, learner: Learner) -> RunStart:
-    return RunStart(
-        run=plan.run,
-        scheme=str(plan.scheme),
-        n_workers=plan.code.n_workers,
-        n_tasks=plan.code.n_tasks,
-        columns=plan.columns,
-        training_rows=plan.training_rows,
-        rounds=plan.settings.rounds,
-        first_round=1,
-        loads=tuple(int(x) for x in plan.code.loads),
-        objective=plan.objective.name,
-        step=str(learner.optimizer.schedule),
-        ready_s=0.0,
-    )

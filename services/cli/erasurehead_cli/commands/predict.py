@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from erasurehead.datasets.store import CsrRows
+    from erasurehead.runs import Run
 
 CHUNK_ROWS = 1 << 14
 
@@ -80,6 +81,7 @@ def predict(
         found = replace(found, labels=_targets(found.labels, rows, objective.name))
     else:
         store = Store.open(rows)
+        _check_meaning(store.manifest.meaning, trained, rows)
         found = store.train if split is Split.train else store.test
     if found.n_columns != len(theta):
         raise DataError(
@@ -93,6 +95,20 @@ def predict(
         metrics = objective.metrics(margins, found.labels)
         typer.echo(" ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
     typer.echo(f"{len(margins)} rows: {path}")
+
+
+def _check_meaning(meaning: str, trained: Run, rows: str) -> None:
+    """Refuse a store whose columns stand for something else than those of the model.
+
+    Models of programs that did not keep it are taken as they are.
+    """
+    own = str(trained.model.get("meaning", ""))
+    if own and own != meaning:
+        raise DataError(
+            f"the columns of {rows} stand for other categories or scales than those that"
+            f" {trained.path} was trained on, although they may be as many; give rows of the same"
+            " prepared table"
+        )
 
 
 def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -> CsrRows:
