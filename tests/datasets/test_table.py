@@ -12,6 +12,7 @@ import pytest
 from small_rows import assert_same_rows, matrix_of
 
 from erasurehead.datasets.encoding import split
+from erasurehead.datasets.manifest import MEANING
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
@@ -53,6 +54,12 @@ class Kitchen:
         return prepare("csv", source=path, out=out, options=options).store
 
 
+def labels_of(store: Store) -> dict[str, str]:
+    """What the two classes are called."""
+    notes = store.manifest.provenance.notes
+    return {name: notes[name] for name in notes if name != MEANING}
+
+
 @pytest.fixture
 def kitchen(tmp_path: Path) -> Kitchen:
     return Kitchen(tmp_path)
@@ -73,7 +80,7 @@ def test_text_is_categorical_and_numbers_are_numeric(kitchen: Kitchen, frame: pd
             part.labels, np.where(frame["sold"].iloc[chosen] == "yes", 1.0, -1.0)
         )
     assert store.manifest.task == "logistic"
-    assert store.manifest.provenance.notes == {"-1": "no", "+1": "yes"}
+    assert labels_of(store) == {"-1": "no", "+1": "yes"}
 
 
 def test_named_columns_only(kitchen: Kitchen, frame: pd.DataFrame) -> None:
@@ -94,7 +101,7 @@ def test_two_values_are_a_logistic_task(
     frame["y"] = [low_high[i % 2] for i in range(N_ROWS)]
     store = kitchen.store(frame, target="y", numeric="area")
     assert store.manifest.task == "logistic"
-    assert store.manifest.provenance.notes == {"-1": str(low_high[0]), "+1": str(low_high[1])}
+    assert labels_of(store) == {"-1": str(low_high[0]), "+1": str(low_high[1])}
     np.testing.assert_array_equal(store.train.labels, np.where(split(N_ROWS)[0] % 2, 1.0, -1.0))
 
 
@@ -151,7 +158,10 @@ def test_a_missing_value(kitchen: Kitchen, frame: pd.DataFrame, column: str) -> 
 
 
 def test_a_missing_value_elsewhere_does_not_matter(kitchen: Kitchen, frame: pd.DataFrame) -> None:
-    kitchen.store(_with(frame, "area", 7, None), target="sold", categorical="town")
+    store = kitchen.store(_with(frame, "area", 7, None), target="sold", categorical="town")
+    towns = frame["town"].nunique()
+    assert store.manifest.columns == towns + 1
+    assert store.manifest.rows + store.manifest.test_rows == N_ROWS
 
 
 @pytest.mark.parametrize("column", ["area", "price"])
