@@ -193,6 +193,35 @@ def test_a_changed_byte_is_seen_by_verify(small_store: Store) -> None:
         Store.open(small_store.path).verify()
 
 
+@pytest.mark.parametrize(
+    ("array", "where", "value", "sentence"),
+    [
+        (
+            "indices",
+            0,
+            1 << 20,
+            r"indices\.npy is damaged: it names columns 0 to 1048576, expected",
+        ),
+        ("indices", -1, -1, r"indices\.npy is damaged: it names columns -1 to"),
+        ("test_indices", 0, 99, r"test_indices\.npy is damaged"),
+        ("indptr", 1, 1 << 40, r"indptr\.npy is damaged: a row ends before it begins"),
+        ("values", 0, np.nan, r"values\.npy is damaged: some entries are not finite"),
+    ],
+)
+def test_rows_that_cannot_be_are_seen_before_anything_runs(
+    tmp_path: Path, array: str, where: int, value: float, sentence: str
+) -> None:
+    path = tmp_path / "store"
+    train, test = rows_of(5, ones=False), rows_of(4, ones=False)
+    write_store(path, "s", "logistic", train, test, MADE_UP).check_rows()
+    file = path / f"{array}.npy"
+    changed = np.load(file)
+    changed[where] = value
+    np.save(file, changed)
+    with pytest.raises(DataError, match=sentence):
+        Store.open(path).check_rows()
+
+
 def test_an_existing_directory_is_not_overwritten(small_store: Store) -> None:
     with pytest.raises(UsageError, match="exists already"):
         write_store(small_store.path, "x", "logistic", rows_of(2), rows_of(2), MADE_UP)

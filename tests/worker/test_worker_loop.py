@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import zmq
+from example_messages import ASSIGN
 
-from erasurehead.errors import EXIT_OK
+from erasurehead.errors import EXIT_INTERNAL, EXIT_OK
 from erasurehead.monitoring.pulse import Pulse
 from erasurehead.wire import sockets
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.handshakes import Handshakes
-from erasurehead.wire.messages import PROTOCOL_VERSION, TO_MASTER, Hello, Stop
+from erasurehead.wire.messages import (
+    PROTOCOL_VERSION,
+    TO_MASTER,
+    Goodbye,
+    Hello,
+    NeedTask,
+    Stop,
+    Task,
+)
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_worker.actions import Exit
 from erasurehead_worker.loop import WorkerLoop
@@ -24,8 +35,29 @@ from erasurehead_worker.tally import Tally
 from erasurehead_worker.turns import Turns
 
 
-@pytest.mark.timeout(30)
-def test_the_loop_says_that_it_turns_and_ends_when_told_to() -> None:
+@dataclass
+class Master:
+    """A socket that plays the master, and the worker that talks to it in a thread."""
+
+    context: zmq.Context[zmq.Socket[bytes]]
+    router: zmq.Socket[bytes]
+    pulse: Pulse
+    worker: threading.Thread
+    endings: list[Exit]
+    peer: bytes = b""
+
+    def hear(self) -> object:
+        """The worker's next message."""
+        assert self.router.poll(10_000)
+        self.peer, *frames = self.router.recv_multipart()
+        return decode(frames, TO_MASTER)
+
+    def say(self, message: object) -> None:
+        sockets.send(self.router, [self.peer, *encode(message)])
+
+
+@pytest.fixture
+def master() -> Iterator[Master]:
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     router = sockets.bind_router(
         context, "tcp://127.0.0.1:*", high_water_mark=10, max_frame_bytes=1 << 20
@@ -51,13 +83,37 @@ def test_the_loop_says_that_it_turns_and_ends_when_told_to() -> None:
     assert not pulse.begun
     worker = threading.Thread(target=work)
     worker.start()
-    assert router.poll(10_000)
-    peer, *frames = router.recv_multipart()
-    assert decode(frames, TO_MASTER).name == "ann"
-    assert pulse.begun
-    assert pulse.healthy()[0]
-    sockets.send(router, [peer, *encode(Stop("finished", "all rounds done"))])
+    yield Master(context, router, pulse, worker, endings)
     worker.join(20)
-    assert endings == [Exit(EXIT_OK, "all rounds done")]
     router.close(0)
     context.term()
+
+
+@pytest.mark.timeout(30)
+def test_the_loop_says_that_it_turns_and_ends_when_told_to(master: Master) -> None:
+    greeting = master.hear()
+    assert isinstance(greeting, Hello)
+    assert greeting.name == "ann"
+    assert master.pulse.begun
+    assert master.pulse.healthy()[0]
+    master.say(Stop("finished", "all rounds done"))
+    master.worker.join(20)
+    assert master.endings == [Exit(EXIT_OK, "all rounds done")]
+
+
+@pytest.mark.timeout(30)
+def test_streamed_rows_of_columns_that_there_are_not_end_the_worker(master: Master) -> None:
+    """1. The worker has no store and asks. 2. What comes is damaged. 3. It says so and leaves."""
+    master.hear()
+    master.say(ASSIGN)
+    asked = master.hear()
+    assert isinstance(asked, NeedTask)
+    beyond = np.array([ASSIGN.columns])
+    one = np.array([0, 1])
+    master.say(Task(ASSIGN.epoch, asked.task, 0, 1, one, beyond, np.array([1.0])))
+    farewell = master.hear()
+    assert isinstance(farewell, Goodbye)
+    assert "column indices from" in farewell.reason
+    master.worker.join(20)
+    (ending,) = master.endings
+    assert ending.code == EXIT_INTERNAL

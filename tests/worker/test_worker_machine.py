@@ -10,7 +10,7 @@ from example_messages import ASSIGN
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasurehead.errors import EXIT_MASTER_LOST, EXIT_OK, EXIT_REFUSED, EXIT_USAGE
+from erasurehead.errors import EXIT_INTERNAL, EXIT_MASTER_LOST, EXIT_OK, EXIT_REFUSED, EXIT_USAGE
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
     Assign,
@@ -199,6 +199,19 @@ def test_rows_are_streamed_when_the_store_cannot_be_read() -> None:
     assert isinstance(last, Feed)
     assert last.last
     assert isinstance(sent(machine.handle(Loaded(2, SUPPORT), 6.0))[0], Ready)
+
+
+def test_streamed_rows_that_cannot_be_used_end_the_worker() -> None:
+    """They would come again as they are; the master is told why before the worker leaves."""
+    machine = worker()
+    machine.handle(Woke(), 0.0)
+    machine.handle(Received(ASSIGN), 0.0)
+    machine.handle(StoreUnreadable("no such directory"), 0.0)
+    actions = machine.handle(StoreUnreadable("column indices from 0 to 99"), 1.0)
+    reason = "the rows that the master sent cannot be used: column indices from 0 to 99"
+    assert sent(actions) == [Goodbye(reason)]
+    assert actions[-1] == Exit(EXIT_INTERNAL, reason)
+    assert machine.phase is Phase.EXITED
 
 
 @pytest.mark.parametrize(

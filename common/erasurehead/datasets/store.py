@@ -116,6 +116,22 @@ class Store:
         check_sizes(path, manifest)
         return cls(path, manifest, _map(path, manifest, ""), _map(path, manifest, "test_"))
 
+    def check_rows(self) -> None:
+        """Look through all rows for what no row can be; quicker than `verify`.
+
+        Raises
+        ------
+        DataError: rows that end before they begin, a column that there is not, or an entry that is
+            no finite number.
+        """
+        for prefix, rows in zip(PREFIXES, (self.train, self.test), strict=True):
+            wrong = _wrong(rows)
+            if wrong is not None:
+                name, reason = wrong
+                raise DataError(
+                    f"{self.path / prefix}{name}.npy is damaged: {reason}; prepare the store again"
+                )
+
     def verify(self) -> None:
         """Read every byte and compare with the manifest's digests, which its own digest covers.
 
@@ -201,6 +217,22 @@ def write_store(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return Store.open(path)
+
+
+def _wrong(rows: CsrRows) -> tuple[str, str] | None:
+    """Return which array of some rows cannot be, and why."""
+    if (np.diff(rows.indptr) < 0).any():
+        return "indptr", "a row ends before it begins"
+    if len(rows.indices):
+        low, high = int(rows.indices.min()), int(rows.indices.max())
+        if low < 0 or high >= rows.n_columns:
+            return (
+                "indices",
+                f"it names columns {low} to {high}, expected 0 to {rows.n_columns - 1}",
+            )
+    if rows.values is not None and not np.isfinite(rows.values).all():
+        return "values", "some entries are not finite"
+    return None
 
 
 def task_ranges(n_rows: int, n_tasks: int) -> list[tuple[int, int]]:

@@ -215,7 +215,9 @@ def make_plan(
     Raises
     ------
     UsageError: an impossible combination, in one sentence that names both sides.
+    DataError: the store is damaged, or its labels do not suit the objective.
     """
+    store.check_rows()
     scheme = Scheme.parse(settings.scheme)
     built = build_scheme(settings)
     DELAYS.build(settings.delay, settings.workers, settings.seed)

@@ -204,7 +204,11 @@ class WorkerLoop:
                 self._rows = None
                 self._work = self._load(self._source.read(assign))
             case Feed(task, last):
-                self._source.feed(task)
+                try:
+                    self._source.feed(task)
+                except ErasureHeadError as error:
+                    self._handle(StoreUnreadable(str(error)), time.monotonic())
+                    return
                 if last:
                     self._work = self._load(self._source.finish())
             case Notice(level, text):

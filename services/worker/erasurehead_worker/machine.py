@@ -15,6 +15,7 @@ from enum import Enum
 import numpy as np
 
 from erasurehead.errors import (
+    EXIT_INTERNAL,
     EXIT_MASTER_LOST,
     EXIT_OK,
     EXIT_REFUSED,
@@ -115,6 +116,7 @@ class Worker:
         self._delay_s = 0.0
         self._delays: DelayModel | None = None
         self._wanted: list[tuple[int, int]] = []
+        self._streams = False
         self._actions: list[Action] = []
 
     @property
@@ -147,7 +149,12 @@ class Worker:
             case Loaded():
                 self._loaded(event, now)
             case StoreUnreadable(why):
-                self._stream(why, now)
+                if self._streams:
+                    reason = f"the rows that the master sent cannot be used: {why}"
+                    self._send(Goodbye(reason), now)
+                    self._exit(EXIT_INTERNAL, reason)
+                else:
+                    self._stream(why, now)
             case Shutdown(reason):
                 self._send(Goodbye(reason), now)
                 self._exit(EXIT_OK, reason)
@@ -206,12 +213,14 @@ class Worker:
         self.phase = Phase.LOADING
         self.loaded = None
         self._wanted = []
+        self._streams = False
         self._actions.append(Load(assign))
 
     def _stream(self, why: str, now: float) -> None:
         """Ask the master for the rows, one chunk at a time."""
         if self.phase is not Phase.LOADING or self.assign is None:
             return
+        self._streams = True
         self._actions.append(Notice("info", f"asking the master for my rows: {why}"))
         self._wanted = [(int(t), 0) for t in self.assign.tasks]
         self._ask(now)
