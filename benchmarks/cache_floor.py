@@ -20,9 +20,10 @@ import numpy as np
 from small_problem import Problem, some_rows
 
 from erasurehead.coding.base import FloatArray
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead_cli.figures import COLOURS
 from erasurehead_master.plan import make_plan
 from erasurehead_simulator.running import run_virtually

@@ -23,10 +23,11 @@ import numpy as np
 from small_problem import Problem, some_rows
 
 from erasurehead.coding.base import FloatArray
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord
 from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.unequal_exponential import UnequalExponentialDelay
 from erasurehead_master.plan import make_plan

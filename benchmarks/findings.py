@@ -23,11 +23,12 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_cli.reproduce.objective import training_objective
 from erasurehead_local.training import train

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import psutil
 
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead_local.training import train
 from erasurehead_master.plan import make_plan
 

@@ -28,11 +28,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import RunSettings, WorkerSettings, load
+from erasurehead.settings import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.training import LOOPBACK
 from erasurehead_master.events import Event

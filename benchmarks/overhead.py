@@ -26,9 +26,10 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import Assign, Result, Step
 from erasurehead_local.training import train

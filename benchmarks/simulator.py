@@ -13,7 +13,8 @@ import time
 
 import numpy as np
 
-from erasurehead.settings import RunSettings, load
+from erasurehead.configuration import load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.plan import build_scheme
 from erasurehead_simulator.claims import Quantity

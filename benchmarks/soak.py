@@ -26,10 +26,11 @@ import numpy as np
 import psutil
 from scipy.stats import theilslopes
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunSummary
-from erasurehead.settings import RunSettings, WorkerSettings, load
+from erasurehead.settings import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.events import Event
 from erasurehead_master.plan import make_plan

@@ -13,8 +13,9 @@ import argparse
 
 import numpy as np
 
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_local.training import train
 from erasurehead_master.plan import make_plan

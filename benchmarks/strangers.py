@@ -26,10 +26,11 @@ from pathlib import Path
 
 import zmq
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunSummary
-from erasurehead.settings import MasterSettings, WorkerSettings, load
+from erasurehead.settings import MasterSettings, WorkerSettings
 from erasurehead.wire.curve import WorkerKeys, make_keys, read_public, read_secret
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello

@@ -7,20 +7,14 @@ these classes; nothing is listed twice. Everything is checked before a socket is
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from erasurehead.errors import UsageError
-from erasurehead.registry import nearest
-from erasurehead.wire.addresses import stays_on_this_machine
-
-ENV_PREFIX = "ERASUREHEAD_"
-ENV_NESTING = "__"
+from erasurehead.wire.addresses import check_address, stays_on_this_machine
 
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -212,7 +206,8 @@ class HttpSettings(Section):
 class TreeSettings(BaseModel):
     """A root of the tree."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A step of 0.1 in YAML is a number, and the setting a text.
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     def to_yaml(self) -> str:
         """Return the effective settings as YAML that `load` reads back."""
@@ -266,6 +261,14 @@ class RunSettings(TreeSettings):
         return self.limits.max_connections or 2 * self.workers + 256
 
     @model_validator(mode="after")
+    def _run_is_named(self) -> RunSettings:
+        if self.resume and self.out is None:
+            raise ValueError(
+                "resume goes on with the run in a directory, and none is named; give it as out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _sizes_fit(self) -> RunSettings:
         minimum = self.membership.min_workers
         if minimum is not None and minimum > self.workers:
@@ -293,6 +296,11 @@ class MasterSettings(RunSettings):
         " read the model and the rows, and send results",
     )
     keys: MasterKeySettings = MasterKeySettings()
+
+    @model_validator(mode="after")
+    def _address_is_one(self) -> MasterSettings:
+        check_address("bind", self.bind, listens=True)
+        return self
 
     @model_validator(mode="after")
     def _door_is_shut(self) -> MasterSettings:
@@ -329,69 +337,10 @@ class WorkerSettings(TreeSettings):
     keys: WorkerKeySettings = WorkerKeySettings()
     http: HttpSettings = HttpSettings()
 
-
-S = TypeVar("S", bound=TreeSettings)
-
-
-def load(
-    cls: type[S],
-    given: Mapping[str, Any],
-    *,
-    config: Path | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> S:
-    """Merge and validate the sources of a settings tree.
-
-    Parameters
-    ----------
-    given: values from the command line, nested like the tree.
-    config: a YAML file, or None.
-    environment: defaults to the process's own.
-
-    Raises
-    ------
-    UsageError: one sentence naming the source, the key and what was expected.
-    """
-    sources = {
-        "the command line": dict(given),
-        "the environment": _from_environment(
-            cls, os.environ if environment is None else environment
-        ),
-        f"{config}": _from_yaml(config) if config else {},
-    }
-    for source, tree in sources.items():
-        for path in _paths(tree):
-            _check_known(cls, path, source)
-    merged: dict[str, Any] = {}
-    for tree in reversed(sources.values()):
-        _merge(merged, tree)
-    try:
-        return cls(**merged)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = tuple(str(p) for p in first["loc"])
-        key = ".".join(path)
-        if first["type"] == "missing":
-            raise UsageError(f"setting '{key}' is missing; give it with --{_flag(key)}") from None
-        if first["type"] == "value_error":
-            raise UsageError(first["msg"].removeprefix("Value error, ")) from None
-        source = next((s for s, tree in sources.items() if path in _paths(tree)), "the defaults")
-        raise UsageError(
-            f"setting '{key}' = {first['input']!r} from {source} does not fit: {first['msg']}"
-        ) from None
-
-
-def _flag(key: str) -> str:
-    return key.replace(".", "-").replace("_", "-")
-
-
-def _paths(tree: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, value in tree.items():
-        path = (*prefix, str(key))
-        if isinstance(value, Mapping) and value:
-            yield from _paths(value, path)
-        else:
-            yield path
+    @model_validator(mode="after")
+    def _address_is_one(self) -> WorkerSettings:
+        check_address("connect", self.connect, listens=False)
+        return self
 
 
 def leaves(cls: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -402,59 +351,3 @@ def leaves(cls: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple
             yield from leaves(kind, (*prefix, name))
         else:
             yield (*prefix, name)
-
-
-def _check_known(cls: type[BaseModel], path: tuple[str, ...], source: str) -> None:
-    known = list(leaves(cls))
-    if path not in known and not any(k[: len(path)] == path for k in known):
-        names = [".".join(k) for k in known]
-        raise UsageError(
-            f"unknown setting '{'.'.join(path)}' in {source}{nearest('.'.join(path), names)}"
-        )
-
-
-def _merge(into: dict[str, Any], tree: Mapping[str, Any]) -> None:
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _from_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read configuration {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"configuration {path} is not UTF-8 text; save it as such") from None
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise UsageError(f"configuration {path} is not YAML: {reason}") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise UsageError(f"configuration {path} must be a mapping of settings to values")
-    return tree
-
-
-def _from_environment(cls: type[TreeSettings], environment: Mapping[str, str]) -> dict[str, Any]:
-    """Read the variables of this tree; a variable of another root of the tree is left alone."""
-    every = {p for root in (RunSettings, MasterSettings, WorkerSettings) for p in leaves(root)}
-    mine = set(leaves(cls))
-    tree: dict[str, Any] = {}
-    for variable, value in environment.items():
-        if not variable.startswith(ENV_PREFIX):
-            continue
-        path = tuple(variable.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING))
-        if path not in every:
-            names = [ENV_PREFIX + ENV_NESTING.join(p).upper() for p in sorted(every)]
-            raise UsageError(
-                f"unknown setting in environment variable {variable}{nearest(variable, names)}"
-            )
-        if path in mine:
-            branch = tree
-            for key in path[:-1]:
-                branch = branch.setdefault(key, {})
-            branch[path[-1]] = value
-    return tree

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import yaml
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.runs import Run
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead_cli.main import main
 from erasurehead_cli.running import check
 

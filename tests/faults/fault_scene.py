@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 from scraped_metrics import free_port, scrape
 
+from erasurehead.configuration import load
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import MasterSettings, WorkerSettings, load
+from erasurehead.settings import MasterSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.serving import serve
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_master.checkpoint import CheckpointDirectory, CheckpointWriter, Snapshot
 from erasurehead_master.events import Received

@@ -25,10 +25,11 @@ import pytest
 import zmq
 from scraped_metrics import free_port, placements, refused, scrape
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_OK, UsageError
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import MasterSettings, WorkerSettings, load
+from erasurehead.settings import MasterSettings, WorkerSettings
 from erasurehead.wire.curve import WorkerKeys, make_keys, read_public, read_secret
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Result

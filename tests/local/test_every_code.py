@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from erasurehead.coding import CODES
+from erasurehead.configuration import load
 from erasurehead.datasets.kc_housing import KcHousing
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.prepare import prepare
@@ -22,7 +23,7 @@ from erasurehead.decoding import DECODERS, ESTIMATES
 from erasurehead.errors import EXIT_OK
 from erasurehead.records import Observer, RoundRecord, RunStart
 from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.stopping import STOPS
 from erasurehead_local.training import train
 

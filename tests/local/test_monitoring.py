@@ -122,7 +122,8 @@ def test_without_an_address_nothing_listens_and_no_thread_is_started_for_it(
 ) -> None:
     script = (
         "import sys, threading\n"
-        "from erasurehead.settings import RunSettings, load\n"
+        "from erasurehead.configuration import load\n"
+        "from erasurehead.settings import RunSettings\n"
         "from erasurehead.records import Observer\n"
         "from erasurehead_local.training import train\n"
         "class Watch(Observer):\n"

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import zmq
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_OK, EXIT_REFUSED
 from erasurehead.records import Observer, RunStart
 from erasurehead.runs import Run
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, TO_WORKER, Hello, Refuse
 from erasurehead.wire.sockets import connect_dealer

@@ -16,11 +16,12 @@ import numpy as np
 import psutil
 import pytest
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, BindError, UsageError
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import MasterSettings, RunSettings, load
+from erasurehead.settings import MasterSettings, RunSettings
 from erasurehead_local.training import train
 from erasurehead_master.serving import serve
 
@@ -180,7 +181,8 @@ def test_a_port_in_use_is_one_sentence(store: Path) -> None:
 def test_workers_end_when_the_master_is_killed(store: Path, tmp_path: Path) -> None:
     """1. A training process is started. 2. It is killed. 3. Nursery and workers are gone soon."""
     script = (
-        "from erasurehead.settings import RunSettings, load\n"
+        "from erasurehead.configuration import load\n"
+        "from erasurehead.settings import RunSettings\n"
         "from erasurehead_local.training import train\n"
         f"given = {{'store': {str(store)!r}, 'workers': 3, 'rounds': 10**6,"
         " 'scheme': 'uncoded', 'delay': 'exponential:mean_s=0.05'}\n"

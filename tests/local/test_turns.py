@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.desk import TurnDesk
 from erasurehead_local.training import train

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from erasurehead.configuration import load
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.store import CsrRows, Store, write_store
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead_master.plan import RunPlan, make_plan
 
 

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from erasurehead.configuration import load
 from erasurehead.errors import UsageError
-from erasurehead.settings import LimitSettings, RunSettings, load
+from erasurehead.settings import LimitSettings, RunSettings
 from erasurehead.wire.gate import News, Revoked, TurnedAway
 from erasurehead.wire.limits import REMEMBERED_PEERS
 from erasurehead.wire.messages import PROTOCOL_VERSION, REFUSALS, Hello, Refuse

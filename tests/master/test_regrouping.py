@@ -10,10 +10,11 @@ import pytest
 from virtual_run import make_virtual, some_rows
 
 from erasurehead.coding.base import RepetitionCode
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.persistent import PersistentDelay
 from erasurehead_master.checkpoint import Snapshot

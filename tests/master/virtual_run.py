@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from erasurehead.configuration import load
 from erasurehead.datasets.store import CsrRows, task_ranges
 from erasurehead.decoding import ESTIMATES
 from erasurehead.learning.objectives import OBJECTIVES
 from erasurehead.learning.optimizers import OPTIMIZERS
 from erasurehead.learning.schedules import build_schedule
 from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead_master.learner import Learner
 from erasurehead_master.ledger import RoundLedger
 from erasurehead_master.machine import Master

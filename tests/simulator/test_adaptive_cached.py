@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from erasurehead.coding.base import FloatArray
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead_master.evaluation import as_matrix
 from erasurehead_master.plan import make_plan
 from erasurehead_simulator.running import run_virtually

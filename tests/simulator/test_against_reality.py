@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from erasurehead.coding.base import FloatArray
+from erasurehead.configuration import load
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_local.training import train
 from erasurehead_simulator.running import simulate

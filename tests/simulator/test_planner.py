@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.learning.objectives import OBJECTIVES
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead_master.evaluation import as_matrix
 from erasurehead_simulator.candidates import Candidate, Kind
 from erasurehead_simulator.claims import Expectation, Quantity

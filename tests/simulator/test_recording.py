@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from erasurehead.coding.base import FloatArray
+from erasurehead.configuration import load
 from erasurehead.errors import DataError
 from erasurehead.runs import Run, RunWriter
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_simulator.recording import RecordedTrace, Source, record_trace
 from erasurehead_simulator.running import simulate

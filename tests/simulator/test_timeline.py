@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.records import Observer, RoundRecord
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.plan import build_scheme, make_plan
 from erasurehead_simulator.running import run_virtually

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import zmq.auth
 
+from erasurehead.configuration import load
 from erasurehead.errors import UsageError
-from erasurehead.settings import MasterSettings, WorkerSettings, load
+from erasurehead.settings import MasterSettings, WorkerSettings
 from erasurehead.wire.addresses import stays_on_this_machine
 from erasurehead.wire.curve import AllowedKeys, make_keys, read_public, read_secret
 from erasurehead_cli.main import main

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import TO_WORKER, Assign, Task
 from erasurehead_master.plan import RunPlan, make_plan

@@ -24,3 +24,28 @@ def stays_on_this_machine(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_address(name: str, address: str, *, listens: bool) -> None:
+    """Check that an address is ``tcp://host:port``, or a place of another transport.
+
+    Raises
+    ------
+    ValueError: one sentence that names the setting `name`.
+    """
+    transport, separator, place = address.partition("://")
+    host, _, port = place.rpartition(":")
+    if separator and transport in ("ipc", "inproc") and place:
+        return
+    any_port = listens and port in ("*", "0")
+    if transport == "tcp" and host and (any_port or _is_port(port)):
+        return
+    example = "tcp://127.0.0.1:5577"
+    raise ValueError(
+        f"{name}={address} is no address; write tcp://host:port with a port from 1 to 65535, such"
+        f" as {example}"
+    )
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 1 <= int(text) <= 65535

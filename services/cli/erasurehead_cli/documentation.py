@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from erasurehead.settings import (
-    ENV_NESTING,
-    ENV_PREFIX,
-    MasterSettings,
-    RunSettings,
-    WorkerSettings,
-)
+from erasurehead.configuration import ENV_NESTING, ENV_PREFIX
+from erasurehead.settings import MasterSettings, RunSettings, WorkerSettings
 from erasurehead_cli.options import Setting, settings_of
 
 _HEAD = f"""# Settings

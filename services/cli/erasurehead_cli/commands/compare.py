@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-@with_settings(RunSettings, leave_out=["scheme"])
+@with_settings(RunSettings, leave_out=["scheme", "resume"])
 def compare(
     given: Given,
     store: Annotated[
@@ -55,6 +55,8 @@ def compare(
     """Run schemes one after another under the same delays, and compare them."""
     check_target(target)
     runs = [given.load(RunSettings, store=store, scheme=each) for each in scheme]
+    if runs[0].resume:
+        raise UsageError("a comparison begins all its runs anew; leave resume out")
     twice = [each for each, count in Counter(scheme).items() if count > 1]
     if twice:
         raise UsageError(f"scheme {twice[0]} is given twice; a comparison runs each once")

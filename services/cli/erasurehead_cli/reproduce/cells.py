@@ -14,11 +14,12 @@ import numpy as np
 from rich.console import Console
 
 from erasurehead.coding.base import FloatArray
+from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
-from erasurehead.settings import RunSettings, load
+from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_cli import running
 from erasurehead_cli.reproduce.grid import (
