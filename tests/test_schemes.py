@@ -56,6 +56,9 @@ def test_building_gives_parts_that_fit() -> None:
     ("text", "words"),
     [
         ("agd:c=3", "did you mean 'agc'"),
+        ("cyclc-mds:s=2", "did you mean 'cyclic-mds'"),
+        ("frc:c=2/exact", "spaces around the slash before 'exact'"),
+        ("graph:d=3 /component / exact", "spaces around the slash before 'component'"),
         ("agc:c=3", "needs r, delta or deadline_s"),
         ("agc:c=3,r=3,delta=0.5", "one rule"),
         ("egc", "needs c"),

@@ -25,7 +25,7 @@ from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.decoding.svrg import SvrgEstimate
 from erasurehead.errors import UsageError
 from erasurehead.placement import Placement
-from erasurehead.registry import Registry, Spec
+from erasurehead.registry import Registry, Spec, nearest
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.base import StopRule
 from erasurehead.stopping.fraction import FractionStop
@@ -79,11 +79,18 @@ class Scheme:
         UsageError: an unknown name, or parts missing. Options are checked by `build`, which knows
             the cluster.
         """
+        _check_spaces(text)
         specs = [Spec.parse(part) for part in re.split(r"\s+/\s+", text.strip())]
         written = SEPARATOR.join(map(str, specs))
         first = specs[0]
-        if len(specs) == 1 and (first.name in SHORTHANDS or first.name not in CODES):
+        if len(specs) == 1 and first.name in SHORTHANDS:
             return replace(SHORTHANDS.build(first), written=written)
+        if len(specs) == 1 and first.name not in CODES:
+            raise UsageError(
+                f"unknown scheme or code '{first.name}'"
+                f"{nearest(first.name, [*SHORTHANDS, *CODES])}; schemes:"
+                f" {', '.join(SHORTHANDS)}; codes: {', '.join(CODES)}"
+            )
         if len(specs) > 4:
             raise UsageError(
                 f"'{text}' has {len(specs)} parts; a scheme is code / decoder / stop rule, and"
@@ -274,6 +281,17 @@ SUITABLE = {
 def suitable_decoder(code: str) -> Spec:
     """Return the decoder that a code is made for; least squares where there is no better one."""
     return Spec.parse(SUITABLE.get(code, "least-squares"))
+
+
+def _check_spaces(text: str) -> None:
+    """Raise UsageError if parts are not set apart by spaces, as lists of numbers are not."""
+    for found in re.finditer(r"\s*/\s*([a-z][a-z-]*)", text):
+        known = any(found[1] in parts for parts in (DECODERS, STOPS, ESTIMATES))
+        if known and not re.match(r"\s+/\s", found[0]):
+            raise UsageError(
+                f"'{text}' needs spaces around the slash before '{found[1]}'; the parts of a"
+                " scheme are set apart like 'frc:c=3 / first-copy / fraction:r=11'"
+            )
 
 
 def _stop_of(specs: list[Spec]) -> Spec:
