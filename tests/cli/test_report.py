@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from delayed_runs import OVERHEAD_S, write_delayed_run
-from played_runs import MakeRun, make_start
+from played_runs import MakeRun, make_record, make_start
 
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
 from erasurehead.records import RunSummary
@@ -187,6 +188,21 @@ def test_what_went_wrong_is_said(tmp_path: Path, make_run: MakeRun) -> None:
     page = Page(report_page([Run.open(tmp_path / "cut")]))
     assert "ended with exit code 130: interrupted." in page.text
     assert "results were refused (2 malformed)." in page.text
+
+
+def test_slots_without_a_worker_are_named(tmp_path: Path) -> None:
+    """Slot 3 has a worker in the first two of nine rounds, slot 1 in all but the last."""
+    with RunWriter(tmp_path / "gone", RunSettings(store="s", workers=4, rounds=9)) as writer:
+        writer.started(make_start())
+        for number in range(1, 10):
+            absent = {3} if number > 2 else set()
+            absent |= {1} if number == 9 else set()
+            there = [slot for slot in range(4) if slot not in absent]
+            writer.round_over(replace(make_record(number, slots=there), stragglers=()))
+        writer.model(np.zeros(3), make_start(), 9)
+        writer.finished(RunSummary("all rounds done", 0, 9, 9.0, 9.0, 0.0))
+    page = Page(report_page([Run.open(tmp_path / "gone")]))
+    assert "of 9 rounds some had no worker for slot 3 in 7, slot 1 in 1." in page.text
 
 
 def test_a_trace_that_has_gone_leaves_the_ideal_out(tmp_path: Path) -> None:

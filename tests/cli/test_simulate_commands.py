@@ -112,6 +112,17 @@ def test_a_plan_is_a_configuration_that_train_takes(
     assert again.records[-1].train_loss < 0.67
 
 
+def test_a_quiet_run_writes_the_same_files(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated(store, tmp_path / "loud", "--figures")
+    capsys.readouterr()
+    simulated(store, tmp_path / "quiet", "--figures", "-q")
+    assert capsys.readouterr().out == ""
+    loud, quiet = ({p.name for p in (tmp_path / n).iterdir()} for n in ("loud", "quiet"))
+    assert quiet == loud >= {"report.html", "rounds.png"}
+
+
 def simulated_config(config: Path, out: Path) -> Run:
     arguments = ["simulate", "--config", str(config), "--out", str(out), "-q", "--no-figures"]
     assert main(arguments) == 0

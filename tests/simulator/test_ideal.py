@@ -51,6 +51,14 @@ def test_fraction_is_the_rth_arrival_or_coverage(seed: int, r: int) -> None:
     assert ideal_round_s(parts, GivenDelays(table), range(1, 5)) == pytest.approx(expected)
 
 
+def test_slots_without_a_worker_are_not_waited_for() -> None:
+    """Slot 2 of 3 is gone in the second round, everybody in the third."""
+    table = np.array([[1.0, 2.0, 9.0], [1.0, 2.0, 9.0], [1.0, 2.0, 9.0]])
+    took_part = np.array([[True, True, True], [True, True, False], [False, False, False]])
+    found = ideal_round_s(build("uncoded", 3), GivenDelays(table), [1, 2, 3], took_part)
+    assert found.tolist() == [9.0, 2.0, 0.0]
+
+
 def test_exact_schemes_wait_for_coverage() -> None:
     table = np.random.default_rng(3).exponential(0.5, (20, 6))
     assert ideal_round_s(build("uncoded", 6), GivenDelays(table), range(1, 21)) == pytest.approx(

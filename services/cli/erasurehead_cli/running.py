@@ -136,19 +136,27 @@ def _resume_notices(point: ResumePoint | None) -> list[str]:
     return [*point.notices, f"resuming {begin or f'after round {point.round}'}"]
 
 
-def report(path: Path, console: Console, *, draw: bool) -> None:
-    """Print what a finished run came to, and where it lies."""
+def report(path: Path, console: Console, *, draw: bool, quiet: bool) -> None:
+    """Write the report of a finished run; unless `quiet`, print what it came to and where it is."""
+    from erasurehead_cli.report import write_report
+
     run = Run.open(path)
     summary = run.summary
+    page = path / "report.html"
+    drawn: list[Path] = []
+    if summary is not None and run.records:
+        write_report([run], page)
+        if draw:
+            drawn = draw_figures(
+                lambda: figures.run_figures(run.records, run.settings.scheme, path)
+            )
+    if quiet:
+        return
     if summary is None or not run.records:
         console.print(f"no round was run; see {path}", markup=False, highlight=False)
         return
     rounds = len(run.records)
     moved = sum(r.bytes_in + r.bytes_out for r in run.records) / rounds
-    from erasurehead_cli.report import write_report
-
-    page = path / "report.html"
-    write_report([run], page)
     lines = {
         "wall clock": [
             f"{summary.wall_s:.2f} s, {summary.evaluation_s:.2f} s of it for evaluation between"
@@ -163,7 +171,6 @@ def report(path: Path, console: Console, *, draw: bool) -> None:
         "report": [str(page)],
     }
     if draw:
-        drawn = draw_figures(lambda: figures.run_figures(run.records, run.settings.scheme, path))
         lines["figures"] = figure_lines(drawn)
     print_lines(lines, console)
 

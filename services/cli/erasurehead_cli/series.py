@@ -92,6 +92,7 @@ class Series:
     bytes_moved: sent and received.
     arrived, straggled: rounds in which a slot arrived, or was sent the model and did not; in
         the others it was not filled.
+    took_part: whether a slot was filled, shape (rounds, k).
     arrival_sum_s: sum of a slot's arrival times.
     reasons: why rounds closed.
     n_late: results of earlier rounds that were still heard.
@@ -113,6 +114,7 @@ class Series:
     evaluations: tuple[Evaluation, ...]
     arrived: IntArray
     straggled: IntArray
+    took_part: npt.NDArray[np.bool_]
     arrival_sum_s: FloatArray
     grid: ArrivalGrid
     reasons: Counter[str]
@@ -140,6 +142,7 @@ def read_series(run: Run) -> Series:
     n_slots = run.settings.workers
     grid = ArrivalGrid(n_slots, run.summary.rounds)
     arrived, straggled = np.zeros((2, n_slots), dtype=np.int64)
+    took_part = np.zeros((run.summary.rounds, n_slots), dtype=np.bool_)
     arrival_sum_s = np.zeros(n_slots)
     rounds = np.empty(run.summary.rounds, dtype=np.int64)
     columns = np.empty((len(_COLUMNS), run.summary.rounds))
@@ -154,7 +157,9 @@ def read_series(run: Run) -> Series:
         slots = _slots(run, record, [a.slot for a in record.arrivals])
         after_s = np.array([a.after_s for a in record.arrivals])
         arrived[slots] += 1
-        straggled[_slots(run, record, record.stragglers)] += 1
+        stragglers = _slots(run, record, record.stragglers)
+        straggled[stragglers] += 1
+        took_part[index, slots] = took_part[index, stragglers] = True
         arrival_sum_s[slots] += after_s
         grid.add(index, slots, after_s)
         reasons[record.reason] += 1
@@ -168,6 +173,7 @@ def read_series(run: Run) -> Series:
         evaluations=tuple(evaluations),
         arrived=arrived,
         straggled=straggled,
+        took_part=took_part,
         arrival_sum_s=arrival_sum_s,
         grid=grid,
         reasons=reasons,

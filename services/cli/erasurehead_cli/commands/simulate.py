@@ -105,7 +105,7 @@ def _with_gradients(
                 expect(parts, delays, pass_s),
             )
         )
-        running.report(out, console, draw=draw)
+    running.report(out, console, draw=draw, quiet=quiet)
     return summary.exit_code
 
 

@@ -36,6 +36,5 @@ def train(
     console = Console()
     out = settings.out or running.fresh_directory(running.slug(settings.scheme))
     summary = running.run_recorded(settings, train_here, out, console, quiet=quiet)
-    if not quiet:
-        running.report(out, console, draw=figures)
+    running.report(out, console, draw=figures, quiet=quiet)
     return summary.exit_code

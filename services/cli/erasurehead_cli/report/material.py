@@ -20,6 +20,9 @@ from erasurehead_cli.series import FloatArray, Series, read_series
 from erasurehead_master.plan import build_scheme
 from erasurehead_simulator.ideal import ideal_round_s
 
+MOST_SLOTS = 8
+"""Slots without workers that are named."""
+
 
 @dataclass(frozen=True, eq=False)
 class Material:
@@ -146,6 +149,15 @@ def _flaws(series: Series, label: str) -> list[str]:
             f"{label} ended after {summary.rounds} of {run.settings.rounds} rounds:"
             f" {summary.reason}."
         )
+    absent = len(series.rounds) - series.took_part.sum(axis=0)
+    gone = [(slot, int(absent[slot])) for slot in np.argsort(-absent, kind="stable").tolist()]
+    gone = [(slot, count) for slot, count in gone if count]
+    if gone:
+        listed = ", ".join(f"slot {slot} in {count}" for slot, count in gone[:MOST_SLOTS])
+        more = f" and {len(gone) - MOST_SLOTS} others" if len(gone) > MOST_SLOTS else ""
+        flaws.append(
+            f"{label}: of {len(series.rounds)} rounds some had no worker for {listed}{more}."
+        )
     if summary.refused:
         listed = ", ".join(f"{count} {reason}" for reason, count in summary.refused.items())
         flaws.append(f"{label}: results were refused ({listed}).")
@@ -159,5 +171,6 @@ def _ideal(series: Series) -> FloatArray | None:
     delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
     if isinstance(delays, NoDelay):
         return None
-    ideal = ideal_round_s(build_scheme(settings), delays, series.rounds.tolist())
+    rounds = series.rounds.tolist()
+    ideal = ideal_round_s(build_scheme(settings), delays, rounds, series.took_part)
     return ideal if ideal.any() else None  # nothing to divide by
