@@ -196,6 +196,11 @@ class HttpSettings(Section):
     stalled_after_s: PositiveSeconds = Field(
         60.0, description="seconds without a turn of the loop after which /healthz says 503"
     )
+
+
+class MasterHttpSettings(HttpSettings):
+    """The same for the master."""
+
     linger: bool = Field(
         False,
         description="when all rounds are done the master goes on answering until SIGTERM, so"
@@ -253,7 +258,7 @@ class RunSettings(TreeSettings):
     membership: MembershipSettings = MembershipSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     limits: LimitSettings = LimitSettings()
-    http: HttpSettings = HttpSettings()
+    http: MasterHttpSettings = MasterHttpSettings()
 
     @property
     def max_connections(self) -> int:
