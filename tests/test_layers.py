@@ -98,10 +98,14 @@ STAMPS_ITS_FILES = {
 
 STATE_MACHINES = (
     "erasurehead_master.actions",
+    "erasurehead_master.lateness",
     "erasurehead_master.learner",
-    "erasurehead_master.membership",
-    "erasurehead_master.rounds",
     "erasurehead_master.machine",
+    "erasurehead_master.membership",
+    "erasurehead_master.refit",
+    "erasurehead_master.rounds",
+    "erasurehead_master.supports",
+    "erasurehead_master.vetting",
     "erasurehead_worker.machine",
 )
 

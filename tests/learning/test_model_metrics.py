@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from erasurehead.learning import metrics
-from erasurehead.learning.objectives import Logistic
+from erasurehead.learning.metrics import HIGHER_IS_BETTER
+from erasurehead.learning.objectives import OBJECTIVES, Logistic
 
 Vector = npt.NDArray[np.float64]
 
@@ -61,3 +62,12 @@ def test_auc_of_one_class_is_undefined() -> None:
 def test_r2_of_constant_labels() -> None:
     assert metrics.r2(np.ones(3), np.ones(3)) == 1.0
     assert metrics.r2(np.zeros(3), np.ones(3)) == 0.0
+
+
+def test_every_reported_metric_has_a_direction() -> None:
+    """Whoever compares runs must know which way a metric improves."""
+    labels = np.array([-1.0, 1.0])
+    for name in OBJECTIVES:
+        reported = OBJECTIVES.build(name).metrics(np.zeros(2), labels)
+        assert reported
+        assert set(reported) <= set(HIGHER_IS_BETTER)

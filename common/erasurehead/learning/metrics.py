@@ -9,6 +9,9 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray
 
+HIGHER_IS_BETTER = {"auc": True, "accuracy": True, "r2": True, "mse": False, "log_loss": False}
+"""Every metric that objectives report, and which way it improves."""
+
 
 def auc(scores: FloatArray, labels: FloatArray) -> float:
     """Return the area under the ROC curve: P(score of a +1 > score of a -1) + P(equal) / 2.

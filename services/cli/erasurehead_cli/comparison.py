@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from erasurehead.learning.metrics import HIGHER_IS_BETTER
 from erasurehead.runs import Run
 from erasurehead_cli.series import FloatArray, Series, read_series
 
-HIGHER_IS_BETTER = {"auc": True, "accuracy": True, "r2": True, "mse": False, "log_loss": False}
 BASELINE = "uncoded"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ErasureHeadError
+from erasurehead.version import installed_version
 from erasurehead_cli.commands.compare import compare
 from erasurehead_cli.commands.keys import keys
 from erasurehead_cli.commands.master import master
@@ -61,7 +61,7 @@ def erasurehead(
 ) -> None:
     """Distributed gradient descent that does not wait for stragglers."""
     if show_version:
-        typer.echo(f"erasurehead {_version()}")
+        typer.echo(f"erasurehead {installed_version()}")
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())
     else:
@@ -105,10 +105,3 @@ def _parser_sentence(error: Exception) -> str:
 def _say(sentence: str, code: int) -> int:
     typer.echo(f"erasurehead: {' '.join(sentence.split())}", err=True)
     return code
-
-
-def _version() -> str:
-    try:
-        return version("erasurehead")
-    except PackageNotFoundError:
-        return "(not installed)"

@@ -6,7 +6,6 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -19,6 +18,7 @@ from erasurehead.monitoring.pulse import Pulse
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.estimate import StragglerEstimate
+from erasurehead.version import installed_version
 from erasurehead.wire.messages import REFUSALS
 from erasurehead_master import metrics as m
 from erasurehead_master.counterfactual import WaitingForAll
@@ -124,7 +124,7 @@ class MasterMetrics(Observer, Collector):
         plan = machine.plan
         start, last = self._start, self._last
         if start is not None:
-            described = (start.run, start.scheme, start.objective, start.step, _version())
+            described = (start.run, start.scheme, start.objective, start.step, installed_version())
             yield m.MODEL_INFO.numbers([(described, 1.0)])
         yield m.MODEL_COLUMNS.number(plan.columns)
         yield m.TRAINING_ROWS.number(plan.training_rows)
@@ -227,10 +227,3 @@ def endpoints(machine: Master, metrics: MasterMetrics, pulse: Pulse) -> Endpoint
         }
 
     return Endpoints(registry, pulse.healthy, ready)
-
-
-def _version() -> str:
-    try:
-        return version("erasurehead")
-    except PackageNotFoundError:
-        return "unknown"

@@ -10,14 +10,13 @@ import numpy as np
 from erasurehead.coding.base import FloatArray
 from erasurehead.datasets.store import CsrRows, Store
 from erasurehead.errors import UsageError
+from erasurehead.learning.metrics import HIGHER_IS_BETTER
 from erasurehead.learning.objectives import Objective
 from erasurehead.registry import nearest
 from erasurehead_master.evaluation import Evaluator, as_matrix
 from erasurehead_simulator.running import Rate
 
 LOSS = "loss"
-
-HIGHER_IS_BETTER = {"auc": True, "accuracy": True, "r2": True, "mse": False, "log_loss": False}
 
 
 @dataclass(frozen=True)

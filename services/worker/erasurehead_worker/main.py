@@ -8,13 +8,13 @@ import secrets
 import socket
 import time
 from contextlib import ExitStack
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import zmq
 
 from erasurehead.monitoring.pulse import Pulse
 from erasurehead.settings import HttpSettings, WorkerKeySettings, WorkerSettings
+from erasurehead.version import installed_version
 from erasurehead.wire import sockets
 from erasurehead.wire.curve import WorkerKeys, read_public, read_secret
 from erasurehead.wire.handshakes import Handshakes
@@ -38,7 +38,7 @@ def work(settings: WorkerSettings, turn_keeper: TurnChannel | None = None) -> in
     hello = Hello(
         protocol=PROTOCOL_VERSION,
         name=settings.name or f"{socket.gethostname()}-{os.getpid()}",
-        version=_version(),
+        version=installed_version(),
         host=socket.gethostname(),
         slot=settings.slot,
         cpu_limit=cpu_limit(),
@@ -85,13 +85,6 @@ def _keys(settings: WorkerKeySettings) -> WorkerKeys | None:
     if settings.secret is None or settings.master is None:
         return None
     return WorkerKeys(read_secret(settings.secret), read_public(settings.master))
-
-
-def _version() -> str:
-    try:
-        return version("erasurehead")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _monitor(
