@@ -213,7 +213,7 @@ def test_a_full_disk_leaves_no_half_written_rows(
 
     plan = plan_of(store)
     cache = tmp_path / "cache"
-    monkeypatch.setattr("erasurehead_worker.rows.os.fsync", full)
+    monkeypatch.setattr("erasurehead.durable.os.fsync", full)
     rows = read_by_stream(RowSource(None, cache), plan.assign(SLOT, 0), plan, store)
     assert "No space left on device" in caplog.text
     assert list((cache / store.digest).iterdir()) == []

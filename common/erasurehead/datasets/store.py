@@ -36,6 +36,7 @@ from erasurehead.datasets.manifest import (
     content_digest,
     read_manifest,
 )
+from erasurehead.durable import sync_directory
 from erasurehead.errors import DataError, UsageError
 
 Array = npt.NDArray[Any]
@@ -202,9 +203,9 @@ def write_store(
             text.flush()
             os.fsync(text.fileno())
         # Before the rename, or a power cut could leave the name without the files.
-        _sync_directory(partial)
+        sync_directory(partial)
         partial.rename(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
@@ -271,14 +272,6 @@ def _write_array(path: Path, array: Array) -> None:
         np.save(file, array, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def check_sizes(path: Path, manifest: Manifest) -> None:

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
+from erasurehead.durable import replace_file
 from erasurehead.errors import UsageError
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, EVENTS, EVERY, MODEL, ROUNDS, SUMMARY
@@ -100,7 +101,7 @@ class RunWriter(Observer):
         try:
             (self.directory / SUMMARY).unlink(missing_ok=True)
             text = self._settings.to_yaml().encode()
-            _replace(self.directory / CONFIG, lambda file: file.write(text))
+            replace_file(self.directory / CONFIG, lambda file: file.write(text))
             end = offset_after(self.directory, after)
             self._rounds = _Appender(self.directory / ROUNDS, end)
             events = self.directory / EVENTS
@@ -183,7 +184,7 @@ class RunWriter(Observer):
             "l2": self._settings.l2,
         }
         if self._try(
-            lambda: _replace(self.directory / MODEL, lambda file: np.savez(file, **described)),
+            lambda: replace_file(self.directory / MODEL, lambda file: np.savez(file, **described)),
             MODEL,
         ):
             self._unsaved_model = None
@@ -191,7 +192,7 @@ class RunWriter(Observer):
     def _save_summary(self, summary: RunSummary) -> None:
         held = {**summary.to_json(), "lost_writes": self.lost_writes, "start": self._start}
         text = to_json(held, indent=2, inf_nan_mode="null") + b"\n"
-        _replace(self.directory / SUMMARY, lambda file: file.write(text))
+        replace_file(self.directory / SUMMARY, lambda file: file.write(text))
 
     def _try(self, write: Callable[[], Any], name: str) -> bool:
         """Carry out a write; count a failure, and report the first."""
@@ -270,22 +271,3 @@ def _create(path: Path, content: bytes) -> None:
         path.hardlink_to(beside)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], Any]) -> None:
-    """Write a file so that its name always stands for a whole one, even after a power cut."""
-    beside = path.with_name(f".{path.name}.part")
-    try:
-        with beside.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

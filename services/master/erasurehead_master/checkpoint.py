@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
-import os
 import queue
 import re
 import threading
@@ -22,6 +21,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from erasurehead.durable import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -113,21 +114,8 @@ class CheckpointDirectory:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         target = self.path / f"round-{snapshot.round:09d}.ckpt"
-        partial = target.with_suffix(".part")
-        try:
-            with partial.open("wb") as file:
-                file.write(snapshot.to_bytes())
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        content = snapshot.to_bytes()
+        replace_file(target, lambda file: file.write(content), target.with_suffix(".part"))
         for old in self._newest_first()[self._keep :]:
             old.unlink(missing_ok=True)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 import secrets
 import zipfile
 import zlib
@@ -16,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.store import CsrRows, Store
+from erasurehead.durable import replace_file
 from erasurehead.errors import DataError, ErasureHeadError, UsageError
 from erasurehead.learning.coded_gradient import CodedGradient
 from erasurehead.learning.objectives import OBJECTIVES, Objective
@@ -214,14 +213,8 @@ class RowSource:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
+            replace_file(path, lambda file: np.savez(file, **arrays), partial)  # type: ignore[arg-type]
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink()
             log.warning("cannot keep streamed rows in %s: %s", path.parent, error.strerror)
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from erasurehead.coding.base import FloatArray
 from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
+from erasurehead.durable import replace_file
 from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
@@ -179,9 +180,8 @@ class Workshop:
             own_cores=use.own_cores,
             other_cores=use.other_cores,
         )
-        partial = path / f".{EXTRA}.part"
-        partial.write_text(json.dumps(asdict(extra)) + "\n", encoding="ascii")
-        partial.replace(path / EXTRA)
+        text = json.dumps(asdict(extra)) + "\n"
+        replace_file(path / EXTRA, lambda file: file.write(text.encode("ascii")))
         return summary
 
 
