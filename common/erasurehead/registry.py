@@ -69,10 +69,17 @@ class Registry(Generic[T]):
     ----------
     what: the kind in words, for messages ("delay model").
     entries: name -> factory.
+    example: how an option is given, for messages.
     """
 
-    def __init__(self, what: str, entries: Mapping[str, Callable[..., T]]) -> None:
+    def __init__(
+        self,
+        what: str,
+        entries: Mapping[str, Callable[..., T]],
+        example: str = "{name}:{option}=...",
+    ) -> None:
         self.what = what
+        self._example = example
         self._entries = dict(entries)
 
     def __iter__(self) -> Iterator[str]:
@@ -127,7 +134,7 @@ class Registry(Generic[T]):
         if missing:
             raise UsageError(
                 f"{self.what} '{spec.name}' needs {', '.join(missing)};"
-                f" write for example {spec.name}:{missing[0]}=..."
+                f" write for example {self._example.format(name=spec.name, option=missing[0])}"
             )
         return factory(*context, **values)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from played_runs import MakeRun
 
-from erasurehead.errors import EXIT_INTERRUPTED, BindError
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_USAGE, BindError
 from erasurehead_cli import main as command
 
 BAD = [
@@ -180,3 +180,14 @@ def test_a_configuration_that_is_not_text(
     (tmp_path / "c.yaml").write_bytes(b"\xff\xfe")
     assert command.main(["settings", "train", "store", "--config", str(tmp_path / "c.yaml")]) == 2
     assert "is not UTF-8 text" in capsys.readouterr().err
+
+
+def test_half_a_command_shows_its_help_and_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command.main(["keys"]) == EXIT_USAGE
+    said = capsys.readouterr()
+    assert "new" in said.out
+    assert said.err == (
+        "erasurehead: this command needs another one after it; see erasurehead keys --help\n"
+    )

@@ -186,7 +186,7 @@ def test_an_infinite_value(kitchen: Kitchen, frame: pd.DataFrame, column: str) -
         ({"target": "town", "task": "logistic"}, "has 3 distinct values; a logistic task needs ex"),
         ({"target": "sold", "task": "least-squares"}, "holds text in 2 distinct values"),
         ({"target": "sold", "task": "ranking"}, "option task=ranking of data set 'csv' does not"),
-        ({}, "data set 'csv' needs target; write for example csv:target="),
+        ({}, "data set 'csv' needs target; write for example --option target="),
         ({"targets": "sold"}, r"has no option 'targets' \(did you mean 'target'\?\)"),
     ],
 )

@@ -25,6 +25,7 @@ PRESETS: Registry[Preset] = Registry(
         kind.name: kind
         for kind in (Flights, Amazon, Covertype, KcHousing, TablePreset, SvmLight, Synthetic)
     },
+    example="--option {option}=...",
 )
 
 

@@ -98,6 +98,7 @@ def _parser_sentence(error: Exception) -> str:
     """Return the parser's message, and which help to read."""
     context = getattr(error, "ctx", None)
     sentence: str = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+    sentence = sentence or "this command needs another one after it"
     path = "erasurehead" if context is None else context.command_path
     return f"{sentence}; see {path} --help"
 
