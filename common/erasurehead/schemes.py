@@ -164,7 +164,7 @@ class Scheme:
             erasures = GroupErasures(code, self._guess(code, arrivals, learnt))
         context = DecoderContext(
             arrivals,
-            lambda: estimate.probabilities,
+            lambda: 1.0 - 1.0 / estimate.weights,
             None if erasures is None else lambda: erasures.weights,
         )
         decoder = DECODERS.build(self.decoder, code, context)

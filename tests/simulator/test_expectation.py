@@ -72,11 +72,11 @@ def relations(claims: list[Claim]) -> list[str]:
         "agc:c=2,r=7,scale=unbiased",
         "agc:c=3,r=5,scale=coverage",
         "uncoded:r=4",
-        "cyclic-mds:s=3 / least-squares / exact",
+        "cyclic-repetition:s=3 / least-squares / exact",
     ],
 )
 def test_times_and_errors_of_independent_delays(scheme: str, delay: str) -> None:
-    claims = check(scheme, delay, 200 if "mds" in scheme else ROUNDS, 0.6)
+    claims = check(scheme, delay, 200 if "cyclic" in scheme else ROUNDS, 0.6)
     assert {claims[quantity][0].relation for quantity in Quantity} == {Relation.EQUAL}
 
 
@@ -113,6 +113,39 @@ def test_decode_errors(scheme: str, error: str) -> None:
     assert "≥" in relations(claims[Quantity.DECODE_ERROR])
     assert claims[Quantity.ERASED_SHARE]
     assert claims[Quantity.ROUND_S]
+
+
+@pytest.mark.parametrize(
+    "scheme", ["cyclic-mds:s=2,field=complex", "reed-solomon:s=3", "heterogeneous:s=2"]
+)
+def test_codes_that_now_and_then_need_fewer_have_a_bound(scheme: str) -> None:
+    claims = check(f"{scheme} / least-squares / exact", "exponential:mean_s=0.5", 300)
+    assert relations(claims[Quantity.ROUND_S]) == ["≤"]
+    assert relations(claims[Quantity.DECODE_ERROR]) == ["="]
+
+
+@pytest.mark.parametrize("p", ["0.9", "0.3", "0.5", "0.99"])
+@pytest.mark.parametrize("tasks", [12, 24])
+def test_given_probabilities_may_be_wrong(p: str, tasks: int) -> None:
+    """Weights are what they are told to be; so are their errors, and no bound of others holds."""
+    text = f"frc:c=3 / first-copy:scale=group,p={p} / fraction:r=6"
+    model = DELAYS.build("exponential:mean_s=0.5", 12, 1)
+
+    def parts() -> BuiltScheme:
+        return Scheme.parse(text).build(12, tasks, np.random.default_rng(0))
+
+    claims = expect(parts(), model, 0.0).of(Quantity.DECODE_ERROR)
+    played = timeline(parts(), model, ROUNDS, 0)
+    error = 5 * float(np.std(played.decode_error)) / np.sqrt(ROUNDS)
+    assert claims[0].relation is Relation.EQUAL
+    assert float(played.decode_error.mean()) == pytest.approx(claims[0].value, abs=error)
+    assert all(claim.value <= claims[0].value for claim in claims[1:])
+
+
+def test_a_deadline_that_nobody_may_meet_bounds_nothing() -> None:
+    for scheme, pass_s in (("agc:c=3,deadline_s=0.1", 100.0), ("agc:c=3,deadline_s=0.01", 0.0)):
+        model = DELAYS.build("exponential:mean_s=0.5", 12, 0)
+        assert expect(build(scheme), model, pass_s).claims == ()
 
 
 def test_slots_with_probabilities_of_their_own() -> None:

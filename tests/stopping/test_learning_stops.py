@@ -305,9 +305,14 @@ def test_learning_counts_who_was_in_time() -> None:
         ("agc:c=3,deadline_s=0.7,scale=group", 5.0),
         ("frc:c=3 / first-copy:scale=group / residual:epsilon=0.3", 1.0),
         ("frc:c=3 / first-copy:scale=group / exact", 5.0),
+        # One weight a slot, for codes without groups.
+        ("pairwise-balanced:d=3 / fixed / fraction:r=11", 1.0),
+        ("pairwise-balanced:d=3 / fixed / fraction:r=6", 1.0),
+        ("pairwise-balanced:d=3 / fixed / fraction:r=15", 3.0),
+        ("uncoded / fixed / deadline:after_s=0.7", 3.0),
     ],
 )
-def test_group_scale_is_unbiased_under_any_rule(scheme: str, slow: float) -> None:
+def test_learnt_weights_are_unbiased_under_any_rule(scheme: str, slow: float) -> None:
     """Mean alpha of each task over 6,000 rounds of exponential delays is 1 within five standard
     errors, and over all tasks within 1 %; every second slot may be `slow` times slower."""
     rng = np.random.default_rng(7)

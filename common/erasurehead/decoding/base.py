@@ -28,7 +28,8 @@ class DecoderContext:
     Attributes
     ----------
     stop_arrivals: r of a stop rule that closes the round at the r-th arrival, else None.
-    probabilities: returns the straggler probability of each slot, shape (k,); asked once a round.
+    probabilities: returns the straggler probability p of each slot, shape (k,), such that 1/(1-p)
+        is right on average; asked once a round.
     group_weights: of a repetition code, returns 1/(1-q_b) for each block, shape (n_blocks,), with
         q_b the probability that nobody who holds it is in time; asked once a round.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -57,24 +58,18 @@ class FirstCopyDecoder(Decoder):
             )
         super().__init__(code)
         self.scale = scale
-        self._group_weights = context.group_weights if scale == "group" else None
-        if p is not None:
-            if scale != "group":
-                raise UsageError(
-                    f"p={p} of decoder 'first-copy' is for scale=group, and the scale is {scale};"
-                    " leave it out or use scale=group"
-                )
-            given = checked_probabilities(numbers(p, code.n_workers, "p"), code.n_workers)
-            erased = np.ones(code.n_blocks)
-            np.multiply.at(erased, code.group_of_slot, given)
-            weights = 1.0 / np.maximum(1.0 - erased, 1.0 / GREATEST_WEIGHT)
-            self._group_weights = lambda: weights
+        self._group_weights: Callable[[], FloatArray] | None = None
         self._group_of_slot: list[int] = code.group_of_slot.tolist()
         self._block_of_task = code.block_of_task
         self._block_sizes = code.block_sizes
         self._size: list[int] = code.block_sizes.tolist()
         self._n_coverable = int(np.count_nonzero(code.group_sizes))
         self._weights = np.ones(code.n_blocks)
+        if p is not None and scale != "group":
+            raise UsageError(
+                f"p={p} of decoder 'first-copy' is for scale=group, and the scale is {scale};"
+                " leave it out or use scale=group"
+            )
         if scale == "unbiased":
             if context.stop_arrivals is None:
                 raise UsageError(
@@ -84,15 +79,28 @@ class FirstCopyDecoder(Decoder):
                 )
             missed = uncovered_probability(code.n_workers, code.group_sizes, context.stop_arrivals)
             self._weights = 1.0 / (1.0 - np.where(missed < 1.0, missed, 0.0))
-        elif scale == "group" and self._group_weights is None:
-            raise UsageError(
-                "scale=group of decoder 'first-copy' needs to know how often each group is erased,"
-                " which nobody learns here; give straggler probabilities as p=0.3 or use"
-                " scale=coverage"
-            )
-        self.uses_probabilities = scale == "group" and p is None
+        elif scale == "group" and p is not None:
+            given = checked_probabilities(numbers(p, code.n_workers, "p"), code.n_workers)
+            erased = np.ones(code.n_blocks)
+            np.multiply.at(erased, code.group_of_slot, given)
+            self._weights = 1.0 / np.maximum(1.0 - erased, 1.0 / GREATEST_WEIGHT)
+        elif scale == "group":
+            self._group_weights = context.group_weights
+            if self._group_weights is None:
+                raise UsageError(
+                    "scale=group of decoder 'first-copy' needs to know how often each group is"
+                    " erased, which nobody learns here; give straggler probabilities as p=0.3 or"
+                    " use scale=coverage"
+                )
+        self.uses_probabilities = self._group_weights is not None
         self._weight: list[float] = self._weights.tolist()
         self.begin()
+
+    @property
+    def fixed_weights(self) -> FloatArray | None:
+        """The weight of each block, shape (B,), where it is the same in every round."""
+        constant = self.scale != "coverage" and self._group_weights is None
+        return self._weights if constant else None
 
     def begin(self) -> None:
         """Start a round with no arrivals."""

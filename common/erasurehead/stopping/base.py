@@ -52,6 +52,11 @@ class StopRule(ABC):
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:  # noqa: B027
         """Learn from a closed round: (slot, seconds after opening) in order, and its duration."""
 
+    def sums_all(self, round_: RoundView) -> bool:
+        """True when the estimate of a round that closes now is the sum of all that arrived,
+        whatever the decoder's weights, and nothing is missing."""
+        return False
+
     def state(self) -> dict[str, FloatArray]:
         """Return what a checkpoint must hold for the rule to judge on as before."""
         return {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.coding.base import FloatArray, RepetitionCode
 from erasurehead.stopping.base import RoundView, StopRule
 
 
@@ -34,6 +34,12 @@ class SnapshotStop(StopRule):
             return self.rule.judge(round_)
         complete = round_.decoder.exact or round_.n_arrived == round_.n_workers
         return f"snapshot: {round_.n_arrived} of {round_.n_workers} arrived" if complete else None
+
+    def sums_all(self, round_: RoundView) -> bool:
+        """True in the round of a snapshot that everybody, or somebody of every group, is in."""
+        grouped = isinstance(round_.decoder.code, RepetitionCode)
+        complete = round_.n_arrived == round_.n_workers or (grouped and round_.decoder.exact)
+        return self._due and complete
 
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:
         """Count a closed round; `rule` learns only from those that it judged.

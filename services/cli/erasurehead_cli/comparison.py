@@ -195,11 +195,13 @@ def _timed(outcome: Outcome, target: float | None, higher_is_better: bool) -> Ou
 
 
 def _against(outcome: Outcome, base: Outcome) -> Outcome:
-    to_target = None
-    if outcome.target_s is not None and base.target_s is not None:
-        to_target = base.target_s / outcome.target_s
     return dataclasses.replace(
         outcome,
-        speedup_per_round=base.round_s / outcome.round_s,
-        speedup_to_target=to_target,
+        speedup_per_round=_ratio(base.round_s, outcome.round_s),
+        speedup_to_target=_ratio(base.target_s, outcome.target_s),
     )
+
+
+def _ratio(base_s: float | None, own_s: float | None) -> float | None:
+    """None where there is no time, or none to divide by: virtual rounds may take no time."""
+    return base_s / own_s if base_s is not None and own_s else None

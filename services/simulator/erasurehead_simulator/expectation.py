@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, diags_array
 
 from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
 from erasurehead.decoding.base import Decoder
-from erasurehead.decoding.first_copy import FirstCopyDecoder
+from erasurehead.decoding.first_copy import GREATEST_WEIGHT, FirstCopyDecoder
 from erasurehead.decoding.fixed import FixedDecoder
 from erasurehead.decoding.least_squares import LeastSquaresDecoder
 from erasurehead.decoding.one_step import OneStepDecoder
@@ -28,7 +28,13 @@ from erasurehead.theory.decode_errors import (
 )
 from erasurehead.theory.moments import uncovered_bounds
 from erasurehead_simulator.claims import Claim, Expectation, Quantity, Relation
-from erasurehead_simulator.expected_times import ANY_SUFFICIENT, LARGE, group_size, time_claims
+from erasurehead_simulator.expected_times import (
+    ANY_SUFFICIENT,
+    LARGE,
+    SOMETIMES_FEWER,
+    group_size,
+    time_claims,
+)
 from erasurehead_simulator.ideal import SchemeParts
 from erasurehead_simulator.survivors import (
     Independent,
@@ -62,7 +68,7 @@ def expect(parts: SchemeParts, delays: DelayModel, pass_s: float) -> Expectation
 
 
 def _exact(code: GradientCode) -> Iterator[Claim]:
-    if group_size(code) is not None or code.name in ANY_SUFFICIENT:
+    if group_size(code) is not None or code.name in (*ANY_SUFFICIENT, *SOMETIMES_FEWER):
         for quantity in (Quantity.ERASED_SHARE, Quantity.DECODE_ERROR):
             yield Claim(quantity, Relation.EQUAL, 0.0, "every round is exact")
 
@@ -101,8 +107,11 @@ def _errors(code: GradientCode, decoder: Decoder, survivors: Survivors) -> Itera
 
 def _is_unbiased(code: GradientCode, decoder: Decoder, survivors: Survivors) -> bool:
     """True when task weights are 1 on average, or nearly where they are learnt."""
-    if isinstance(decoder, FirstCopyDecoder):
-        return decoder.scale in ("unbiased", "group")
+    if isinstance(decoder, FirstCopyDecoder) and isinstance(code, RepetitionCode):
+        if decoder.scale == "coverage":
+            return False
+        q = survivors.missing_groups(code)
+        return bool(np.allclose((1.0 - q) * _group_weights(decoder, q), 1.0))
     if isinstance(decoder, FixedDecoder):
         weights = decoder.weights(survivors.late if decoder.given is None else decoder.given)
     elif _weighs_alike(decoder) and isinstance(survivors, UniformSubset):
@@ -145,20 +154,24 @@ def _first_copy(
 ) -> Iterator[Claim]:
     q = survivors.missing_groups(code)
     share = code.block_sizes / code.n_tasks
-    value: float | None = None
-    relation, source = Relation.EQUAL, "erased groups"
-    with np.errstate(divide="ignore", invalid="ignore"):
-        apart = float(share @ (q / (1.0 - q)))
-    if decoder.scale == "none":
-        value = float(share @ q)
-    elif decoder.scale in ("unbiased", "group"):
-        value, source = apart, "sum of q/(1-q)"
-        relation = Relation.EQUAL if decoder.scale == "unbiased" else Relation.ABOUT
-    elif len(np.unique(code.block_sizes)) == 1 and group_size(code) and code.n_workers <= LARGE:
-        value = coverage_error(survivors.covered_groups(code))
-        source = "sum over m covered of P(m) (B-m)/m"
-    if value is not None and math.isfinite(value):
-        yield _error(relation, value, source)
+    if decoder.scale == "coverage":
+        equal = len(np.unique(code.block_sizes)) == 1 and group_size(code) is not None
+        if equal and code.n_workers <= LARGE:
+            value = coverage_error(survivors.covered_groups(code))
+            yield _error(Relation.EQUAL, value, "sum over m covered of P(m) (B-m)/m")
+        return
+    weights = _group_weights(decoder, q)
+    value = float(share @ (q + (1.0 - q) * (weights - 1.0) ** 2))
+    known = decoder.fixed_weights is not None
+    source = "erased groups" if decoder.scale == "none" else "groups erased and their weights"
+    yield _error(Relation.EQUAL if known else Relation.ABOUT, value, source)
+
+
+def _group_weights(decoder: FirstCopyDecoder, q: FloatArray) -> FloatArray:
+    """Return the weight of each block, what it will be where it is learnt."""
+    if decoder.fixed_weights is not None:
+        return decoder.fixed_weights
+    return np.asarray(1.0 / np.maximum(1.0 - q, 1.0 / GREATEST_WEIGHT))
 
 
 def _whoever_arrives(code: GradientCode, decoder: Decoder, r: int) -> Iterator[Claim]:

@@ -26,15 +26,18 @@ from erasurehead.theory.runtimes import (
     repetition_time_pareto,
 )
 from erasurehead_simulator.claims import Claim, Quantity, Relation
-from erasurehead_simulator.survivors import times_are_alike
+from erasurehead_simulator.survivors import survivors_under, times_are_alike
 from erasurehead_simulator.work import compute_times_s
 
 LARGE = 200
 """Above so many slots covering all groups before the r-th arrival is not computed: the r-th
 arrival alone is an upper bound, and a close one."""
 
-ANY_SUFFICIENT = ("cyclic-repetition", "cyclic-mds")
+ANY_SUFFICIENT = ("cyclic-repetition",)
 """Codes that decode from any k - s arrivals and from no fewer."""
+
+SOMETIMES_FEWER = ("cyclic-mds", "reed-solomon", "heterogeneous")
+"""Codes that decode from any k - s arrivals, and now and then from fewer."""
 
 
 def time_claims(
@@ -45,8 +48,8 @@ def time_claims(
     arXiv 1901.09671, Lemma 8, as printed and corrected, and order statistics.
     """
     if isinstance(stop, DeadlineStop):
-        if stop.minimum == 1:
-            yield _claim(Relation.AT_MOST, stop.after_s, "the deadline, if anybody met it")
+        if survivors_under(code, stop, delays, pass_s) is not None:
+            yield _claim(Relation.AT_MOST, stop.after_s, "the deadline")
         return
     if code.n_messages > 1 or not times_are_alike(code, delays, pass_s):
         return
@@ -62,9 +65,10 @@ def time_claims(
             yield _claim(Relation.MISPRINT, printed_s, "Lemma 8 as printed, too low")
         last = "all arrivals, order statistics"
         yield _claim(Relation.AT_MOST, arrivals.arrival_s(k), last)
-    elif isinstance(stop, ExactStop) and code.name in ANY_SUFFICIENT:
+    elif isinstance(stop, ExactStop) and code.name in (*ANY_SUFFICIENT, *SOMETIMES_FEWER):
+        relation = Relation.EQUAL if code.name in ANY_SUFFICIENT else Relation.AT_MOST
         needed = k - code.tolerance
-        yield _claim(Relation.EQUAL, arrivals.arrival_s(needed), f"{needed}th arrival of {k}")
+        yield _claim(relation, arrivals.arrival_s(needed), f"{needed} of {k} arrivals")
     elif isinstance(stop, FractionStop):
         last_s = arrivals.arrival_s(stop.r)
         if size is not None and k <= LARGE:

@@ -82,6 +82,12 @@ def search(
     whole = Store.open(settings.store).manifest
     delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
     every = candidates(settings.workers, settings.tasks, max_load, delays, pass_s, extra)
+    if not every:
+        raise UsageError(
+            f"no scheme exists for {settings.workers} workers and"
+            f" {settings.tasks or settings.workers} tasks within --max-load {max_load}; leave"
+            " --tasks out or raise --max-load"
+        )
     exact_rounds = _exact_rounds(settings, store, target)
     progress(
         f"exact gradient descent reaches {target} in {exact_rounds} rounds on"
@@ -93,8 +99,8 @@ def search(
     trials = _try(finalists, screened, settings, store, target, pass_s, effort.seeds, progress)
     if not any(math.isfinite(trial.median_s) for trial in trials):
         raise UsageError(
-            f"no scheme reached {target} within {settings.rounds} rounds; raise --rounds or lower"
-            " the target"
+            f"no scheme reached {target} within {settings.rounds} rounds; raise --rounds or take"
+            " an easier --target"
         )
     return Findings(
         target,
