@@ -267,6 +267,7 @@ def others(problem: Problem, runs: int, rounds: int) -> list[Row]:
     needed = int(np.argmax(whole <= goal * whole[0]))
     for name, scheme, renewed in (
         (f"agc, r = {R}", f"agc:c={C},r={R},cache=sag", 1.0 - chance),
+        ("uncoded, r = 10", "uncoded:r=10,cache=sag", 10 / N),
         ("uncoded, r = 6", "uncoded:r=6,cache=sag", 6 / N),
         ("uncoded, r = 3", "uncoded:r=3,cache=sag", 3 / N),
     ):

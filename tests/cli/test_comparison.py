@@ -36,6 +36,15 @@ def test_speed_ups_are_ratios_of_times(make_run: MakeRun) -> None:
     assert first.bytes_per_round == 1500.0
 
 
+def test_runs_that_take_no_time_have_no_speed_up(make_run: MakeRun) -> None:
+    """Rounds of a virtual clock may take none: those who are not held up close them."""
+    comparison = compare_runs([make_run("uncoded", 0.0, SLOW), make_run("egc:c=2", 1.0, SLOW)])
+    base, other = comparison.outcomes
+    assert base.target_s == 0.0
+    assert base.speedup_to_target is base.speedup_per_round is None
+    assert other.speedup_to_target == other.speedup_per_round == 0.0
+
+
 def test_a_target_that_is_missed_says_so(make_run: MakeRun) -> None:
     runs = [make_run("uncoded"), make_run("agc:c=3,r=1", 0.1, [0.5, 0.6])]
     comparison = compare_runs(runs, target=0.8)

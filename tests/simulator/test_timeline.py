@@ -135,6 +135,49 @@ def test_columns_sum_up_the_rounds(small_store: Path) -> None:
     assert sum(columns.reasons.values()) == 50
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["frc:c=2 / first-copy:scale=unbiased", "pairwise-balanced:d=2 / fixed", "uncoded / fixed"],
+)
+def test_snapshots_are_recorded_as_the_full_gradient_that_they_are(
+    code: str, small_store: Path
+) -> None:
+    """Rounds 1, 5, 9 wait for everything and sum it up, whatever the decoder would weigh."""
+    settings = chosen(small_store, scheme=f"{code} / fraction:r=3 / svrg:every=4", rounds=12)
+    delays = DELAYS.build("exponential:mean_s=1", 6, 0)
+    errors = timeline(build_scheme(settings), delays, 12, 0).decode_error
+    recorded = Records()
+    run_virtually(
+        make_plan(
+            settings.model_copy(update={"delay": "exponential:mean_s=1"}),
+            Store.open(small_store),
+            None,
+        ),
+        Store.open(small_store),
+        [recorded],
+        0.0,
+    )
+    assert [r.decode_error for r in recorded.all] == errors.tolist()
+    assert errors[[0, 4, 8]].tolist() == [0.0, 0.0, 0.0]
+    assert (np.delete(errors, [0, 4, 8]) > 0).all()
+
+
+@pytest.mark.timeout(60)
+def test_virtual_time_is_free(small_store: Path) -> None:
+    """Rounds of days, and longer than numbers of seconds tell apart, cost no more than others."""
+    for delay in ("exponential:mean_s=1e6", "pareto:shape=0.1,scale_s=1"):
+        recorded = Records()
+        settings = chosen(small_store, scheme="uncoded", delay=delay, rounds=5)
+        run_virtually(
+            make_plan(settings, Store.open(small_store), None),
+            Store.open(small_store),
+            [recorded],
+            0.0,
+        )
+        assert len(recorded.all) == 5
+        assert recorded.all[-1].closed_s > 1e6
+
+
 def test_computing_costs_what_the_parts_hold(small_store: Path) -> None:
     plain = build_scheme(chosen(small_store, scheme="egc:c=2")).code
     assert compute_times_s(plain, 3.0) == pytest.approx(np.full((6, 1), 1.0))
