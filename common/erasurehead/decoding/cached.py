@@ -15,7 +15,7 @@ Schmidt, Le Roux, Bach (SAG, arXiv 1309.2388), with coded gradients in place of 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, RepetitionCode
+from erasurehead.decoding.accumulator import Accumulator, JointSums, Share, Vector, add_weighted
 from erasurehead.decoding.base import EXACT_ERROR, Decoding
-from erasurehead.decoding.estimate import Accumulator, GradientEstimate, Vector, blocks
+from erasurehead.decoding.estimate import GradientEstimate
 from erasurehead.decoding.weighed_memory import WeighedMemory
 from erasurehead.errors import DataError, UsageError
 
@@ -35,9 +36,6 @@ ROUNDING = 1e-14
 
 NEGLIGIBLE = 1e-6
 """Share of the largest c below which a decoder's weights are not compared with c."""
-
-BLOCK_COLUMNS = 1 << 14
-"""Columns that are combined at a time: all sums' blocks fit a core's second-level cache."""
 
 
 @dataclass(slots=True)
@@ -105,6 +103,7 @@ class SagaEstimate(GradientEstimate):
         self._common_multiple = 0.0
         self._weights_differ = False
         self._gradient = Accumulator(n_columns)
+        self._joint = JointSums()
         self._total_loss = 0.0
         self._round = 0
         self._multiple = 0.0
@@ -130,17 +129,26 @@ class SagaEstimate(GradientEstimate):
         self._change_loss += weight * (loss - self._units[unit].loss)
         if not self._multiple:
             self._multiple = self._multiple_of(unit, weight)
-        first = self._take(unit, support, values, loss)
-        beyond = self._beyond(unit, weight, self._multiple) if first else weight
-        if first and self._weighed is not None:
-            self._weighed.add(unit, support, values, beyond)
+        if unit in self._fresh:
+            self._weigh(unit, support, values, weight)
             return
-        self._weights_differ |= first and beyond != 0.0 and self.weighs_changes
-        self._weigh(unit, support, values, beyond)
+        self._fresh[unit] = (support, values, loss)
+        beyond = self._beyond(unit, weight, self._multiple)
+        shares = [(self._arrived, self._units[unit].weight)]
+        if self._weighed is not None and beyond:
+            shares.append(self._weighed.share(unit, beyond))
+        self._add(support, values, shares)
+        if self._weighed is None:
+            self._weights_differ |= beyond != 0.0 and self.weighs_changes
+            self._weigh(unit, support, values, beyond)
 
     def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
         """Keep a symbol whose weight is known only when the round closes."""
-        first = self._take(self._unit_of_symbol[symbol], support, values, loss)
+        unit = self._unit_of_symbol[symbol]
+        first = unit not in self._fresh
+        if first:
+            self._fresh[unit] = (support, values, loss)
+            self._add(support, values, [(self._arrived, self._units[unit].weight)])
         self._held[symbol] = (first, support, values, loss)
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
@@ -208,6 +216,7 @@ class SagaEstimate(GradientEstimate):
 
     def _start(self) -> None:
         self._arrived.clear()
+        self._joint.drop()
         self._multiple = self._common_multiple
         if self._weighed is not None:
             self._weighed.begin()
@@ -220,16 +229,13 @@ class SagaEstimate(GradientEstimate):
     def _expect_differing_weights(self, common: float) -> WeighedMemory:
         """From the next round on, weigh what weights have beyond `common` times c by memory."""
         self._common_multiple = common
-        self._weighed = WeighedMemory(len(self._total.sum), len(self._units))
+        self._weighed = WeighedMemory(self._total.n_columns, len(self._units))
         return self._weighed
 
-    def _take(self, unit: int, support: IntArray | None, values: Vector, loss: float) -> bool:
-        """Add a symbol to the arrived ones; False if its unit has arrived before."""
-        if unit in self._fresh:
-            return False
-        self._fresh[unit] = (support, values, loss)
-        self._arrived.add(support, values, self._units[unit].weight)
-        return True
+    def _add(self, support: IntArray | None, values: Vector, shares: Sequence[Share]) -> None:
+        self._joint.add(support, values, shares)
+        if self._joint.is_full:
+            self._joint.flush(self.in_parts)
 
     def _multiple_of(self, unit: int, weight: float) -> float:
         """Return weight / c, or another number where c is next to nothing: any one will do."""
@@ -246,7 +252,7 @@ class SagaEstimate(GradientEstimate):
         if beyond == 0.0 or not self.weighs_changes:
             return
         if self._excess is None:
-            self._excess = Accumulator(len(self._total.sum))
+            self._excess = Accumulator(self._total.n_columns)
         if not self._has_excess:
             self._excess.clear()
             self._has_excess = True
@@ -261,6 +267,7 @@ class SagaEstimate(GradientEstimate):
 
     def _decode(self, decoding: Decoding, *, remember: bool) -> float:
         """Form the estimate of the gradient; return that of the loss."""
+        self._joint.flush(self.in_parts)
         if decoding.decode_error <= EXACT_ERROR and not self._has_groups:
             loss = self._weigh_arrivals_alone(decoding)
             self._combine(decoding.scale, remember=remember, estimate=False)
@@ -294,7 +301,8 @@ class SagaEstimate(GradientEstimate):
         """Weigh what was held; return D(y - h) for losses."""
         scale = decoding.scale
         if self._excess is not None and self._has_excess and scale != 1.0:
-            self._excess.sum *= scale
+            excess = self._excess.sum
+            excess *= scale
         loss = scale * self._change_loss
         if not self._multiple:  # nothing was folded in
             counted = [s for s, weight in decoding.held.items() if weight]
@@ -315,42 +323,50 @@ class SagaEstimate(GradientEstimate):
     def _combine(self, scale: float, *, remember: bool, estimate: bool = True) -> None:
         """Form the estimate if wanted; if what arrived is to be remembered, renew the total."""
         afresh, known = self._fewer()
+        dense = []
         for unit in known:
             weight = unit.weight if afresh else -unit.weight
-            self._arrived.add(unit.support, unit.values, weight)
+            if unit.support is None:
+                dense.append((unit.values, weight))
+            else:
+                self._arrived.add(unit.support, unit.values, weight)
         excess = self._excess.sum if self._excess is not None and self._has_excess else None
         changes = None if self._weighed is None else self._weighed.changes(self._units)
         step = scale * self._multiple
-        for block in blocks(len(self._gradient.sum), BLOCK_COLUMNS):
-            renewed, gradient = self._arrived.sum[block], self._gradient.sum[block]
-            total = self._total.sum[block]
+        arrived, old, new = self._arrived.sum, self._total.sum, self._gradient.sum
+
+        def combine(part: slice) -> None:
+            for values, weight in dense:
+                self._arrived.add_part(values, weight, part)
+            renewed, gradient, total = arrived[part], new[part], old[part]
             if not afresh:
                 renewed += total
             if not estimate:
-                continue
+                return
             self._estimate(gradient, total, renewed, step)
             if excess is not None:
-                gradient += excess[block]
+                gradient += excess[part]
             if changes is not None:
-                gradient += changes[block] if scale == 1.0 else scale * changes[block]
+                add_weighted(gradient, changes[part], scale)
+
+        self.in_parts(len(new), combine)
         if self._weighed is not None and changes is not None:
             self._weighed.renew(changes, remember=remember)
         elif self._weights_differ:
             self._expect_differing_weights(self._multiple)
         if remember:
             # What was the total is cleared when the next round begins.
-            self._total.sum, self._arrived.sum = self._arrived.sum, self._total.sum
+            self._total, self._arrived = self._arrived, self._total
 
     def _estimate(
         self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float
     ) -> None:
-        """Fill a block of the estimate from the old and the new sum of what is remembered."""
+        """Fill a part of the estimate from the old and the new sum of what is remembered."""
         if step == 1.0:
             gradient[:] = renewed
         else:
-            np.subtract(renewed, total, out=gradient)
-            gradient *= step
-            gradient += total
+            np.multiply(total, 1.0 - step, out=gradient)
+            add_weighted(gradient, renewed, step)
 
     def _fewer(self) -> tuple[bool, list[Remembered]]:
         """Return the smaller part of what is remembered, and whether it is what did not arrive."""

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-from scipy.linalg.blas import daxpy
 
 from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.decoding.accumulator import InParts, Vector, at_once
 from erasurehead.decoding.base import Decoding
-
-Vector = npt.NDArray[Any]
-"""A coded gradient on its support, shape (len(support),), float64 or float32."""
-
-AXPY_COLUMNS = 1 << 13
-"""BLAS adds longer vectors with several threads, which wait for each other: on a node that is busy
-with workers that costs more than the sum itself."""
 
 
 class GradientEstimate(ABC):
@@ -29,7 +21,11 @@ class GradientEstimate(ABC):
 
     A support is the sorted array of the columns that a vector's values belong to; None means all
     columns. `values` may be kept as they are, so nobody may change them afterwards.
+
+    `in_parts` is how long sums are worked on; whoever has several cores sets another.
     """
+
+    in_parts: InParts = staticmethod(at_once)
 
     @property
     def memory(self) -> list[int] | None:
@@ -72,53 +68,3 @@ class GradientEstimate(ABC):
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: B027
         """Go on from what `state` returned."""
-
-
-class Accumulator:
-    """A dense sum of sparse vectors.
-
-    Dense vectors are added at the speed of memory: each is read once, and nothing else is.
-
-    Parameters
-    ----------
-    n_columns: length of the sum.
-    """
-
-    def __init__(self, n_columns: int) -> None:
-        self.sum: FloatArray = np.zeros(n_columns)
-        self._scratch: FloatArray = np.empty(0)
-
-    def clear(self) -> None:
-        """Set the sum to zero."""
-        self.sum[:] = 0.0
-
-    def add(self, support: IntArray | None, values: Vector, weight: float) -> None:
-        """Add weight * values on the support's columns."""
-        native = values.dtype == np.float64
-        if weight == -1.0 and native:
-            if support is None:
-                self.sum -= values
-            else:
-                np.subtract.at(self.sum, support, values)
-            return
-        if support is None and native and weight != 1.0:
-            for block in blocks(len(values), AXPY_COLUMNS):
-                n, lo = block.stop - block.start, block.start
-                daxpy(values, self.sum, n, weight, lo, 1, lo, 1)  # in place
-            return
-        if weight != 1.0 or not native:
-            if len(self._scratch) < len(values):
-                self._scratch = np.empty(len(values))
-            weighted = self._scratch[: len(values)]
-            values = np.multiply(values, weight, out=weighted, dtype=np.float64)
-        if support is None:
-            self.sum += values
-        else:
-            # Twice as fast as sum[support] += values; the columns of a support are distinct.
-            np.add.at(self.sum, support, values)
-
-
-def blocks(length: int, size: int) -> Iterator[slice]:
-    """Yield slices of at most `size` that make up a vector, in order."""
-    for lo in range(0, length, size):
-        yield slice(lo, min(lo + size, length))

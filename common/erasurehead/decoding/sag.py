@@ -19,6 +19,6 @@ class SagEstimate(SagaEstimate):
     def _estimate(
         self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float
     ) -> None:
-        """Fill a block of the estimate from the new sum alone."""
+        """Fill a part of the estimate from the new sum alone."""
         n_seen = sum(u.round != NEVER or i in self._fresh for i, u in enumerate(self._units))
         np.multiply(renewed, self._n_active / n_seen if n_seen else 1.0, out=gradient)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray
+from erasurehead.decoding.accumulator import Vector
 from erasurehead.decoding.base import Decoding
 from erasurehead.decoding.cached import SagaEstimate
-from erasurehead.decoding.estimate import Vector
 from erasurehead.errors import UsageError
 
 

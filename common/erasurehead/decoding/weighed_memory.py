@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray, IntArray
-from erasurehead.decoding.estimate import Accumulator, Vector
+from erasurehead.decoding.accumulator import Accumulator, Vector
 
 
 class Known(Protocol):
@@ -43,10 +43,10 @@ class WeighedMemory:
         self._new.clear()
         self._new_weights[:] = 0.0
 
-    def add(self, unit: int, support: IntArray | None, values: Vector, weight: float) -> None:
-        """Take the new vector of a unit, once a round."""
+    def share(self, unit: int, weight: float) -> tuple[Accumulator, float]:
+        """Take note of a unit's new weight, once a round; return where to add its new vector."""
         self._new_weights[unit] = weight
-        self._new.add(support, values, weight)
+        return self._new, weight
 
     def changes(self, known: Sequence[Known]) -> FloatArray:
         """Return the sum of the weighed changes; valid until `begin`."""
@@ -58,8 +58,9 @@ class WeighedMemory:
             self._old.clear()
             self._move(known, arrived, self._new_weights)
         self._old_weights[:] = self._new_weights
-        np.subtract(self._new.sum, self._old.sum, out=self._old.sum)
-        return self._old.sum
+        changes = self._old.sum
+        np.subtract(self._new.sum, changes, out=changes)
+        return changes
 
     def renew(self, changes: FloatArray, *, remember: bool) -> None:
         """Go on from the new vectors, or from the old ones if they are still what is remembered.

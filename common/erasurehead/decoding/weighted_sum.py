@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 
 from erasurehead.coding.base import FloatArray, GradientCode, IntArray, RepetitionCode
+from erasurehead.decoding.accumulator import Accumulator, Vector
 from erasurehead.decoding.base import Decoding
-from erasurehead.decoding.estimate import Accumulator, GradientEstimate, Vector
+from erasurehead.decoding.estimate import GradientEstimate
 
 
 class WeightedSum(GradientEstimate):
@@ -61,7 +62,8 @@ class WeightedSum(GradientEstimate):
         while self._early:
             self._add_first()
         if decoding.scale != 1.0:
-            self._total.sum *= decoding.scale
+            total = self._total.sum
+            total *= decoding.scale
             self._loss *= decoding.scale
         for symbol in sorted(self._held):
             support, values, loss = self._held[symbol]

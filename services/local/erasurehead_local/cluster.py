@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from erasurehead.cores import usable_cores
 from erasurehead.settings import WorkerSettings
-from erasurehead_local.desk import cores
 from erasurehead_local.nursery import GRACE_S
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -33,7 +33,7 @@ class LocalCluster:
         self.pids: dict[str, int] = {}
         self.exit_codes: dict[str, int] = {}
         self._log_level = log_level
-        self._turns = cores() if turns is None else turns
+        self._turns = usable_cores() if turns is None else turns
         self._buffer = b""
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import socket
 from collections.abc import Callable, Iterable
 
@@ -69,8 +68,3 @@ class TurnDesk:
                 self._keeper.ask(worker, wish)
             else:
                 self._keeper.leave(worker)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,10 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.decoding import ESTIMATES
+from erasurehead.decoding.accumulator import InParts, at_once
 from erasurehead.decoding.base import Decoding
 from erasurehead.decoding.estimate import GradientEstimate
 from erasurehead.learning.optimizers import Optimizer
 from erasurehead_master.plan import RunPlan
+
+ROW_COLUMNS = 1 << 13
+"""BLAS multiplies longer vectors with several threads, which wait for each other: on a node that is
+busy with workers that takes a hundred times as long as the product."""
 
 DIVERGED_ABOVE = 1e100
 """A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
@@ -42,14 +47,21 @@ class Learner:
     optimizer: holds the model.
     estimate: applies the decoder's weights to coded gradients.
     training_rows: N; the objective is the mean loss over them plus (l2/2)||theta||^2.
+    in_parts: how estimates work on long sums.
     """
 
     def __init__(
-        self, optimizer: Optimizer, estimate: GradientEstimate, training_rows: int
+        self,
+        optimizer: Optimizer,
+        estimate: GradientEstimate,
+        training_rows: int,
+        in_parts: InParts = at_once,
     ) -> None:
         self.optimizer = optimizer
         self.estimate = estimate
         self.training_rows = training_rows
+        self._in_parts = in_parts
+        estimate.in_parts = in_parts
 
     def begin(self) -> None:
         """Forget the last round's arrivals."""
@@ -87,6 +99,7 @@ class Learner:
         `keep_memory` says that what the old estimate remembers holds for the new one.
         """
         old, self.estimate = self.estimate, make_estimate(plan)
+        self.estimate.in_parts = self._in_parts
         if keep_memory:
             self.estimate.load_state(old.state())
 
@@ -103,11 +116,10 @@ class Learner:
         """Decode, and take the optimiser's step unless something is not finite."""
         gradient, loss_sum = self.estimate.finish(decoding)
         gradient /= self.training_rows
-        query = self.optimizer.query
-        l2 = self.optimizer.l2
-        penalty = 0.5 * l2 * _squared_norm(query) if l2 else 0.0
-        loss = loss_sum / self.training_rows + penalty
         norm = math.sqrt(_squared_norm(gradient))
+        l2 = self.optimizer.l2
+        penalty = 0.5 * l2 * _squared_norm(self.optimizer.query) if l2 else 0.0
+        loss = loss_sum / self.training_rows + penalty
         if not (norm < DIVERGED_ABOVE and loss < DIVERGED_ABOVE):
             return StepOutcome(
                 norm,
@@ -121,6 +133,10 @@ class Learner:
 
 
 def _squared_norm(vector: npt.NDArray[np.float64]) -> float:
-    """Return ||vector||^2 without BLAS, whose threads wait for each other: on a node that is busy
-    with workers that takes a hundred times as long as the product."""
-    return float(np.einsum("i,i", vector, vector))
+    """Return ||vector||^2."""
+    n_rows, rest = divmod(len(vector), ROW_COLUMNS)
+    rows, tail = (
+        vector[: len(vector) - rest].reshape(n_rows, ROW_COLUMNS),
+        vector[n_rows * ROW_COLUMNS :],
+    )
+    return float(np.vecdot(rows, rows).sum() + np.vecdot(tail, tail))

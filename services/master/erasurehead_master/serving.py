@@ -29,6 +29,7 @@ from erasurehead_master.checkpoint import (
     Snapshot,
 )
 from erasurehead_master.evaluation import Evaluator
+from erasurehead_master.halves import Halves
 from erasurehead_master.keeper import CheckpointKeeper
 from erasurehead_master.learner import Learner
 from erasurehead_master.machine import Master, Phase
@@ -124,7 +125,7 @@ def host(
                 observers = [*_monitor(settings.http, machine, pulse, stack), *observers]
                 watched = [] if attach is None else [attach(bound)]
                 # Workers load their rows meanwhile.
-                learner = make_learner(plan, store)
+                learner = make_learner(plan, store, Halves().do)
                 if resume is not None:
                     restore(machine, learner, resume)
                 server = MasterServer(

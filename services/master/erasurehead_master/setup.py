@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from scipy.sparse import csr_array
 
 from erasurehead.datasets.store import CsrRows, Store
+from erasurehead.decoding.accumulator import InParts, at_once
 from erasurehead.learning.curvature import automatic_step, largest_eigenvalue
 from erasurehead.learning.optimizers import OPTIMIZERS
 from erasurehead.learning.schedules import Constant, Schedule, build_schedule
@@ -21,12 +22,12 @@ rows are a fair sample, and the estimate errs on the side of a smaller step."""
 CURVATURE_CHUNK_ROWS = 1 << 14
 
 
-def make_learner(plan: RunPlan, store: Store) -> Learner:
-    """Build optimiser and gradient estimate of a run."""
+def make_learner(plan: RunPlan, store: Store, in_parts: InParts = at_once) -> Learner:
+    """Build optimiser and gradient estimate of a run; `in_parts` is how long sums are formed."""
     settings = plan.settings
     schedule = make_schedule(plan, store.train)
     optimizer = OPTIMIZERS.build(settings.optimizer, plan.columns, schedule, settings.l2)
-    return Learner(optimizer, make_estimate(plan), plan.training_rows)
+    return Learner(optimizer, make_estimate(plan), plan.training_rows, in_parts)
 
 
 def make_schedule(plan: RunPlan, rows: CsrRows) -> Schedule:
