@@ -13,7 +13,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -101,6 +101,16 @@ class Registry(Generic[T]):
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """Return the options the factory `name` takes, in order."""
         return _keyword_only(self.factory(name))
+
+    def choices(self, name: str) -> dict[str, tuple[str, ...]]:
+        """Return those options of the factory `name` that choose among names, with the names."""
+        factory = self.factory(name)
+        hints = _hints(factory)
+        return {
+            option: get_args(hints[option])
+            for option in _keyword_only(factory)
+            if get_origin(hints[option]) is Literal
+        }
 
     def build(self, spec: Spec | str, /, *context: Any) -> T:
         """Make the part that `spec` names, in the given context.

@@ -181,6 +181,10 @@ class Scheme:
             stop.remember(sized.memory[:: code.symbols_per_slot])
         placement = None
         if follows and not self.exact:
+            if probabilities is None:
+                # What fits equal slots must fit what they turn out to be, or a run would end there.
+                uneven = np.linspace(0.1, 0.9, n_workers)
+                self.build(n_workers, n_tasks, np.random.default_rng(0), uneven)
             placed_for = estimate.probabilities if probabilities is None else probabilities
             rebuild = partial(self.build, n_workers, n_tasks, rng, learnt=estimate)
             placement = Placement(placed_for, estimate, rebuild)

@@ -146,8 +146,12 @@ def test_many_slots_are_chosen_greedily() -> None:
     ("decoder", "spec", "words"),
     [
         ("circular", "frc:c=2", ["'circular'", "'frc'"]),
-        ("circular", "osgc:p=.1/.2/.3/.4/.5/.6", ["coefficients of 1", "'osgc'"]),
-        ("disjoint", "cyclic-repetition:s=2", ["coefficients of 1", "'cyclic-repetition'"]),
+        ("circular", "osgc:p=.1/.2/.3/.4/.5/.6", ["'circular'", "coefficients of 1", "'osgc'"]),
+        (
+            "disjoint",
+            "cyclic-repetition:s=2",
+            ["'disjoint'", "coefficients of 1", "'cyclic-repetition'"],
+        ),
         ("disjoint", "partial:s=1,alpha=2", ["'partial'"]),
     ],
 )

@@ -22,6 +22,9 @@ class CircularDecoder(DisjointDecoder):
     UsageError: the code is not a cyclic placement.
     """
 
+    name = "circular"
+    fits = "cyclic-sums"
+
     def __init__(
         self,
         code: GradientCode,

@@ -33,6 +33,8 @@ class DisjointDecoder(HoldingDecoder):
     """
 
     may_fall_short = True
+    name = "disjoint"
+    fits = "cyclic-sums, hybrid-sums or frc"
 
     def __init__(
         self,
@@ -43,8 +45,8 @@ class DisjointDecoder(HoldingDecoder):
     ) -> None:
         if code.symbols_per_slot > 1 or np.any(code.matrix.data != 1.0):
             raise UsageError(
-                f"decoders of plain sums need coefficients of 1, which code '{code.name}' has not;"
-                " use it with cyclic-sums, hybrid-sums or frc, or use least-squares"
+                f"decoder '{self.name}' adds disjoint sums up and needs coefficients of 1, which"
+                f" code '{code.name}' has not; use it with {self.fits}, or use least-squares"
             )
         self.scale = scale
         self._round = 0

@@ -54,7 +54,7 @@ class FirstCopyDecoder(Decoder):
         if not isinstance(code, RepetitionCode):
             raise UsageError(
                 f"decoder 'first-copy' needs groups of workers with equal tasks, which code"
-                f" '{code.name}' has not; use least-squares"
+                f" '{code.name}' has not; use it with uncoded, frc or coupon, or use least-squares"
             )
         super().__init__(code)
         self.scale = scale

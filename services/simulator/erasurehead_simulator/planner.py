@@ -1,16 +1,18 @@
 """Which scheme reaches a target soonest, for what storage: a search by simulation.
 
-First every candidate is played without gradients, which is cheap, and ranked by time a round times
-the rounds it should need more than exact gradient descent. Then the best of each load, and the best
-of each kind, train on a sample of the rows under the virtual clock, once for each seed, until they
-reach the target. Only those times are reported.
+First every code with every decoder is played without gradients, which is cheap, under a few stop
+rules, and ranked by time a round times the rounds it should need more than exact gradient descent.
+The best of each load are played under all stop rules. Of those, the best of each load and of each
+kind train on a sample of the rows under the virtual clock, once for each seed, until they reach the
+target. Only those times are reported.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 
@@ -18,18 +20,28 @@ from erasurehead.coding.base import RepetitionCode
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.records import RoundRecord
+from erasurehead.schemes import Scheme
 from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
 from erasurehead_master.plan import build_scheme, make_plan
-from erasurehead_simulator.candidates import Candidate, Kind, build_candidate, candidates
+from erasurehead_simulator.candidates import COARSE, FINE, Candidate, Kind, candidates
 from erasurehead_simulator.expectation import expect
 from erasurehead_simulator.findings import Findings, Trial
 from erasurehead_simulator.running import run_virtually
+from erasurehead_simulator.searched import Coding, build, codings, load_of
 from erasurehead_simulator.target import Target, rate_of
 from erasurehead_simulator.timeline import Timeline, timeline
 
-SCREENING_ROUNDS = 100
+COARSE_ROUNDS, FINE_ROUNDS = 40, 80
+"""Rounds that a scheme is played for, before and after the best codings are chosen."""
+
+CODINGS = 3
+"""Codings of each load, and of each kind of scheme, that are played under all stop rules."""
+
+TOLD_EVERY = 100
+"""Codings from one word of progress to the next."""
+
 TEST_ROWS = 5_000
 TARGET_SHARE = 0.01
 """Share of the first gap that a target is taken to leave, to judge how quickly the problem
@@ -77,11 +89,20 @@ def search(
     ------
     UsageError: the cluster, the target or the effort is impossible, or nobody reaches the target.
     """
-    _check(effort)
+    _check(effort, max_load, settings.workers)
+    asked = [_asked(text, settings) for text in extra]
     store = sample(Store.open(settings.store), effort.sample_rows, TEST_ROWS)
     whole = Store.open(settings.store).manifest
     delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
-    every = candidates(settings.workers, settings.tasks, max_load, delays, pass_s, extra)
+    every = list(
+        codings(
+            settings.workers,
+            settings.tasks,
+            max_load,
+            settings.seed,
+            alike=delays.slots_are_alike,
+        )
+    )
     if not every:
         raise UsageError(
             f"no scheme exists for {settings.workers} workers and"
@@ -93,9 +114,24 @@ def search(
         f"exact gradient descent reaches {target} in {exact_rounds} rounds on"
         f" {store.manifest.rows:,} sampled rows"
     )
-    screened = _screen_all(every, settings, pass_s, exact_rounds)
-    finalists = _finalists(screened, effort.finalists, extra)
-    progress(f"{len(every)} schemes screened, {len(finalists)} are tried")
+    coarse = _Screening(settings, pass_s, exact_rounds, COARSE_ROUNDS)
+    for n_played, coding in enumerate(every):
+        if n_played and n_played % TOLD_EVERY == 0:
+            progress(f"{n_played} of {len(every)} codes with decoders played")
+        for found in candidates(coding, COARSE, delays, pass_s):
+            coarse.judge(found, coding)
+    best = coarse.best_codings()
+    progress(f"{len(every)} codes with decoders played, {len(best)} are played with all stop rules")
+    fine = _Screening(settings, pass_s, exact_rounds, FINE_ROUNDS)
+    for found in asked:
+        fine.judge(found, None)
+    for coding in best:
+        for found in candidates(coding, FINE, delays, pass_s):
+            fine.judge(found, coding)
+    screened = fine.screened
+    finalists = _finalists(screened, effort.finalists, asked)
+    n_candidates = len({c.scheme for c in (*coarse.screened, *screened)})
+    progress(f"{n_candidates} schemes screened, {len(finalists)} are tried")
     trials = _try(finalists, screened, settings, store, target, pass_s, effort.seeds, progress)
     if not any(math.isfinite(trial.median_s) for trial in trials):
         raise UsageError(
@@ -106,7 +142,7 @@ def search(
         target,
         effort.seeds,
         tuple(sorted(trials, key=lambda t: (t.candidate.load, t.median_s))),
-        len(every),
+        n_candidates,
         exact_rounds,
         store.manifest.rows,
         whole.rows,
@@ -128,7 +164,7 @@ def sample(store: Store, n_rows: int, n_test_rows: int) -> Store:
     return Store(store.path, manifest, train, test)
 
 
-def _check(effort: Effort) -> None:
+def _check(effort: Effort, max_load: int, n_workers: int) -> None:
     for name, value in (
         ("--seeds", effort.seeds),
         ("--finalists", effort.finalists),
@@ -136,6 +172,17 @@ def _check(effort: Effort) -> None:
     ):
         if value < 1:
             raise UsageError(f"{name} {value} is too few; use at least 1")
+    if not 1 <= max_load <= n_workers:
+        raise UsageError(
+            f"--max-load {max_load} does not fit {n_workers} workers; it counts k-th parts of the"
+            f" data stored per worker, 1 to {n_workers}"
+        )
+
+
+def _asked(scheme: str, settings: RunSettings) -> Candidate:
+    """Return a scheme that was asked for, under the name it was asked for by."""
+    code = build(scheme, settings.workers, settings.tasks, settings.seed).code
+    return Candidate(scheme, load_of(code), Kind.of(Scheme.parse(scheme)))
 
 
 def _to_target(
@@ -189,29 +236,53 @@ class _Screened:
     cost: float
 
 
-def _screen_all(
-    every: Sequence[Candidate], settings: RunSettings, pass_s: float, exact_rounds: int
-) -> dict[Candidate, _Screened]:
-    """Play every candidate; a cache changes what is made of arrivals, not when they come."""
-    played: dict[str, tuple[Timeline, int]] = {}
-    screened = {}
-    for candidate in every:
+class _Screening:
+    """Plays candidates; a cache changes what is made of arrivals, not when they come."""
+
+    def __init__(
+        self, settings: RunSettings, pass_s: float, exact_rounds: int, rounds: int
+    ) -> None:
+        self._settings = settings
+        self._pass_s = pass_s
+        self._exact_rounds = exact_rounds
+        self._rounds = rounds
+        self._played: dict[str, tuple[Timeline, int] | None] = {}
+        self._codings: dict[Candidate, Coding | None] = {}
+        self.screened: dict[Candidate, _Screened] = {}
+
+    def judge(self, candidate: Candidate, coding: Coding | None) -> None:
+        """Screen a candidate, unless a stop rule does not fit its decoder."""
         own = candidate.kind is Kind.SVRG or "adaptive" in candidate.arrivals
         key = candidate.scheme if own else candidate.arrivals
-        if key not in played:
-            played[key] = _play(key, settings, pass_s)
-        screened[candidate] = _judge(candidate, *played[key], exact_rounds)
-    return screened
+        if key not in self._played:
+            self._played[key] = self._play(key)
+        played = self._played[key]
+        if played is not None and candidate not in self.screened:
+            self.screened[candidate] = _judge(candidate, *played, self._exact_rounds)
+            self._codings[candidate] = coding
 
+    def best_codings(self) -> list[Coding]:
+        """Return the codings with the best schemes of each load and kind, equals once."""
+        chosen: dict[str, Coding] = {}
+        for alike in sorted({(c.whole_load, c.kind) for c in self.screened}):
+            those = {c: s for c, s in self.screened.items() if (c.whole_load, c.kind) == alike}
+            best = {c.text: c for c in map(self._codings.get, _ranked(those)) if c is not None}
+            chosen.update(islice(best.items(), CODINGS))
+        return list(chosen.values())
 
-def _play(scheme: str, settings: RunSettings, pass_s: float) -> tuple[Timeline, int]:
-    """Return rounds without gradients, and how many values a cache would remember."""
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
-    parts = build_candidate(scheme, settings.workers, settings.tasks, settings.seed)
-    after = settings.membership.regroup_after_rounds
-    code = parts.code
-    n_units = code.n_blocks if isinstance(code, RepetitionCode) else code.n_workers
-    return timeline(parts, delays, SCREENING_ROUNDS, settings.seed, pass_s, after), n_units
+    def _play(self, scheme: str) -> tuple[Timeline, int] | None:
+        """Return rounds without gradients, and how many values a cache would remember."""
+        settings = self._settings
+        delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+        try:
+            parts = build(scheme, settings.workers, settings.tasks, settings.seed)
+        except UsageError:
+            return None
+        after = settings.membership.regroup_after_rounds
+        code = parts.code
+        n_units = code.n_blocks if isinstance(code, RepetitionCode) else code.n_workers
+        played = timeline(parts, delays, self._rounds, settings.seed, self._pass_s, after)
+        return played, n_units
 
 
 def _judge(candidate: Candidate, played: Timeline, n_units: int, exact_rounds: int) -> _Screened:
@@ -235,27 +306,38 @@ def _judge(candidate: Candidate, played: Timeline, n_units: int, exact_rounds: i
     return _Screened(round_s, error, float(played.erased_share.mean()), round_s * factor)
 
 
+def _ranked(screened: Mapping[Candidate, _Screened]) -> list[Candidate]:
+    """Return those that may get there, the best first; of what comes to the same, the first."""
+    seen = set()
+    kept = []
+    for candidate in sorted(screened, key=lambda c: screened[c].cost):
+        found = screened[candidate]
+        # SAG makes nothing of a decoder's weights.
+        error = 0.0 if candidate.kind is Kind.SAG else found.decode_error
+        numbers = (candidate.load, found.cost, found.round_s, error)
+        same = (candidate.kind, *(f"{number:.9g}" for number in numbers))
+        if math.isfinite(found.cost) and same not in seen:
+            seen.add(same)
+            kept.append(candidate)
+    return kept
+
+
 def _finalists(
-    screened: dict[Candidate, _Screened], count: int, extra: Sequence[str]
+    screened: Mapping[Candidate, _Screened], count: int, asked: Sequence[Candidate]
 ) -> list[Candidate]:
-    """Return the best of each load, its best of each kind, and what was asked for."""
+    """Return the best of each whole load, its best of each kind, and what was asked for."""
     chosen: dict[str, Candidate] = {}
-    for load in sorted({c.load for c in screened}):
-        ranked = sorted((c for c in screened if c.load == load), key=lambda c: screened[c].cost)
+    for load in sorted({c.whole_load for c in screened}):
         arrivals: set[str] = set()
         kinds: set[Kind] = set()
-        for candidate in ranked:
+        for candidate in _ranked({c: s for c, s in screened.items() if c.whole_load == load}):
             # Of what differs in the cache alone, one is enough among the best.
             among_best = len(arrivals) < count and candidate.arrivals not in arrivals
-            if math.isfinite(screened[candidate].cost) and (
-                among_best or candidate.kind not in kinds
-            ):
+            if among_best or candidate.kind not in kinds:
                 chosen[candidate.scheme] = candidate
                 kinds.add(candidate.kind)
                 arrivals.add(candidate.arrivals)
-    for candidate in screened:
-        if candidate.scheme in extra:
-            chosen[candidate.scheme] = candidate
+    chosen.update((candidate.scheme, candidate) for candidate in asked)
     return list(chosen.values())
 
 
