@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray, RepetitionCode
 from erasurehead.errors import DataError
+from erasurehead.straggling.shares import inverse_share
 
 GUESS_ROUNDS = 2.0
 """Rounds that the first guess counts for."""
@@ -24,8 +25,7 @@ class GroupErasures:
     probabilities is not q_b.
 
     Each round multiplies the counts N (rounds) and X_b (rounds with an arrival) by `FORGETTING`
-    before it adds its own. N/X_b is too large on average, by (1-q_b) q_b S/X_b^2 in the second
-    order, with S the sum of the rounds' squared weights; (N + d)/(X_b + d) with d = S/N is not.
+    before it adds its own.
 
     Parameters
     ----------
@@ -53,9 +53,7 @@ class GroupErasures:
     @property
     def weights(self) -> FloatArray:
         """1/(1-q_b), shape (n_blocks,), at least 1; infinite for a group nobody was ever in."""
-        spread = self._squares / self._rounds
-        with np.errstate(divide="ignore"):
-            return np.asarray((self._rounds + spread) / (self._covered + spread))
+        return inverse_share(self._covered, self._rounds, self._squares)
 
     def state(self) -> dict[str, FloatArray]:
         """Return what a checkpoint must hold, copies."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray
 from erasurehead.errors import DataError, UsageError
+from erasurehead.straggling.shares import inverse_share
 
 LEAST_PROBABILITY = 1e-4
 """Estimates are kept this far from 0 and 1, so that decode weights 1/(1-p) stay finite."""
@@ -66,19 +67,14 @@ class StragglerEstimate:
     def weights(self) -> FloatArray:
         """1/(1-p_i) for each slot, shape (k,), at least 1: what an arrival of it must count for.
 
-        With N and X the counts of rounds and of rounds made, N/X is too large on average, by
-        p (1-p) S / X^2 in the second order, S the sum of the rounds' squared weights;
-        (N + d)/(X + d) with d = S/N is not (see `erasures`). The prior is forgotten like a round:
-        it would pull for ever.
+        The prior is forgotten like a round: it would pull for ever.
         """
         a, b = self.prior
         seen = self._made + self._missed
         f = self.forgetting
         left = 1.0 - (1.0 - f) * seen  # weight of what was there before the first round
         squares = seen if f == 1.0 else (1.0 - left**2) / (1.0 - f**2)
-        rounds = (a + b) * left + seen
-        spread = squares / rounds
-        return np.asarray((rounds + spread) / (b * left + self._made + spread))
+        return inverse_share(b * left + self._made, (a + b) * left + seen, squares)
 
     def has_moved_from(self, p: FloatArray) -> bool:
         """True when the slots together straggle otherwise than `p`, shape (k,), says.
