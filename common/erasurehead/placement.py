@@ -36,10 +36,15 @@ class Placement:
         """True when tasks are to be placed anew, `rounds` after they were placed last.
 
         `after_rounds` must have passed (0: never), and what was learnt must differ from what the
-        code was built for by more than chance explains.
+        code was built for by more than chance explains. Equal probabilities place tasks alike,
+        however large they are, so that slots must differ from each other then.
         """
-        settled = 0 < after_rounds <= rounds
-        return settled and self.learnt.has_moved_from(self.probabilities)
+        if not 0 < after_rounds <= rounds:
+            return False
+        built_for = self.probabilities
+        if np.ptp(built_for) == 0.0:
+            built_for = np.full_like(built_for, self.learnt.common)
+        return self.learnt.has_moved_from(built_for)
 
 
 class Placed(Protocol):

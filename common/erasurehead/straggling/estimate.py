@@ -64,6 +64,14 @@ class StragglerEstimate:
         return np.clip(estimate, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
 
     @property
+    def common(self) -> float:
+        """The probability of all slots together, if they were alike."""
+        a, b = self.prior
+        missed, made = float(self._missed.mean()), float(self._made.mean())
+        estimate = (a + missed) / (a + b + missed + made)
+        return min(max(estimate, LEAST_PROBABILITY), 1.0 - LEAST_PROBABILITY)
+
+    @property
     def weights(self) -> FloatArray:
         """1/(1-p_i) for each slot, shape (k,), at least 1: what an arrival of it must count for.
 
