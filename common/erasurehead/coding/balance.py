@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
 from erasurehead.coding.base import FloatArray, IntArray
+
+MOST_PAIRS, MOST_PASSES = 2000, 20
+"""Pairs of groups that are looked at in a pass, and passes: a master places tasks anew between two
+rounds, and with many groups what comes first leaves little to gain."""
 
 
 def balanced_groups(probabilities: FloatArray, n_groups: int) -> IntArray:
@@ -15,8 +20,8 @@ def balanced_groups(probabilities: FloatArray, n_groups: int) -> IntArray:
     q_b, the product of the group's straggler probabilities, is how often all of it is late; the
     sum is the variance of first-copy decoding with weights 1/(1-q_b) and blocks of equal norm.
     Groups have floor(k/B) or ceil(k/B) slots. Longest-processing-time-first on -log p, then
-    pairwise exchanges while they help (Graham, "Bounds on multiprocessing timing anomalies", 1969,
-    for the first part).
+    pairwise exchanges while they help, of the weakest groups if there are many (Graham, "Bounds on
+    multiprocessing timing anomalies", 1969, for the first part).
 
     Parameters
     ----------
@@ -45,10 +50,9 @@ def erasure_cost(total_strength: FloatArray) -> FloatArray:
 
 def _exchange(group: IntArray, strength: FloatArray, total: FloatArray) -> None:
     """Swap two slots of different groups in place as long as the cost falls."""
-    improved = True
-    while improved:
+    for _ in range(MOST_PASSES):
         improved = False
-        for b, other in itertools.combinations(range(len(total)), 2):
+        for b, other in _pairs(total):
             mine, theirs = np.flatnonzero(group == b), np.flatnonzero(group == other)
             moved = strength[theirs][None, :] - strength[mine][:, None]
             cost = erasure_cost(total[b] + moved) + erasure_cost(total[other] - moved)
@@ -59,3 +63,15 @@ def _exchange(group: IntArray, strength: FloatArray, total: FloatArray) -> None:
                 total[b] += moved[i, j]
                 total[other] -= moved[i, j]
                 improved = True
+        if not improved:
+            return
+
+
+def _pairs(total: FloatArray) -> Iterator[tuple[int, int]]:
+    """Yield pairs of groups: all, or of so many groups the weakest with all others."""
+    n = len(total)
+    if n * (n - 1) // 2 <= MOST_PAIRS:
+        yield from itertools.combinations(range(n), 2)
+        return
+    for weak in np.argsort(total, kind="stable")[: max(1, MOST_PAIRS // n)].tolist():
+        yield from ((weak, other) for other in range(n) if other != weak)
