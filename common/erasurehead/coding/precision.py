@@ -12,6 +12,9 @@ from erasurehead.errors import UsageError
 ROUNDING = 1e-14
 """Decode errors ||alpha - 1||^2 / n up to this count as exact, as `decoding.base.EXACT_ERROR`."""
 
+PLACED_WORKERS = 1000
+"""At so many places times workers, and at two at least, is a code tried."""
+
 MOST_WORKERS = 1000
 """More are not checked: solving takes the third power of their number."""
 
@@ -19,8 +22,8 @@ MOST_WORKERS = 1000
 def kept_promise(build: Callable[[int], GradientCode], s: int, instead: str) -> GradientCode:
     """Return build(s) if any s stragglers still leave the full gradient in double precision.
 
-    Neighbouring slots are the worst stragglers of codes on a circle of nodes, so s in a row are
-    tried at two places, and one random set.
+    Neighbouring slots are the worst stragglers of codes on a line or circle of nodes, so s in a row
+    are tried at many places (of large codes at two), and one random set.
 
     Parameters
     ----------
@@ -66,8 +69,9 @@ def _first_below(build: Callable[[int], GradientCode], s: int, least: int) -> Gr
 
 def _decodes(code: GradientCode, s: int) -> bool:
     k = code.n_workers
-    circle = np.arange(s)
-    sets = [circle, (circle + k // 3) % k, np.random.default_rng(0).permutation(k)[:s]]
+    places = np.linspace(0, k, max(2, min(k, PLACED_WORKERS // k)), endpoint=False, dtype=int)
+    sets = [(place + np.arange(s)) % k for place in places]
+    sets.append(np.random.default_rng(0).permutation(k)[:s])
     return all(_error(code, late) <= ROUNDING for late in sets)
 
 
