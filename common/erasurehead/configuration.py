@@ -11,11 +11,15 @@ import yaml
 from pydantic import ValidationError
 
 from erasurehead.errors import UsageError
+from erasurehead.misfits import misfit
 from erasurehead.registry import nearest
 from erasurehead.settings import MasterSettings, RunSettings, TreeSettings, WorkerSettings, leaves
 
 ENV_PREFIX = "ERASUREHEAD_"
 ENV_NESTING = "__"
+
+COMMAND_LINE = "the command line"
+ENVIRONMENT = "the environment"
 
 S = TypeVar("S", bound=TreeSettings)
 
@@ -40,10 +44,8 @@ def load(
     UsageError: one sentence naming the source, the key and what was expected.
     """
     sources = {
-        "the command line": dict(given),
-        "the environment": _from_environment(
-            cls, os.environ if environment is None else environment
-        ),
+        COMMAND_LINE: dict(given),
+        ENVIRONMENT: _from_environment(cls, os.environ if environment is None else environment),
         f"{config}": _from_yaml(config) if config else {},
     }
     for source, tree in sources.items():
@@ -64,9 +66,19 @@ def load(
         if first["type"] == "value_error":
             raise UsageError(first["msg"].removeprefix("Value error, ")) from None
         source = next((s for s, tree in sources.items() if path in _paths(tree)), "the defaults")
-        raise UsageError(
-            f"setting '{key}' = {first['input']!r} from {source} does not fit: {first['msg']}"
-        ) from None
+        what = f"setting '{key}' = {first['input']!r} from {source}"
+        raise UsageError(misfit(what, _given_as(path, source), error)) from None
+
+
+def _given_as(path: tuple[str, ...], source: str) -> str:
+    """Return what a setting is called where it was given."""
+    if source == COMMAND_LINE:
+        return f"--{_flag('.'.join(path))}"
+    return _variable(path) if source == ENVIRONMENT else "it"
+
+
+def _variable(path: tuple[str, ...]) -> str:
+    return ENV_PREFIX + ENV_NESTING.join(path).upper()
 
 
 def _flag(key: str) -> str:
@@ -171,7 +183,7 @@ def _from_environment(cls: type[TreeSettings], environment: Mapping[str, str]) -
             continue
         path = tuple(variable.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING))
         if path not in every:
-            names = [ENV_PREFIX + ENV_NESTING.join(p).upper() for p in sorted(every)]
+            names = [_variable(p) for p in sorted(every)]
             raise UsageError(
                 f"unknown setting in environment variable {variable}{nearest(variable, names)}"
             )

@@ -18,6 +18,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_typ
 from pydantic import TypeAdapter, ValidationError
 
 from erasurehead.errors import UsageError
+from erasurehead.misfits import misfit
 
 T = TypeVar("T")
 
@@ -136,10 +137,8 @@ class Registry(Generic[T]):
             try:
                 values[key] = TypeAdapter(hints[key]).validate_strings(text)
             except ValidationError as error:
-                reason = error.errors()[0]["msg"]
-                raise UsageError(
-                    f"option {key}={text} of {self.what} '{spec.name}' does not fit: {reason}"
-                ) from None
+                what = f"option {key}={text} of {self.what} '{spec.name}'"
+                raise UsageError(misfit(what, key, error)) from None
         missing = [k for k, p in accepted.items() if p.default is p.empty and k not in values]
         if missing:
             raise UsageError(

@@ -16,15 +16,26 @@ BAD = [
     (["trian"], "No such command 'trian'"),
     (["train", "s", "--wrokers", "3"], "No such option: --wrokers"),
     (["train", "s", "--workers", "many"], "'workers' = 'many' from the command line"),
-    (["train", "s", "--workers", "0"], "greater than or equal to 1"),
-    (["train", "s", "--l2", "nan"], "'l2' = 'nan' from the command line"),
+    (
+        ["train", "s", "--workers", "0"],
+        "'workers' = '0' from the command line does not fit; give --workers a whole number of at"
+        " least 1",
+    ),
+    (["train", "s", "--rounds", "0"], "give --rounds a whole number of at least 1"),
+    (["train", "s", "--rounds", "2.5"], "give --rounds a whole number"),
+    (["train", "s", "--seed", "2147483648"], "give --seed a whole number below 2147483648"),
+    (["train", "s", "--l2", "-1"], "give --l2 a number of at least 0"),
+    (["train", "s", "--wire-dense-share", "2"], "give --wire-dense-share a number of at most 1"),
+    (["train", "s", "--limits-norm-multiple", "1"], "a number above 1"),
+    (["train", "s", "--checkpoint-every-s", "x"], "give --checkpoint-every-s a number"),
+    (["train", "s", "--l2", "nan"], "give --l2 a finite number"),
     (["train", "s", "t"], "unexpected extra argument"),
     (["train", "s", "--store", "t"], "store is given twice"),
     (["train"], "setting 'store' is missing"),
     (["train", "nowhere"], "nowhere"),
     (["train", "s", "--config", "missing.yaml"], "cannot read configuration missing.yaml"),
     (["train", "s", "--membership-silence-limit-s", "1"], "silence_limit_s=1 must be at least"),
-    (["train", "s", "--wire-dtype", "<f2"], "'wire.dtype' = '<f2' from the command line"),
+    (["train", "s", "--wire-dtype", "<f2"], "give --wire-dtype 'auto', '<f8' or '<f4'"),
     (["settings", "train", "s", "--rounds", "x"], "'rounds' = 'x'"),
     (["settings", "boss"], "No such command 'boss'"),
     (["compare", "s", "--scheme", "uncoded", "--scheme", "uncoded"], "uncoded is given twice"),
@@ -64,6 +75,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     [
         ("ERASUREHEAD_ROUNDZ", "3", "ERASUREHEAD_ROUNDZ (did you mean 'ERASUREHEAD_ROUNDS'?)"),
         ("ERASUREHEAD_ROUNDS", "x", "'rounds' = 'x' from the environment does not fit"),
+        ("ERASUREHEAD_ROUNDS", "0", "give ERASUREHEAD_ROUNDS a whole number of at least 1"),
+        ("ERASUREHEAD_MEMBERSHIP__ELASTIC", "7", "give ERASUREHEAD_MEMBERSHIP__ELASTIC yes or no"),
     ],
 )
 def test_a_bad_environment_is_one_sentence(
@@ -86,7 +99,9 @@ def test_a_bad_environment_is_one_sentence(
         ("- 1\n", "must be a mapping"),
         ("a: [", "is not YAML"),
         ("workers: [1]\n", "'workers' = [1] from"),
-        ("wire: 3\n", "'wire'"),
+        ("rounds: 2.5\n", "give it a whole number"),
+        ("resume: perhaps\n", "give it yes or no"),
+        ("wire: 3\n", "give it settings of its own"),
     ],
 )
 def test_a_bad_file_is_one_sentence(

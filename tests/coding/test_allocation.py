@@ -289,14 +289,14 @@ def pairings(slots: list[int]) -> list[list[tuple[int, int]]]:
 
 
 def test_balanced_pairs_are_optimal() -> None:
-    """Against all 105 pairings of 8 slots, 40 random cases."""
+    """Against all 105 pairings of 8 slots, in each of 200 random cases."""
     rng = np.random.default_rng(0)
-    for _ in range(40):
+    every = np.array(pairings(list(range(8))))
+    assert every.shape == (105, 4, 2)
+    for _ in range(200):
         p = rng.uniform(0.02, 0.95, 8)
-        best = min(
-            sum(p[a] * p[b] / (1 - p[a] * p[b]) for a, b in pairing)
-            for pairing in pairings(list(range(8)))
-        )
+        erased = p[every].prod(axis=2)
+        best = float((erased / (1 - erased)).sum(axis=1).min())
         assert cost(p, balanced_groups(p, 4)) == pytest.approx(best, rel=1e-9)
 
 
@@ -363,6 +363,40 @@ def test_balanced_repetition_beats_the_best_fixed_weights(
 
 
 @pytest.mark.parametrize(
+    ("k", "n", "max_load", "words"),
+    [
+        (12, 24, 1, ["max_load=1 leaves no room on a worker", "must be at least 3"]),
+        (
+            12,
+            24,
+            2,
+            [
+                "room for 12 tasks on 12 workers, fewer than the 24",
+                "a share of 1 that begins inside a task reaches into 2",
+                "at least max_load=3, 24 workers or at most 12 tasks",
+            ],
+        ),
+        (4, 13, 3, ["room for 8 tasks", "at least max_load=5, 7 workers or at most 8 tasks"]),
+    ],
+)
+def test_limits_that_are_too_tight_name_what_fits(
+    k: int, n: int, max_load: int, words: list[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(UsageError) as caught:
+        CODES.build(f"osgc:p=0.3,max_load={max_load}", k, n, rng)
+    for word in words:
+        assert word in str(caught.value)
+    least = 1 - (-n // k)
+    assert CODES.build(f"osgc:p=0.3,max_load={least}", k, n, rng).loads.max() <= least
+
+
+def test_limits_of_single_workers_hold_all_tasks() -> None:
+    with pytest.raises(UsageError, match="limits add up to 4 tasks, fewer than the 5 there are"):
+        capped_row_sums(P, 5, np.array([1, 1, 1, 0.5, 0.5]))
+
+
+@pytest.mark.parametrize(
     ("spec", "words"),
     [
         ("osgc", ["code 'osgc'", "p=0.3"]),
@@ -370,7 +404,7 @@ def test_balanced_repetition_beats_the_best_fixed_weights(
         ("osgc:p=0/.1/.1/.1/.1", ["probability 0 of worker 0", "between 0 and 1"]),
         ("osgc:p=1.2", ["probability 1.2"]),
         ("osgc:p=nan", ["probability nan"]),
-        ("osgc:p=0.3,max_load=1", ["max_load=1", "at least 2"]),
+        ("osgc:p=0.3,max_load=1", ["max_load=1", "must be at least 2"]),
         ("osgc:p=0.3,max_load=3,allocation=chain", ["allocation=interval"]),
         ("matched-cyclic:c=2", ["code 'matched-cyclic'"]),
         ("matched-cyclic:c=2,p=.3,correlation=1", ["correlation=1"]),

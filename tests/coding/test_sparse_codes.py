@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from erasurehead.coding.design import DIFFERENCE_SETS
 from erasurehead.coding.graphs import adjacency, random_regular_graph, second_eigenvalue
 from erasurehead.coding.placement import balanced_random
 from erasurehead.errors import UsageError
+from erasurehead.registry import Spec
 from erasurehead.theory.decode_errors import (
     bernoulli_one_step_error,
     expander_bound,
@@ -223,6 +225,9 @@ def test_hybrid_placement_between_cyclic_and_repetition() -> None:
     assert between.replication.tolist() == [3] * 12
 
 
+ADVICE = re.compile(r"use inside=(?P<inside>[\d.]+)|or c=(?P<c>\d+)|that fits is (?P<fits>\d+)")
+
+
 @pytest.mark.parametrize(
     ("spec", "k", "n", "words"),
     [
@@ -232,8 +237,15 @@ def test_hybrid_placement_between_cyclic_and_repetition() -> None:
             "stochastic-block:c=24",
             30,
             None,
-            ["c=24", "30 of 30 tasks", "inside=0.5 a load of 15", "use inside=0.8"],
+            ["c=24", "30 of 30 tasks", "inside=0.5 a load of 15", "use inside=0.8 or c=20"],
         ),
+        ("stochastic-block:c=1", 2, 5, ["inside=0.5 a load of 1.25", "use inside=0.33 or c=2"]),
+        ("stochastic-block:c=0.2", 2, 5, ["c=0.2 of 5 tasks", "nearest c that fits is 2"]),
+        ("stochastic-block:c=1", 1, 1, ["inside=0.5 a load of 0.5; use inside=1"]),
+        ("stochastic-block:c=0", 1, 1, ["c=0 of 1 tasks", "c must be 1 to 1"]),
+        ("regular:c=-1", 1, 2, ["c=-1 of 2 tasks", "nearest c that fits is 2"]),
+        ("regular:c=1", 1, 2, ["c=1", "1 workers", "2 tasks", "nearest c that fits is 2"]),
+        ("regular:c=0", 4, 6, ["c=0 of 6 tasks", "nearest c that fits is 3"]),
         ("regular:c=3", 7, 5, ["c=3", "7 workers", "5 tasks", "nearest c that fits is 5"]),
         ("pairwise-balanced:d=9", 6, None, ["9 copies", "6 workers"]),
         (
@@ -261,3 +273,24 @@ def test_misfits_name_both_sides(spec: str, k: int, n: int | None, words: list[s
         make(spec, k, n)
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(("k", "n"), [(1, 3), (2, 3), (2, 5), (3, 4), (4, 3), (7, 5), (6, 12)])
+@pytest.mark.parametrize("name", ["regular", "stochastic-block", "stochastic-block:inside=1"])
+def test_advised_loads_are_taken(name: str, k: int, n: int) -> None:
+    """Whatever a message says to use is not refused in its turn."""
+    name, _, inside = name.partition(":")
+    tried = range(-1, n + 3) if name == "regular" else np.arange(-1, n + 2, 0.25)
+    refused = 0
+    for c in tried:
+        given = {"c": f"{c}", "inside": inside.removeprefix("inside=")}
+        given = {option: value for option, value in given.items() if value}
+        try:
+            CODES.build(Spec(name, given), k, n, np.random.default_rng(0))
+        except UsageError as error:
+            refused += 1
+            for advice in ADVICE.finditer(str(error)):
+                option = "inside" if advice["inside"] else "c"
+                advised = given | {option: advice["inside"] or advice["c"] or advice["fits"]}
+                CODES.build(Spec(name, advised), k, n, np.random.default_rng(0))
+    assert refused

@@ -44,7 +44,7 @@ def capped_row_sums(p: FloatArray, n_tasks: int, caps: FloatArray) -> tuple[Floa
     if caps.sum() < n_tasks * (1.0 - 1e-12):
         raise UsageError(
             f"the workers' limits add up to {caps.sum():g} tasks, fewer than the {n_tasks} there"
-            " are; raise max_load or use more workers"
+            " are; raise them or use more workers"
         )
     weight = reliability(p)
     full = np.zeros(len(p), dtype=bool)

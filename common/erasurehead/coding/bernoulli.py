@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
-from erasurehead.coding.options import check_load
+from erasurehead.coding.options import check_load, nearest_load
 from erasurehead.coding.partition import blocks_of
 from erasurehead.errors import UsageError
 
@@ -94,23 +94,48 @@ def stochastic_block(
         (0, 1].
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
-    check_load("stochastic-block", n_tasks, c)
-    n_blocks = min(max(1, round(n_tasks / c)), n_workers)
     if not 0 < inside <= 1:
         raise UsageError(f"inside={inside:g} is no probability; it must be above 0 and at most 1")
-    own = blocks_of(n_workers, n_blocks)[:, None] == blocks_of(n_tasks, n_blocks)[None, :]
-    n_own = own.sum(axis=1, keepdims=True)
-    n_others = n_tasks - n_own
-    outside = np.clip((c - inside * n_own) / np.maximum(n_others, 1), 0.0, 1.0)
-    expected = float(np.mean(inside * n_own + outside * n_others))
-    if abs(expected - c) > NEAR_LOAD * c:
+    reached = (
+        x for x in range(1, n_tasks + 1) if _is_near(x, _loads(n_workers, n_tasks, x, inside)[2])
+    )
+    check_load("stochastic-block", n_tasks, c, fitting=reached)
+    n_own, outside, expected = _loads(n_workers, n_tasks, c, inside)
+    if not _is_near(c, expected):
+        # The largest community then has c tasks of its own, and any other is filled up to c.
+        enough = min(1.0, c / float(n_own.max()))
+        nearest = nearest_load(reached, c)
         raise UsageError(
             f"code 'stochastic-block' with c={c:g} makes communities of"
             f" {float(n_own.mean()):.3g} of {n_tasks} tasks, and inside={inside:g} a load of"
-            f" {expected:g}; use inside={min(1.0, c / float(n_own.mean())):.2g} or a smaller c"
+            f" {expected:g}; use inside={enough:.2g}"
+            + ("" if nearest is None else f" or c={nearest}")
         )
-    held = rng.random((n_workers, n_tasks)) < np.where(own, inside, outside)
+    n_blocks = _communities(n_workers, n_tasks, c)
+    own = blocks_of(n_workers, n_blocks)[:, None] == blocks_of(n_tasks, n_blocks)[None, :]
+    held = rng.random((n_workers, n_tasks)) < np.where(own, inside, outside[:, None])
     return _ones("stochastic-block", held, rng)
+
+
+def _communities(n_workers: int, n_tasks: int, c: float) -> int:
+    return min(max(1, round(n_tasks / c)), n_workers)
+
+
+def _loads(
+    n_workers: int, n_tasks: int, c: float, inside: float
+) -> tuple[FloatArray, FloatArray, float]:
+    """Return the tasks of each slot's community, shape (k,); its probability of any other task, so
+    that the load is c if it can be; and the mean load."""
+    n_blocks = _communities(n_workers, n_tasks, c)
+    sizes = np.bincount(blocks_of(n_tasks, n_blocks), minlength=n_blocks).astype(np.float64)
+    n_own = sizes[blocks_of(n_workers, n_blocks)]
+    n_others = n_tasks - n_own
+    outside = np.clip((c - inside * n_own) / np.maximum(n_others, 1), 0.0, 1.0)
+    return n_own, outside, float(np.mean(inside * n_own + outside * n_others))
+
+
+def _is_near(c: float, load: float) -> bool:
+    return abs(load - c) <= NEAR_LOAD * c
 
 
 def _ones(name: str, held: npt.NDArray[np.bool_], rng: np.random.Generator) -> GradientCode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -90,10 +91,30 @@ def check_tolerance(code: str, n_workers: int, s: int) -> None:
         )
 
 
-def check_load(code: str, n_tasks: int, c: float, option: str = "c") -> None:
-    """Raise UsageError unless 1 <= c <= n."""
+def check_load(
+    code: str, n_tasks: int, c: float, option: str = "c", fitting: Iterable[int] | None = None
+) -> None:
+    """Raise UsageError unless 1 <= c <= n.
+
+    Parameters
+    ----------
+    fitting: loads that the code takes, where not every one from 1 to n will do.
+    """
     if not (math.isfinite(c) and 1 <= c <= n_tasks):
+        nearest = None if fitting is None else nearest_load(fitting, c)
         raise UsageError(
             f"code '{code}' cannot put {option}={c:g} of {n_tasks} tasks on a worker;"
-            f" {option} must be 1 to {n_tasks}"
+            + (
+                f" {option} must be 1 to {n_tasks}"
+                if nearest is None
+                else f" the nearest {option} that fits is {nearest}"
+            )
         )
+
+
+def nearest_load(fitting: Iterable[int], c: float) -> int | None:
+    """Return the load nearest to c among those that fit, ascending; None if there is none."""
+    loads = list(fitting)
+    if c == math.inf:
+        return loads[-1] if loads else None
+    return min(loads, key=lambda load: abs(load - c), default=None)

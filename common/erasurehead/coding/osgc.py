@@ -52,7 +52,8 @@ def osgc(
     allocation: `interval` is non-negative, so that the error bound n^2/Delta holds; `shared` and
         `chain` are the paper's Schemes I and II, for reproduction (they go negative when the p_i
         differ).
-    max_load: most tasks on a slot, at least 2; `interval` only.
+    max_load: most tasks on a slot, at least 2 and n/k + 1, as a share that begins inside a task
+        touches one task more than it is long; `interval` only.
 
     Raises
     ------
@@ -62,15 +63,35 @@ def osgc(
     known = straggler_probabilities(n_workers, p, probabilities, "code 'osgc'")
     row_sums, _ = optimal_row_sums(known, n_tasks)
     if max_load is not None:
-        if allocation != "interval" or max_load < 2:
+        if allocation != "interval":
             raise UsageError(
-                f"max_load={max_load} needs allocation=interval and at least 2 tasks a worker"
+                f"max_load={max_load} is kept by allocation=interval only, not by"
+                f" allocation={allocation}; leave one of the two out"
             )
-        # An interval of length Y touches at most floor(Y) + 2 tasks.
+        _check_room(max_load, n_workers, n_tasks)
+        # An interval of length Y touches at most ceil(Y) + 1 tasks.
         caps = np.full(n_workers, max_load - 1.0)
         row_sums, _ = capped_row_sums(known, n_tasks, caps)
     rows = ALLOCATIONS[allocation](row_sums, n_tasks)
     return code_from_rows("osgc", rows, n_tasks, n_workers=n_workers)
+
+
+def _check_room(max_load: int, n_workers: int, n_tasks: int) -> None:
+    """Raise UsageError unless shares of at most max_load - 1 hold all tasks."""
+    least = 1 - (-n_tasks // n_workers)
+    if max_load < 2:
+        raise UsageError(
+            f"max_load={max_load} leaves no room on a worker, because a share that begins inside a"
+            f" task reaches into a second one; max_load must be at least {least}"
+        )
+    share = max_load - 1
+    if max_load < least:
+        raise UsageError(
+            f"max_load={max_load} leaves room for {n_workers * share} tasks on {n_workers} workers,"
+            f" fewer than the {n_tasks} there are, because a share of {share} that begins inside a"
+            f" task reaches into {max_load}; use at least max_load={least},"
+            f" {-(-n_tasks // share)} workers or at most {n_workers * share} tasks"
+        )
 
 
 def matched_cyclic(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
-from erasurehead.coding.options import check_load
+from erasurehead.coding.options import check_load, nearest_load
 from erasurehead.coding.placement import balanced_random
 from erasurehead.errors import UsageError
 
@@ -24,15 +26,16 @@ def regular(
 
     Raises
     ------
-    UsageError: c k/n is not a whole number of copies.
+    UsageError: c is out of range, or c k/n is not a whole number of copies.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
-    check_load("regular", n_tasks, c)
-    if (c * n_workers) % n_tasks:
-        fitting = [x for x in range(1, n_tasks + 1) if (x * n_workers) % n_tasks == 0]
+    step = n_tasks // math.gcd(n_tasks, n_workers)
+    fitting = range(step, n_tasks + 1, step)
+    check_load("regular", n_tasks, c, fitting=fitting)
+    if c not in fitting:
         raise UsageError(
             f"load c={c} on {n_workers} workers is not a whole number of copies of {n_tasks}"
-            f" tasks; the nearest c that fits is {min(fitting, key=lambda x: abs(x - c))}"
+            f" tasks; the nearest c that fits is {nearest_load(fitting, c)}"
         )
     placed = balanced_random(n_tasks, n_workers, c * n_workers // n_tasks, rng)
     rows = [(tasks, np.ones(len(tasks))) for tasks in placed]
