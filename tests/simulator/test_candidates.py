@@ -60,6 +60,15 @@ def test_every_code_and_decoder_is_searched() -> None:
     assert {f"fixed:shrink={x}" for x in ("none", "mse")} <= scales
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_codes_with_rows_on_nobody_are_left_out(seed: int) -> None:
+    """Eight batches for twelve workers: now and then one is drawn by nobody."""
+    found = {c.text.partition(" ")[0]: c.code for c in codings(12, 24, 2, seed, alike=True)}
+    assert all(code.replication.all() for code in found.values())
+    drawn = build("coupon:c=3 / first-copy / fraction:r=1", 12, 24, seed).code
+    assert ("coupon:c=3" in found) <= bool(drawn.replication.all())
+
+
 def test_what_learns_who_is_late_is_searched_where_slots_differ_only() -> None:
     learning = {"osgc", "matched-cyclic"}
     for alike in (True, False):

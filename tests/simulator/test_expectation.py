@@ -84,14 +84,15 @@ def test_times_and_errors_of_independent_delays(scheme: str, delay: str) -> None
     ("scheme", "error"),
     [
         ("frc:c=3 / first-copy:scale=group / fraction:r=5", "≈"),
-        ("frc:c=3 / one-step / fraction:r=5", "="),
+        ("frc:c=3 / one-step / fraction:r=4", "="),
         ("frc:c=3 / least-squares / fraction:r=5", "="),
         ("frc:c=5 / first-copy:scale=unbiased / fraction:r=4", "="),
         ("coupon:c=3 / first-copy:scale=none / fraction:r=5", "="),
-        ("bernoulli:c=3 / one-step / fraction:r=6", "="),
+        ("bernoulli:c=3 / one-step / fraction:r=2", "="),
         ("regular:c=3 / least-squares / fraction:r=6", "≤"),
         ("expander:d=4 / least-squares / fraction:r=10", "≤"),
-        ("expander:d=4 / one-step / fraction:r=10", "="),
+        ("expander:d=4 / one-step / fraction:r=10", "≤"),
+        ("expander:d=4 / one-step / fraction:r=3", "="),
         ("pairwise-balanced:d=3 / fixed / fraction:r=6", "≈"),
         ("pairwise-balanced:d=3 / fixed:p=0.5 / fraction:r=6", "="),
         ("pairwise-balanced:d=3 / fixed:p=0.4,shrink=mse / fraction:r=6", "="),
@@ -140,6 +141,48 @@ def test_given_probabilities_may_be_wrong(p: str, tasks: int) -> None:
     assert claims[0].relation is Relation.EQUAL
     assert float(played.decode_error.mean()) == pytest.approx(claims[0].value, abs=error)
     assert all(claim.value <= claims[0].value for claim in claims[1:])
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        # Early rounds, whose few arrivals decode exactly by chance, have another weight.
+        "frc:c=3 / one-step / fraction:r=7",
+        "frc:c=4 / one-step / fraction:r=7",
+        "frc:c=3 / one-step:scale=optimal / fraction:r=12",
+        "frc:c=3 / algorithmic / fraction:r=7",
+        "frc:c=3 / disjoint / fraction:r=7",
+        "frc:c=3 / fixed / fraction:r=7",
+        "frc:c=3 / fixed:p=0.4 / fraction:r=12",
+    ],
+)
+def test_what_repetition_has_only_with_first_copies_is_not_claimed_of_others(scheme: str) -> None:
+    claims = check(scheme, "exponential:mean_s=0.5", pass_s=0.6)
+    assert relations(claims[Quantity.ROUND_S]) == (["=" if "fixed" in scheme else "≤"])
+    assert all("first" not in claim.source for claim in claims[Quantity.DECODE_ERROR])
+
+
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "frc:c=3 / one-step / exact",
+        "frc:c=3 / algorithmic / exact",
+        "cyclic-mds:s=3 / one-step / exact",
+    ],
+)
+def test_exact_rounds_of_decoders_that_wait_longer_have_no_time(scheme: str) -> None:
+    claims = check(scheme, "exponential:mean_s=0.5", 50)
+    assert not claims[Quantity.ROUND_S]
+
+
+def test_tasks_that_are_placed_anew_leave_nothing_to_claim() -> None:
+    """Where slots differ, and the run moves them; alike ones stay where they are."""
+    uneven = DELAYS.build("unequal-exponential:low=0.3,high=2", 12, 0)
+    alike = DELAYS.build("exponential:mean_s=0.5", 12, 0)
+    text = "frc:c=3,groups=balanced / first-copy / deadline:after_s=3"
+    assert expect(build(text), uneven, 0.0, 50).claims == ()
+    assert expect(build(text), uneven, 0.0, 0).claims
+    assert expect(build(text), alike, 0.0, 50).claims == expect(build(text), alike, 0.0).claims
 
 
 def test_a_deadline_that_nobody_may_meet_bounds_nothing() -> None:

@@ -73,7 +73,7 @@ def test_a_test_metric_can_be_the_target(small_store: Path) -> None:
     )
     assert found.sample_rows == 100
     assert any(t.candidate.scheme == "egc:c=4" for t in found.trials)
-    assert said[0].startswith("exact gradient descent reaches auc=0.52 in")
+    assert said[0].startswith("exact gradient descent reaches auc=0.52 in round ")
     assert said[-1] == "seed 1 of 1 done"
 
 

@@ -23,11 +23,12 @@ WIDE = 5.0
 def table(findings: Findings, title: str, workers: int) -> Table:
     """Return the trials by load, those on the frontier marked."""
     held = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    held.add_column("stored\na worker", justify="right")
-    held.add_column("scheme", overflow="fold", min_width=18)
+    held.add_column("stored\na worker", justify="right", no_wrap=True)
+    # The one column that gives way where the terminal is narrow.
+    held.add_column("scheme", overflow="fold", min_width=12)
     held.add_column(f"to {findings.target}\nmedian (range)", justify="right", no_wrap=True)
-    held.add_column("rounds", justify="right")
-    held.add_column("a round\n(theory)", justify="right")
+    held.add_column("rounds", justify="right", no_wrap=True)
+    held.add_column("a round\n(theory)", justify="right", no_wrap=True)
     held.add_column("decode\nerror", justify="right", no_wrap=True)
     frontier = findings.frontier
     for trial in findings.trials:
@@ -63,8 +64,8 @@ def caption(findings: Findings) -> list[str]:
         )
         if findings.rivals:
             lines.append(
-                f"the ranges of {len(findings.rivals)} others overlap the best one's, so they may"
-                " be as good; more --seeds would tell"
+                f"the best one's range overlaps those of {len(findings.rivals)} more, which may be"
+                " as good; more --seeds would tell"
             )
     else:
         lines.append("one seed says nothing about the spread; give --seeds 5")

@@ -29,10 +29,10 @@ from erasurehead.theory.decode_errors import (
 from erasurehead.theory.moments import uncovered_bounds
 from erasurehead_simulator.claims import Claim, Expectation, Quantity, Relation
 from erasurehead_simulator.expected_times import (
-    ANY_SUFFICIENT,
     LARGE,
-    SOMETIMES_FEWER,
+    SUFFICES,
     group_size,
+    has_tolerance,
     time_claims,
 )
 from erasurehead_simulator.ideal import SchemeParts
@@ -41,21 +41,30 @@ from erasurehead_simulator.survivors import (
     Survivors,
     UniformSubset,
     survivors_under,
+    times_are_alike,
 )
 
 
-def expect(parts: SchemeParts, delays: DelayModel, pass_s: float) -> Expectation:
+def expect(
+    parts: SchemeParts, delays: DelayModel, pass_s: float, regroup_after_rounds: int = 0
+) -> Expectation:
     """Return what lemmas, bounds and order statistics say of a scheme.
+
+    Nothing, where the tasks of slots that differ are placed anew after `regroup_after_rounds`:
+    what holds for the first placement does not for the next.
 
     Means of erasures and errors are known where the survivors are a uniform random subset of given
     size (`fraction`, slots that are alike and hold equally much) or independent (`deadline`, and
     delays whose distribution is known). Of times see `expected_times`.
     """
     code, decoder = parts.code, parts.decoder
+    moves = parts.placement is not None and regroup_after_rounds > 0
+    if moves and not times_are_alike(code, delays, pass_s):
+        return Expectation()
     stop = parts.stop.rule if isinstance(parts.stop, LearningStop) else parts.stop
     claims = list(time_claims(code, decoder, stop, delays, pass_s))
     if isinstance(stop, ExactStop):
-        claims += _exact(code)
+        claims += _exact(code, decoder)
     elif code.symbols_per_slot == 1:
         survivors = survivors_under(code, stop, delays, pass_s)
         if survivors is not None:
@@ -67,8 +76,9 @@ def expect(parts: SchemeParts, delays: DelayModel, pass_s: float) -> Expectation
     return Expectation(tuple(sorted(claims, key=lambda claim: ranks.index(claim.relation))))
 
 
-def _exact(code: GradientCode) -> Iterator[Claim]:
-    if group_size(code) is not None or code.name in (*ANY_SUFFICIENT, *SOMETIMES_FEWER):
+def _exact(code: GradientCode, decoder: Decoder) -> Iterator[Claim]:
+    grouped = group_size(code) is not None and isinstance(decoder, SUFFICES)
+    if grouped or has_tolerance(code, decoder):
         for quantity in (Quantity.ERASED_SHARE, Quantity.DECODE_ERROR):
             yield Claim(quantity, Relation.EQUAL, 0.0, "every round is exact")
 
@@ -94,7 +104,7 @@ def _errors(code: GradientCode, decoder: Decoder, survivors: Survivors) -> Itera
         yield from _first_copy(code, decoder, survivors)
     elif isinstance(decoder, FixedDecoder):
         yield from _fixed(code, decoder, survivors)
-    elif _weighs_alike(decoder) and isinstance(survivors, UniformSubset):
+    elif _weighs_alike(decoder, code, survivors) and isinstance(survivors, UniformSubset):
         error = _mean_weight_error(code, survivors)
         yield _error(Relation.EQUAL, error, "sampling without replacement")
     elif isinstance(decoder, LeastSquaresDecoder):
@@ -114,7 +124,7 @@ def _is_unbiased(code: GradientCode, decoder: Decoder, survivors: Survivors) -> 
         return bool(np.allclose((1.0 - q) * _group_weights(decoder, q), 1.0))
     if isinstance(decoder, FixedDecoder):
         weights = decoder.weights(survivors.late if decoder.given is None else decoder.given)
-    elif _weighs_alike(decoder) and isinstance(survivors, UniformSubset):
+    elif _weighs_alike(decoder, code, survivors):
         weights = np.full(code.n_workers, _mean_weight(code, survivors))
     else:
         return False
@@ -189,9 +199,18 @@ def _whoever_arrives(code: GradientCode, decoder: Decoder, r: int) -> Iterator[C
         yield _error(Relation.AT_MOST, value, f"any {r} arrivals, arXiv 1707.03858")
 
 
-def _weighs_alike(decoder: Decoder) -> bool:
-    """True for one-step decoding with the same weight whoever arrives."""
-    return isinstance(decoder, OneStepDecoder) and decoder.scale == "mean"
+def _weighs_alike(decoder: Decoder, code: GradientCode, survivors: Survivors) -> bool:
+    """True for one-step decoding with the same weight whoever arrives.
+
+    Fewer than r arrivals that happen to decode exactly would close the round, with another weight;
+    they must hold every task.
+    """
+    if not isinstance(decoder, OneStepDecoder) or decoder.scale != "mean":
+        return False
+    if not isinstance(survivors, UniformSubset):
+        return False
+    most = np.sort(code.loads)[::-1][: survivors.r - 1].sum()
+    return bool(most < code.n_tasks)
 
 
 def _mean_weight(code: GradientCode, survivors: Survivors) -> float:

@@ -8,8 +8,9 @@ import numpy as np
 
 from erasurehead.coding.base import GradientCode, RepetitionCode
 from erasurehead.decoding.base import Decoder
+from erasurehead.decoding.first_copy import FirstCopyDecoder
 from erasurehead.decoding.fixed import FixedDecoder
-from erasurehead.decoding.one_step import OneStepDecoder
+from erasurehead.decoding.least_squares import LeastSquaresDecoder
 from erasurehead.stopping.base import StopRule
 from erasurehead.stopping.deadline import DeadlineStop
 from erasurehead.stopping.exact import ExactStop
@@ -36,6 +37,9 @@ arrival alone is an upper bound, and a close one."""
 ANY_SUFFICIENT = ("cyclic-repetition",)
 """Codes that decode from any k - s arrivals and from no fewer."""
 
+SUFFICES = FirstCopyDecoder | LeastSquaresDecoder
+"""Decoders that are exact as soon as the arrivals hold the full gradient."""
+
 SOMETIMES_FEWER = ("cyclic-mds", "reed-solomon", "heterogeneous")
 """Codes that decode from any k - s arrivals, and now and then from fewer."""
 
@@ -57,7 +61,8 @@ def time_claims(
     if arrivals is None:
         return
     k = code.n_workers
-    size = group_size(code)
+    # Other decoders are not exact as soon as every group is there.
+    size = group_size(code) if isinstance(decoder, SUFFICES) else None
     if isinstance(stop, ExactStop) and size is not None:
         yield _claim(Relation.EQUAL, arrivals.coverage_s(size), "corrected Lemma 8")
         printed_s = _printed(code, size, delays, pass_s)
@@ -65,7 +70,7 @@ def time_claims(
             yield _claim(Relation.MISPRINT, printed_s, "Lemma 8 as printed, too low")
         last = "all arrivals, order statistics"
         yield _claim(Relation.AT_MOST, arrivals.arrival_s(k), last)
-    elif isinstance(stop, ExactStop) and code.name in (*ANY_SUFFICIENT, *SOMETIMES_FEWER):
+    elif isinstance(stop, ExactStop) and has_tolerance(code, decoder):
         relation = Relation.EQUAL if code.name in ANY_SUFFICIENT else Relation.AT_MOST
         needed = k - code.tolerance
         yield _claim(relation, arrivals.arrival_s(needed), f"{needed} of {k} arrivals")
@@ -74,11 +79,17 @@ def time_claims(
         if size is not None and k <= LARGE:
             mean_s = erasurehead_time(k, size, stop.r, arrivals.arrival_s)
             yield _claim(Relation.EQUAL, mean_s, "r-th arrival or full coverage")
-        elif isinstance(decoder, FixedDecoder | OneStepDecoder):
-            # Exact when everybody has arrived and not before.
+        elif isinstance(decoder, FixedDecoder):
+            # Taken for exact when everybody has arrived and not before.
             yield _claim(Relation.EQUAL, last_s, "r-th arrival")
             return
         yield _claim(Relation.AT_MOST, last_s, "Lemma 8, r-th arrival")
+
+
+def has_tolerance(code: GradientCode, decoder: Decoder) -> bool:
+    """True when any k - s arrivals decode exactly, with the code's s."""
+    named = code.name in (*ANY_SUFFICIENT, *SOMETIMES_FEWER)
+    return named and isinstance(decoder, LeastSquaresDecoder)
 
 
 def group_size(code: GradientCode) -> int | None:

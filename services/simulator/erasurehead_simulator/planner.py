@@ -111,7 +111,7 @@ def search(
         )
     exact_rounds = _exact_rounds(settings, store, target)
     progress(
-        f"exact gradient descent reaches {target} in {exact_rounds} rounds on"
+        f"exact gradient descent reaches {target} in round {exact_rounds} on"
         f" {store.manifest.rows:,} sampled rows"
     )
     coarse = _Screening(settings, pass_s, exact_rounds, COARSE_ROUNDS)
@@ -376,7 +376,7 @@ def _try(
                 seen.round_s,
                 seen.decode_error,
                 seen.erased_share,
-                expect(parts, delays, pass_s),
+                expect(parts, delays, pass_s, settings.membership.regroup_after_rounds),
                 tuple(time_s for time_s, _ in tried),
                 tuple(rounds for _, rounds in tried),
             )

@@ -35,7 +35,7 @@ ANYWHERE = (
     "partial:s={s},alpha={alpha_1}",
     "partial:s={s},alpha={alpha_2}",
 )
-"""For the load c; s = c - 1."""
+"""For c tasks a slot; s = c - 1."""
 
 WHERE_SLOTS_DIFFER = ("frc:c={c},groups=balanced", "osgc:max_load={c}", "matched-cyclic:c={c}")
 """Codes that place tasks by what is learnt of the slots."""
@@ -80,6 +80,8 @@ def codings(
 ) -> Iterator[Coding]:
     """Yield every code that exists for the cluster within the load, with every decoder that fits.
 
+    Codes that were drawn with a task on nobody are left out.
+
     Of one code, the decoder that it is made for comes first.
 
     Parameters
@@ -87,12 +89,15 @@ def codings(
     max_load: as `Coding.load`.
     alike: whether all slots are as likely to be late, so that there is nothing to learn of them.
     """
-    for text, most_tasks in _codes(n_workers, max_load, alike):
+    most_tasks_a_slot = max_load * (n_tasks or n_workers) // n_workers
+    for text, most_tasks in _codes(n_workers, most_tasks_a_slot, alike):
         for decoder in _decoders(text):
             try:
                 code = build(f"{text} / {decoder} / fraction:r=1", n_workers, n_tasks, seed).code
             except UsageError:
                 continue  # no such code for so many workers, or it cannot be decoded so
+            if not code.replication.all():
+                break  # drawn with tasks on nobody, whose rows would never be seen
             load = max(load_of(code), most_tasks * n_workers / code.n_tasks)
             if load <= max_load + 1e-9:
                 yield Coding(
@@ -103,15 +108,15 @@ def codings(
                 )
 
 
-def _codes(n_workers: int, max_load: int, alike: bool) -> Iterator[tuple[str, int]]:
+def _codes(n_workers: int, most: int, alike: bool) -> Iterator[tuple[str, int]]:
     """Yield texts of codes, and how many tasks a slot may come to hold by learning."""
     yield "uncoded", 0
     yield "design", 0
-    for c in _loads(max_load):
+    for c in _loads(most):
         numbers = {
             "c": c,
             "s": c - 1,
-            "groups": n_workers // _divisor_from(n_workers, c),
+            "groups": n_workers // _divisor_from(n_workers, min(c, n_workers)),
             "alpha_1": f"{1 + c:g}",
             "alpha_2": f"{1 + c / 2:g}",
         }
@@ -122,9 +127,10 @@ def _codes(n_workers: int, max_load: int, alike: bool) -> Iterator[tuple[str, in
                 yield template.format(**numbers), c
 
 
-def _loads(max_load: int) -> Iterator[int]:
+def _loads(most: int) -> Iterator[int]:
+    """Yield numbers of tasks that a slot may hold."""
     c = 2
-    while c <= max_load:
+    while c <= most:
         yield c
         c += 1 if c < LOADS_ONE_BY_ONE else max(1, c // 4)
 

@@ -102,7 +102,7 @@ def _with_gradients(
                 [len(r.arrivals) for r in records],
                 [r.erased_tasks / parts.code.n_tasks for r in records],
                 [r.decode_error for r in records],
-                expect(parts, delays, pass_s),
+                expect(parts, delays, pass_s, settings.membership.regroup_after_rounds),
             )
         )
     running.report(out, console, draw=draw, quiet=quiet)
@@ -150,7 +150,7 @@ def _without_gradients(
             played.n_arrived,
             played.erased_share,
             played.decode_error,
-            expect(parts, delays, pass_s),
+            expect(parts, delays, pass_s, after),
         )
     )
     lines = {
