@@ -69,6 +69,8 @@ def test_building_gives_parts_that_fit() -> None:
         ("agc:c=3,r=11,cache=sagga", "did you mean 'saga'"),
         ("frc:c=3 / first-copy / exact / sum / sum", "5 parts"),
         ("", "names nothing"),
+        ("egc:c=2 / fraction:r=5", "'egc:c=2' is short .* 'frc:c=2 / first-copy / fr"),
+        ("agc:c=3,r=5 / sag", "'agc:c=3,r=5' is short for a whole scheme"),
     ],
 )
 def test_bad_texts_are_one_sentence(text: str, words: str) -> None:

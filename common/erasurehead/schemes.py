@@ -21,7 +21,9 @@ from erasurehead.coding import CODES
 from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
 from erasurehead.coding.options import UnknownProbabilitiesError
 from erasurehead.decoding import DECODERS, ESTIMATES
-from erasurehead.decoding.base import Decoder, DecoderContext
+from erasurehead.decoding.base import EXACT_ERROR, Decoder, DecoderContext
+from erasurehead.decoding.disjoint import DisjointDecoder
+from erasurehead.decoding.least_squares import LeastSquaresDecoder
 from erasurehead.decoding.svrg import SvrgEstimate
 from erasurehead.errors import UsageError
 from erasurehead.placement import Placement
@@ -96,6 +98,12 @@ class Scheme:
                 f"'{text}' has {len(specs)} parts; a scheme is code / decoder / stop rule, and"
                 " at most a gradient estimate after them"
             )
+        if first.name in SHORTHANDS and first.name not in CODES:
+            raise UsageError(
+                f"'{first}' is short for a whole scheme, and no other parts may follow; write it"
+                " alone (with cache=saga for a cache), or spell the parts out, like"
+                f" 'frc:c={first.options.get('c', '3')} / first-copy / fraction:r=5 / saga'"
+            )
         CODES.factory(first.name)
         if len(specs) < 3:
             specs = [first, suitable_decoder(first.name), _stop_of(specs)]
@@ -168,12 +176,11 @@ class Scheme:
             None if erasures is None else lambda: erasures.weights,
         )
         decoder = DECODERS.build(self.decoder, code, context)
-        if self.exact and decoder.may_fall_short and not _exact_when_all_arrive(decoder, code):
+        if self.exact and not _exact_when_all_arrive(decoder):
             raise UsageError(
                 f"decoder '{self.decoder}' does not get the full gradient of code '{self.code}'"
                 f" even when all {n_workers} workers arrive, so stop rule 'exact' can never be met;"
-                f" use a load that divides the {code.n_tasks} tasks, another decoder or another"
-                " stop rule"
+                f" use {_instead(decoder)}"
             )
         # Built for one column only to have its options and the code's fitness checked here.
         sized = ESTIMATES.build(self.estimator, code, 1, self.exact)
@@ -316,13 +323,30 @@ def _stop_of(specs: list[Spec]) -> Spec:
     return specs[1]
 
 
-def _exact_when_all_arrive(decoder: Decoder, code: GradientCode) -> bool:
+def _exact_when_all_arrive(decoder: Decoder) -> bool:
     decoder.begin()
-    for symbol in range(code.n_symbols):
+    for symbol in range(decoder.code.n_symbols):
         decoder.arrive(symbol)
-    exact = decoder.exact
+    exact = decoder.exact and decoder.finish().decode_error <= EXACT_ERROR
     decoder.begin()
     return exact
+
+
+def _instead(decoder: Decoder) -> str:
+    """Say what to use where a decoder never is exact."""
+    code = decoder.code
+    if isinstance(decoder, DisjointDecoder):
+        n, c = code.n_tasks, int(code.loads.max())
+        below = max(d for d in range(1, c + 1) if n % d == 0)
+        above = min(d for d in range(c, n + 1) if n % d == 0)
+        return (
+            f"a load that divides the {n} tasks (the nearest are {below} and {above}), another"
+            " decoder or another stop rule"
+        )
+    if isinstance(decoder, LeastSquaresDecoder):
+        # As good a combination as there is.
+        return "a larger load, another seed or another stop rule"
+    return "least-squares or another stop rule, for example fraction:delta=0.2"
 
 
 def _fresh_estimate(n_workers: int, arrivals: int | None) -> StragglerEstimate:

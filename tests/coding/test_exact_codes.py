@@ -169,11 +169,14 @@ def test_copies_add_up_and_never_exceed_all_tasks(
 
 @pytest.mark.parametrize("inner", ["frc", "cyclic-repetition"])
 def test_partial_code_needs_all_first_parts_and_k_minus_s_second_parts(inner: str) -> None:
-    """k = 12, s = 2, alpha = 2: 3 private and 3 coded tasks a slot, .125 of the data."""
+    """k = 12, s = 2, alpha = 2: 3 private and 3 coded tasks a slot, .125 of the data; the inner
+    code alone has .25 of it on each."""
     code = make(f"partial:s=2,alpha=2,inner={inner}", 12)
     assert code.n_tasks == 48
     assert code.loads.tolist() == [6] * 12
     assert code.loads[0] / code.n_tasks == 0.125
+    alone = make("frc:c=3" if inner == "frc" else f"{inner}:s=2", 12)
+    assert (alone.loads / alone.n_tasks).tolist() == [0.25] * 12
     A = code.matrix.toarray()
     first = [code.symbols(i, 0)[0] for i in range(12)]
     second = [code.symbols(i, 1)[0] for i in range(12)]
@@ -186,13 +189,13 @@ def test_partial_code_needs_all_first_parts_and_k_minus_s_second_parts(inner: st
 
 @pytest.mark.parametrize(
     "spec",
-    ["cyclic-mds:s=7", "reed-solomon:s=8", "reed-solomon:s=3,nodes=chebyshev", "heterogeneous:s=5"],
+    ["cyclic-mds:s=7", "reed-solomon:s=8", "reed-solomon:s=2,nodes=chebyshev", "heterogeneous:s=5"],
 )
 def test_what_is_promised_of_a_hundred_workers_is_kept(spec: str) -> None:
     """Neighbours are the worst set; the decoder itself gets the full gradient from the rest."""
     code = make(spec, 100, None)
     decoder = DECODERS.build("least-squares", code, DecoderContext())
-    for first in (0, 17, 96):
+    for first in (0, 17, 33, 48, 96):
         late = set((np.arange(code.tolerance) + first) % 100)
         decoder.begin()
         for slot in range(100):
@@ -211,11 +214,14 @@ def test_what_is_promised_of_a_hundred_workers_is_kept(spec: str) -> None:
         ("reed-solomon:s=1", 30, 10, ["10 tasks", "30 workers", "15 tasks"]),
         ("heterogeneous:s=1,speeds=1/2", 6, None, ["2 numbers", "6 workers"]),
         ("heterogeneous:s=1,speeds=1/x", 2, None, ["speeds=1/x"]),
-        ("heterogeneous:s=1,speeds=1/-1", 2, None, ["positive"]),
+        ("heterogeneous:s=1,speeds=1/-1", 2, None, ["speed -1 of worker 1", "positive"]),
+        ("heterogeneous:s=1,speeds=0", 12, None, ["speed 0 of worker 0", "positive", "1/1/2"]),
+        ("heterogeneous:s=1,speeds=1/2/nan", 3, None, ["speed nan of worker 2"]),
+        ("heterogeneous:s=1,speeds=1/1e308", 2, None, ["speed 1e+308 of worker 1", "to 1e+15"]),
         ("heterogeneous:s=0,speeds=1/1/1000", 3, None, ["speed 1", "3 task copies", "1002 tasks"]),
         ("heterogeneous:s=1", 12, 3, ["6 task copies", "at least 6 tasks"]),
         ("reed-solomon:s=50", 100, None, ["100 workers", "s=50", "precision", "s=8", "frc:c=51"]),
-        ("reed-solomon:s=20,nodes=chebyshev", 50, None, ["s=20", "s=4", "nodes=unity"]),
+        ("reed-solomon:s=20,nodes=chebyshev", 50, None, ["s=20", "s=3", "nodes=unity"]),
         ("cyclic-mds:s=51", 100, None, ["s=51", "use s=7 or frc:c=52"]),
         ("partial:s=2,alpha=1.7", 12, None, ["alpha=1.7", "1.75"]),
         ("partial:s=2,alpha=1", 12, None, ["alpha=1", "above 1"]),

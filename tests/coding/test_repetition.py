@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from erasurehead.coding import CODES
 from erasurehead.coding.base import RepetitionCode
 from erasurehead.errors import UsageError
+from erasurehead.theory.decode_errors import repetition_errors
 
 
 def make(spec: str, k: int, n: int | None = None, seed: int = 0) -> RepetitionCode:
@@ -69,6 +70,43 @@ def test_tolerance_is_exact_by_enumeration(k: int, n: int | None, c: int) -> Non
 
     assert always_covered(code.tolerance)
     assert not always_covered(code.tolerance + 1)
+
+
+def unrecovered(code: RepetitionCode, arrived: list[int]) -> float:
+    """||alpha - 1||^2 of the least-squares weights."""
+    rows = code.matrix.toarray()[arrived]
+    solved = np.linalg.lstsq(rows.T, np.ones(code.n_tasks), rcond=None)[0]
+    return float(np.sum((solved @ rows - 1) ** 2))
+
+
+@pytest.mark.parametrize(("k", "c"), [(4, 2), (6, 2), (8, 2), (6, 3), (9, 3), (8, 4), (10, 5)])
+def test_an_adversary_erases_whole_blocks(k: int, c: int) -> None:
+    """arXiv 1711.06771: of all sets of k - r stragglers, those are worst that hold (k-r)/c blocks
+    alone, and leave an error of k - r tasks; stragglers too few for one more block erase none."""
+    code = make(f"frc:c={c}", k)
+    by_group = np.argsort(code.group_of_slot, kind="stable")
+    for r in range(1, k):
+        worst = max(
+            unrecovered(code, list(arrived)) for arrived in itertools.combinations(range(k), r)
+        )
+        assert worst == pytest.approx((k - r) // c * c, abs=1e-9)
+        assert unrecovered(code, by_group[k - r :].tolist()) == pytest.approx(worst, abs=1e-9)
+
+
+@pytest.mark.parametrize(("c", "r"), [(2, 10), (3, 15), (3, 18), (3, 27), (5, 5), (5, 15), (6, 24)])
+def test_an_adversary_of_thirty_workers(c: int, r: int) -> None:
+    """k = 30: the (k-r)/c first groups gone leave an error of k - r; 100 random sets of as many
+    stragglers never more, and k C(k-c, r)/C(k, r) on average, two thirds of it or less."""
+    code, rng = make(f"frc:c={c}", 30), np.random.default_rng(0)
+    gone = np.isin(code.group_of_slot, np.arange((30 - r) // c))
+    assert gone.sum() == 30 - r
+    assert unrecovered(code, np.flatnonzero(~gone).tolist()) == pytest.approx(30 - r, abs=1e-9)
+    by_chance = [unrecovered(code, rng.permutation(30)[:r].tolist()) for _ in range(100)]
+    assert max(by_chance) <= 30 - r + 1e-9
+    expected = 30 * repetition_errors(30, c, r)[1]
+    slack = 4 * float(np.std(by_chance)) / 10
+    assert np.mean(by_chance) == pytest.approx(expected, abs=slack + 0.05)
+    assert expected < (30 - r) * 2 / 3
 
 
 def test_the_seed_decides_who_shares_a_group() -> None:

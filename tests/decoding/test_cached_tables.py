@@ -160,7 +160,7 @@ def test_a_cache_also_rescues_the_uncoded_scheme() -> None:
     6e-17 were published), at .3/beta not to be told from it."""
     p = lateness(1.5)
     assert p.mean() == pytest.approx(0.61, abs=0.03)
-    saga = f"uncoded / fixed:p={written(p)} / exact / saga"
+    saga = f"uncoded / fixed:p={written(p)} / deadline:after_s=1 / saga"
     sag = "uncoded / first-copy / exact / sag"
     for scheme in (saga, sag):
         full, small = typical(scheme, 200, late=p), typical(scheme, 200, late=p, step=0.3)
@@ -181,9 +181,9 @@ def test_what_coding_is_for_once_there_is_a_cache() -> None:
         assert p.mean() == pytest.approx(0.91, abs=0.03)
         balanced = f"frc:c=2,groups=balanced,p={written(p)} / first-copy:scale=group,p={written(p)}"
         schemes = (
-            f"uncoded / fixed:p={written(p)} / exact / saga",
+            f"uncoded / fixed:p={written(p)} / deadline:after_s=1 / saga",
             "uncoded / first-copy / exact / sag",
-            f"{balanced} / exact / saga",
+            f"{balanced} / deadline:after_s=1 / saga",
             "frc:c=2 / first-copy / exact / sag",
         )
         found.append([gaps(scheme, 200, late=p, seed=draw)[-1] for scheme in schemes])

@@ -58,6 +58,18 @@ def test_circular_choice_is_largest(data: st.DataObject) -> None:
     assert recovered(decoder, slots) == brute_force(code, slots)
 
 
+def test_circular_choice_misses_nothing_in_500_cases() -> None:
+    """Random k, c and arrivals, in each of 500 cases as many tasks as the best of all subsets."""
+    rng, mismatches = np.random.default_rng(0), 0
+    for _ in range(500):
+        k = int(rng.integers(2, 21))
+        code = make(f"cyclic-sums:c={rng.integers(1, min(k, 5) + 1)}", k)
+        decoder = DECODERS.build("circular:scale=none", code, DecoderContext())
+        slots = rng.permutation(k)[: rng.integers(1, min(k, 8) + 1)].tolist()
+        mismatches += recovered(decoder, slots) != brute_force(code, slots)
+    assert mismatches == 0
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.data())
 def test_searched_choice_is_best_for_any_placement(data: st.DataObject) -> None:
@@ -152,7 +164,8 @@ def test_many_slots_are_chosen_greedily() -> None:
             "cyclic-repetition:s=2",
             ["'disjoint'", "coefficients of 1", "'cyclic-repetition'"],
         ),
-        ("disjoint", "partial:s=1,alpha=2", ["'partial'"]),
+        ("disjoint", "partial:s=1,alpha=2", ["one sum", "'partial' sends 2 messages"]),
+        ("disjoint", "cyclic-mds:s=1,field=complex", ["one sum", "sends 2 vectors in a message"]),
     ],
 )
 def test_misfits_name_both_sides(decoder: str, spec: str, words: list[str]) -> None:

@@ -116,7 +116,8 @@ def test_algorithmic_decoding_approaches_least_squares() -> None:
     """k = 30, s = 5, r = 15: the error falls from 1 with every step, to the optimum.
 
     After 1, 5, 20, 100 steps and at the optimum one code and set had .221, .140, .112, .105 and
-    .1047: within three standard deviations of what random ones have."""
+    .1047: one of 40 random ones is within .01 of all five, which are a standard deviation off the
+    means at most."""
     rng = np.random.default_rng(0)
     errors = []
     for seed in range(40):
@@ -130,11 +131,12 @@ def test_algorithmic_decoding_approaches_least_squares() -> None:
         least = least_error(code, slots)
         assert least - 1e-12 <= line[-1] <= least + 5e-3
         errors.append([*line[1:], least])
-    far = (np.array([0.221, 0.140, 0.112, 0.105, 0.1047]) - np.mean(errors, axis=0)) / np.std(
-        errors, axis=0
-    )
-    assert np.abs(far).max() < 3
-    assert np.mean(errors, axis=0)[-1] == pytest.approx(0.093, abs=0.015)
+    far = np.array(errors) - [0.221, 0.140, 0.112, 0.105, 0.1047]
+    assert np.abs(far).max(axis=1).min() < 0.01
+    means = np.mean(errors, axis=0)
+    assert np.all(np.abs(far.mean(axis=0)) < 1.1 * far.std(axis=0))
+    np.testing.assert_allclose(means, [0.245, 0.114, 0.097, 0.093, 0.093], atol=0.01)
+    assert np.all(np.diff(means) < 0)
 
 
 @settings(deadline=None, max_examples=60)
@@ -164,6 +166,23 @@ def test_component_weights_are_the_papers() -> None:
     decoder = DECODERS.build("component", code, DecoderContext())
     alpha = decode(decoder, [0, 1, 2, 3, 4, 5]).task_weights
     np.testing.assert_allclose(alpha, [2 / 3, 4 / 3, 2 / 3, 1, 1, 1, 1, 1, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize(("d", "k"), [(3, 75), (4, 40), (5, 100)])
+def test_component_weights_agree_with_least_squares_in_every_digit(d: int, k: int) -> None:
+    """100 random arrival sets of a graph code: task weights some 2e-14 from those of lstsq."""
+    code, rng = make(f"graph:d={d}", k), np.random.default_rng(0)
+    decoder = DECODERS.build("component", code, DecoderContext())
+    A, furthest = code.matrix.toarray(), 0.0
+    for trial in range(100):
+        slots = np.flatnonzero(rng.random(k) > (0.1, 0.3, 0.5, 0.7)[trial % 4]).tolist()
+        decoder.begin()
+        for slot in slots:
+            decoder.arrive(slot)
+        solved = np.linalg.lstsq(A[slots].T, np.ones(code.n_tasks), rcond=None)[0]
+        alpha = decoder.finish().task_weights
+        furthest = max(furthest, float(np.abs(alpha - solved @ A[slots]).max()))
+    assert furthest < 4e-14
 
 
 @pytest.mark.parametrize(

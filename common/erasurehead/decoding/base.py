@@ -73,9 +73,6 @@ class Decoder(ABC):
     uses_probabilities = False
     """True when the weights follow `DecoderContext.probabilities`: somebody must learn them."""
 
-    may_fall_short = False
-    """True when the full gradient may be out of reach even if everybody arrives."""
-
     def __init__(self, code: GradientCode) -> None:
         self.code = code
 

@@ -27,12 +27,11 @@ class DisjointDecoder(HoldingDecoder):
 
     Parameters
     ----------
-    code: coefficients 1.
+    code: one symbol a slot, with coefficients 1.
     context: not used.
     scale: `coverage`, tasks over covered tasks; or `none`, 1.
     """
 
-    may_fall_short = True
     name = "disjoint"
     fits = "cyclic-sums, hybrid-sums or frc"
 
@@ -43,7 +42,14 @@ class DisjointDecoder(HoldingDecoder):
         *,
         scale: Literal["none", "coverage"] = "coverage",
     ) -> None:
-        if code.symbols_per_slot > 1 or np.any(code.matrix.data != 1.0):
+        if code.symbols_per_slot > 1:
+            parts = "messages" if code.n_messages > 1 else "vectors in a message"
+            raise UsageError(
+                f"decoder '{self.name}' takes one sum from each worker in a round, and code"
+                f" '{code.name}' sends {code.symbols_per_slot} {parts}; use it with {self.fits}, or"
+                " use least-squares"
+            )
+        if np.any(code.matrix.data != 1.0):
             raise UsageError(
                 f"decoder '{self.name}' adds disjoint sums up and needs coefficients of 1, which"
                 f" code '{code.name}' has not; use it with {self.fits}, or use least-squares"
