@@ -17,7 +17,7 @@ from functools import partial
 
 import numpy as np
 
-from erasurehead.coding import CODES
+from erasurehead.coding import CODES, suitable
 from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
 from erasurehead.coding.options import UnknownProbabilitiesError
 from erasurehead.decoding import DECODERS, ESTIMATES
@@ -275,23 +275,9 @@ SHORTHANDS: Registry[Scheme] = Registry(
 )
 
 
-SUITABLE = {
-    "uncoded": "first-copy:scale=coverage",
-    "frc": "first-copy:scale=coverage",
-    "coupon": "first-copy:scale=coverage",
-    "graph": "component",
-    "cyclic-sums": "circular",
-    "hybrid-sums": "disjoint",
-    "design": "one-step:scale=optimal",
-    "pairwise-balanced": "fixed",
-    "osgc": "fixed",
-    "matched-cyclic": "fixed",
-}
-
-
 def suitable_decoder(code: str) -> Spec:
-    """Return the decoder that a code is made for; least squares where there is no better one."""
-    return Spec.parse(SUITABLE.get(code, "least-squares"))
+    """Return the decoder that a code is made for."""
+    return Spec.parse(suitable.suitable_decoder(CODES.factory(code)))
 
 
 def _check_spaces(text: str) -> None:

@@ -7,8 +7,10 @@ import numpy as np
 from erasurehead.coding.base import FloatArray, RepetitionCode, repetition_code
 from erasurehead.coding.options import check_load
 from erasurehead.coding.partition import blocks_of
+from erasurehead.coding.suitable import decoded_by
 
 
+@decoded_by("first-copy:scale=coverage")
 def coupon(
     n_workers: int,
     n_tasks: int | None,

@@ -6,6 +6,7 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
 from erasurehead.coding.options import same_as_workers
+from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 
 DIFFERENCE_SETS: dict[int, tuple[int, ...]] = {
@@ -21,6 +22,7 @@ DIFFERENCE_SETS: dict[int, tuple[int, ...]] = {
 """Perfect difference sets: every non-zero residue of the key is a difference exactly once."""
 
 
+@decoded_by("one-step:scale=optimal")
 def design(
     n_workers: int,
     n_tasks: int | None,

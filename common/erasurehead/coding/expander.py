@@ -7,6 +7,7 @@ import numpy as np
 from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
 from erasurehead.coding.graphs import adjacency, random_regular_graph, second_eigenvalue
 from erasurehead.coding.options import same_as_workers
+from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 
 CANDIDATES = 8
@@ -52,6 +53,7 @@ def expander(
     return code_from_rows("expander", rows, n_tasks, n_workers=n_workers)
 
 
+@decoded_by("component")
 def graph(
     n_workers: int,
     n_tasks: int | None,

@@ -11,9 +11,11 @@ from erasurehead.coding.balance import balanced_groups
 from erasurehead.coding.base import FloatArray, RepetitionCode, repetition_code
 from erasurehead.coding.options import straggler_probabilities
 from erasurehead.coding.partition import blocks_of
+from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 
 
+@decoded_by("first-copy:scale=coverage")
 def frc(
     n_workers: int,
     n_tasks: int | None,

@@ -21,6 +21,7 @@ from erasurehead.coding.options import (
     same_as_workers,
     straggler_probabilities,
 )
+from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 
 ALLOCATIONS = {
@@ -30,6 +31,7 @@ ALLOCATIONS = {
 }
 
 
+@decoded_by("fixed")
 def osgc(
     n_workers: int,
     n_tasks: int | None,
@@ -94,6 +96,7 @@ def _check_room(max_load: int, n_workers: int, n_tasks: int) -> None:
         )
 
 
+@decoded_by("fixed")
 def matched_cyclic(
     n_workers: int,
     n_tasks: int | None,

@@ -7,9 +7,11 @@ import numpy as np
 from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
 from erasurehead.coding.cyclic import cyclic_tasks
 from erasurehead.coding.options import check_load, same_as_workers
+from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 
 
+@decoded_by("circular")
 def cyclic_sums(
     n_workers: int,
     n_tasks: int | None,
@@ -38,6 +40,7 @@ def cyclic_sums(
     return code_from_rows("cyclic-sums", rows, n_tasks, n_workers=n_workers)
 
 
+@decoded_by("disjoint")
 def hybrid_sums(
     n_workers: int,
     n_tasks: int | None,

@@ -9,6 +9,7 @@ import numpy as np
 from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
 from erasurehead.coding.options import check_load, nearest_load
 from erasurehead.coding.placement import balanced_random
+from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 
 
@@ -42,6 +43,7 @@ def regular(
     return code_from_rows("regular", rows, n_tasks, n_workers=n_workers)
 
 
+@decoded_by("fixed")
 def pairwise_balanced(
     n_workers: int,
     n_tasks: int | None,

@@ -6,9 +6,11 @@ import numpy as np
 
 from erasurehead.coding.base import FloatArray, RepetitionCode, repetition_code
 from erasurehead.coding.partition import blocks_of
+from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 
 
+@decoded_by("first-copy:scale=coverage")
 def uncoded(
     n_workers: int,
     n_tasks: int | None,

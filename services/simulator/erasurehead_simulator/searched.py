@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from erasurehead.coding import CODES
 from erasurehead.coding.base import GradientCode
 from erasurehead.decoding import DECODERS
 from erasurehead.errors import UsageError
@@ -16,32 +17,19 @@ from erasurehead.schemes import BuiltScheme, Scheme, suitable_decoder
 LOADS_ONE_BY_ONE = 6
 """Loads above are searched in steps of about a quarter."""
 
-ANYWHERE = (
-    "frc:c={c}",
-    "cyclic-repetition:s={s}",
-    "cyclic-mds:s={s}",
-    "reed-solomon:s={s}",
-    "bernoulli:c={c}",
-    "regularized-bernoulli:c={c}",
-    "stochastic-block:c={c}",
-    "regular:c={c}",
-    "pairwise-balanced:d={c}",
-    "expander:d={c}",
-    "graph:d={c}",
-    "coupon:c={c}",
-    "cyclic-sums:c={c}",
-    "hybrid-sums:c1=1,c2={s},groups={groups}",
+LOAD_OPTIONS = {"c": "{c}", "d": "{c}", "max_load": "{c}", "s": "{s}"}
+"""Options of codes that say how much a slot holds, for c tasks a slot; s = c - 1."""
+
+OTHERWISE = {
+    "frc": ("frc:c={c}", "frc:c={c},groups=balanced"),
+    "hybrid-sums": ("hybrid-sums:c1=1,c2={s},groups={groups}",),
     # Loads between 1 and c: m = 1 and m = 2 private tasks.
-    "partial:s={s},alpha={alpha_1}",
-    "partial:s={s},alpha={alpha_2}",
-)
-"""For c tasks a slot; s = c - 1."""
+    "partial": ("partial:s={s},alpha={alpha_1}", "partial:s={s},alpha={alpha_2}"),
+}
+"""Codes for which one such option is not enough."""
 
-WHERE_SLOTS_DIFFER = ("frc:c={c},groups=balanced", "osgc:max_load={c}", "matched-cyclic:c={c}")
-"""Codes that place tasks by what is learnt of the slots."""
-
-TOLD = ("heterogeneous",)
-"""Codes that must be told which slot is fast: real workers get their slots as they come."""
+LEARNS = "groups=balanced"
+"""Marks codes that place tasks by what is learnt of the slots, as an option p does."""
 
 
 @dataclass(frozen=True)
@@ -110,21 +98,34 @@ def codings(
 
 def _codes(n_workers: int, most: int, alike: bool) -> Iterator[tuple[str, int]]:
     """Yield texts of codes, and how many tasks a slot may come to hold by learning."""
-    yield "uncoded", 0
-    yield "design", 0
-    for c in _loads(most):
-        numbers = {
-            "c": c,
-            "s": c - 1,
-            "groups": n_workers // _divisor_from(n_workers, min(c, n_workers)),
-            "alpha_1": f"{1 + c:g}",
-            "alpha_2": f"{1 + c / 2:g}",
-        }
-        for template in ANYWHERE:
-            yield template.format(**numbers), 0
-        if not alike:
-            for template in WHERE_SLOTS_DIFFER:
-                yield template.format(**numbers), c
+    for name in CODES:
+        for template in _templates(name):
+            learns = LEARNS in template or (name not in OTHERWISE and "p" in CODES.options(name))
+            if learns and alike:
+                continue
+            for c in _loads(most) if "{" in template else (0,):
+                yield template.format(**_numbers(n_workers, c)), c if learns else 0
+
+
+def _templates(code: str) -> tuple[str, ...]:
+    """Return texts of a code with numbers to be filled in."""
+    if code in OTHERWISE:
+        return OTHERWISE[code]
+    options = CODES.options(code)
+    loads = (
+        f"{code}:{option}={number}" for option, number in LOAD_OPTIONS.items() if option in options
+    )
+    return (next(loads, code),)
+
+
+def _numbers(n_workers: int, c: int) -> dict[str, object]:
+    return {
+        "c": c,
+        "s": c - 1,
+        "groups": n_workers // _divisor_from(n_workers, min(c, n_workers)),
+        "alpha_1": f"{1 + c:g}",
+        "alpha_2": f"{1 + c / 2:g}",
+    }
 
 
 def _loads(most: int) -> Iterator[int]:
@@ -137,7 +138,7 @@ def _loads(most: int) -> Iterator[int]:
 
 def _divisor_from(n: int, least: int) -> int:
     """Return the least divisor of n that is at least `least` (at most n)."""
-    return next(d for d in range(least, n + 1) if n % d == 0)
+    return next(d for d in range(max(least, 1), n + 1) if n % d == 0)
 
 
 def _decoders(code: str) -> list[str]:
