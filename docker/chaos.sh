@@ -35,8 +35,8 @@ nap() {
     wait $! || true
 }
 
-# The threads of a container that is out of processor time do not reach the freezer, and the engine
-# gives up on them within a second: so the victim gets its usual share first, and some tries.
+# On a busy machine the engine now and then gives up ("unable to freeze"): threads must run to get
+# into the freezer. So the victim gets its usual share of the processor first, and there are some tries.
 freeze() {
     docker update --cpus "$usual" "$victim" >/dev/null
     for _ in 1 2 3 4; do

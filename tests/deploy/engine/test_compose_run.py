@@ -276,7 +276,7 @@ def test_a_throttled_worker_becomes_a_likely_straggler(project: Engine) -> None:
 
 
 def test_chaos_does_not_stop_the_run_and_is_healed(project: Engine) -> None:
-    """Whoever is frozen has no processor time at hand, which the freezer cannot do with."""
+    """Also when all workers are starved of processor time."""
     reached = project.value(ROUND) or 0
     workers = project.containers("worker")
     project.docker("update", "--cpus", "0.01", *workers)
