@@ -50,6 +50,12 @@ def test_slots_that_differ_are_found_out(scheme: str) -> None:
         assert 20 <= found < 40
 
 
+def test_differences_show_where_nearly_everybody_is_late() -> None:
+    late = np.where(np.arange(12) < 4, 0.7, 0.97)
+    for seed in range(4):
+        assert first_due(placement_of(LEARNING[0]), late, seed) is not None
+
+
 def test_nothing_is_placed_anew_before_its_time_or_if_never_is_asked_for() -> None:
     placement = placement_of(LEARNING[0])
     for _ in range(50):

@@ -91,6 +91,7 @@ def test_bad_texts_are_one_sentence(text: str, words: str) -> None:
         ("uncoded:cache=svrg:every=0", 6, None, "every=0"),
         ("coupon:c=1 / exact", 6, None, "2 of 6 tasks on none of the 6 workers"),
         ("frc:c=3 / component / exact", 6, None, "'component'"),
+        ("hybrid-sums:c1=2,c2=1,groups=3 / disjoint / exact", 12, None, "use another placement"),
         # Equal slots have coefficients of 1, but these slots will be learnt to differ.
         ("osgc:max_load=3 / disjoint / fraction:r=3", 6, None, "'disjoint'.*'osgc'"),
     ],

@@ -323,6 +323,8 @@ def _instead(decoder: Decoder) -> str:
     code = decoder.code
     if isinstance(decoder, DisjointDecoder):
         n, c = code.n_tasks, int(code.loads.max())
+        if n % c == 0:
+            return "another placement, another decoder or another stop rule"
         below = max(d for d in range(1, c + 1) if n % d == 0)
         above = min(d for d in range(c, n + 1) if n % d == 0)
         return (

@@ -68,6 +68,27 @@ def test_codes_with_rows_on_nobody_are_left_out(seed: int) -> None:
     assert ("coupon:c=3" in found) <= bool(drawn.replication.all())
 
 
+@pytest.mark.parametrize(
+    ("workers", "tasks", "max_load", "code", "load"),
+    [
+        (12, 4, 3, "frc:c=1", 3),
+        (12, 6, 4, "frc:c=1", 2),
+        (3, 1, 3, "frc:c=1", 3),
+        (12, 3, 4, "reed-solomon:s=3", 4),
+        (12, 24, 3, "frc:c=6", 3),
+        (12, 24, 3, "reed-solomon:s=2", 3),
+    ],
+)
+def test_tasks_need_not_be_as_many_as_workers(
+    workers: int, tasks: int, max_load: int, code: str, load: float
+) -> None:
+    found = {
+        c.text.partition(" ")[0]: c.load for c in codings(workers, tasks, max_load, 0, alike=True)
+    }
+    assert found[code] == load
+    assert max(found.values()) <= max_load
+
+
 def test_what_learns_who_is_late_is_searched_where_slots_differ_only() -> None:
     learning = {"osgc", "matched-cyclic"}
     for alike in (True, False):

@@ -97,8 +97,8 @@ def test_an_impossible_load_is_refused_before_anything_trains(small_store: Path)
 
 
 def test_a_cluster_without_any_scheme_is_one_sentence(small_store: Path) -> None:
-    given = settings(small_store, workers=3, tasks=2)
-    with pytest.raises(UsageError, match="no scheme exists for 3 workers and 2 tasks within"):
+    given = settings(small_store, workers=3, tasks=1)
+    with pytest.raises(UsageError, match="no scheme exists for 3 workers and 1 tasks within"):
         search(given, Target("loss", 0.6), 2, 0.1, Effort())
 
 

@@ -15,7 +15,7 @@ from erasurehead.straggling.shares import inverse_share
 LEAST_PROBABILITY = 1e-4
 """Estimates are kept this far from 0 and 1, so that decode weights 1/(1-p) stay finite."""
 
-SURPRISE = 4.0
+SURPRISE = 6.0
 """Standard deviations beyond what chance explains from which estimates have moved."""
 
 
@@ -79,20 +79,34 @@ class StragglerEstimate:
         """
         a, b = self.prior
         seen = self._made + self._missed
+        left = self._left
+        return inverse_share(b * left + self._made, (a + b) * left + seen, self._squares)
+
+    @property
+    def _left(self) -> FloatArray:
+        """The weight of what was there before the first round."""
+        return np.asarray(1.0 - (1.0 - self.forgetting) * (self._made + self._missed))
+
+    @property
+    def _squares(self) -> FloatArray:
+        """The sum of the rounds' squared weights."""
         f = self.forgetting
-        left = 1.0 - (1.0 - f) * seen  # weight of what was there before the first round
-        squares = seen if f == 1.0 else (1.0 - left**2) / (1.0 - f**2)
-        return inverse_share(b * left + self._made, (a + b) * left + seen, squares)
+        if f == 1.0:
+            return np.asarray(self._made + self._missed)
+        return np.asarray((1.0 - self._left**2) / (1.0 - f**2))
 
     def has_moved_from(self, p: FloatArray) -> bool:
         """True when the slots together straggle otherwise than `p`, shape (k,), says.
 
         arcsin(sqrt(p)) of a share among m rounds has the standard deviation 1/(2 sqrt(m)) whatever
-        p is. With z_i the move of slot i in these, sum_i z_i^2 is about chi-square with k degrees
-        of freedom if p still holds (mean k, variance 2k). It has moved if the sum is above
-        k + 4 sqrt(2k).
+        p is; of rounds with weights, m is the square of their sum over the sum of their squares.
+        With z_i the move of slot i in these, sum_i z_i^2 is about chi-square with k degrees of
+        freedom if p still holds (mean k, variance 2k). It has moved if the sum is above
+        k + 6 sqrt(2k): the question is asked again and again.
         """
-        rounds = sum(self.prior) + self._missed + self._made
+        if not np.all(self._squares > 0):
+            return False
+        rounds = (sum(self.prior) + self._missed + self._made) ** 2 / self._squares
         angles = np.arcsin(np.sqrt(self.probabilities)) - np.arcsin(np.sqrt(p))
         k = len(angles)
         return float(np.sum(4.0 * rounds * angles**2)) > k + SURPRISE * math.sqrt(2.0 * k)

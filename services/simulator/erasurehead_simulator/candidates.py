@@ -13,7 +13,7 @@ from erasurehead.coding.base import GradientCode
 from erasurehead.registry import Spec
 from erasurehead.schemes import Scheme
 from erasurehead.straggling.base import DelayModel
-from erasurehead_simulator.searched import Coding
+from erasurehead_simulator.searched import Coding, load_of
 from erasurehead_simulator.work import compute_times_s
 
 QUANTILE_ROUNDS = 50
@@ -113,7 +113,8 @@ def candidates(
     ----------
     delays, pass_s: for deadlines that can be met.
     """
-    yield candidate(f"{coding.text} / exact", coding.load)
+    # Tasks are never placed anew then.
+    yield candidate(f"{coding.text} / exact", load_of(coding.code))
     for rule in _stops(coding.code, rules, delays, pass_s):
         for estimate in (PLAIN, *(CACHES if coding.cacheable else ())):
             yield candidate(f"{coding.text} / {rule} / {estimate}", coding.load)

@@ -100,7 +100,7 @@ def search(
             settings.tasks,
             max_load,
             settings.seed,
-            alike=delays.slots_are_alike,
+            alike=delays.slots_are_alike or not settings.membership.regroup_after_rounds,
         )
     )
     if not every:

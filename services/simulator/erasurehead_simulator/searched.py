@@ -18,7 +18,7 @@ LOADS_ONE_BY_ONE = 6
 """Loads above are searched in steps of about a quarter."""
 
 LOAD_OPTIONS = {"c": "{c}", "d": "{c}", "max_load": "{c}", "s": "{s}"}
-"""Options of codes that say how much a slot holds, for c tasks a slot; s = c - 1."""
+"""Options of codes that say how much a slot holds: c tasks, or s + 1 copies of every task."""
 
 OTHERWISE = {
     "frc": ("frc:c={c}", "frc:c={c},groups=balanced"),
@@ -77,33 +77,39 @@ def codings(
     max_load: as `Coding.load`.
     alike: whether all slots are as likely to be late, so that there is nothing to learn of them.
     """
-    most_tasks_a_slot = max_load * (n_tasks or n_workers) // n_workers
-    for text, most_tasks in _codes(n_workers, most_tasks_a_slot, alike):
+    for text, most_tasks in _codes(n_workers, n_tasks or n_workers, max_load, alike):
         for decoder in _decoders(text):
+            scheme = f"{text} / {decoder} / fraction:r=1"
             try:
-                code = build(f"{text} / {decoder} / fraction:r=1", n_workers, n_tasks, seed).code
+                built = build(scheme, n_workers, n_tasks, seed)
             except UsageError:
                 continue  # no such code for so many workers, or it cannot be decoded so
-            if not code.replication.all():
+            if not built.code.replication.all():
                 break  # drawn with tasks on nobody, whose rows would never be seen
-            load = max(load_of(code), most_tasks * n_workers / code.n_tasks)
+            load = load_of(built.code)
+            if built.placement is not None:
+                load = max(load, round(most_tasks * n_workers / built.code.n_tasks, 9))
             if load <= max_load + 1e-9:
-                yield Coding(
-                    f"{text} / {decoder}",
-                    code,
-                    load,
-                    _exists(f"{text} / {decoder} / fraction:r=1 / saga", n_workers, n_tasks, seed),
-                )
+                cacheable = _exists(f"{scheme} / saga", n_workers, n_tasks, seed)
+                yield Coding(f"{text} / {decoder}", built.code, load, cacheable)
 
 
-def _codes(n_workers: int, most: int, alike: bool) -> Iterator[tuple[str, int]]:
+def _codes(n_workers: int, n_tasks: int, max_load: int, alike: bool) -> Iterator[tuple[str, int]]:
     """Yield texts of codes, and how many tasks a slot may come to hold by learning."""
+    # With fewer tasks than workers, one task a slot is more than a k-th part of the rows.
+    least = 1 if n_tasks < n_workers else 2
     for name in CODES:
         for template in _templates(name):
             learns = LEARNS in template or (name not in OTHERWISE and "p" in CODES.options(name))
             if learns and alike:
                 continue
-            for c in _loads(most) if "{" in template else (0,):
+            if "{c}" in template:
+                numbers = _steps(least, max_load * n_tasks // n_workers)
+            elif "{" in template:
+                numbers = _steps(2, max_load)
+            else:
+                numbers = iter((0,))
+            for c in numbers:
                 yield template.format(**_numbers(n_workers, c)), c if learns else 0
 
 
@@ -128,9 +134,8 @@ def _numbers(n_workers: int, c: int) -> dict[str, object]:
     }
 
 
-def _loads(most: int) -> Iterator[int]:
-    """Yield numbers of tasks that a slot may hold."""
-    c = 2
+def _steps(least: int, most: int) -> Iterator[int]:
+    c = least
     while c <= most:
         yield c
         c += 1 if c < LOADS_ONE_BY_ONE else max(1, c // 4)
