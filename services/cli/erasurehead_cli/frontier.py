@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from erasurehead_simulator.claims import Quantity
 from erasurehead_simulator.findings import Findings, Trial
 
 MISSED = "not reached"
+LABEL_CHARACTERS = 20
+"""Of a line of a label in the figure."""
+
 WIDE = 5.0
 """Times further apart than this factor are drawn on a logarithmic axis."""
 
@@ -100,7 +104,7 @@ def draw(findings: Findings, title: str, workers: int, path: Path) -> list[Path]
         )
         for trial in frontier:
             axes.annotate(
-                trial.candidate.scheme.replace(" / ", "\n"),
+                _in_lines(trial.candidate.scheme),
                 (megabytes[id(trial)], trial.median_s),
                 xytext=(6, 4),
                 textcoords="offset points",
@@ -119,6 +123,12 @@ def draw(findings: Findings, title: str, workers: int, path: Path) -> list[Path]
     if not figures.available():
         return []
     return [figures.draw_figure(path, (7.2, 4.8), fill)]
+
+
+def _in_lines(scheme: str) -> str:
+    """Break a scheme between its parts and options, so that a label stays beside its point."""
+    wrapped = textwrap.wrap(scheme.replace(",", ", "), LABEL_CHARACTERS, break_on_hyphens=False)
+    return "\n".join(wrapped).replace(", ", ",")
 
 
 def to_json(findings: Findings, workers: int) -> dict[str, Any]:
