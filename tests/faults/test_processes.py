@@ -114,12 +114,12 @@ def test_a_frozen_worker_that_comes_back_makes_its_substitute_a_spare_again(
     scene.start_all()
     watch = Watch(
         (after(5), lambda: scene.start("spare")),
-        (lambda _: watch.said("spare on") == 1, lambda: scene.send("w2", signal.SIGSTOP)),
+        (lambda _: watch.said("spare on") > 0, lambda: scene.send("w2", signal.SIGSTOP)),
         (
-            lambda r: watch.said("worker w2 was silent") == 1 and 2 in slots_of(r[-1]),
+            lambda r: watch.said("worker w2 was silent") > 0 and 2 in slots_of(r[-1]),
             lambda: scene.send("w2", signal.SIGCONT),
         ),
-        (lambda _: watch.said("worker w2 on") == 2, lambda: None),
+        (lambda _: watch.said("worker w2 on") > 1, lambda: None),
         (lambda _: workers(watch.scrape(), "ready") == K, end),
     )
     summary = scene.serve(watch, rounds=FOREVER)
@@ -144,7 +144,7 @@ def test_a_frozen_worker_that_has_a_successor_must_stop(fault_scene: Scene) -> N
         (after(20), freeze),
         (missing(2), lambda: scene.start("w2", 2)),
         (arrives(2), lambda: os.kill(frozen[0], signal.SIGCONT)),
-        (lambda _: watch.said("took the place of worker w2") == 1, end),
+        (lambda _: watch.said("took the place of worker w2") > 0, end),  # it may greet twice
     )
     summary = scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK
@@ -159,7 +159,7 @@ def test_a_second_claimant_of_a_slot_wins(fault_scene: Scene) -> None:
     scene.start_all()
     watch = Watch(
         (after(20), lambda: scene.start("rival", 3)),
-        (lambda _: watch.said("took the place of worker w3") == 1, lambda: None),
+        (lambda _: watch.said("took the place of worker w3") > 0, lambda: None),
         (lambda _: placements(watch.scrape(), 3) == 2, end),
     )
     summary = scene.serve(watch, rounds=FOREVER)
@@ -202,8 +202,8 @@ def test_a_spare_is_first_in_line(fault_scene: Scene) -> None:
 
     watch = Watch(
         (after(5), lambda: scene.start("spare")),
-        (lambda _: watch.said("spare on") == 1, kill),
-        (lambda r: watch.said("worker w0 was silent") == 1 and 0 in slots_of(r[-1]), end),
+        (lambda _: watch.said("spare on") > 0, kill),
+        (lambda r: watch.said("worker w0 was silent") > 0 and 0 in slots_of(r[-1]), end),
     )
     summary = scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK
