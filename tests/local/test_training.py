@@ -19,7 +19,7 @@ import pytest
 from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
-from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, BindError, UsageError
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK, BindError, UsageError
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings import MasterSettings, RunSettings
 from erasurehead_local.training import train
@@ -130,6 +130,26 @@ def test_a_killed_worker_is_an_erasure_and_the_run_goes_on(store: Path) -> None:
     assert summary.exit_code == EXIT_OK
     assert summary.rounds == 40
     assert any("ended with code -9" in text for text in watch.notices)
+    assert not children()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_run_whose_workers_have_all_ended_ends_too(store: Path, number: int) -> None:
+    """Nobody can come back, so it is not waited for anybody, whatever the limit is."""
+
+    def end_all() -> None:
+        (nursery,) = psutil.Process().children()
+        for child in nursery.children():
+            child.send_signal(number)
+
+    watch = Watch(5, end_all)
+    summary = train(
+        settings(store, rounds=10_000, membership={"empty_limit_s": 1e6, "max_wait_s": 1e6}),
+        [watch],
+    )
+    assert summary.exit_code == EXIT_NO_WORKERS
+    assert summary.reason.startswith("all workers of this run have ended, so it ends in round ")
+    assert watch.theta.any()
     assert not children()
 
 

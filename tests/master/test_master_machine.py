@@ -15,7 +15,7 @@ from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Refuse, Result, Step
 from erasurehead_master.actions import Send
-from erasurehead_master.events import Garbage, Received, Shutdown, Unreachable
+from erasurehead_master.events import Departed, Garbage, Received, Shutdown, Unreachable
 from erasurehead_master.rounds import NOBODY_LEFT
 from erasurehead_simulator.cluster import Timing, VirtualCluster
 
@@ -205,6 +205,23 @@ def test_nobody_comes(virtual: Virtual) -> None:
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_NO_WORKERS
     assert "only 1 of 3 workers were ready after 20 s" in cluster.finished.reason
+
+
+@pytest.mark.parametrize(
+    ("until_s", "where"), [(0.0, "before its first round"), (2.0, "in round 3")]
+)
+def test_the_last_one_goes_for_good(virtual: Virtual, until_s: float, where: str) -> None:
+    cluster = virtual(workers=2, scheme="uncoded", timing=Timing(compute_s=lambda s, _: 0.8))
+    cluster.start("w0")
+    if until_s:
+        cluster.start("w1")
+        cluster.run(until_s=until_s)
+    cluster.handle(Departed("w0", "ended with code 1", last=True))
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_NO_WORKERS
+    assert cluster.finished.reason == (
+        f"all workers of this run have ended, so it ends {where}; see above why they did"
+    )
 
 
 def test_everybody_goes(virtual: Virtual) -> None:

@@ -35,6 +35,7 @@ class LocalCluster:
         self._log_level = log_level
         self._turns = usable_cores() if turns is None else turns
         self._buffer = b""
+        self._starting = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LocalCluster:
@@ -78,8 +79,14 @@ class LocalCluster:
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
+    @property
+    def deserted(self) -> bool:
+        """True when no worker is there or about to be."""
+        return not self.pids and self._starting == 0
+
     def start(self, workers: Sequence[WorkerSettings]) -> None:
         """Start workers; each must have a name."""
+        self._starting += len(workers)
         for settings in workers:
             self._order({"start": settings.model_dump(mode="json")})
 
@@ -101,6 +108,7 @@ class LocalCluster:
             for line in lines:
                 news = json.loads(line)
                 if "started" in news:
+                    self._starting -= 1
                     self.pids[news["started"]] = news["pid"]
                 else:
                     # A successor of the same name may have started before this one was reaped.

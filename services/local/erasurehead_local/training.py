@@ -53,10 +53,13 @@ def train(
             return cluster.fileno(), departures
 
         def departures() -> list[Event]:
-            return [
-                Departed(name, f"ended with code {code}")
-                for name, code in cluster.poll()
-                if code != 0
-            ]
+            ended = [(name, code, f"ended with code {code}") for name, code in cluster.poll()]
+            if ended and cluster.deserted:
+                *ended, (name, _, why) = ended
+                last = [Departed(name, why, last=True)]
+            else:
+                last = []
+            # Who ended well has said GOODBYE.
+            return [*(Departed(name, why) for name, code, why in ended if code != 0), *last]
 
         return host(plan, store, LOOPBACK, observers, begun, attach, resume)

@@ -34,10 +34,14 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Departed:
-    """The process of the worker of this name has ended (known for local processes only)."""
+    """The process of the worker of this name has ended (known for local processes only).
+
+    `last`: there is no other, and no more will be started.
+    """
 
     name: str
     why: str
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

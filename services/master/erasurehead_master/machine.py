@@ -143,8 +143,8 @@ class Master:
                 self._garbage(event)
             case Unreachable(peer):
                 self._unreachable(peer, now)
-            case Departed(name, why):
-                self._departed(name, why, now)
+            case Departed():
+                self._departed(event, now)
             case CutOff(peer, why):
                 self._cut_off(peer, why, now)
             case Refused(reason):
@@ -366,9 +366,18 @@ class Master:
             self.rounds.lose(member.slot, now)
             self._maybe_close()
 
-    def _departed(self, name: str, why: str, now: float) -> None:
-        member = next((m for m in self.membership.members.values() if m.name == name), None)
-        self._notice("warning", f"worker {name} {why}")
+    def _departed(self, gone: Departed, now: float) -> None:
+        self._notice("warning", f"worker {gone.name} {gone.why}")
+        if gone.last:  # nobody is left who could come back
+            self.rounds.abandon()
+            where = f"in round {self.round}" if self.round else "before its first round"
+            self._finish(
+                EXIT_NO_WORKERS,
+                f"all workers of this run have ended, so it ends {where}; see above why they did",
+                "abandoned",
+            )
+            return
+        member = next((m for m in self.membership.members.values() if m.name == gone.name), None)
         if member is not None:
             self._apply(self.membership.leave(member.peer), now)
 
