@@ -73,6 +73,10 @@ class Engine:
         """Run docker and return what it prints."""
         return self._call([self._client, *arguments])
 
+    def succeeds(self, *arguments: str) -> bool:
+        """Run docker and return whether it could do it."""
+        return self._run([self._client, *arguments]).returncode == 0
+
     def compose(self, *arguments: str) -> str:
         """Run compose on the project and return what it prints."""
         return self._call([*self._compose, *arguments])
@@ -89,7 +93,12 @@ class Engine:
         )
 
     def _call(self, command: list[str]) -> str:
-        done = subprocess.run(
+        done = self._run(command)
+        assert done.returncode == 0, f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout
+
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             command,
             cwd=ROOT,
             env=self._environment,
@@ -98,8 +107,6 @@ class Engine:
             timeout=900,
             check=False,
         )
-        assert done.returncode == 0, f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return the series of an instant query: labels and value."""

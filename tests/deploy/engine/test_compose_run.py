@@ -111,7 +111,7 @@ def test_downloads_fail_for_want_of_a_network_only(project: Engine) -> None:
 
 def test_the_run_starts_by_itself(project: Engine) -> None:
     eventually(lambda: (project.value(ROUND) or 0) >= 20, 120, "twenty rounds")
-    assert project.value(READY) == 6
+    eventually(lambda: project.value(READY) == 6, 60, "six ready slots")
     up = 'up{job=~"erasurehead-.*"} == 1'
     eventually(lambda: len(project.query(up)) == 7, 60, "master and workers scraped")
 
@@ -198,6 +198,11 @@ def test_every_alert_has_series(project: Engine) -> None:
     assert project.query('ALERTS{alertstate="firing"}') == []
 
 
+def below(project: Engine, expression: str, limit: float) -> bool:
+    value = project.value(expression)
+    return value is not None and value < limit
+
+
 def numbers(project: Engine, expression: str) -> list[float]:
     return [v for _, v in project.query(expression) if not math.isnan(v)]
 
@@ -206,16 +211,15 @@ def test_two_killed_workers_are_erasures_and_the_run_goes_on(project: Engine) ->
     """1. Slots 0 and 1, one group of the code, are killed. 2. A third of the tasks is erased each
     round. 3. Rounds go on, and the slots' series are gone. 4. Started again they are back.
     """
-    before = project.value(ERASURES)
-    assert before is not None
-    assert before < 0.25
+    eventually(lambda: below(project, ERASURES, 0.25), 60, "few erasures")
     killed = [project.container_in_slot(slot) for slot in (0, 1)]
     project.docker("kill", *killed)
     eventually(lambda: project.value(READY) == 4, 60, "the slots to be free")
     eventually(lambda: (project.value(ERASURES) or 0) > 0.3, 60, "more erasures")
     reached = project.value(ROUND) or 0
     eventually(lambda: (project.value(ROUND) or 0) > reached + 5, 60, "further rounds")
-    assert project.value("erasurehead:empty_slots") in (0, 2)  # as of the rule's last evaluation
+    # It is as of the rule's last evaluation.
+    eventually(lambda: project.value("erasurehead:empty_slots") == 2, 60, "two empty slots")
     for slot in (0, 1):
         assert project.query(f'erasurehead_straggler_probability{{worker="{slot}"}}') == []
     project.docker("start", *killed)
@@ -223,7 +227,7 @@ def test_two_killed_workers_are_erasures_and_the_run_goes_on(project: Engine) ->
     placements = project.value('erasurehead_worker_placements_total{worker="0"}')
     assert placements is not None
     assert placements >= 2
-    eventually(lambda: (project.value(ERASURES) or 1) < 0.25, 60, "fewer erasures")
+    eventually(lambda: below(project, ERASURES, 0.25), 60, "fewer erasures")
 
 
 def records(project: Engine) -> list[int]:
@@ -254,7 +258,7 @@ def test_a_restarted_master_resumes(project: Engine, how: str) -> None:
 def test_more_workers_than_slots_are_spares(project: Engine) -> None:
     project.compose("up", "--detach", "--no-recreate", "--scale", "worker=8", "worker")
     eventually(lambda: project.value('erasurehead_workers{state="spare"}') == 2, 90, "two spares")
-    assert project.value(READY) == 6
+    eventually(lambda: project.value(READY) == 6, 60, "six ready slots")
     eventually(
         lambda: len(project.query('up{job="erasurehead-worker"} == 1')) == 8, 60, "eight targets"
     )
@@ -264,15 +268,16 @@ def test_a_throttled_worker_becomes_a_likely_straggler(project: Engine) -> None:
     slot = 5
     probability = f'erasurehead_straggler_probability{{worker="{slot}"}}'
     throttled = f'rate(erasurehead_worker_cpu_throttled_seconds_total{{worker="{slot}"}}[20s])'
-    before = project.value(probability)
-    assert before is not None
-    assert before < 0.7
+    eventually(lambda: below(project, probability, 0.7), 60, "it is one of many")
     project.docker("update", "--cpus", "0.01", project.container_in_slot(slot))
     eventually(lambda: (project.value(probability) or 0) > 0.85, 120, "a likely straggler")
     eventually(lambda: (project.value(throttled) or 0) > 0.1, 60, "throttled seconds")
-    others = [v for labels, v in project.query("erasurehead_straggler_probability")
-              if labels["worker"] != str(slot)]  # fmt: skip
-    assert max(others) < 0.85
+
+    def others() -> list[float]:
+        found = project.query("erasurehead_straggler_probability")
+        return [value for labels, value in found if labels["worker"] != str(slot)]
+
+    eventually(lambda: max(others()) < 0.85, 60, lambda: f"it alone is likely, and not {others()}")
 
 
 def test_chaos_does_not_stop_the_run_and_is_healed(project: Engine) -> None:
@@ -289,10 +294,12 @@ def test_chaos_does_not_stop_the_run_and_is_healed(project: Engine) -> None:
 
 
 def test_down_leaves_nothing(project: Engine) -> None:
-    began = time.monotonic()
+    services = [*project.containers("master"), *project.containers("worker")]
+    project.compose("stop")
+    # Everyone ends by itself on SIGTERM; who does not do so in the time of grace is killed: 137.
+    ended = project.docker("inspect", "--format", "{{.State.ExitCode}}", *services).split()
+    assert ended == ["0"] * len(services)
     project.compose("down", "--volumes", "--remove-orphans")
-    # Everyone ends by itself on SIGTERM, long before the grace time.
-    assert time.monotonic() - began < 60
     label = f"label=com.docker.compose.project={PROJECT}"
     assert project.docker("ps", "--all", "--quiet", "--filter", label) == ""
     for kind in ("volume", "network"):
@@ -326,21 +333,24 @@ def test_with_keys_the_run_goes_as_well_and_strangers_stay_out(project: Engine) 
         worker = project.containers("worker")[0]
         listed = project.docker("exec", worker, "python", "-c", look).split()
         assert listed == ["master.pub", "worker.key", "worker.pub"]
+        eventually(lambda: project.value(READY) == 6, 60, "six ready slots")
         spares = project.value('erasurehead_workers{state="spare"}')
+        stranger = f"{PROJECT}-stranger"
         project.docker(
-            "run", "--detach", "--rm", "--name", f"{PROJECT}-stranger",
+            "run", "--detach", "--rm", "--name", stranger,
             "--network", f"{PROJECT}_training", "--env", "ERASUREHEAD_CONNECT=tcp://master:5577",
             "erasurehead-worker:local",
         )  # fmt: skip
         try:
+            ask = ("python", "-m", "erasurehead.monitoring.probe", "/healthz")
+            eventually(lambda: project.succeeds("exec", stranger, *ask), 60, "it tries to get in")
             reached = project.value(ROUND) or 0
             eventually(lambda: (project.value(ROUND) or 0) > reached + 20, 60, "further rounds")
-            ask = ("python", "-m", "erasurehead.monitoring.probe", "/healthz")
-            project.docker("exec", f"{PROJECT}-stranger", *ask)  # it is there and tries
+            assert project.succeeds("exec", stranger, *ask)  # it is still there
             assert project.value('erasurehead_workers{state="spare"}') == spares
             assert project.value(READY) == 6
         finally:
-            project.docker("rm", "--force", f"{PROJECT}-stranger")
+            project.docker("rm", "--force", stranger)
 
 
 def test_a_pool_with_little_cpu_makes_real_stragglers(project: Engine) -> None:
@@ -355,7 +365,7 @@ def test_a_pool_with_little_cpu_makes_real_stragglers(project: Engine) -> None:
         assert len(pools.containers("worker")) == 4
         assert len(pools.containers("worker-slow")) == 2
         # It takes a slow one half a minute to start.
-        eventually(lambda: pools.value(READY) == 6, 120, "six ready slots")
+        eventually(lambda: pools.value(READY) == 6, 240, "six ready slots")
         # A worker scraped before it had a slot has an old series beside its own, of worker "none".
         slots = {str(slot) for slot in range(6)}
 
@@ -407,17 +417,12 @@ def test_the_chaos_overlay_freezes_kills_and_throttles(project: Engine) -> None:
         DELAY="exponential:mean_s=0.03",
         CHAOS_EVERY_S="3",
         # Two scrapes and more.
-        CHAOS_LASTS_S="12",
+        CHAOS_LASTS_S="15",
         CHAOS_CPUS="0.05",
     )
     with running(overlay, "prepare", "master", "worker", "prometheus") as chaos:
         eventually(lambda: chaos.value(READY) == 6, 120, "six ready slots")
-
-        def calm() -> bool:
-            erased = chaos.value(ERASURES)
-            return erased is not None and erased < 0.02
-
-        eventually(calm, 60, "no erasures")
+        eventually(lambda: below(chaos, ERASURES, 0.02), 60, "no erasures")
         began = time.monotonic()
         reached = chaos.value(ROUND) or 0
         chaos.compose("up", "--detach", "--no-recreate", "chaos")
@@ -426,18 +431,15 @@ def test_the_chaos_overlay_freezes_kills_and_throttles(project: Engine) -> None:
             said = chaos.compose("logs", "--no-log-prefix", "chaos")
             return all(f" {deed} " in said for deed in ("freezes", "kills", "throttles"))
 
-        eventually(done, 90, "frozen, killed and throttled workers")
-        eventually(
-            lambda: chaos.value("min(erasurehead_worker_cpu_limit_cores)") == 0.05,
-            30,
-            "a quota down",
-        )
+        eventually(done, 120, "frozen, killed and throttled workers")
+        quota = "min(min_over_time(erasurehead_worker_cpu_limit_cores[1m]))"
+        eventually(lambda: chaos.value(quota) == 0.05, 60, "a quota down")
         chaos.compose("stop", "chaos")
         since = f"[{time.monotonic() - began:.0f}s:1s]"
         assert (chaos.value(f"max_over_time(({ERASURES}){since})") or 0) > 0.1
         assert chaos.value(f"min_over_time({READY}{since})") in (4, 5)
         assert (chaos.value(ROUND) or 0) > reached + 20
         eventually(lambda: chaos.value(READY) == 6, 60, "six ready slots again")
-        eventually(calm, 60, "no erasures again")
+        eventually(lambda: below(chaos, ERASURES, 0.02), 60, "no erasures again")
         limits = "erasurehead_worker_cpu_limit_cores"
-        eventually(lambda: [v for _, v in chaos.query(limits)] == [0.3] * 6, 30, "the usual quotas")
+        eventually(lambda: [v for _, v in chaos.query(limits)] == [0.3] * 6, 60, "the usual quotas")
