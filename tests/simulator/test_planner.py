@@ -17,8 +17,10 @@ from erasurehead_master.evaluation import as_matrix
 from erasurehead_simulator.candidates import Candidate, Kind
 from erasurehead_simulator.claims import Expectation, Quantity
 from erasurehead_simulator.findings import Findings, Trial
-from erasurehead_simulator.planner import Effort, sample, search
+from erasurehead_simulator.planner import Effort, search
+from erasurehead_simulator.problem import Problem, sample
 from erasurehead_simulator.target import Target, rate_of
+from erasurehead_simulator.trials import Outcome, try_all
 
 SLOW_ONE = "persistent:count=1,slow_s=5,jitter_s=0.05"
 
@@ -89,6 +91,17 @@ def test_the_best_of_each_kind_is_tried(small_store: Path) -> None:
     assert all(len(t.times_s) == 1 for t in found.trials)
 
 
+def test_more_processes_find_the_same(small_store: Path) -> None:
+    found = []
+    for jobs in (1, 2):
+        effort = Effort(seeds=2, finalists=2, sample_rows=200, jobs=jobs)
+        given = settings(small_store, delay="exponential:mean_s=0.5", step="auto")
+        found.append(search(given, Target("loss", 0.67), 2, 0.1, effort, ["uncoded:r=3"]))
+    alone, together = ([(t.candidate, t.times_s, t.round_s) for t in f.trials] for f in found)
+    assert alone == together
+    assert any(candidate.scheme == "uncoded:r=3" for candidate, *_ in alone)
+
+
 def test_an_impossible_load_is_refused_before_anything_trains(small_store: Path) -> None:
     said: list[str] = []
     with pytest.raises(UsageError, match="--max-load 9 does not fit 4 workers"):
@@ -126,6 +139,7 @@ def test_a_sample_is_the_first_rows(small_store: Path) -> None:
         ("auc=0.6", {}, Effort(seeds=0), "--seeds 0 is too few"),
         ("auc=0.6", {}, Effort(finalists=0), "--finalists 0 is too few"),
         ("auc=0.6", {}, Effort(sample_rows=0), "--sample-rows 0 is too few"),
+        ("auc=0.6", {}, Effort(jobs=0), "--jobs 0 is too few"),
         ("auc=0.6", {"step": "-1"}, Effort(), "-1"),
     ],
 )
@@ -178,3 +192,39 @@ def test_rivals_are_those_whose_ranges_overlap_the_bests() -> None:
     best, close, far = trial(1, 4, 5, 6), trial(2, 6, 6, 8), trial(3, 6.5, 7, 7)
     found = Findings(Target("auc", 0.7), 3, (best, close, far), 50, 10, 100, 100, 1000)
     assert found.rivals == (close,)
+
+
+class Given:
+    """A crew that knows how long each scheme takes under each seed."""
+
+    def __init__(self, times_s: dict[str, list[float]]) -> None:
+        self.times_s = times_s
+
+    def map(self, work: object, given: list[RunSettings]) -> list[Outcome]:
+        return [Outcome(s, s) for g in given for s in [self.times_s[g.scheme][g.seed]]]
+
+
+@pytest.mark.parametrize(
+    ("times_s", "tried"),
+    [
+        # Loads 2.5 and 3 are rivals; who is far behind, or never arrives, is tried once.
+        ({3.0: [1, 1, 1], 2.5: [1.6, 1, 1], 2.75: [math.inf] * 3, 2.0: [9, 9, 9]}, [3, 1, 1, 3]),
+        # The best under the first seed never arrives again.
+        ({3.0: [1, math.inf, math.inf], 2.5: [5, 5, 5], 2.75: [math.inf] * 3}, [3, 3, 1]),
+    ],
+)
+def test_hopeless_schemes_are_tried_once(
+    small_store: Path, times_s: dict[float, list[float]], tried: list[int]
+) -> None:
+    problem = Problem(settings(small_store, seed=0), Target("loss", 0.66), 0.1, 100)
+    finalists = [Candidate(f"load {load}", load) for load in times_s]
+    known = Given({f"load {load}": row for load, row in times_s.items()})
+    outcomes = try_all(known, problem, finalists, 3, lambda text: None)  # type: ignore[arg-type]
+    assert [len(outcomes[c]) for c in finalists] == tried
+
+
+def test_a_plan_needs_a_scheme_that_arrives_under_most_seeds() -> None:
+    """Times of schemes that were tried once do not count."""
+    once, never = trial(1, 1.0), trial(2, 1.0, math.inf, math.inf)
+    found = Findings(Target("auc", 0.7), 3, (once, never), 50, 10, 100, 100, 1000)
+    assert found.frontier == ()

@@ -10,11 +10,9 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from erasurehead.cores import usable_cores
+from erasurehead.cores import ONE_THREAD, usable_cores
 from erasurehead.settings import WorkerSettings
 from erasurehead_local.nursery import GRACE_S
-
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class LocalCluster:
@@ -39,9 +37,8 @@ class LocalCluster:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LocalCluster:
-        environment = dict(os.environ)
-        # One worker is one core's worth of work; a thread pool in each would only fight.
-        environment.update(dict.fromkeys(THREADS, "1"))
+        # Thread pools in all workers would only fight.
+        environment = {**os.environ, **ONE_THREAD}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "erasurehead_local.nursery", self._log_level, f"{self._turns}"],
             stdin=subprocess.PIPE,

@@ -82,6 +82,15 @@ def plan(
     sample_rows: Annotated[
         int, typer.Option("--sample-rows", help="Training rows that rounds are counted on.")
     ] = 20_000,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            help="Processes that search \\[default: one for each core]",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the table, warnings and errors only.")
     ] = False,
@@ -100,6 +109,7 @@ def plan(
 
     from rich.console import Console
 
+    from erasurehead.cores import usable_cores
     from erasurehead_cli import running
     from erasurehead_simulator.planner import Effort, search
     from erasurehead_simulator.running import check_time_passes
@@ -125,7 +135,7 @@ def plan(
             wanted,
             load,
             pass_s,
-            Effort(seeds, finalists, sample_rows),
+            Effort(seeds, finalists, sample_rows, usable_cores() if jobs is None else jobs),
             scheme,
             lambda text: None if quiet else console.print(text, markup=False, highlight=False),
         )
