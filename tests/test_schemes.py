@@ -71,6 +71,18 @@ def test_building_gives_parts_that_fit() -> None:
         ("", "names nothing"),
         ("egc:c=2 / fraction:r=5", "'egc:c=2' is short .* 'frc:c=2 / first-copy / fr"),
         ("agc:c=3,r=5 / sag", "'agc:c=3,r=5' is short for a whole scheme"),
+        (
+            "frc:c=2 / fraction:r=2 / saga",
+            "'fraction:r=2' is a stop rule and stands where a decoder belongs; .*"
+            "'frc:c=2 / first-copy:scale=coverage / fraction:r=2 / saga'",
+        ),
+        ("frc:c=2 / exact / first-copy", "'exact' is a stop rule .*'frc:c=2 / first-copy / exact'"),
+        (
+            "frc:c=2 / first-copy / saga",
+            "where a stop rule belongs; .* / fraction:delta=0.5 / saga'",
+        ),
+        ("uncoded:r=2 / saga", "'saga' is a gradient estimate .*'uncoded:r=2,cache=saga'"),
+        ("frc:c=3 /", "nothing before its first slash or after its last one"),
     ],
 )
 def test_bad_texts_are_one_sentence(text: str, words: str) -> None:

@@ -37,6 +37,8 @@ class RoundRecord:
     Times ``*_s`` named opened/closed count from the start of the run on one monotonic clock.
     `train_loss` is the regularised mean loss at the point that was broadcast, estimated from the
     survivors' margins; `metrics` are those of the model after this round's step, when evaluated.
+    `load_shares` is the share of all tasks that each slot holds; it is told in the first round of a
+    process, and of a code that took another's place.
     """
 
     round: int
@@ -59,6 +61,7 @@ class RoundRecord:
     step_s: float
     late: tuple[Late, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
+    load_shares: tuple[float, ...] = ()
 
     @property
     def duration_s(self) -> float:

@@ -11,7 +11,7 @@ The long form names the parts, separated by `` / ``; the last one may be left ou
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -105,6 +105,7 @@ class Scheme:
                 f" 'frc:c={first.options.get('c', '3')} / first-copy / fraction:r=5 / saga'"
             )
         CODES.factory(first.name)
+        _check_places(specs)
         if len(specs) < 3:
             specs = [first, suitable_decoder(first.name), _stop_of(specs)]
         estimator = specs[3] if len(specs) == 4 else Spec("sum")
@@ -282,6 +283,11 @@ def suitable_decoder(code: str) -> Spec:
 
 def _check_spaces(text: str) -> None:
     """Raise UsageError if parts are not set apart by spaces, as lists of numbers are not."""
+    if text.strip().startswith("/") or text.strip().endswith("/"):
+        raise UsageError(
+            f"'{text}' has nothing before its first slash or after its last one; name a part there,"
+            " or leave the slash out"
+        )
     for found in re.finditer(r"\s*/\s*([a-z][a-z-]*)", text):
         known = any(found[1] in parts for parts in (DECODERS, STOPS, ESTIMATES))
         if known and not re.match(r"\s+/\s", found[0]):
@@ -289,6 +295,37 @@ def _check_spaces(text: str) -> None:
                 f"'{text}' needs spaces around the slash before '{found[1]}'; the parts of a"
                 " scheme are set apart like 'frc:c=3 / first-copy / fraction:r=11'"
             )
+
+
+def _check_places(specs: Sequence[Spec]) -> None:
+    """Raise UsageError for a part that is known, and stands where another kind belongs."""
+    kinds = {
+        "decoder": set(DECODERS),
+        "stop rule": set(STOPS),
+        "gradient estimate": set(ESTIMATES),
+    }
+    code, *others = specs
+    # Right after a code a stop rule may stand; that a decoder there lacks one is said elsewhere.
+    expected = [("decoder", "stop rule")] if len(specs) == 2 else [(kind,) for kind in kinds]
+    found = {kind: s for s in others for kind, names in kinds.items() if s.name in names}
+    for spec, here in zip(others, expected, strict=False):
+        kind = next((kind for kind, names in kinds.items() if spec.name in names), None)
+        if kind is None or kind in here:
+            continue
+        parts = [
+            code,
+            found.get("decoder", suitable_decoder(code.name)),
+            found.get("stop rule", "fraction:delta=0.5"),
+            *([found["gradient estimate"]] if "gradient estimate" in found else []),
+        ]
+        suggestion = SEPARATOR.join(map(str, parts))
+        if code.name in SHORTHANDS and kind == "gradient estimate":
+            suggestion = str(Spec(code.name, {**code.options, "cache": str(spec)}))
+        raise UsageError(
+            f"'{spec}' is a {kind} and stands where a {' or '.join(here)} belongs; the order is"
+            " code / decoder / stop rule / gradient estimate, so write for example"
+            f" '{suggestion}'"
+        )
 
 
 def _stop_of(specs: list[Spec]) -> Spec:

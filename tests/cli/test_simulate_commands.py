@@ -152,12 +152,26 @@ def test_a_plan_for_a_recorded_cluster(
     assert main([*arguments, "--workers", "5", "--out", str(tmp_path / "other")]) == 2
     assert "has 4 workers, but --workers is 5" in capsys.readouterr().err
     assert not (tmp_path / "other").exists()
+    # What a file says counts as much as what is said here.
+    config = tmp_path / "config.yaml"
+    for given, words in (
+        ("workers: 7", "has 4 workers, but --workers is 7"),
+        ("delay: exponential:mean_s=3", "delay=exponential:mean_s=3 is given as well"),
+    ):
+        config.write_text(given + "\n")
+        more = ["--config", str(config), "--out", str(tmp_path / "other")]
+        assert main([*arguments, *more]) == 2
+        assert words in capsys.readouterr().err
 
 
 BAD = [
     (["simulate"], "setting 'store' is missing"),
     (["simulate", "nowhere"], "with --delay none and without --pass-s nothing takes any time"),
     (["simulate", "nowhere", "--pass-s", "1"], "nowhere"),
+    # It has a delay now and then only, so it is the store that is missed.
+    (["simulate", "nowhere", "--delay", "gilbert-elliott:p_gb=0.01,p_bg=0.9,slow_s=1"], "nowhere"),
+    (["simulate", "--gradient-free", *DELAY, "--rounds", "1000000000000"], "not enough memory"),
+    (["simulate", "s", "--delay", "exponential:mean_s=1e308"], "above 0 and at most 1e+09"),
     (["simulate", "nowhere", "--pass-s", "-1"], "a pass over all rows cannot take -1 s"),
     (["simulate", "--gradient-free", *DELAY, "--scheme", "egc:c=99"], "c=99"),
     (["trace", "nowhere"], "holds no run"),

@@ -166,6 +166,15 @@ def test_papers_schemes_go_negative() -> None:
         assert np.count_nonzero(dense) == 9
 
 
+@pytest.mark.parametrize("allocation", ["shared", "chain"])
+def test_nobody_holds_a_task_with_coefficient_zero(allocation: str) -> None:
+    """With equal p both schemes have entries of exactly 0, at least on the first task."""
+    code = CODES.build(f"osgc:p=0.5,allocation={allocation}", 12, None, np.random.default_rng(0))
+    assert (code.matrix.data != 0).all()
+    np.testing.assert_array_equal(code.loads, np.ones(12))
+    np.testing.assert_array_equal(code.replication, np.ones(12))
+
+
 @pytest.mark.parametrize("allocation", ["shared", "chain", "interval"])
 @pytest.mark.parametrize(("k", "n"), [(4, 7), (7, 4), (6, 6), (3, 1)])
 def test_allocations_fit_other_sizes(allocation: str, k: int, n: int) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from erasurehead.coding import CODES
 from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.coding.frc import least_load
 from erasurehead.coding.heterogeneous import copies_by_speed
 from erasurehead.coding.reed_solomon import evaluation_matrix
 from erasurehead.decoding import DECODERS
@@ -205,6 +206,15 @@ def test_what_is_promised_of_a_hundred_workers_is_kept(spec: str) -> None:
         assert decoder.exact
 
 
+@pytest.mark.parametrize(("k", "n", "s"), [(60, 60, 30), (50, 50, 25), (30, 60, 12), (12, 12, 11)])
+def test_the_load_that_is_named_instead_keeps_the_promise(k: int, n: int, s: int) -> None:
+    c = least_load(k, n, s)
+    assert make(f"frc:c={c}", k, n).tolerance >= s
+    assert all(
+        make(f"frc:c={less}", k, n).tolerance < s for less in range(1, c) if round(n / less) <= k
+    )
+
+
 @pytest.mark.parametrize(
     ("spec", "k", "n", "words"),
     [
@@ -220,11 +230,17 @@ def test_what_is_promised_of_a_hundred_workers_is_kept(spec: str) -> None:
         ("heterogeneous:s=1,speeds=1/1e308", 2, None, ["speed 1e+308 of worker 1", "to 1e+15"]),
         ("heterogeneous:s=0,speeds=1/1/1000", 3, None, ["speed 1", "3 task copies", "1002 tasks"]),
         ("heterogeneous:s=1", 12, 3, ["6 task copies", "at least 6 tasks"]),
-        ("reed-solomon:s=50", 100, None, ["100 workers", "s=50", "precision", "s=8", "frc:c=51"]),
+        ("reed-solomon:s=50", 100, None, ["100 workers", "s=50", "precision", "s=8", "frc:c=67"]),
         ("reed-solomon:s=20,nodes=chebyshev", 50, None, ["s=20", "s=3", "nodes=unity"]),
-        ("cyclic-mds:s=51", 100, None, ["s=51", "use s=7 or frc:c=52"]),
+        ("cyclic-mds:s=51", 100, None, ["s=51", "use s=7 or frc:c=67"]),
         ("partial:s=2,alpha=1.7", 12, None, ["alpha=1.7", "1.75"]),
         ("partial:s=2,alpha=1", 12, None, ["alpha=1", "above 1"]),
+        (
+            "partial:s=2,alpha=1.0000000001",
+            12,
+            None,
+            ["3e+10 private", "10,000", "alpha", "1.0003"],
+        ),
         ("partial:s=2,alpha=2", 10, None, ["s+1=3", "10 workers", "nearest s that fits is 1"]),
         ("partial:s=2,alpha=2", 12, 50, ["48 tasks", "12 workers", "50"]),
     ],

@@ -73,6 +73,7 @@ def test_codes_with_rows_on_nobody_are_left_out(seed: int) -> None:
     [
         (12, 4, 3, "frc:c=1", 3),
         (12, 6, 4, "frc:c=1", 2),
+        (12, 6, 4, "pairwise-balanced:d=4", 4),
         (3, 1, 3, "frc:c=1", 3),
         (12, 3, 4, "reed-solomon:s=3", 4),
         (12, 24, 3, "frc:c=6", 3),

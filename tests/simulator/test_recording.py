@@ -107,6 +107,32 @@ def test_a_replay_at_another_load_has_the_delays_of_that_load(
                 np.testing.assert_allclose(replay.delays_s(t, share), expected, atol=1e-9)
 
 
+def test_loads_that_change_on_the_way_are_told_and_traced(
+    small_store: Path, tmp_path: Path
+) -> None:
+    """Tasks are placed anew by what the rounds taught, and each round has the loads of its own."""
+    delay = "bimodal:base_s=1,eps=0.3"
+    run = played(
+        tmp_path / "run",
+        small_store,
+        delay,
+        scheme="osgc / fixed / fraction:r=4",
+        membership={"regroup_after_rounds": 8},
+    )
+    told = {record.round: record.load_shares for record in run.records if record.load_shares}
+    assert next(iter(told)) == 1
+    assert len(set(told.values())) == len(told) > 1
+    trace = record_trace(run)
+    assert trace.pass_s == pytest.approx(0.6)
+    np.savez(tmp_path / "trace.npz", **trace.arrays())
+    replay = DELAYS.build(f"trace:file={tmp_path / 'trace.npz'},compute=yes", 6, 0)
+    truth = DELAYS.build(delay, 6, 0)
+    for t in range(1, 61):
+        for share in (1 / 6, np.arange(1.0, 7.0) / 6):
+            expected = truth.delays_s(t, share) + 0.6 * share
+            np.testing.assert_allclose(replay.delays_s(t, share), expected, atol=1e-9)
+
+
 def test_a_record_of_a_slot_that_there_is_not_is_one_sentence(
     small_store: Path, tmp_path: Path
 ) -> None:

@@ -166,7 +166,12 @@ def code_from_rows(
 
 
 def matrix_from_rows(rows: list[tuple[IntArray, FloatArray]], n_tasks: int) -> csr_array:
-    """Stack (tasks, coefficients) pairs into a CSR matrix of shape (len(rows), n_tasks)."""
+    """Stack (tasks, coefficients) pairs into a CSR matrix of shape (len(rows), n_tasks).
+
+    A task with coefficient zero is not stored, for nobody has to hold it; rows of zeros alone (the
+    imaginary part of a real row) stay as they are.
+    """
+    rows = [(tasks[c != 0], c[c != 0]) if np.any(c) else (tasks, c) for tasks, c in rows]
     indptr = np.concatenate([[0], np.cumsum([len(tasks) for tasks, _ in rows])])
     indices = np.concatenate([tasks for tasks, _ in rows]) if rows else np.zeros(0, np.int64)
     data = np.concatenate([c for _, c in rows]) if rows else np.zeros(0)

@@ -33,7 +33,7 @@ def cyclic_repetition(
     """
     n_tasks = same_as_workers("cyclic-repetition", n_workers, n_tasks)
     check_tolerance("cyclic-repetition", n_workers, s)
-    return kept_promise(lambda s: _drawn(n_workers, s, rng), s, f"frc:c={s + 1}")
+    return kept_promise(lambda s: _drawn(n_workers, s, rng), s)
 
 
 def _drawn(n_workers: int, s: int, rng: np.random.Generator) -> GradientCode:

@@ -39,7 +39,7 @@ def cyclic_mds(
     """
     same_as_workers("cyclic-mds", n_workers, n_tasks)
     check_tolerance("cyclic-mds", n_workers, s)
-    return kept_promise(lambda s: _code(n_workers, s, field), s, f"frc:c={s + 1}")
+    return kept_promise(lambda s: _code(n_workers, s, field), s)
 
 
 def _code(n_workers: int, s: int, field: str) -> GradientCode:

@@ -88,5 +88,10 @@ def block_count(n_workers: int, n_tasks: int, c: int) -> int:
     return n_blocks
 
 
+def least_load(n_workers: int, n_tasks: int, s: int) -> int:
+    """Return the least c with which any s < k stragglers leave somebody in every group."""
+    return next(c for c in range(1, n_tasks + 1) if n_workers // max(1, _nearest(n_tasks, c)) > s)
+
+
 def _nearest(n_tasks: int, c: int) -> int:
     return math.floor(n_tasks / c + 0.5)

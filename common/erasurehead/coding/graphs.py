@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from erasurehead.coding.base import FloatArray, IntArray
@@ -64,14 +66,21 @@ def _make_simple(edges: IntArray, rng: np.random.Generator) -> bool:
         return (u, v) if u < v else (v, u)
 
     counts: dict[tuple[int, int], int] = {}
+
+    def is_bad(edge: int) -> bool:
+        u, v = edges[edge].tolist()
+        return bool(u == v or counts[key(u, v)] > 1)
+
     for u, v in edges.tolist():
         counts[key(u, v)] = counts.get(key(u, v), 0) + 1
+    # An exchange makes no new ones, so those that are bad at first are looked at in turn.
+    bad_edges = deque(filter(is_bad, range(len(edges))))
     for _ in range(100 * len(edges)):
-        bad = next(
-            (i for i, (u, v) in enumerate(edges.tolist()) if u == v or counts[key(u, v)] > 1), None
-        )
-        if bad is None:
+        while bad_edges and not is_bad(bad_edges[0]):
+            bad_edges.popleft()
+        if not bad_edges:
             return True
+        bad = bad_edges[0]
         other = int(rng.integers(len(edges)))
         (a, b), (c, d) = edges[bad].tolist(), edges[other].tolist()
         fresh = other != bad and a != c and b != d and key(a, c) != key(b, d)

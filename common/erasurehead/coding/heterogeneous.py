@@ -46,7 +46,7 @@ def heterogeneous(
     n_tasks = n_workers if n_tasks is None else n_tasks
     check_tolerance("heterogeneous", n_workers, s)
     relative = numbers(speeds, n_workers, "speeds")
-    return kept_promise(lambda s: _drawn(relative, n_tasks, s, rng), s, f"frc:c={s + 1}")
+    return kept_promise(lambda s: _drawn(relative, n_tasks, s, rng), s)
 
 
 def _drawn(speeds: FloatArray, n_tasks: int, s: int, rng: np.random.Generator) -> GradientCode:

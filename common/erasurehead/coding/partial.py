@@ -13,6 +13,9 @@ from erasurehead.coding.frc import frc
 from erasurehead.coding.options import check_tolerance
 from erasurehead.errors import UsageError
 
+MOST_PRIVATE_TASKS = 10_000
+"""Of a worker; more would be rows rather than tasks."""
+
 
 def partial(
     n_workers: int,
@@ -76,6 +79,12 @@ def _private_tasks(s: int, alpha: float) -> int:
             f"alpha={alpha:g} is no slow-down of a straggler; it must be above 1, for example 2"
         )
     share = (s + 1) / (alpha - 1)
+    if share > MOST_PRIVATE_TASKS:
+        raise UsageError(
+            f"s={s} and alpha={alpha:.12g} give {share:.3g} private tasks a worker, more than"
+            f" {MOST_PRIVATE_TASKS:,}; the nearest alpha that fits is"
+            f" {1 + (s + 1) / MOST_PRIVATE_TASKS:.12g}"
+        )
     private = max(1, round(share))
     if abs(share - private) > 1e-6 * private:
         raise UsageError(

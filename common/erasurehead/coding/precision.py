@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from erasurehead.coding.base import GradientCode
+from erasurehead.coding.frc import least_load
 from erasurehead.errors import UsageError
 
 ROUNDING = 1e-14
@@ -19,7 +20,7 @@ MOST_WORKERS = 1000
 """More are not checked: solving takes the third power of their number."""
 
 
-def kept_promise(build: Callable[[int], GradientCode], s: int, instead: str) -> GradientCode:
+def kept_promise(build: Callable[[int], GradientCode], s: int, or_else: str = "") -> GradientCode:
     """Return build(s) if any s stragglers still leave the full gradient in double precision.
 
     Neighbouring slots are the worst stragglers of codes on a line or circle of nodes, so s in a row
@@ -28,7 +29,7 @@ def kept_promise(build: Callable[[int], GradientCode], s: int, instead: str) -> 
     Parameters
     ----------
     build: makes the code of a tolerance; for others than s it may raise UsageError.
-    instead: what else to use, ``another-code:option=value``.
+    or_else: what else helps, ending in "or"; a repetition code always does.
 
     Raises
     ------
@@ -37,10 +38,11 @@ def kept_promise(build: Callable[[int], GradientCode], s: int, instead: str) -> 
     code = build(s)
     if s == 0 or code.n_workers > MOST_WORKERS or _decodes(code, s):
         return code
+    c = least_load(code.n_workers, code.n_tasks, s)
     raise UsageError(
         f"code '{code.name}' for {code.n_workers} workers cannot keep its promise to tolerate any"
         f" s={s} stragglers: in double precision some sets of them leave no exact gradient; use"
-        f" s={_largest(build, s)} or {instead}"
+        f" s={_largest(build, s)} or {or_else}frc:c={c}"
     )
 
 

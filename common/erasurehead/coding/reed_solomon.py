@@ -47,8 +47,7 @@ def reed_solomon(
             f" without one; use at least {-(-n_workers // (s + 1))} tasks"
         )
     further = "" if nodes == "unity" else "nodes=unity, which carries further, or "
-    instead = f"{further}frc:c={s + 1}"
-    return kept_promise(lambda s: _code(n_workers, n_tasks, s, nodes), s, instead)
+    return kept_promise(lambda s: _code(n_workers, n_tasks, s, nodes), s, further)
 
 
 def _code(n_workers: int, n_tasks: int, s: int, nodes: str) -> GradientCode:

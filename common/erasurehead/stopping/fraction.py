@@ -42,7 +42,7 @@ class FractionStop(StopRule):
                     " most 1"
                 )
             # 0.1 * 30 is above 3 in floating point, and means 3.
-            r = math.ceil(delta * k - 1e-9)
+            r = max(1, math.ceil(delta * k - 1e-9))
         assert r is not None
         if not 1 <= r <= k:
             raise UsageError(

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import math
-
 from erasurehead.errors import UsageError
+
+MOST = 1e9
+"""Of any number here; as seconds that is thirty years."""
 
 
 def positive(model: str, option: str, value: float) -> float:
-    """Return `value` if it is finite and above 0, else raise UsageError."""
-    if not (math.isfinite(value) and value > 0):
-        raise UsageError(f"{option}={value:g} of delay model '{model}' must be above 0 and finite")
+    """Return `value` if it is above 0 and at most `MOST`, else raise UsageError."""
+    if not 0 < value <= MOST:
+        raise UsageError(
+            f"{option}={value:g} of delay model '{model}' must be above 0 and at most {MOST:g}"
+        )
     return value
 
 
 def not_negative(model: str, option: str, value: float) -> float:
-    """Return `value` if it is finite and at least 0, else raise UsageError."""
-    if not (math.isfinite(value) and value >= 0):
-        raise UsageError(
-            f"{option}={value:g} of delay model '{model}' must be 0 or more and finite"
-        )
+    """Return `value` if it is from 0 to `MOST`, else raise UsageError."""
+    if not 0 <= value <= MOST:
+        raise UsageError(f"{option}={value:g} of delay model '{model}' must be from 0 to {MOST:g}")
     return value
 
 

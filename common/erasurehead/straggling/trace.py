@@ -21,11 +21,11 @@ class TraceDelay(DelayModel):
     ----------
     recorded_s: delays in seconds, shape (T, k).
     recorded_share: share of all tasks each slot had when they were recorded, one number or shape
-        (k,); delays then scale with the load. None: they are replayed as they are.
+        (k,) or (T, k); delays then scale with the load. None: they are replayed as they are.
     scaled_s: the part of the delays that scales with the load, shape (T, k), at most `recorded_s`.
         None: all of them, if `recorded_share` is given.
     compute_s, compute_share: compute times, shape (T, k), and the shares of all tasks they were
-        spent on, shape (k,); they are added in proportion to the load. None: not added.
+        spent on, as `recorded_share`; they are added in proportion to the load. None: not added.
     block: rounds are drawn in runs of so many, with replacement, by the seed (the circular block
         bootstrap), so that other seeds give other runs of the same cluster while a straggler's
         bad spell stays together. None: as recorded, whatever the seed.
@@ -46,7 +46,9 @@ class TraceDelay(DelayModel):
     ) -> None:
         super().__init__(n_workers, seed)
         self.recorded_s = recorded_s
-        self.recorded_share = recorded_share
+        self._recorded_share = None
+        if recorded_share is not None:
+            self._recorded_share = np.broadcast_to(recorded_share, recorded_s.shape)
         self._scaled_s = recorded_s if scaled_s is None else scaled_s
         self._block = block
         self._full_pass_s = None
@@ -57,8 +59,8 @@ class TraceDelay(DelayModel):
         """Return the recorded delays of the round."""
         row = self._row(round_)
         delays = np.array(self.recorded_s[row])
-        if self.recorded_share is not None:
-            delays += (load_share / self.recorded_share - 1.0) * self._scaled_s[row]
+        if self._recorded_share is not None:
+            delays += (load_share / self._recorded_share[row] - 1.0) * self._scaled_s[row]
         if self._full_pass_s is not None:
             delays += load_share * self._full_pass_s[row]
         return delays
@@ -104,7 +106,7 @@ def read_trace(
     _check_times(file, delays)
     share = arrays.get("load_share")
     if share is not None:
-        _check_share(file, "load_share", share, n_workers)
+        _check_share(file, "load_share", share, delays.shape)
     scaled = arrays.get("scaled_s")
     if scaled is not None:
         _check_scaled(file, scaled, delays, share)
@@ -122,7 +124,7 @@ def read_trace(
             f" {delays.shape}; expected the same"
         )
     _check_times(file, compute_s)
-    _check_share(file, "compute_share", compute_share, n_workers)
+    _check_share(file, "compute_share", compute_share, delays.shape)
     return TraceDelay(n_workers, seed, delays, share, compute_s, compute_share, block, scaled)
 
 
@@ -160,9 +162,9 @@ def _check_scaled(
         )
 
 
-def _check_share(file: Path, name: str, share: FloatArray, n_workers: int) -> None:
-    if share.shape not in ((), (n_workers,)) or not (share > 0).all():
+def _check_share(file: Path, name: str, share: FloatArray, shape: tuple[int, ...]) -> None:
+    if share.shape not in ((), shape[1:], shape) or not (share > 0).all():
         raise DataError(
             f"the trace '{file}' has {name} of shape {share.shape}; expected one positive"
-            f" number or {n_workers} of them"
+            f" number, {shape[1]} of them, or shape {shape}"
         )

@@ -86,6 +86,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(_parser_sentence(error), EXIT_USAGE)
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted", EXIT_INTERRUPTED)
+    except MemoryError as error:
+        return _say(
+            f"there is not enough memory for this ({error or 'no more could be had'}); use fewer"
+            " workers, tasks, rounds or a smaller load",
+            EXIT_USAGE,
+        )
     except BrokenPipeError:
         # Whoever read our output has gone; there is nobody left to tell, and the interpreter
         # must not try to flush into the closed pipe when it ends.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from erasurehead.coding.base import GradientCode
 from erasurehead.records import RoundRecord
 from erasurehead_master.actions import CloseRound, Fold, FoldLate, Rebuild
 from erasurehead_master.learner import Learner, StepOutcome
@@ -47,6 +48,7 @@ class RoundLedger:
         self._opened = 0.0
         self._encode_s = 0.0
         self._decode_s = 0.0
+        self._told: GradientCode | None = None
 
     def open(self, now: float) -> None:
         """A round opens."""
@@ -100,6 +102,7 @@ class RoundLedger:
         step_s = self._stopwatch() - start
         closed = clock()
         duration_s = closed - self._opened
+        code = self._machine.plan.code
         record = RoundRecord(
             round=action.round,
             opened_s=self._opened - self.origin,
@@ -120,7 +123,9 @@ class RoundLedger:
             decode_s=self._decode_s,
             step_s=step_s,
             late=action.late,
+            load_shares=() if code is self._told else tuple((code.loads / code.n_tasks).tolist()),
         )
+        self._told = code
         self.rounds_s += duration_s
         self.bytes_out = self.bytes_in = 0
         return record, outcome

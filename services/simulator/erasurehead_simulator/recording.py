@@ -55,7 +55,7 @@ class RecordedTrace:
     delays_s: everything but computing: injected delay, network, waiting; shape (T, k).
     scaled_s: the part of it that scales with the load: of injected delays that do; shape (T, k).
     compute_s: shape (T, k).
-    compute_share: share of all tasks that was computed, shape (k,).
+    compute_share: share of all tasks that was computed, shape (T, k).
     source: `Source` of each value, shape (T, k).
     """
 
@@ -96,24 +96,26 @@ def record_trace(run: Run) -> RecordedTrace:
     """
     if run.summary is None or run.start is None or not run.summary.rounds:
         raise DataError(f"run {run.path} closed no round; there is nothing to trace")
+    start = run.start
     table = _Table(run.summary.rounds, run.settings.workers)
-    table.fill(run.path, run)
+    table.fill(run.path, run, np.array(start.loads) / start.n_tasks)
     if not table.seen.any():
         raise DataError(f"nobody arrived in run {run.path}; there is nothing to trace")
-    start = run.start
-    share = np.maximum(np.array(start.loads, dtype=np.float64), 1.0) / start.n_tasks
-    compute_s = _usual(table.compute_s)
+    # A slot without tasks has no time of its own; it is taken for one with a single task.
+    share = np.maximum(table.share, 1.0 / start.n_tasks)
+    compute_s = _usual(table.compute_s / share) * share
     source = np.where(table.late, Source.LATE_RESULT, Source.ARRIVAL)
     total_s = table.total_s.copy()
     missing = ~table.seen
     scaled_s = np.zeros_like(total_s)
     if run.settings.delay != "none":
         delays = DELAYS.build(run.settings.delay, run.settings.workers, run.settings.seed)
-        injected_s = np.array([delays.delays_s(int(t), share) for t in table.rounds])
-        twice_s = np.array([delays.delays_s(int(t), 2.0 * share) for t in table.rounds])
+        rounds = [*zip(table.rounds.tolist(), share, strict=True)]
+        injected_s = np.array([delays.delays_s(t, row) for t, row in rounds])
+        twice_s = np.array([delays.delays_s(t, 2.0 * row) for t, row in rounds])
         scaled_s = twice_s - injected_s  # every model is a constant and a multiple of the load
-        rest_s = _usual(np.where(table.late, np.nan, table.total_s - table.delay_s))
-        expected_s = injected_s + rest_s
+        other_s = _usual(table.total_s - table.delay_s - table.compute_s)
+        expected_s = injected_s + compute_s + other_s
         closed_s = np.broadcast_to(table.closed_s[:, np.newaxis], expected_s.shape)
         known = missing & table.sent
         # Whatever the sum says, it did not come before the round closed.
@@ -137,6 +139,7 @@ class _Table:
         self.delay_s = np.full(shape, np.nan)
         self.late = np.zeros(shape, dtype=bool)
         self.sent = np.zeros(shape, dtype=bool)
+        self.share = np.zeros(shape)
 
     @property
     def seen(self) -> BoolArray:
@@ -144,8 +147,8 @@ class _Table:
         seen: BoolArray = ~np.isnan(self.total_s)
         return seen
 
-    def fill(self, path: Path, records: Iterable[RoundRecord]) -> None:
-        """Take the records of a run in order.
+    def fill(self, path: Path, records: Iterable[RoundRecord], share: FloatArray) -> None:
+        """Take the records of a run in order; `share` of the tasks is each slot's at the start.
 
         Raises
         ------
@@ -162,6 +165,10 @@ class _Table:
                     f"run {path} is damaged: round {record.round} is one more than its summary"
                     f" counts, or names a slot beyond its {n_slots} workers; take another run"
                 )
+            if record.load_shares:
+                # Of slots that a rebuilt code does not have, nothing is known but what was before.
+                share = np.concatenate([record.load_shares, share[len(record.load_shares) :]])
+            self.share[row] = share[:n_slots]
             row_of[record.round] = row
             self.rounds[row] = record.round
             self.closed_s[row] = record.duration_s - record.step_s

@@ -62,7 +62,8 @@ def check_time_passes(settings: RunSettings, pass_s: float) -> None:
     """
     check_pass(pass_s)
     delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
-    if pass_s == 0 and not np.any(delays.delays_s(1, 1.0)):
+    rounds = range(1, settings.rounds + 1)
+    if pass_s == 0 and not any(np.any(delays.delays_s(t, 1.0)) for t in rounds):
         raise UsageError(
             f"with --delay {settings.delay} and without --pass-s nothing takes any time; give a"
             " delay model, or the seconds of a pass over all rows"

@@ -17,8 +17,8 @@ from erasurehead.schemes import BuiltScheme, Scheme, suitable_decoder
 LOADS_ONE_BY_ONE = 6
 """Loads above are searched in steps of about a quarter."""
 
-LOAD_OPTIONS = {"c": "{c}", "d": "{c}", "max_load": "{c}", "s": "{s}"}
-"""Options of codes that say how much a slot holds: c tasks, or s + 1 copies of every task."""
+LOAD_OPTIONS = {"c": "{c}", "max_load": "{c}", "d": "{d}", "s": "{s}"}
+"""Options of codes that say how much is held: c tasks a slot, or d = s + 1 copies of every task."""
 
 OTHERWISE = {
     "frc": ("frc:c={c}", "frc:c={c},groups=balanced"),
@@ -127,6 +127,7 @@ def _templates(code: str) -> tuple[str, ...]:
 def _numbers(n_workers: int, c: int) -> dict[str, object]:
     return {
         "c": c,
+        "d": c,
         "s": c - 1,
         "groups": n_workers // _divisor_from(n_workers, min(c, n_workers)),
         "alpha_1": f"{1 + c:g}",

@@ -101,11 +101,11 @@ def plan(
     if target is None:
         raise UsageError("give what to reach as --target METRIC=VALUE, for example auc=0.69")
     wanted = Target.parse(target)
-    workers = None
+    settings = given.load(RunSettings, store=store)
     if trace is not None:
-        _check_trace_alone(given, pass_s)
-        workers = None if "workers" in given.tree else _workers_of(trace)
-    settings = given.load(RunSettings, store=store, workers=workers)
+        _check_trace_alone(settings, pass_s)
+        if "workers" not in settings.model_fields_set:
+            settings = given.load(RunSettings, store=store, workers=_workers_of(trace))
 
     from rich.console import Console
 
@@ -172,9 +172,13 @@ def _clear(out: Path, made: Sequence[Path]) -> None:
             directory.rmdir()
 
 
-def _check_trace_alone(given: Given, pass_s: float) -> None:
-    if "delay" in given.tree:
-        raise UsageError("--trace brings the delays of its run; leave --delay out, or --trace")
+def _check_trace_alone(settings: RunSettings, pass_s: float) -> None:
+    """Refuse what the trace brings itself, wherever it was given: here, in a file or variable."""
+    if "delay" in settings.model_fields_set:
+        raise UsageError(
+            f"--trace brings the delays of its run, and delay={settings.delay} is given as well;"
+            " leave --delay out, or --trace"
+        )
     if pass_s:
         raise UsageError("--trace brings the compute times of its run; leave --pass-s out")
 
