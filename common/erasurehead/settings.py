@@ -235,6 +235,7 @@ class RunSettings(TreeSettings):
     seed: int = Field(0, ge=0, lt=2**31, description="everything random derives from it")
     delay: str = Field(
         "none",
+        max_length=4096,
         description="injected delay: none | exponential:mean_s=0.5 | pareto:shape=1.5,... | ...",
     )
     objective: str | None = Field(

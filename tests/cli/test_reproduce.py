@@ -40,7 +40,7 @@ from erasurehead_cli.reproduce.quotas import (
     cpu_controller,
 )
 from erasurehead_cli.reproduce.results import Results, read_results
-from erasurehead_master.checkpoint import DIRECTORY, CheckpointDirectory, Snapshot
+from erasurehead_master.checkpoint import DIRECTORY, CheckpointDirectory, RunTimes, Snapshot
 from erasurehead_simulator.running import simulate
 
 AMAZON, COVERTYPE, KC = DATA_SETS
@@ -378,7 +378,7 @@ def test_the_model_in_the_middle_of_a_run_is_that_of_its_checkpoint(tmp_path: Pa
     checkpoints = CheckpointDirectory(run.path / DIRECTORY, 3)
     for round_ in (4, 5, 6):
         theta = np.full(3, float(round_))
-        checkpoints.save(Snapshot(round_, "abc", 1.0, {"optimizer/theta": theta}))
+        checkpoints.save(Snapshot(round_, "abc", RunTimes(1.0), {"optimizer/theta": theta}))
     np.testing.assert_array_equal(model_after(run, 5), np.full(3, 5.0))
     assert model_after(run, 7) is None
 

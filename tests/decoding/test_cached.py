@@ -391,6 +391,31 @@ def test_constant_weights_that_differ_are_weighed_from_memory(name: str) -> None
         np.testing.assert_allclose(gradient, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["saga", "svrg:every=4"])
+def test_an_open_round_is_no_part_of_the_state(name: str) -> None:
+    """A run that is interrupted in the middle of a round goes on with that round."""
+    code = CODES.build("uncoded", 4, None, np.random.default_rng(0))
+    rng = np.random.default_rng(3)
+    news = rng.normal(size=(20, 4, 5))
+
+    def play(estimate: GradientEstimate, rounds: range) -> list[bytes]:
+        gradients = []
+        for number in rounds:
+            estimate.begin()
+            for slot in range(4 if number % 4 == 0 else 2):
+                estimate.fold(slot, None, news[number, slot], 1.0)
+            gradients.append(estimate.finish(decoding(1.0))[0].tobytes())
+        return gradients
+
+    calm, first, second = (ESTIMATES.build(name, code, 5, False) for _ in range(3))
+    wanted = play(calm, range(20))
+    assert play(first, range(7)) == wanted[:7]
+    first.begin()
+    first.fold(3, None, np.full(5, 1e6), 1.0)
+    second.load_state({key: np.array(value) for key, value in first.state().items()})
+    assert play(second, range(7, 20)) == wanted[7:]
+
+
 def test_float32_values_are_kept_as_they_came() -> None:
     estimate = uncoded_estimate("saga", k=1)
     values = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,13 @@ from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.settings import RunSettings
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
-from erasurehead_master.checkpoint import CheckpointDirectory, CheckpointWriter, Snapshot
+from erasurehead_master.checkpoint import (
+    CheckpointDirectory,
+    CheckpointWriter,
+    Outcome,
+    RunTimes,
+    Snapshot,
+)
 from erasurehead_master.events import Received
 from erasurehead_master.machine import Master
 from erasurehead_master.plan import make_plan
@@ -24,13 +31,13 @@ from erasurehead_master.setup import make_learner
 def snapshot(round_: int) -> Snapshot:
     rng = np.random.default_rng(round_)
     arrays = {"optimizer/theta": rng.standard_normal(50), "estimate/rounds": np.arange(3)}
-    return Snapshot(round_, "run", 1.5 * round_, arrays)
+    return Snapshot(round_, "run", RunTimes(1.5 * round_, 1.25 * round_, 0.2), arrays)
 
 
 def same(a: Snapshot | None, b: Snapshot) -> bool:
     return (
         a is not None
-        and (a.round, a.run, a.closed_s) == (b.round, b.run, b.closed_s)
+        and (a.round, a.run, a.times) == (b.round, b.run, b.times)
         and a.arrays.keys() == b.arrays.keys()
         and all(np.array_equal(a.arrays[k], b.arrays[k]) for k in b.arrays)
     )
@@ -101,7 +108,7 @@ def test_who_was_set_aside_stays_so_after_a_restart_of_the_master(small: Path) -
     plan = make_plan(settings, store, None)
     before, learner = Master(plan, 0.0), make_learner(plan, store)
     before.membership.set_aside |= {"liar", "naïve"}
-    kept = Snapshot(5, plan.run, 1.5, {**learner.state(), **before.state()})
+    kept = Snapshot(5, plan.run, RunTimes(1.5), {**learner.state(), **before.state()})
     again = Master(plan, 0.0, first_round=6)
     restore(again, make_learner(plan, store), Snapshot.from_bytes(kept.to_bytes()))
     assert again.membership.set_aside == {"liar", "naïve"}
@@ -119,6 +126,42 @@ def test_the_writer_tells_what_became_of_each(tmp_path: Path) -> None:
     bad = CheckpointWriter(CheckpointDirectory(tmp_path / "file", keep=2))
     bad.submit(snapshot(1))
     bad.close()
-    ((round_, error),) = bad.outcomes()
-    assert round_ == 1
-    assert isinstance(error, OSError)
+    assert bad.outcomes() == [(1, "File exists")]
+
+
+def test_want_of_memory_loses_a_checkpoint_and_not_the_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = CheckpointWriter(CheckpointDirectory(tmp_path, keep=2))
+    with monkeypatch.context() as little:
+        little.setattr(Snapshot, "to_bytes", no_memory)
+        writer.submit(snapshot(1))
+        told: list[Outcome] = []
+        until = time.monotonic() + 30
+        while not told and time.monotonic() < until:
+            told += writer.outcomes()
+    assert told == [(1, "there is not enough memory for it")]
+    writer.submit(snapshot(2))
+    writer.close()
+    assert writer.outcomes() == [(2, None)]
+
+
+def no_memory(self: Snapshot) -> bytes:
+    raise MemoryError
+
+
+def test_what_was_passed_over_takes_no_place_of_new_ones(tmp_path: Path) -> None:
+    """1. Three checkpoints are ahead of the records. 2. The run goes on from an older one."""
+    directory = CheckpointDirectory(tmp_path, keep=3)
+    directory.save(snapshot(10))
+    for round_ in (80, 90, 100):
+        CheckpointDirectory(tmp_path, keep=9).save(snapshot(round_))
+    found, passed = directory.load(12)
+    assert same(found, snapshot(10))
+    assert len(passed) == 3
+    directory.forget_beyond(10)
+    for round_ in (15, 20, 25):
+        directory.save(snapshot(round_))
+    found, passed = directory.load(27)
+    assert same(found, snapshot(25))
+    assert not passed

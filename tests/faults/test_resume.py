@@ -200,3 +200,31 @@ def test_other_data_of_the_same_shape_are_refused(store: Path, tmp_path: Path) -
     assert (out / "config.yaml").read_bytes() == config
     assert train(store, 6).returncode == 0
     assert rounds_on_disk(out) == 6
+
+
+def test_killed_between_its_last_checkpoint_and_its_end_it_does_no_round_more(
+    store: Path, tmp_path: Path
+) -> None:
+    """1. A run is done. 2. Of its end nothing is left but the checkpoint and the records."""
+    out = tmp_path / "run"
+    command = [
+        *(sys.executable, "-m", "erasurehead_cli", "train", str(store), "--workers", "2"),
+        *("--rounds", "20", "--step", "0.5", "--scheme", "uncoded", "--out", str(out)),
+        *("--delay", "exponential:mean_s=0.01", "--quiet", "--no-figures"),
+    ]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    before, first = theta(out), json.loads((out / "summary.json").read_bytes())
+    (out / "summary.json").unlink()
+    (out / "model.npz").unlink()
+    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    second = json.loads((out / "summary.json").read_bytes())
+    assert rounds_on_disk(out) == second["rounds"] == 20
+    assert theta(out).tobytes() == before.tobytes()
+    assert second["reason"] == "all 20 rounds done"
+    assert second["metrics"] == first["metrics"]
+    # What the run took is not forgotten.
+    assert second["rounds_s"] == pytest.approx(first["rounds_s"])
+    assert second["evaluation_s"] <= first["evaluation_s"]
+    records = [json.loads(line) for line in (out / "rounds.jsonl").read_text().splitlines()]
+    assert second["wall_s"] >= records[-1]["closed_s"]
+    assert second["rounds_s"] == pytest.approx(sum(r["closed_s"] - r["opened_s"] for r in records))

@@ -48,6 +48,22 @@ def test_exit_codes_are_told() -> None:
         assert not cluster.pids
 
 
+def test_workers_end_with_their_nursery() -> None:
+    """However it ends: here it is killed, and can tell nobody."""
+    with LocalCluster() as cluster:
+        cluster.start([WorkerSettings(connect=NOBODY, name=name) for name in ("a", "b")])
+        assert until(cluster, lambda: len(cluster.pids) == 2)
+        workers = [psutil.Process(pid) for pid in cluster.pids.values()]
+        (nursery,) = psutil.Process().children()
+        nursery.kill()
+        assert until(cluster, lambda: cluster.deserted)
+        assert cluster.exit_codes == {"a": -signal.SIGKILL, "b": -signal.SIGKILL}
+        gone, _ = psutil.wait_procs(workers, 60)
+        assert len(gone) == 2
+        cluster.start([WorkerSettings(connect=NOBODY, name="c")])
+        assert until(cluster, lambda: cluster.exit_codes.get("c") == -signal.SIGKILL)
+
+
 def test_workers_leave_the_cores_to_the_master() -> None:
     expected = min(os.nice(0) + NICENESS, 19)
     with LocalCluster() as cluster:

@@ -133,6 +133,14 @@ def test_a_killed_worker_is_an_erasure_and_the_run_goes_on(store: Path) -> None:
     assert not children()
 
 
+def test_a_run_whose_nursery_is_killed_ends(store: Path) -> None:
+    watch = Watch(5, lambda: psutil.Process().children()[0].kill())
+    summary = train(settings(store, rounds=10_000, membership={"empty_limit_s": 1e6}), [watch])
+    assert summary.exit_code == EXIT_NO_WORKERS
+    assert sum("ended with code -9" in text for text in watch.notices) == 4
+    assert not children()
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_whose_workers_have_all_ended_ends_too(store: Path, number: int) -> None:
     """Nobody can come back, so it is not waited for anybody, whatever the limit is."""

@@ -14,8 +14,9 @@ from virtual_run import COLUMNS, make_virtual, some_rows
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Refuse, Result, Step
-from erasurehead_master.actions import Send
-from erasurehead_master.events import Departed, Garbage, Received, Shutdown, Unreachable
+from erasurehead_master.actions import Finish, Send
+from erasurehead_master.events import Departed, Garbage, Received, Shutdown, Unreachable, Woke
+from erasurehead_master.machine import Master
 from erasurehead_master.rounds import NOBODY_LEFT
 from erasurehead_simulator.cluster import Timing, VirtualCluster
 
@@ -292,6 +293,9 @@ def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Rece
         ({"loss": [1.0, 1.0]}, "wrong-shape"),
         ({"values": np.full((1, COLUMNS), np.nan)}, "non-finite"),
         ({"loss": [float("inf")]}, "non-finite"),
+        # One such number in the sum of all losses would look like divergence.
+        ({"loss": [1e200]}, "non-finite"),
+        ({"loss": [-1e150]}, "non-finite"),
     ],
 )
 def test_wrong_results_are_refused_and_counted(
@@ -390,6 +394,37 @@ def test_sigterm_finishes_the_round_and_ctrl_c_does_not(virtual: Virtual) -> Non
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_INTERRUPTED
     assert cluster.records == []
+
+
+def test_who_is_asked_to_end_together_with_all_workers_ends_at_once(virtual: Virtual) -> None:
+    """As by `docker compose down`: they leave before anybody has answered."""
+    cluster = running(virtual)
+    cluster.handle(Shutdown(False, "asked to end by SIGTERM"))
+    assert cluster.finished is None
+    for worker in list(cluster.workers.values()):
+        cluster.depart(worker)
+    cluster.run(until_s=cluster.clock.now + 0.01)
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert cluster.finished.reason == "asked to end by SIGTERM"
+    # Who has an answer on its way into the round closes it.
+    cluster = running(virtual)
+    cluster.handle(result_of(cluster))
+    cluster.handle(Shutdown(False, "asked to end by SIGTERM"))
+    for worker in list(cluster.workers.values()):
+        cluster.depart(worker)
+    cluster.run(until_s=cluster.clock.now + 0.01)
+    assert cluster.finished is not None
+    assert (cluster.finished.exit_code, len(cluster.records)) == (EXIT_OK, 1)
+
+
+@pytest.mark.parametrize("beyond", [0, 3])
+def test_a_run_that_is_resumed_at_its_end_does_no_more(virtual: Virtual, beyond: int) -> None:
+    cluster = virtual(workers=2, scheme="uncoded", rounds=5)
+    machine = Master(cluster.machine.plan, 0.0, first_round=6 + beyond)
+    actions = machine.handle(Woke(), machine.wake_at)
+    assert Finish(EXIT_OK, f"all {5 + beyond} rounds done") in actions
+    assert machine.rounds_done == 5 + beyond
 
 
 @pytest.mark.parametrize("step", ["1e3", "1e30", "1e200"])
@@ -553,6 +588,27 @@ def test_an_elastic_run_rebuilds_the_code_for_who_is_there_and_again_on_return(
     first_three = erased.index(0, erased.index(1))
     assert all(e == 0 for e in erased[first_three:]), "nothing is erased once the code fits"
     assert cluster.machine.epoch == 2
+
+
+def test_with_fewer_slots_larger_results_are_honest(virtual: Virtual) -> None:
+    """The guard against results that are too large begins anew with another code: of twelve
+    workers two are left, and hold six times the rows."""
+    cluster = virtual(
+        scheme="uncoded",
+        workers=12,
+        rounds=80,
+        delay="exponential:mean_s=0.2",
+        membership={"elastic": True, "rebuild_after_s": 5},
+        limits={"norm_multiple": 4},
+    )
+    start_all(cluster)
+    for victim in list(cluster.workers.values())[2:]:
+        cluster.clock.at(3.0, lambda w=victim: cluster.depart(w))
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert cluster.machine.plan.code.n_workers == 2
+    assert "over-norm" not in cluster.machine.refused
 
 
 def test_a_code_that_does_not_exist_for_so_few_stays(virtual: Virtual) -> None:

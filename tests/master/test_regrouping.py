@@ -17,9 +17,10 @@ from erasurehead.errors import EXIT_OK
 from erasurehead.settings import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.persistent import PersistentDelay
-from erasurehead_master.checkpoint import Snapshot
+from erasurehead_master.checkpoint import RunTimes, Snapshot
+from erasurehead_master.learner import Learner
 from erasurehead_master.ledger import RoundLedger
-from erasurehead_master.machine import Master
+from erasurehead_master.machine import Master, Phase
 from erasurehead_master.plan import make_plan
 from erasurehead_master.serving import restore
 from erasurehead_master.setup import make_learner
@@ -254,7 +255,7 @@ class Interrupted:
 
     def snapshot(self) -> Snapshot:
         arrays = {**self.learner.state(), **self.machine.state()}
-        taken = Snapshot(self.machine.rounds_done, self.machine.plan.run, 1.0, arrays)
+        taken = Snapshot(self.machine.rounds_done, self.machine.plan.run, RunTimes(1.0), arrays)
         return Snapshot.from_bytes(taken.to_bytes())
 
     def gone_on(self, rounds: int) -> Interrupted:
@@ -322,6 +323,48 @@ def test_resumed_from_just_before_it_regroups_all_the_same(store: Store) -> None
     assert regroupings(second.cluster)[0] == 9
 
 
+def test_an_elastic_run_goes_on_with_the_workers_it_had_come_to(store: Store) -> None:
+    """Five of six were left; those five suffice when the master starts again."""
+
+    def run(first_round: int) -> tuple[Master, Learner, VirtualCluster]:
+        given = {
+            "store": str(store.path),
+            "scheme": "uncoded:r=4,cache=saga",
+            "workers": 6,
+            "rounds": 60,
+            "step": "0.5",
+            "delay": "exponential:mean_s=0.2",
+            "membership": {"elastic": True, "rebuild_after_s": 2},
+        }
+        plan = make_plan(load(RunSettings, given, environment={}), store, None)
+        learner, machine = make_learner(plan, store), Master(plan, 0.0, first_round)
+        ledger = RoundLedger(machine, learner, lambda: 0.0)
+        arithmetic = RealArithmetic(store.train)
+        cluster = VirtualCluster(machine, ledger, arithmetic, Timing(), checked=True)
+        return machine, learner, cluster
+
+    machine, learner, cluster = run(1)
+    start_all(cluster)
+    victim = next(iter(cluster.workers.values()))
+    cluster.clock.at(0.5, lambda: cluster.depart(victim))
+    while machine.rounds_done < 40:
+        assert cluster.clock.step()
+    assert machine.plan.code.n_workers == 5
+    taken = Snapshot(40, "run", RunTimes(), {**learner.state(), **machine.state()})
+    again, resumed, cluster = run(41)
+    restore(again, resumed, taken)
+    assert again.plan.code.n_workers == 5
+    remembered = resumed.estimate.state()
+    assert {f"values_{i}" for i in range(5)} <= remembered.keys()
+    for i in range(5):
+        cluster.start(f"w{i}")
+    cluster.run(until_s=1.0)
+    assert again.phase is Phase.TRAINING
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+
+
 def test_a_checkpoint_without_probabilities_is_gone_on_with(store: Store) -> None:
     """As of a scheme of an earlier version, or of a code of another size."""
     first = Interrupted(store, 30)
@@ -332,6 +375,6 @@ def test_a_checkpoint_without_probabilities_is_gone_on_with(store: Store) -> Non
         if k not in ("code/probabilities", "code/placed_round")
     }
     second = Interrupted(store, 60, 31)
-    restore(second.machine, second.learner, Snapshot(30, "run", 1.0, arrays))
+    restore(second.machine, second.learner, Snapshot(30, "run", RunTimes(1.0), arrays))
     second.run()
     assert regroupings(second.cluster)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
+
+from erasurehead.wire.signals import SignalWatch
 
 RESTLESS = """
 import signal
@@ -39,3 +42,16 @@ def test_signals_may_come_while_the_watch_begins_and_ends() -> None:
     heard, restored = said.split()
     assert int(heard) > 0
     assert restored == "True"
+
+
+def test_signals_of_others_are_no_news_for_long() -> None:
+    """A program that has handlers of its own: its signal wakes the loop once, not for ever."""
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    try:
+        with SignalWatch(signal.SIGTERM) as signals:
+            signal.raise_signal(signal.SIGUSR1)
+            assert select.select([signals], [], [], 30)[0] == [signals]
+            assert signals.take() is None
+            assert select.select([signals], [], [], 0)[0] == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -106,6 +106,7 @@ class SagaEstimate(GradientEstimate):
         self._joint = JointSums()
         self._total_loss = 0.0
         self._round = 0
+        self._is_open = False
         self._multiple = 0.0
         self._change_loss = 0.0
         self._start()
@@ -118,6 +119,7 @@ class SagaEstimate(GradientEstimate):
     def begin(self) -> None:
         """Start a round with nothing in it."""
         self._round += 1
+        self._is_open = True
         self._start()
 
     def fold(
@@ -170,10 +172,12 @@ class SagaEstimate(GradientEstimate):
         self._remember(unit, support, values, known.loss, self._round - age)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what a checkpoint must hold between two rounds; partly the estimate's own
-        arrays."""
+        """Return what a checkpoint must hold; partly the estimate's own arrays.
+
+        A round that is open is not part of it: nothing is remembered before a round is over.
+        """
         state: dict[str, npt.NDArray[Any]] = {
-            "round": np.array(self._round),
+            "round": np.array(self._round - self._is_open),
             "total": self._total.sum,
             "total_loss": np.array(self._total_loss),
             "rounds": np.array([unit.round for unit in self._units]),
@@ -267,6 +271,7 @@ class SagaEstimate(GradientEstimate):
 
     def _decode(self, decoding: Decoding, *, remember: bool) -> float:
         """Form the estimate of the gradient; return that of the loss."""
+        self._is_open = False
         self._joint.flush(self.in_parts)
         if decoding.decode_error <= EXACT_ERROR and not self._has_groups:
             loss = self._weigh_arrivals_alone(decoding)

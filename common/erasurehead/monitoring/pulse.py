@@ -23,6 +23,11 @@ class Pulse:
         self._clock = clock
         self._turned: float | None = None
 
+    @property
+    def longest_rest_s(self) -> float:
+        """Seconds that a loop may wait for something to happen without being taken for stuck."""
+        return self._stalled_after_s / 2
+
     def beat(self) -> None:
         """Say that the loop turns."""
         self._turned = self._clock()

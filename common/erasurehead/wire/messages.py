@@ -94,7 +94,7 @@ class Assign:
     """Where the store may be read; None means: ask me for the rows."""
     digest: Label
     wire_dtype: Literal["<f8", "<f4"]
-    delay: Label
+    delay: Text
     delay_seed: Count
     load_share: Number
     heartbeat_interval_s: Seconds

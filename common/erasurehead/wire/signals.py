@@ -56,11 +56,10 @@ class SignalWatch:
 
     def take(self) -> int | None:
         """Return the next signal that came, or None."""
-        if not self._came:
-            return None
+        # Python writes here for every signal that has a handler, also of others than ours.
         with contextlib.suppress(BlockingIOError):
             self._reader.recv(4096)
-        return self._came.pop(0)
+        return self._came.pop(0) if self._came else None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self._came.append(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -33,7 +34,7 @@ class LocalCluster:
         self._log_level = log_level
         self._turns = usable_cores() if turns is None else turns
         self._buffer = b""
-        self._starting = 0
+        self._starting: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LocalCluster:
@@ -61,7 +62,8 @@ class LocalCluster:
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it may be gone, and an order unread
+            process.stdin.close()
         try:
             process.wait(2 * GRACE_S + 1)
         except subprocess.TimeoutExpired:
@@ -79,12 +81,13 @@ class LocalCluster:
     @property
     def deserted(self) -> bool:
         """True when no worker is there or about to be."""
-        return not self.pids and self._starting == 0
+        return not self.pids and not self._starting
 
     def start(self, workers: Sequence[WorkerSettings]) -> None:
         """Start workers; each must have a name."""
-        self._starting += len(workers)
         for settings in workers:
+            assert settings.name is not None
+            self._starting.append(settings.name)
             self._order({"start": settings.model_dump(mode="json")})
 
     def signal(self, name: str, number: int) -> None:
@@ -92,7 +95,10 @@ class LocalCluster:
         self._order({"signal": name, "number": number})
 
     def poll(self) -> list[tuple[str, int]]:
-        """Read the nursery's news; return (name, exit code) of workers that have ended."""
+        """Read the nursery's news; return (name, exit code) of workers that have ended.
+
+        With the nursery, however it went, all its workers end.
+        """
         ended: list[tuple[str, int]] = []
         while True:
             try:
@@ -100,12 +106,13 @@ class LocalCluster:
             except BlockingIOError:
                 break
             if not read:
+                ended += self._all_ended()
                 break
             *lines, self._buffer = (self._buffer + read).split(b"\n")
             for line in lines:
                 news = json.loads(line)
                 if "started" in news:
-                    self._starting -= 1
+                    self._starting.remove(news["started"])
                     self.pids[news["started"]] = news["pid"]
                 else:
                     # A successor of the same name may have started before this one was reaped.
@@ -123,8 +130,19 @@ class LocalCluster:
             self.poll()
         return not self.pids
 
+    def _all_ended(self) -> list[tuple[str, int]]:
+        assert self._process is not None
+        code = self._process.wait()
+        names = [*self.pids, *self._starting]
+        self.pids.clear()
+        self._starting.clear()
+        self.exit_codes.update(dict.fromkeys(names, code))
+        return [(name, code) for name in names]
+
     def _order(self, order: dict[str, object]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._process.stdin.flush()
+        # Who reads no orders any more has closed its other end too, which `poll` finds out.
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
+            self._process.stdin.flush()

@@ -23,6 +23,7 @@ from typing import Any
 from erasurehead.settings import WorkerSettings
 from erasurehead.wire.signals import SignalWatch
 from erasurehead_local.desk import TurnDesk
+from erasurehead_local.orphans import end_with_parent
 from erasurehead_local.turns import TurnKeeper
 from erasurehead_worker.main import work
 
@@ -88,11 +89,13 @@ class Nursery:
     def _start(self, settings: WorkerSettings) -> None:
         assert settings.name is not None
         channel = None if self._desk is None else self._desk.open()
+        nursery = os.getpid()
         pid = os.fork()
         if pid == 0:
             # Leave through _exit whatever happens: this is a copy of the nursery's stack.
             code = 1
             try:
+                end_with_parent(nursery)
                 os.nice(NICENESS)
                 os.close(0)
                 os.dup2(2, 1)

@@ -15,7 +15,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,25 @@ _NAME = re.compile(r"round-(\d{9})\.ckpt")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
+Outcome = tuple[int, str | None]
+"""A round, and why its checkpoint could not be written; None: it was."""
+
+
+@dataclass(frozen=True)
+class RunTimes:
+    """Seconds that a run has taken so far, interruptions left out.
+
+    Attributes
+    ----------
+    closed_s: the run's clock at the end of the last round.
+    rounds_s: of all rounds.
+    evaluation_s: of evaluations between rounds.
+    """
+
+    closed_s: float = 0.0
+    rounds_s: float = 0.0
+    evaluation_s: float = 0.0
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -41,13 +60,13 @@ class Snapshot:
     ----------
     round: the last round that was stepped.
     run: the run's id.
-    closed_s: the run's clock at that round's end.
+    times: up to that round's end.
     arrays: owner/name -> array, copies.
     """
 
     round: int
     run: str
-    closed_s: float
+    times: RunTimes
     arrays: Arrays = field(default_factory=dict)
 
     def part(self, owner: str) -> dict[str, npt.NDArray[Any]]:
@@ -61,7 +80,7 @@ class Snapshot:
         header: dict[str, Any] = {
             "round": np.int64(self.round),
             "run": np.str_(self.run),
-            "closed_s": np.float64(self.closed_s),
+            **{name: np.float64(seconds) for name, seconds in asdict(self.times).items()},
         }
         header.update(self.arrays)
         np.savez(packed, **header)
@@ -87,7 +106,7 @@ class Snapshot:
         return cls(
             int(arrays.pop("round")),
             str(arrays.pop("run")),
-            float(arrays.pop("closed_s")),
+            RunTimes(**{f.name: float(arrays.pop(f.name, 0.0)) for f in fields(RunTimes)}),
             arrays,
         )
 
@@ -113,7 +132,7 @@ class CheckpointDirectory:
         OSError: the disk did not take it; the checkpoints there were are untouched.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        target = self.path / f"round-{snapshot.round:09d}.ckpt"
+        target = self.path / self._name(snapshot.round)
         content = snapshot.to_bytes()
         replace_file(target, lambda file: file.write(content), target.with_suffix(".part"))
         for old in self._newest_first()[self._keep :]:
@@ -141,6 +160,22 @@ class CheckpointDirectory:
             return snapshot, passed
         return None, passed
 
+    def forget_beyond(self, round_: int) -> None:
+        """Remove what was passed over for the checkpoint of `round_`, or it would be kept for new
+        ones.
+
+        Raises
+        ------
+        OSError: the disk does not let go of one.
+        """
+        for path in self._newest_first():
+            if path.name > self._name(round_):
+                path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _name(round_: int) -> str:
+        return f"round-{round_:09d}.ckpt"
+
     def _newest_first(self) -> list[Path]:
         if not self.path.is_dir():
             return []
@@ -156,7 +191,7 @@ class CheckpointWriter:
     def __init__(self, directory: CheckpointDirectory) -> None:
         self._directory = directory
         self._waiting: queue.Queue[Snapshot | None] = queue.Queue()
-        self._outcomes: deque[tuple[int, OSError | None]] = deque()
+        self._outcomes: deque[Outcome] = deque()
         self._thread = threading.Thread(target=self._work, name="checkpoints", daemon=True)
         self._thread.start()
 
@@ -168,8 +203,8 @@ class CheckpointWriter:
         except queue.Empty:
             self._waiting.put(snapshot)
 
-    def outcomes(self) -> list[tuple[int, OSError | None]]:
-        """Return (round, None or what went wrong) of what was done since the last call."""
+    def outcomes(self) -> list[Outcome]:
+        """Return what was done since the last call."""
         done = []
         while self._outcomes:
             done.append(self._outcomes.popleft())
@@ -185,6 +220,8 @@ class CheckpointWriter:
             try:
                 self._directory.save(snapshot)
             except OSError as error:
-                self._outcomes.append((snapshot.round, error))
+                self._outcomes.append((snapshot.round, error.strerror or str(error)))
+            except MemoryError:
+                self._outcomes.append((snapshot.round, "there is not enough memory for it"))
             else:
                 self._outcomes.append((snapshot.round, None))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from erasurehead.settings import CheckpointSettings
-from erasurehead_master.checkpoint import CheckpointWriter, Snapshot
+from erasurehead_master.checkpoint import CheckpointWriter, Outcome, RunTimes, Snapshot
 from erasurehead_master.learner import Learner
 from erasurehead_master.machine import Master
 
@@ -39,12 +39,12 @@ class CheckpointKeeper:
         self._pending: Snapshot | None = None
         self._newest = 0
 
-    def closed(self, round_: int, closed_s: float, now: float) -> None:
+    def closed(self, round_: int, times: RunTimes, now: float) -> None:
         """A round was stepped; take a snapshot if one is due."""
         every = self._settings.every_rounds
         due = every is not None and round_ % every == 0
         if due or now - self._taken_at >= self._settings.every_s:
-            self._take(round_, closed_s, now)
+            self._take(round_, times, now)
 
     def reported(self, round_: int) -> None:
         """Everything up to this round is recorded."""
@@ -52,22 +52,22 @@ class CheckpointKeeper:
             self._writer.submit(self._pending)
             self._pending = None
 
-    def outcomes(self) -> list[tuple[int, OSError | None]]:
+    def outcomes(self) -> list[Outcome]:
         """Return what became of snapshots since the last call."""
         return self._writer.outcomes()
 
-    def finish(self, round_: int, closed_s: float, now: float) -> list[tuple[int, OSError | None]]:
+    def finish(self, round_: int, times: RunTimes, now: float) -> list[Outcome]:
         """Write the last state and return what became of everything that was still due."""
         if round_ > self._newest:
-            self._take(round_, closed_s, now)
+            self._take(round_, times, now)
         self.reported(round_)
         self._writer.close()
         return self._writer.outcomes()
 
-    def _take(self, round_: int, closed_s: float, now: float) -> None:
+    def _take(self, round_: int, times: RunTimes, now: float) -> None:
         self._taken_at = now
         self._newest = round_
         plan = self._machine.plan
         digest = {"store/digest": np.array(plan.digest)}
         arrays = self._learner.state() | self._machine.state() | digest
-        self._pending = Snapshot(round_, plan.run, closed_s, arrays)
+        self._pending = Snapshot(round_, plan.run, times, arrays)

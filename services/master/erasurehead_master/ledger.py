@@ -14,8 +14,11 @@ import numpy.typing as npt
 from erasurehead.coding.base import GradientCode
 from erasurehead.records import RoundRecord
 from erasurehead_master.actions import CloseRound, Fold, FoldLate, Rebuild
+from erasurehead_master.checkpoint import RunTimes
 from erasurehead_master.learner import Learner, StepOutcome
 from erasurehead_master.machine import Master
+
+NO_TIMES = RunTimes()
 
 
 class RoundLedger:
@@ -26,7 +29,7 @@ class RoundLedger:
     machine: knows each slot's support.
     learner: does the arithmetic.
     stopwatch: seconds, for the master's own phases (a simulator's stands still).
-    resumed_s: the run's clock where it was interrupted; the time in between does not count.
+    resumed: what the run had taken where it was interrupted; the time in between does not count.
     """
 
     def __init__(
@@ -34,15 +37,15 @@ class RoundLedger:
         machine: Master,
         learner: Learner,
         stopwatch: Callable[[], float],
-        resumed_s: float = 0.0,
+        resumed: RunTimes = NO_TIMES,
     ) -> None:
         self._machine = machine
         self._learner = learner
         self._stopwatch = stopwatch
-        self._resumed_s = resumed_s
+        self._resumed_s = resumed.closed_s
         self.origin: float | None = None
         """The clock when the first round opened; record times count from there."""
-        self.rounds_s = 0.0
+        self.rounds_s = resumed.rounds_s
         self.bytes_out = 0
         self.bytes_in = 0
         self._opened = 0.0

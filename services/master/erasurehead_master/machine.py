@@ -98,8 +98,7 @@ class Master:
         self.supports = Supports()
         self.refused: Counter[str] = Counter()
         self.stale = 0
-        multiple = plan.settings.limits.norm_multiple
-        self.norms = None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)
+        self.norms = _norm_limit(plan)
         self._lateness = Lateness()
         self._non_finite_slots: set[int] = set()
         self._gather_until = now + self.limits.max_wait_s
@@ -130,6 +129,9 @@ class Master:
         """Take one event and return what must be done, in order."""
         actions: list[Action] = []
         self._actions = actions
+        if self.phase is Phase.GATHERING and self.round >= self.plan.settings.rounds:
+            # A run that was resumed, and had done its last round.
+            self._finish(EXIT_OK, f"all {self.round} rounds done", "finished")
         if self.phase is Phase.FINISHED:
             return actions
         match event:
@@ -174,6 +176,7 @@ class Master:
         `placed_round` is the round after which its tasks were placed.
         """
         self._adopt(plan)
+        self.membership.resize(plan.code.n_workers)
         self._refit.placed_round = placed_round
 
     def validate(self) -> None:
@@ -427,6 +430,8 @@ class Master:
         else:
             self._empty_since = None
         self._maybe_close()
+        if self._stop_after_round is not None and self.membership.n_ready == 0:
+            self._stop_with_nobody_left(self._stop_after_round)
         if self.phase is Phase.GATHERING and self.epoch > 0:
             self._maybe_start(now)  # who is gone is not waited for
 
@@ -512,16 +517,20 @@ class Master:
     def _adopt(self, plan: RunPlan) -> None:
         self.plan = plan
         self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
+        # Slots hold other rows now, so their results are larger or smaller.
+        self.norms = _norm_limit(plan)
         self.supports.clear()
 
     def _woke(self, now: float) -> None:
         if now >= self._tick_at:
             self._tick_at = now + self.limits.heartbeat_interval_s
             for member in self.membership.silent(now):
+                left = "it is no spare any more"
+                if member.slot is not None:
+                    left = f"its slot {member.slot} is free"
+                silent_s = now - member.last_heard
                 self._notice(
-                    "warning",
-                    f"worker {member.name} was silent for {now - member.last_heard:.1f} s;"
-                    f" its slot {member.slot} is free",
+                    "warning", f"worker {member.name} was silent for {silent_s:.1f} s; {left}"
                 )
                 self._apply(self.membership.leave(member.peer), now)
             limit = self.limits.empty_limit_s
@@ -560,6 +569,12 @@ class Master:
         else:
             self._stop_after_round = reason
 
+    def _stop_with_nobody_left(self, reason: str) -> None:
+        """Everybody was asked to end at once: the open round is over when it can be, or never."""
+        if self.rounds.is_open and self.rounds.closed is None:
+            self.rounds.abandon()
+            self._finish(EXIT_OK, reason, "finished")
+
     def _finish(self, exit_code: int, reason: str, code: str) -> None:
         self.phase = Phase.FINISHED
         for peer in self.membership.members:
@@ -571,3 +586,8 @@ class Master:
 
     def _notice(self, level: str, text: str) -> None:
         self._actions.append(Notice(level, text))
+
+
+def _norm_limit(plan: RunPlan) -> NormLimit | None:
+    multiple = plan.settings.limits.norm_multiple
+    return None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)

@@ -41,6 +41,7 @@ from erasurehead_master.actions import (
     SendStep,
     SendTask,
 )
+from erasurehead_master.checkpoint import Outcome, RunTimes
 from erasurehead_master.evaluation import Evaluator
 from erasurehead_master.events import (
     Event,
@@ -54,7 +55,7 @@ from erasurehead_master.events import (
 )
 from erasurehead_master.keeper import CheckpointKeeper
 from erasurehead_master.learner import Learner
-from erasurehead_master.ledger import RoundLedger
+from erasurehead_master.ledger import NO_TIMES, RoundLedger
 from erasurehead_master.machine import Master
 from erasurehead_master.porter import Porter
 from erasurehead_master.streaming import TaskStreamer
@@ -85,7 +86,7 @@ class MasterServer:
     pulse: is told of every turn of the loop.
     begun: `time.monotonic()` when the work for this run began.
     keeper: takes checkpoints; None: the run has no directory.
-    resumed_s: the run's clock where it was interrupted.
+    resumed: what the run had taken where it was interrupted.
     """
 
     def __init__(
@@ -102,11 +103,11 @@ class MasterServer:
         pulse: Pulse,
         begun: float,
         keeper: CheckpointKeeper | None = None,
-        resumed_s: float = 0.0,
+        resumed: RunTimes = NO_TIMES,
     ) -> None:
         self._machine = machine
         self._learner = learner
-        self._ledger = RoundLedger(machine, learner, time.perf_counter, resumed_s)
+        self._ledger = RoundLedger(machine, learner, time.perf_counter, resumed)
         self._evaluator = evaluator
         self._streamer = streamer
         self._socket = socket
@@ -125,9 +126,9 @@ class MasterServer:
         self._pending: deque[RoundRecord] = deque()
         self._evaluation: Iterator[dict[str, float] | None] | None = None
         self._metrics: dict[str, float] = {}
-        self._evaluation_s = 0.0
+        self._evaluation_s = resumed.evaluation_s
         self._encoded: dict[int, list[Buffer]] = {}
-        self._closed_s = resumed_s
+        self._times = resumed
         self._log_limit = LogLimit(burst=1000, per_s=10)
 
     def run(self) -> RunSummary:
@@ -142,7 +143,8 @@ class MasterServer:
             if self._evaluation is not None:
                 timeout_ms = 0
             else:
-                timeout_ms = max(0, math.ceil((self._machine.wake_at - time.monotonic()) * 1000))
+                wait_s = min(self._machine.wake_at - time.monotonic(), self._pulse.longest_rest_s)
+                timeout_ms = max(0, math.ceil(wait_s * 1000))
             ready = dict(poller.poll(timeout_ms))
             self._pulse.beat()
             self._drain()
@@ -279,9 +281,9 @@ class MasterServer:
         record, outcome = self._ledger.close(action, time.monotonic)
         self._finish_evaluation()
         snapshot = self._snapshot_if_due(action.round)
+        self._times = RunTimes(record.closed_s, self._ledger.rounds_s, self._evaluation_s)
         if self._keeper is not None and outcome.diverged is None:
-            self._keeper.closed(action.round, record.closed_s, time.monotonic())
-        self._closed_s = record.closed_s
+            self._keeper.closed(action.round, self._times, time.monotonic())
         # The next round is opened before this one is reported: nobody waits for a reporter.
         for follow in self._machine.handle(Stepped(outcome.diverged), time.monotonic()):
             self._carry_out(follow)
@@ -327,14 +329,14 @@ class MasterServer:
         if self._keeper is not None:
             self._keeper.reported(record.round)
 
-    def _checkpointed(self, outcomes: Sequence[tuple[int, OSError | None]]) -> None:
+    def _checkpointed(self, outcomes: Sequence[Outcome]) -> None:
         """Tell of checkpoints that were written, and once of each spell of failures."""
         for round_, error in outcomes:
             if error is not None and self._lost_checkpoints == 0:
                 self._notice(
                     "error",
-                    f"cannot write the checkpoint of round {round_}: {error.strerror}; the older"
-                    " ones stay, training goes on",
+                    f"cannot write the checkpoint of round {round_}: {error}; the older ones stay,"
+                    " training goes on",
                 )
             self._lost_checkpoints = 0 if error is None else self._lost_checkpoints + 1
             for observer in self._observers:
@@ -355,19 +357,30 @@ class MasterServer:
         for observer in self._observers:
             observer.started(self._start)
 
+    def _tell_of_what_was_done(self) -> None:
+        """The model of a run that was resumed, and had no round to do any more."""
+        self._announce(time.monotonic())
+        if self._evaluator:
+            self._metrics = self._evaluator.now(self._learner.optimizer.model)
+
     def _conclude(self) -> RunSummary:
         assert self._finish is not None
         self._finish_evaluation()
         if self._keeper is not None:
             done = self._machine.rounds_done
-            self._checkpointed(self._keeper.finish(done, self._closed_s, time.monotonic()))
-        ended = time.monotonic()
+            self._times = replace(self._times, evaluation_s=self._evaluation_s)
+            self._checkpointed(self._keeper.finish(done, self._times, time.monotonic()))
+        if self._start is None and self._machine.rounds_done:
+            self._tell_of_what_was_done()
+        wall_s = self._times.closed_s
+        if self._ledger.origin is not None:
+            wall_s = time.monotonic() - self._ledger.origin
         usage = resource.getrusage(resource.RUSAGE_SELF)
         summary = RunSummary(
             reason=self._finish.reason,
             exit_code=self._finish.exit_code,
             rounds=self._machine.rounds_done,
-            wall_s=0.0 if self._ledger.origin is None else ended - self._ledger.origin,
+            wall_s=wall_s,
             rounds_s=self._ledger.rounds_s,
             evaluation_s=self._evaluation_s,
             metrics=self._metrics,

@@ -32,6 +32,7 @@ from erasurehead_master.evaluation import Evaluator
 from erasurehead_master.halves import Halves
 from erasurehead_master.keeper import CheckpointKeeper
 from erasurehead_master.learner import Learner
+from erasurehead_master.ledger import NO_TIMES
 from erasurehead_master.machine import Master, Phase
 from erasurehead_master.plan import RunPlan, make_plan
 from erasurehead_master.porter import Porter
@@ -140,8 +141,8 @@ def host(
                     watched,
                     pulse,
                     begun,
-                    _keeper(machine, learner),
-                    0.0 if resume is None else resume.closed_s,
+                    _keeper(machine, learner, first_round - 1),
+                    NO_TIMES if resume is None else resume.times,
                 )
                 summary = server.run()
                 if _may_rest(settings) and summary.rounds >= settings.rounds:
@@ -194,8 +195,8 @@ def _backlog(settings: RunSettings, largest_frame_bytes: int) -> Backlog:
 
 
 def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
-    """Go on from a checkpoint, with its tasks where they were placed last; what belongs to a code
-    of another size is learnt anew.
+    """Go on from a checkpoint, with its tasks where they were placed last; an elastic run goes on
+    with the code that it had come to. What belongs to a code of another size is learnt anew.
 
     Raises
     ------
@@ -204,8 +205,12 @@ def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
     learner.optimizer.load_state(snapshot.part("optimizer"))
     machine.membership.set_aside.update(map(str, snapshot.part("members").get("set_aside", ())))
     code = snapshot.part("code")
-    size = code.get("n_workers")
-    if size is not None and int(size) == machine.plan.code.n_workers:
+    size = int(code.get("n_workers", 0))
+    if size not in (0, machine.plan.code.n_workers) and machine.limits.elastic:
+        plan = machine.plan.resized(size)
+        machine.go_on_with(plan, snapshot.round)
+        learner.rebuild(plan)
+    if size == machine.plan.code.n_workers:
         if "probabilities" in code and machine.plan.placement is not None:
             plan = machine.plan.regrouped(code["probabilities"])
             machine.go_on_with(plan, int(code["placed_round"]))
@@ -214,12 +219,25 @@ def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
         machine.rounds.stop.load_state(snapshot.part("stop"))
 
 
-def _keeper(machine: Master, learner: Learner) -> CheckpointKeeper | None:
-    """Return what takes the checkpoints of a run that has a directory."""
+def _keeper(machine: Master, learner: Learner, resumed_round: int) -> CheckpointKeeper | None:
+    """Return what takes the checkpoints of a run that has a directory.
+
+    `resumed_round` is the round that the run goes on from.
+    """
     settings = machine.plan.settings
     if settings.out is None:
         return None
     directory = CheckpointDirectory(settings.out / DIRECTORY, settings.checkpoint.keep)
+    try:
+        directory.forget_beyond(resumed_round)
+    except OSError as error:
+        log.warning(
+            "cannot remove old checkpoints from %s (%s), and new ones may be pruned in their place;"
+            " remove those beyond round %d",
+            directory.path,
+            error.strerror,
+            resumed_round,
+        )
     writer = CheckpointWriter(directory)
     return CheckpointKeeper(settings.checkpoint, writer, learner, machine, time.monotonic())
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.wire.messages import Result
+from erasurehead_master.learner import DIVERGED_ABOVE
 
 
 def is_support(support: npt.NDArray[Any], columns: int) -> bool:
@@ -27,10 +28,13 @@ def has_shape(result: Result, n_vectors: int, width: int) -> bool:
 
 
 def is_finite(result: Result) -> bool:
-    """Return whether no value is NaN or infinite; usually one pass without a temporary."""
+    """Return whether no value is NaN or infinite, and no loss on its way there.
+
+    Usually one pass over the values, without a temporary.
+    """
     values = result.values
     finite = math.isfinite(values.sum()) or bool(np.isfinite(values).all())
-    return finite and all(map(math.isfinite, result.loss))
+    return finite and all(abs(loss) < DIVERGED_ABOVE for loss in result.loss)
 
 
 def norm(values: npt.NDArray[Any]) -> float:

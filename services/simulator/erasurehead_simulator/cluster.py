@@ -110,9 +110,9 @@ class VirtualWorker:
     def _wake(self) -> None:
         at = self.machine.wake_at
         if at < math.inf and self.alive:
-            self.cluster.clock.at(at, lambda: self._woke(at))
+            self.cluster.clock.at(at, self._woke)
 
-    def _woke(self, at: float) -> None:
+    def _woke(self) -> None:
         # Only the latest wish counts; older wake-ups find the wish moved on.
         if self.alive and not self.frozen and self.machine.wake_at <= self.cluster.clock.now:
             self.deliver(worker_events.Woke())

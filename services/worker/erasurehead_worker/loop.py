@@ -110,6 +110,7 @@ class WorkerLoop:
                 # The socket's descriptor tells of news only to who has taken all there was.
                 # poll() would do, but rounds its limit up to a millisecond, and so each delay.
                 wait_s = max(0.0, self._machine.wake_at - time.monotonic())
+                wait_s = min(wait_s, self._pulse.longest_rest_s)
                 watched = descriptors + self._turns.descriptors
                 news = bool(select.select(watched, (), (), wait_s)[0])
         return self._exit
