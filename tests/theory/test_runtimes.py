@@ -116,6 +116,8 @@ def test_loads() -> None:
     # an error of 5 %.
     assert random_straggler_load(30, 10) == pytest.approx(math.log(30) / math.log(3))
     assert random_straggler_load(30, 10, 0.05) < random_straggler_load(30, 10)
+    assert random_straggler_load(30, 0) == 1.0
+    assert random_straggler_load(30, 30) == math.inf
     assert harmonic(4) == pytest.approx(25 / 12)
 
 

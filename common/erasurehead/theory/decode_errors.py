@@ -26,7 +26,7 @@ def uniform_subset_error(contributions: FloatArray, n_arrivals: int) -> float:
     arrivals that are counted are not independent.
     """
     k, r = len(contributions), n_arrivals
-    spread = float(np.sum((contributions - contributions.mean(axis=0)) ** 2)) / (k - 1)
+    spread = float(np.sum((contributions - contributions.mean(axis=0)) ** 2)) / max(1, k - 1)
     return k**2 * (1.0 - r / k) / r * spread
 
 
@@ -97,7 +97,7 @@ def repetition_errors(n_workers: int, c: int, n_arrivals: int) -> tuple[float, f
     arXiv 1711.06771, Section 3: (k-c)(k-r)/(r c (k-1)) and C(k-c, r)/C(k, r).
     """
     k, r = n_workers, n_arrivals
-    one_step = (k - c) * (k - r) / (r * c * (k - 1))
+    one_step = (k - c) * (k - r) / (r * c * max(1, k - 1))
     return one_step, float(uncovered_probability(k, c, r))
 
 
@@ -119,7 +119,7 @@ def design_error(n_tasks: int, load: int, shared: int, n_arrivals: int) -> float
 
 def expander_bound(second_eigenvalue: float, degree: int, n_workers: int, stragglers: int) -> float:
     """Return the bound (lambda/d) sqrt(k s/(k-s)) on ||alpha - 1|| of an expander code with
-    weights k/(k-s), whoever the s stragglers are (arXiv 1707.03858, Section 5)."""
+    weights k/(k-s), whoever the s < k stragglers are (arXiv 1707.03858, Section 5)."""
     k, s = n_workers, stragglers
     return second_eigenvalue / degree * math.sqrt(k * s / (k - s))
 

@@ -14,8 +14,13 @@ def random_straggler_load(n_workers: int, stragglers: int, error: float | None =
     """Return the order of the load that random stragglers need.
 
     arXiv 1901.08166: log(k)/log(k/s) to decode exactly with high probability, attained by
-    fractional repetition; log(1/epsilon)/log(k/s) for a decode error of epsilon.
+    fractional repetition; log(1/epsilon)/log(k/s) for a decode error of epsilon. No load helps if
+    all are stragglers.
     """
+    if stragglers == 0:
+        return 1.0
+    if stragglers == n_workers:
+        return math.inf
     goal = n_workers if error is None else 1.0 / error
     return math.log(goal) / math.log(n_workers / stragglers)
 

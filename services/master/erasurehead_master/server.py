@@ -123,7 +123,8 @@ class MasterServer:
         self._finish: Finish | None = None
         self._settings = machine.plan.settings
         self._start: RunStart | None = None
-        self._pending: deque[RoundRecord] = deque()
+        self._pending: RoundRecord | None = None
+        """The record whose evaluation is not finished."""
         self._evaluation: Iterator[dict[str, float] | None] | None = None
         self._metrics: dict[str, float] = {}
         self._evaluation_s = resumed.evaluation_s
@@ -291,7 +292,7 @@ class MasterServer:
             return  # no step was taken, so it is no round of the run; its end says why
         if snapshot is not None and self._evaluator:
             self._evaluation = self._evaluator.steps(snapshot)
-            self._pending.append(record)
+            self._pending = record
         else:
             self._report(record)
 
@@ -321,7 +322,9 @@ class MasterServer:
     def _evaluated(self, metrics: dict[str, float]) -> None:
         self._evaluation = None
         self._metrics = metrics
-        self._report(replace(self._pending.popleft(), metrics=metrics))
+        assert self._pending is not None
+        self._report(replace(self._pending, metrics=metrics))
+        self._pending = None
 
     def _report(self, record: RoundRecord) -> None:
         for observer in self._observers:
