@@ -15,12 +15,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.errors import (
-    EXIT_DIVERGED,
-    EXIT_INTERRUPTED,
-    EXIT_NO_WORKERS,
-    EXIT_OK,
-)
 from erasurehead.wire.messages import (
     Goodbye,
     Heartbeat,
@@ -33,7 +27,7 @@ from erasurehead.wire.messages import (
     Stop,
     ToMaster,
 )
-from erasurehead_master import vetting
+from erasurehead_master import endings, vetting
 from erasurehead_master.actions import (
     Action,
     CloseRound,
@@ -131,7 +125,7 @@ class Master:
         self._actions = actions
         if self.phase is Phase.GATHERING and self.round >= self.plan.settings.rounds:
             # A run that was resumed, and had done its last round.
-            self._finish(EXIT_OK, f"all {self.round} rounds done", "finished")
+            self._finish(endings.done(self.round))
         if self.phase is Phase.FINISHED:
             return actions
         match event:
@@ -310,15 +304,11 @@ class Master:
             return
         support = self.supports[slot]
         width = self.plan.columns if support is None else support.size
-        if not vetting.has_shape(result, self.plan.code.n_vectors, width):
-            self._strike(member, "wrong-shape", f"a result of shape {result.values.shape}", now)
-            return
-        if not vetting.is_finite(result):
-            self._non_finite(member, result.round, now)
-            return
-        if self.norms is not None and not self.norms.admit(vetting.norm(result.values)):
-            what = f"a result over {self.norms.multiple:g} times as large as usual"
-            self._strike(member, "over-norm", what, now)
+        fault = vetting.fault_of(result, self.plan.code.n_vectors, width, self.norms)
+        if fault is not None:
+            self._strike(member, fault.reason, fault.what, now)
+            if fault.reason == vetting.NON_FINITE:
+                self._non_finite(slot, result.round)
             return
         symbol = self.plan.code.symbols(slot, result.part)[0]
         if not current:
@@ -330,20 +320,13 @@ class Master:
         self._actions.append(Fold(symbol, slot, result, weights))
         self._maybe_close()
 
-    def _non_finite(self, member: Member, round_: int, now: float) -> None:
+    def _non_finite(self, slot: int, round_: int) -> None:
         """Blame the worker, unless most of them say the same: then it is the model's fault."""
-        slot = member.slot
-        self._strike(member, "non-finite", "a result that is not finite", now)
-        if slot is not None and round_ == self.round and self.rounds.is_open:
+        if round_ == self.round and self.rounds.is_open:
             self._non_finite_slots.add(slot)
             if 2 * len(self._non_finite_slots) > self.rounds.n_sent:
                 self.rounds.abandon()
-                self._finish(
-                    EXIT_DIVERGED,
-                    f"the run diverged in round {self.round}: most workers' gradients are not"
-                    " finite; take a smaller --step",
-                    "diverged",
-                )
+                self._finish(endings.most_diverged(self.round))
 
     def _garbage(self, garbage: Garbage) -> None:
         member = self.membership.members.get(garbage.peer)
@@ -373,12 +356,7 @@ class Master:
         self._notice("warning", f"worker {gone.name} {gone.why}")
         if gone.last:  # nobody is left who could come back
             self.rounds.abandon()
-            where = f"in round {self.round}" if self.round else "before its first round"
-            self._finish(
-                EXIT_NO_WORKERS,
-                f"all workers of this run have ended, so it ends {where}; see above why they did",
-                "abandoned",
-            )
+            self._finish(endings.nobody_left(self.round))
             return
         member = next((m for m in self.membership.members.values() if m.name == gone.name), None)
         if member is not None:
@@ -475,11 +453,11 @@ class Master:
     def _stepped(self, diverged: str | None, now: float) -> None:
         self.rounds_done = self.round - (diverged is not None)
         if diverged is not None:
-            self._finish(EXIT_DIVERGED, diverged, "diverged")
+            self._finish(endings.diverged(diverged))
         elif self.round >= self.plan.settings.rounds:
-            self._finish(EXIT_OK, f"all {self.round} rounds done", "finished")
+            self._finish(endings.done(self.round))
         elif self._stop_after_round is not None:
-            self._finish(EXIT_OK, self._stop_after_round, "finished")
+            self._finish(endings.asked(self._stop_after_round))
         elif not self._refitted(now):
             self._open(now)
 
@@ -539,33 +517,22 @@ class Master:
                 and self._empty_since is not None
                 and now - self._empty_since >= limit
             ):
-                self._finish(
-                    EXIT_NO_WORKERS,
-                    f"no worker was there for {limit:g} s, so the run ends in round {self.round};"
-                    " start workers or raise membership.empty_limit_s",
-                    "abandoned",
-                )
+                self._finish(endings.nobody_there(limit, self.round))
                 return
         self.rounds.wake(now)
         self._maybe_close()
         if self.phase is Phase.GATHERING and now >= self._gather_until:
             self._maybe_start(now)
             if self.phase is Phase.GATHERING:
-                ready, all_ = self.membership.n_ready, self.plan.code.n_workers
-                self._finish(
-                    EXIT_NO_WORKERS,
-                    f"only {ready} of {all_} workers were ready after"
-                    f" {self.limits.max_wait_s:g} s and {self.needed} are needed; start more"
-                    " workers, raise membership.max_wait_s or lower membership.min_workers",
-                    "abandoned",
-                )
+                ready, wanted = self.membership.n_ready, self.plan.code.n_workers
+                self._finish(endings.too_few(ready, wanted, self.needed, self.limits.max_wait_s))
 
     def _shutdown(self, at_once: bool, reason: str) -> None:
         if at_once:
             self.rounds.abandon()
-            self._finish(EXIT_INTERRUPTED, reason, "finished")
+            self._finish(endings.interrupted(reason))
         elif self.phase is Phase.GATHERING or self.membership.n_ready == 0:
-            self._finish(EXIT_OK, reason, "finished")
+            self._finish(endings.asked(reason))
         else:
             self._stop_after_round = reason
 
@@ -573,13 +540,13 @@ class Master:
         """Everybody was asked to end at once: the open round is over when it can be, or never."""
         if self.rounds.is_open and self.rounds.closed is None:
             self.rounds.abandon()
-            self._finish(EXIT_OK, reason, "finished")
+            self._finish(endings.asked(reason))
 
-    def _finish(self, exit_code: int, reason: str, code: str) -> None:
+    def _finish(self, ending: endings.Ending) -> None:
         self.phase = Phase.FINISHED
         for peer in self.membership.members:
-            self._actions.append(Send(peer, Stop(code, reason)))
-        self._actions.append(Finish(exit_code, reason))
+            self._actions.append(Send(peer, Stop(ending.code, ending.reason)))
+        self._actions.append(Finish(ending.exit_code, ending.reason))
 
     def _sign_of_life(self) -> Heartbeat:
         return Heartbeat(self.round, 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from erasurehead.wire.messages import Result
 from erasurehead_master.learner import DIVERGED_ABOVE
+from erasurehead_master.norms import NormLimit
 
 
 def is_support(support: npt.NDArray[Any], columns: int) -> bool:
@@ -20,6 +22,33 @@ def is_support(support: npt.NDArray[Any], columns: int) -> bool:
         and support[-1] < columns
         and not bool(np.any(np.diff(support) <= 0))
     )
+
+
+NON_FINITE = "non-finite"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with a result: `reason` is a label of the counter of refusals."""
+
+    reason: str
+    what: str
+
+
+def fault_of(result: Result, n_vectors: int, width: int, norms: NormLimit | None) -> Fault | None:
+    """Return what is wrong with a result, None for nothing; `norms` remembers good ones.
+
+    Parameters
+    ----------
+    n_vectors, width: what its slot's results have to have.
+    """
+    if not has_shape(result, n_vectors, width):
+        return Fault("wrong-shape", f"a result of shape {result.values.shape}")
+    if not is_finite(result):
+        return Fault(NON_FINITE, "a result that is not finite")
+    if norms is not None and not norms.admit(norm(result.values)):
+        return Fault("over-norm", f"a result over {norms.multiple:g} times as large as usual")
+    return None
 
 
 def has_shape(result: Result, n_vectors: int, width: int) -> bool:
