@@ -30,6 +30,7 @@ def load(
     *,
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    otherwise: Mapping[str, Any] | None = None,
 ) -> S:
     """Merge and validate the sources of a settings tree.
 
@@ -38,6 +39,7 @@ def load(
     given: values from the command line, nested like the tree.
     config: a YAML file, or None.
     environment: defaults to the process's own.
+    otherwise: what takes the place of the tree's own defaults.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def load(
         for path in _paths(tree):
             _check_known(cls, path, source)
             _check_switch(cls, path, tree, source)
-    merged: dict[str, Any] = {}
+    merged: dict[str, Any] = dict(otherwise or {})
     for tree in reversed(sources.values()):
         _merge(merged, tree)
     try:

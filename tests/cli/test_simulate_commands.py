@@ -156,6 +156,8 @@ def test_a_plan_for_a_recorded_cluster(
     config = tmp_path / "config.yaml"
     for given, words in (
         ("workers: 7", "has 4 workers, but --workers is 7"),
+        # It is checked with the recorded workers, not with as many as there are by default.
+        ("membership: {min_workers: 5}", "min_workers=5 can never be met by workers=4"),
         ("delay: exponential:mean_s=3", "delay=exponential:mean_s=3 is given as well"),
     ):
         config.write_text(given + "\n")
@@ -170,7 +172,7 @@ BAD = [
     (["simulate", "nowhere", "--pass-s", "1"], "nowhere"),
     # It has a delay now and then only, so it is the store that is missed.
     (["simulate", "nowhere", "--delay", "gilbert-elliott:p_gb=0.01,p_bg=0.9,slow_s=1"], "nowhere"),
-    (["simulate", "--gradient-free", *DELAY, "--rounds", "1000000000000"], "not enough memory"),
+    (["simulate", "--gradient-free", *DELAY, "--rounds", "1" + 16 * "0"], "not enough memory"),
     (["simulate", "s", "--delay", "exponential:mean_s=1e308"], "above 0 and at most 1e+09"),
     (["simulate", "nowhere", "--pass-s", "-1"], "a pass over all rows cannot take -1 s"),
     (["simulate", "--gradient-free", *DELAY, "--scheme", "egc:c=99"], "c=99"),

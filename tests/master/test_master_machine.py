@@ -407,6 +407,13 @@ def test_who_is_asked_to_end_together_with_all_workers_ends_at_once(virtual: Vir
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_OK
     assert cluster.finished.reason == "asked to end by SIGTERM"
+    # Or their ends are known before what they said.
+    cluster = running(virtual)
+    cluster.handle(Shutdown(False, "asked to end by SIGTERM"))
+    cluster.handle(Departed("w0", "ended with code 0"))
+    cluster.handle(Departed("w1", "ended with code 0", last=True))
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
     # Who has an answer on its way into the round closes it.
     cluster = running(virtual)
     cluster.handle(result_of(cluster))

@@ -102,6 +102,13 @@ def test_more_processes_find_the_same(small_store: Path) -> None:
     assert any(candidate.scheme == "uncoded:r=3" for candidate, *_ in alone)
 
 
+def test_fewer_tasks_than_workers(small_store: Path) -> None:
+    given = settings(small_store, workers=6, tasks=3, step="auto", delay="exponential:mean_s=0.5")
+    effort = Effort(seeds=1, finalists=1, sample_rows=200)
+    found = search(given, Target("loss", 0.68), 2, 0.1, effort)
+    assert math.isfinite(found.best.median_s)
+
+
 def test_an_impossible_load_is_refused_before_anything_trains(small_store: Path) -> None:
     said: list[str] = []
     with pytest.raises(UsageError, match="--max-load 9 does not fit 4 workers"):
@@ -200,7 +207,7 @@ class Given:
     def __init__(self, times_s: dict[str, list[float]]) -> None:
         self.times_s = times_s
 
-    def map(self, work: object, given: list[RunSettings]) -> list[Outcome]:
+    def map(self, work: object, given: list[RunSettings], at_once: int) -> list[Outcome]:
         return [Outcome(s, s) for g in given for s in [self.times_s[g.scheme][g.seed]]]
 
 

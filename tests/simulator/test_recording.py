@@ -133,6 +133,26 @@ def test_loads_that_change_on_the_way_are_told_and_traced(
             np.testing.assert_allclose(replay.delays_s(t, share), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_resumed_run_that_had_shrunk_is_traced(
+    told: bool, small_store: Path, tmp_path: Path
+) -> None:
+    """Its last process began with five of six slots, so the rounds before had other loads; of older
+    runs no records tell them."""
+    run = played(tmp_path / "run", small_store, scheme="uncoded")
+    summary = json.loads((run.path / "summary.json").read_text())
+    summary["start"] |= {"n_tasks": 5, "loads": [1] * 5}
+    (run.path / "summary.json").write_text(json.dumps(summary))
+    if not told:
+        lines = [json.loads(x) for x in (run.path / "rounds.jsonl").read_text().splitlines()]
+        for line in lines:
+            line.pop("load_shares")
+        (run.path / "rounds.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n")
+    trace = record_trace(Run.open(run.path))
+    assert trace.pass_s == pytest.approx(0.6 if told else 0.5)
+    np.testing.assert_allclose(trace.delays_s, true_delays_s(EXPONENTIAL), atol=1e-9)
+
+
 def test_a_record_of_a_slot_that_there_is_not_is_one_sentence(
     small_store: Path, tmp_path: Path
 ) -> None:

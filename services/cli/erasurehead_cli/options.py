@@ -98,11 +98,12 @@ class Given:
     tree: Mapping[str, Any]
     config: Path | None
 
-    def load(self, cls: type[S], **arguments: Any) -> S:
+    def load(self, cls: type[S], otherwise: Mapping[str, Any] | None = None, **arguments: Any) -> S:
         """Merge with the other sources and check the whole.
 
         Parameters
         ----------
+        otherwise: what takes the place of the tree's own defaults.
         arguments: settings that a command takes as an argument of its own; None: not given.
 
         Raises
@@ -119,7 +120,7 @@ class Given:
                     " give it once"
                 )
             tree[name] = value
-        return load(cls, tree, config=self.config)
+        return load(cls, tree, config=self.config, otherwise=otherwise)
 
 
 def with_settings(

@@ -95,7 +95,6 @@ class Nursery:
             # Leave through _exit whatever happens: this is a copy of the nursery's stack.
             code = 1
             try:
-                end_with_parent(nursery)
                 os.nice(NICENESS)
                 os.close(0)
                 os.dup2(2, 1)
@@ -104,6 +103,7 @@ class Nursery:
                 signal.set_wakeup_fd(-1)
                 for number in (signal.SIGCHLD, signal.SIGTERM):
                     signal.signal(number, signal.SIG_DFL)
+                end_with_parent(nursery)
                 code = work(settings, channel)
             except BaseException:
                 logging.getLogger(__name__).exception("worker %s failed", settings.name)

@@ -354,13 +354,15 @@ class Master:
 
     def _departed(self, gone: Departed, now: float) -> None:
         self._notice("warning", f"worker {gone.name} {gone.why}")
-        if gone.last:  # nobody is left who could come back
+        if gone.last and self._stop_after_round is None:  # nobody is left who could come back
             self.rounds.abandon()
             self._finish(endings.nobody_left(self.round))
             return
         member = next((m for m in self.membership.members.values() if m.name == gone.name), None)
         if member is not None:
             self._apply(self.membership.leave(member.peer), now)
+        elif gone.last and self._stop_after_round is not None:
+            self._stop_with_nobody_left(self._stop_after_round)
 
     def _cut_off(self, peer: bytes, why: str, now: float) -> None:
         member = self.membership.members.get(peer)

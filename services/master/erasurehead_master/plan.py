@@ -79,11 +79,14 @@ class RunPlan:
         return {}
 
     def start(self, step: str, first_round: int, ready_s: float) -> RunStart:
-        """Return what observers are told when the first round opens."""
+        """Return what observers are told when the first round opens.
+
+        There may be fewer workers, in an elastic run that is resumed, but never more.
+        """
         return RunStart(
             run=self.run,
             scheme=str(self.scheme),
-            n_workers=self.code.n_workers,
+            n_workers=self.settings.workers,
             n_tasks=self.code.n_tasks,
             columns=self.columns,
             training_rows=self.training_rows,

@@ -151,14 +151,15 @@ class MasterServer:
             self._drain()
             for event in self._porter.news():
                 self._handle(event)
-            for descriptor, events in self._watched.items():
-                if descriptor in ready:
-                    for event in events():
-                        self._handle(event)
+            # Before departures: who is asked to end together with all workers ends as asked.
             while (number := self._signals.take()) is not None:
                 asked += 1
                 at_once = asked > 1 or number == signal.SIGINT
                 self._handle(Shutdown(at_once, f"asked to end by {signal.Signals(number).name}"))
+            for descriptor, events in self._watched.items():
+                if descriptor in ready:
+                    for event in events():
+                        self._handle(event)
             if time.monotonic() >= self._machine.wake_at:
                 self._handle(Woke())
             if self._evaluation is not None and not ready:

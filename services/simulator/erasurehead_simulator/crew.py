@@ -40,9 +40,16 @@ class Crew(Generic[Shared]):
         self._executor = executor
 
     def map(
-        self, work: Callable[[Shared, Item], Result], items: Sequence[Item]
+        self,
+        work: Callable[[Shared, Item], Result],
+        items: Sequence[Item],
+        at_once: int = ITEMS_AT_ONCE,
     ) -> Iterator[Result]:
         """Yield `work(shared, item)` of every item, in their order.
+
+        Parameters
+        ----------
+        at_once: items that are handed to a process together; 1 where each takes long.
 
         Raises
         ------
@@ -53,9 +60,9 @@ class Crew(Generic[Shared]):
                 yield work(self._shared, item)
             return
         # Not `executor.map`, which would cancel futures while the executor gives them up itself.
-        together = [items[i : i + ITEMS_AT_ONCE] for i in range(0, len(items), ITEMS_AT_ONCE)]
-        futures = [self._executor.submit(_call, work, some) for some in together]
+        together = [items[i : i + at_once] for i in range(0, len(items), at_once)]
         try:
+            futures = [self._executor.submit(_call, work, some) for some in together]
             for future in futures:
                 yield from future.result()
         except BrokenProcessPool:
@@ -79,10 +86,17 @@ def crew(shared: Shared, n_processes: int) -> Iterator[Crew[Shared]]:
         return
     # Copies of a process that has threads may never wake up, so they start anew.
     context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
     with one_thread_each():
         executor = ProcessPoolExecutor(n_processes, context, _begin, (shared,))
         try:
             yield Crew(shared, executor)
+        except BaseException:
+            # Nobody waits for what is being worked on.
+            for process in multiprocessing.active_children():
+                if process not in others:
+                    process.terminate()
+            raise
         finally:
             executor.shutdown(cancel_futures=True)
 

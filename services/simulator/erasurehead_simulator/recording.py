@@ -98,11 +98,14 @@ def record_trace(run: Run) -> RecordedTrace:
         raise DataError(f"run {run.path} closed no round; there is nothing to trace")
     start = run.start
     table = _Table(run.summary.rounds, run.settings.workers)
-    table.fill(run.path, run, np.array(start.loads) / start.n_tasks)
+    shares = np.full(run.settings.workers, 1.0 / start.n_tasks)
+    shares[: len(start.loads)] = np.array(start.loads) / start.n_tasks
+    table.fill(run.path, run, shares)
     if not table.seen.any():
         raise DataError(f"nobody arrived in run {run.path}; there is nothing to trace")
-    # A slot without tasks has no time of its own; it is taken for one with a single task.
-    share = np.maximum(table.share, 1.0 / start.n_tasks)
+    # A slot without tasks has no time of its own; it is taken for one with the fewest.
+    fewest = np.where(table.share > 0, table.share, np.inf).min(axis=1, keepdims=True)
+    share = np.where(table.share > 0, table.share, fewest)
     compute_s = _usual(table.compute_s / share) * share
     source = np.where(table.late, Source.LATE_RESULT, Source.ARRIVAL)
     total_s = table.total_s.copy()

@@ -22,6 +22,9 @@ HOPELESS = 1.5
 """A candidate that takes this many times as long as its load's best under the first seed is not
 tried under the others."""
 
+ALONE = {"workers": 1, "tasks": None, "scheme": "uncoded", "delay": "none"}
+"""Settings of exact gradient descent."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -39,8 +42,8 @@ def exact_rounds(problem: Problem) -> int:
     UsageError: even that does not reach the target.
     """
     settings = problem.settings
-    alone = {"workers": 1, "tasks": None, "scheme": "uncoded", "delay": "none"}
-    one = Problem(settings.model_copy(update=alone), problem.target, 1.0, problem.sample_rows)
+    alone = settings.model_copy(update=ALONE)
+    one = Problem(alone, problem.target, 1.0, problem.sample_rows)
     rounds = attempt(one, one.settings).rounds
     if math.isinf(rounds):
         raise UsageError(
@@ -84,7 +87,7 @@ def try_all(
 
     def go_on(chosen: Sequence[Candidate], seed: int) -> None:
         given = [seeded[seed].model_copy(update={"scheme": c.scheme}) for c in chosen]
-        for candidate, outcome in zip(chosen, crew.map(attempt, given), strict=True):
+        for candidate, outcome in zip(chosen, crew.map(attempt, given, at_once=1), strict=True):
             outcomes[candidate].append(outcome)
         progress(f"seed {seed + 1} of {seeds} done")
 
@@ -106,6 +109,7 @@ def try_all(
 
 def _with_seed(problem: Problem, seed: int) -> RunSettings:
     """Return the settings of trials under a seed, whose automatic step is the same for all."""
-    settings = problem.settings.model_copy(update={"seed": seed, "scheme": "uncoded"})
-    schedule = make_schedule(make_plan(settings, problem.store, None), problem.store.train)
+    settings = problem.settings.model_copy(update={"seed": seed})
+    alone = settings.model_copy(update=ALONE)
+    schedule = make_schedule(make_plan(alone, problem.store, None), problem.store.train)
     return settings.model_copy(update={"step": str(schedule)})

@@ -277,7 +277,8 @@ def test_a_throttled_worker_becomes_a_likely_straggler(project: Engine) -> None:
         found = project.query("erasurehead_straggler_probability")
         return [value for labels, value in found if labels["worker"] != str(slot)]
 
-    eventually(lambda: max(others()) < 0.85, 60, lambda: f"it alone is likely, and not {others()}")
+    alone = f"slot {slot} alone is a likely straggler"
+    eventually(lambda: max(others(), default=1.0) < 0.85, 60, lambda: f"{alone}: {others()}")
 
 
 def test_chaos_does_not_stop_the_run_and_is_healed(project: Engine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -101,11 +101,13 @@ def plan(
     if target is None:
         raise UsageError("give what to reach as --target METRIC=VALUE, for example auc=0.69")
     wanted = Target.parse(target)
-    settings = given.load(RunSettings, store=store)
+    recorded = {}
     if trace is not None:
-        _check_trace_alone(settings, pass_s)
-        if "workers" not in settings.model_fields_set:
-            settings = given.load(RunSettings, store=store, workers=_workers_of(trace))
+        _check_trace_alone(given.tree, pass_s)
+        recorded["workers"] = _workers_of(trace)
+    settings = given.load(RunSettings, recorded, store=store)
+    if trace is not None:  # a file or a variable may have given it, too
+        _check_trace_alone(settings.model_dump(include=settings.model_fields_set), pass_s)
 
     from rich.console import Console
 
@@ -172,11 +174,11 @@ def _clear(out: Path, made: Sequence[Path]) -> None:
             directory.rmdir()
 
 
-def _check_trace_alone(settings: RunSettings, pass_s: float) -> None:
-    """Refuse what the trace brings itself, wherever it was given: here, in a file or variable."""
-    if "delay" in settings.model_fields_set:
+def _check_trace_alone(tree: Mapping[str, object], pass_s: float) -> None:
+    """Refuse what the trace brings itself."""
+    if "delay" in tree:
         raise UsageError(
-            f"--trace brings the delays of its run, and delay={settings.delay} is given as well;"
+            f"--trace brings the delays of its run, and delay={tree['delay']} is given as well;"
             " leave --delay out, or --trace"
         )
     if pass_s:
