@@ -272,6 +272,38 @@ def test_a_table_of_other_categories_is_refused_although_its_columns_are_as_many
         assert "stand for other categories or scales" in capsys.readouterr().err
 
 
+def test_new_rows_of_a_table_are_predicted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1. A model of a CSV file. 2. Rows of a later file, without a target and with a new word.
+    3. With the target: metrics too."""
+    words = ["red", "green", "blue"]
+    rows = [f"{words[i % 3]},{i % 7},{'hit' if i % 3 else 'miss'}" for i in range(60)]
+    (tmp_path / "old.csv").write_text("\n".join(["word,size,outcome", *rows]) + "\n")
+    store, run = str(tmp_path / "store"), str(tmp_path / "run")
+    source = ["--from", str(tmp_path / "old.csv"), "-o", "target=outcome"]
+    assert main(["prepare", "csv", *source, "--out", store]) == 0
+    arguments = ["--workers", "3", "--rounds", "200", "--pass-s", "1", "-q", "--scheme", "uncoded"]
+    assert main(["simulate", store, *arguments, "--out", run, "--no-figures"]) == 0
+    new = tmp_path / "new.csv"
+    new.write_text("size,word\n3,red\n4,green\n5,blue\n6,violet\n")
+    capsys.readouterr()
+    assert main(["predict", run, str(new)]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("4 rows: ")
+    assert said.err == "rows with a 'word' that training had not: 1 (predicted without it)\n"
+    predicted = np.genfromtxt(tmp_path / "run" / "predictions.csv", delimiter=",", names=True)
+    # -1 is the first of the two names in order, `hit`.
+    assert np.isnan(predicted["label"]).all()
+    assert list(predicted["probability"][:3] > 0.5) == [True, False, False]
+    new.write_text("outcome,size,word\nmiss,3,red\nhit,4,green\nhit,5,blue\n")
+    assert main(["predict", run, str(new)]) == 0
+    assert "accuracy=1 " in capsys.readouterr().out
+    new.write_text("outcome,size\nmiss,3\n")
+    assert main(["predict", run, str(new)]) == 2
+    assert "new.csv has no column 'word', which the model was trained on" in capsys.readouterr().err
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from small_rows import assert_same_rows, matrix_of
 
+from erasurehead.datasets.columns import COLUMNS, TableColumns
 from erasurehead.datasets.encoding import split
+from erasurehead.datasets.frames import read_table
 from erasurehead.datasets.manifest import MEANING
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
@@ -81,6 +83,65 @@ def test_text_is_categorical_and_numbers_are_numeric(kitchen: Kitchen, frame: pd
         )
     assert store.manifest.task == "logistic"
     assert labels_of(store) == {"-1": "no", "+1": "yes"}
+
+
+@pytest.mark.parametrize("options", [{"target": "price"}, {"target": "sold"}, {"target": "floor"}])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_other_rows_are_encoded_alike(
+    kitchen: Kitchen, frame: pd.DataFrame, options: dict[str, str], kind: str
+) -> None:
+    """The rows of the table itself come out as the store has them, also in another type."""
+    if options["target"] == "floor":
+        frame["floor"] %= 2
+    store = kitchen.store(frame, **options)
+    again = frame.astype({"floor": "float64"}) if kind == "parquet" else frame
+    path = kitchen.place / f"again.{kind}"
+    again.to_parquet(path) if kind == "parquet" else again.to_csv(path, index=False)
+    columns = TableColumns.read(store.path)
+    assert columns.meaning == store.manifest.meaning
+    rows, unknown = columns.encode(read_table(path), path)
+    assert not unknown
+    train, test = split(N_ROWS)
+    for chosen, stored in ((train, store.train), (test, store.test)):
+        found, wanted = matrix_of(rows).toarray()[chosen], matrix_of(stored).toarray()
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+        np.testing.assert_array_equal(rows.labels[chosen], stored.labels)
+
+
+def test_what_training_never_saw(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    """1. A row of an unknown town has none of the towns. 2. There need not be a target. 3. What
+    is missing or no number is one sentence."""
+    store = kitchen.store(frame, target="sold")
+    columns = TableColumns.read(store.path)
+    towns = len(columns.categorical["town"])
+    other = frame.drop(columns="sold")
+    other.loc[[2, 5], "town"] = "Bonn"
+    rows, unknown = columns.encode(other, Path("other.csv"))
+    assert unknown == {"town": 2}
+    assert np.isnan(rows.labels).all()
+    of_town = matrix_of(rows).toarray()[:, :towns].sum(axis=1)
+    np.testing.assert_array_equal(of_town, [i not in (2, 5) for i in range(N_ROWS)])
+    for change, sentence in (
+        (other.drop(columns="area"), "other.csv has no column 'area', which the model"),
+        (other.assign(area="wide"), "column 'area' of other.csv does not hold numbers; give it as"),
+        (other.assign(town=None), "column 'town' of other.csv has 20 missing values"),
+        (other.assign(sold="maybe"), "has the value maybe, but the model tells no from yes"),
+    ):
+        with pytest.raises(DataError, match=sentence):
+            columns.encode(change, Path("other.csv"))
+
+
+def test_a_store_that_does_not_say_what_its_columns_are(
+    kitchen: Kitchen, frame: pd.DataFrame
+) -> None:
+    store = kitchen.store(frame, target="sold")
+    file = store.path / COLUMNS
+    file.write_bytes(file.read_bytes()[:40])
+    with pytest.raises(DataError, match=r"columns.json is damaged .*; prepare the store again"):
+        TableColumns.read(store.path)
+    file.unlink()
+    with pytest.raises(DataError, match="does not say what its columns stand for"):
+        TableColumns.read(store.path)
 
 
 def test_named_columns_only(kitchen: Kitchen, frame: pd.DataFrame) -> None:

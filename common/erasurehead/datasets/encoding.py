@@ -20,11 +20,15 @@ Codes = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """Rows ready to be written, training and test apart."""
+    """Rows ready to be written, training and test apart.
+
+    `columns` says what the columns stand for (`erasurehead.datasets.columns`), if that can be said.
+    """
 
     task: Task
     train: CsrRows
     test: CsrRows
+    columns: bytes | None = None
 
 
 def split(n_rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from erasurehead.datasets.amazon import Amazon
+from erasurehead.datasets.columns import COLUMNS
 from erasurehead.datasets.covertype import Covertype
 from erasurehead.datasets.flights import Flights
 from erasurehead.datasets.kc_housing import KcHousing
@@ -65,7 +66,8 @@ def prepare(
     encoded = preset.encode()
     made = replace(provenance, notes=preset.notes)
     try:
-        store = write_store(out, name, encoded.task, encoded.train, encoded.test, made)
+        beside = {} if encoded.columns is None else {COLUMNS: encoded.columns}
+        store = write_store(out, name, encoded.task, encoded.train, encoded.test, made, beside)
     except StoreExistsError:
         return PreparedStore(out, _kept(out, provenance), True, time.monotonic() - begun)
     return PreparedStore(out, store, False, time.monotonic() - begun)

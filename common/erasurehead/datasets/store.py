@@ -14,7 +14,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -38,6 +38,8 @@ from erasurehead.datasets.manifest import (
 )
 from erasurehead.durable import sync_directory
 from erasurehead.errors import DataError, UsageError
+
+NOTHING_BESIDE: Mapping[str, bytes] = {}
 
 Array = npt.NDArray[Any]
 
@@ -156,8 +158,11 @@ def write_store(
     train: CsrRows,
     test: CsrRows,
     provenance: Provenance,
+    beside: Mapping[str, bytes] = NOTHING_BESIDE,
 ) -> Store:
     """Write a store under `path`, which must not exist, as a whole or not at all.
+
+    `beside` are further files by name, which are none of the store's content.
 
     Raises
     ------
@@ -198,10 +203,11 @@ def write_store(
             digest=content_digest(task, train.n_columns, entries),
             provenance=provenance,
         )
-        with (partial / MANIFEST).open("w", encoding="utf-8") as text:
-            text.write(manifest.to_json())
-            text.flush()
-            os.fsync(text.fileno())
+        for file_name, content in {**beside, MANIFEST: manifest.to_json().encode()}.items():
+            with (partial / file_name).open("wb") as binary:
+                binary.write(content)
+                binary.flush()
+                os.fsync(binary.fileno())
         # Before the rename, or a power cut could leave the name without the files.
         sync_directory(partial)
         partial.rename(path)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.datasets.columns import TableColumns, distinct_values
 from erasurehead.datasets.encoding import Codes, Encoded, codes_of, one_hot_rows, split
+from erasurehead.datasets.frames import complete, numbers, read_table
 from erasurehead.datasets.manifest import MEANING, Task
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import pandas, read_plain
@@ -64,8 +65,7 @@ class TablePreset(Preset):
 
     def encode(self) -> Encoded:
         """Return the rows."""
-        frame = self._read()
-        frame.columns = frame.columns.map(str)  # Parquet also has columns named by numbers
+        frame = read_table(self._path)
         categorical, numeric = self._columns(frame)
         if len(frame) < 2:
             raise DataError(
@@ -73,41 +73,28 @@ class TablePreset(Preset):
                 " to test"
             )
         for column in (*categorical, *numeric, self._target):
-            self._refuse_missing(frame, column)
+            complete(frame, column, self._path)
         labels, task = self._labels(frame[self._target])
         codes = [_codes(frame[c]) for c in categorical]
-        numbers = [self._numbers(frame, c) for c in numeric]
-        self.notes[MEANING] = self._meaning(frame, categorical, numeric)
-        return one_hot_rows(codes, numbers, labels, task)
+        scaled = [self._numbers(frame[c]) for c in numeric]
+        told = self._told(frame, categorical, numeric)
+        self.notes[MEANING] = told.meaning
+        encoded = one_hot_rows(codes, scaled, labels, task)
+        return replace(encoded, columns=told.to_bytes())
 
-    def _meaning(self, frame: Any, categorical: list[str], numeric: list[str]) -> str:
-        """Return a digest of what the columns stand for: categories in order, and scales.
-
-        Another table of the same shape has other categories or scales, and a model of one says
-        nothing about the rows of the other.
-        """
+    def _told(self, frame: Any, categorical: list[str], numeric: list[str]) -> TableColumns:
+        """Return what other rows need to be encoded alike."""
         train, _ = split(len(frame))
-        told: list[object] = [self._target, self.notes.get("+1")]
-        told += [[c, sorted(map(str, frame[c].unique()))] for c in categorical]
+        scales = {}
         for column in numeric:
-            numbers = self._numbers(frame, column)[train]
-            told.append([column, float(numbers.mean()), float(numbers.std())])
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
-
-    def _read(self) -> Any:
-        pd = pandas()
-        plain = io.BytesIO(read_plain(self._path))
-        try:
-            if ".parquet" in self._path.suffixes:
-                return pd.read_parquet(plain)
-            return pd.read_csv(plain)
-        except ImportError:
-            raise UsageError(
-                "reading Parquet needs pyarrow: pip install 'erasurehead[data]'"
-            ) from None
-        except (ValueError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{self._path} cannot be read as a table: {reason}") from None
+            found = self._numbers(frame[column])[train]
+            scales[column] = float(found.mean()), float(found.std())
+        return TableColumns(
+            self._target,
+            (self.notes["-1"], self.notes["+1"]) if "+1" in self.notes else None,
+            {column: distinct_values(frame[column]) for column in categorical},
+            scales,
+        )
 
     def _columns(self, frame: Any) -> tuple[list[str], list[str]]:
         known = [str(c) for c in frame.columns]
@@ -129,25 +116,8 @@ class TablePreset(Preset):
         categorical = [c for c in known if c not in numeric and c != self._target]
         return categorical, numeric
 
-    def _refuse_missing(self, frame: Any, column: str) -> None:
-        missing = frame[column].isna().to_numpy()
-        if missing.any():
-            raise DataError(
-                f"column '{column}' of {self._path} has {int(missing.sum())} missing values, the"
-                f" first in row {int(missing.argmax()) + 1}; fill them in or leave the rows out"
-            )
-
-    def _numbers(self, frame: Any, column: str) -> npt.NDArray[np.float64]:
-        try:
-            numbers = frame[column].to_numpy().astype(np.float64)
-        except (TypeError, ValueError):
-            raise UsageError(
-                f"column '{column}' of {self._path} does not hold numbers; name it in categorical="
-            ) from None
-        if not np.isfinite(numbers).all():
-            row = int((~np.isfinite(numbers)).argmax()) + 1
-            raise DataError(f"column '{column}' of {self._path} is infinite in row {row}")
-        return np.asarray(numbers, dtype=np.float64)
+    def _numbers(self, column: Any) -> npt.NDArray[np.float64]:
+        return numbers(column, self._path, "name it in categorical=")
 
     def _labels(self, target: Any) -> tuple[npt.NDArray[np.float64], Task]:
         codes, count = _codes(target)
@@ -165,7 +135,7 @@ class TablePreset(Preset):
                 f"target '{self._target}' of {self._path} holds text in {count} distinct values;"
                 " least squares needs numbers, and a logistic task exactly two values"
             )
-        return self._numbers(target.to_frame(), self._target), "least-squares"
+        return self._numbers(target), "least-squares"
 
 
 def _codes(column: Any) -> tuple[Codes, int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from erasurehead.runs import Run
 
 CHUNK_ROWS = 1 << 14
+TABLES = {".csv", ".parquet"}
 
 
 class Split(StrEnum):
@@ -40,7 +41,11 @@ def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
     rows: Annotated[
         str,
-        typer.Argument(metavar="DATA", help="A store, or a svmlight file with the same columns."),
+        typer.Argument(
+            metavar="DATA",
+            help="A store, a table (CSV, Parquet) like the one that was prepared, or a svmlight"
+            " file with the same columns.",
+        ),
     ],
     split: Annotated[Split, typer.Option("--split", help="Which rows of a store.")] = Split.test,
     out: Annotated[
@@ -76,7 +81,9 @@ def predict(
     trained = Run.open(run, allow_unfinished=unfinished)
     theta = trained.theta
     objective = OBJECTIVES.build(str(trained.model.get("objective", "")))
-    if Path(rows).is_file():
+    if Path(rows).is_file() and TABLES.intersection(Path(rows).suffixes):
+        found = _table(Path(rows), trained)
+    elif Path(rows).is_file():
         found = _svmlight(Path(rows), first_column, len(theta), constant=constant)
         found = replace(found, labels=_targets(found.labels, rows, objective.name))
     else:
@@ -109,6 +116,23 @@ def _check_meaning(meaning: str, trained: Run, rows: str) -> None:
             f" {trained.path} was trained on, although they may be as many; give rows of the same"
             " prepared table"
         )
+
+
+def _table(path: Path, trained: Run) -> CsrRows:
+    """Encode a table as that of the run's store was, and say what was never seen in training."""
+    from erasurehead.datasets.columns import TableColumns
+    from erasurehead.datasets.frames import read_table
+    from erasurehead.datasets.store import Store
+
+    store = Store.open(trained.settings.store)
+    _check_meaning(store.manifest.meaning, trained, str(store.path))
+    rows, unknown = TableColumns.read(store.path).encode(read_table(path), path)
+    for column, count in unknown.items():
+        typer.echo(
+            f"rows with a '{column}' that training had not: {count} (predicted without it)",
+            err=True,
+        )
+    return rows
 
 
 def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -> CsrRows:
