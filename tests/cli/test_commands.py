@@ -302,6 +302,9 @@ def test_new_rows_of_a_table_are_predicted(
     new.write_text("outcome,size\nmiss,3\n")
     assert main(["predict", run, str(new)]) == 2
     assert "new.csv has no column 'word', which the model was trained on" in capsys.readouterr().err
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    assert main(["predict", run, str(new)]) == 2
+    assert "must be encoded as the store was that" in capsys.readouterr().err
 
 
 def free_port() -> int:

@@ -123,6 +123,7 @@ def test_what_training_never_saw(kitchen: Kitchen, frame: pd.DataFrame) -> None:
     np.testing.assert_array_equal(of_town, [i not in (2, 5) for i in range(N_ROWS)])
     for change, sentence in (
         (other.drop(columns="area"), "other.csv has no column 'area', which the model"),
+        (other[:0], "other.csv has no rows"),
         (other.assign(area="wide"), "column 'area' of other.csv does not hold numbers; give it as"),
         (other.assign(town=None), "column 'town' of other.csv has 20 missing values"),
         (other.assign(sold="maybe"), "has the value maybe, but the model tells no from yes"),
@@ -137,7 +138,7 @@ def test_a_store_that_does_not_say_what_its_columns_are(
     store = kitchen.store(frame, target="sold")
     file = store.path / COLUMNS
     file.write_bytes(file.read_bytes()[:40])
-    with pytest.raises(DataError, match=r"columns.json is damaged .*; prepare the store again"):
+    with pytest.raises(DataError, match=r"columns.json is damaged .*; remove the store and"):
         TableColumns.read(store.path)
     file.unlink()
     with pytest.raises(DataError, match="does not say what its columns stand for"):

@@ -60,11 +60,11 @@ class TableColumns:
         except FileNotFoundError:
             raise DataError(
                 f"{store} does not say what its columns stand for: it was not made from a table,"
-                " or by an earlier version; prepare it again with `erasurehead prepare csv`"
+                " or by an earlier version; remove it and make it again (`erasurehead prepare csv`)"
             ) from None
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise DataError(
-                f"{store / COLUMNS} is damaged ({error}); prepare the store again"
+                f"{store / COLUMNS} is damaged ({error}); remove the store and prepare it again"
             ) from None
 
     @property
@@ -93,8 +93,11 @@ class TableColumns:
 
         Raises
         ------
-        DataError: a column is missing, has missing values, or does not hold numbers.
+        DataError: there are no rows, or a column is missing, has missing values, or does not hold
+            numbers.
         """
+        if not len(frame):
+            raise DataError(f"{path} has no rows; give a table with one at least")
         missing = [c for c in (*self.categorical, *self.numeric) if c not in frame.columns]
         if missing:
             raise DataError(

@@ -124,7 +124,12 @@ def _table(path: Path, trained: Run) -> CsrRows:
     from erasurehead.datasets.frames import read_table
     from erasurehead.datasets.store import Store
 
-    store = Store.open(trained.settings.store)
+    try:
+        store = Store.open(trained.settings.store)
+    except DataError as error:
+        raise DataError(
+            f"{path} must be encoded as the store was that {trained.path} was trained on: {error}"
+        ) from None
     _check_meaning(store.manifest.meaning, trained, str(store.path))
     rows, unknown = TableColumns.read(store.path).encode(read_table(path), path)
     for column, count in unknown.items():
