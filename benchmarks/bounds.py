@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray
-from erasurehead.decoding import ESTIMATES
-from erasurehead.schemes import Scheme
+from erasurehead.arrays import FloatArray
+from erasurehead.estimating import ESTIMATES
+from erasurehead.schemes.scheme import Scheme
 from erasurehead.stopping.base import StopRule
 from erasurehead.theory.convergence import (
     cached_rounds,

@@ -19,14 +19,14 @@ import matplotlib as mpl
 import numpy as np
 from small_problem import Problem, some_rows
 
-from erasurehead.coding.base import FloatArray
-from erasurehead.configuration import load
+from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.figures import COLOURS
-from erasurehead_master.plan import make_plan
-from erasurehead_simulator.running import run_virtually
+from erasurehead_master.run.plan import make_plan
+from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 ROWS, L2, WORKERS, ROUNDS, SEED = 1500, 0.5, 30, 400, 0
 

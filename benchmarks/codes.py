@@ -22,16 +22,16 @@ from pathlib import Path
 import numpy as np
 from small_problem import Problem, some_rows
 
-from erasurehead.coding.base import FloatArray
-from erasurehead.configuration import load
+from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord
-from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.unequal_exponential import UnequalExponentialDelay
-from erasurehead_master.plan import make_plan
-from erasurehead_simulator.running import run_virtually
+from erasurehead_master.run.plan import make_plan
+from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 WORKERS, SEED, L2 = 30, 0, 0.5
 DESIGN_WORKERS = 31

@@ -24,15 +24,15 @@ from functools import partial
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, IntArray
-from erasurehead.cores import usable_cores
-from erasurehead.decoding import ESTIMATES
-from erasurehead.decoding.accumulator import Accumulator
-from erasurehead.learning.optimizers import OPTIMIZERS
-from erasurehead.learning.schedules import Constant
-from erasurehead.schemes import BuiltScheme, Scheme
-from erasurehead_master.halves import Halves
-from erasurehead_master.learner import Learner
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.sums import Accumulator
+from erasurehead.optimizing.optimizers import OPTIMIZERS
+from erasurehead.optimizing.steps import Constant
+from erasurehead.process.cores import usable_cores
+from erasurehead.schemes.scheme import BuiltScheme, Scheme
+from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.two_cores import TwoCores
 
 SEED = 0
 WARM_UP = 3
@@ -130,7 +130,7 @@ def measure(
     built = scheme.build(workers, None, rng)
     estimate = ESTIMATES.build(built.estimator, built.code, columns, scheme.exact)
     optimizer = OPTIMIZERS.build("gradient-descent", columns, Constant(eta=1e-9), 1e-6)
-    learner = Learner(optimizer, estimate, 26_215, Halves().do)
+    learner = Learner(optimizer, estimate, 26_215, TwoCores().do)
     total = np.zeros(columns)
     decoding_s, sum_s = [], []
     for round_ in range(1, WARM_UP + rounds + 1):

@@ -23,17 +23,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_cli.reproduce.objective import training_objective
-from erasurehead_local.training import train
-from erasurehead_simulator.ideal import ideal_round_s
-from erasurehead_simulator.running import simulate
+from erasurehead_local.train import train
+from erasurehead_simulator.virtual.ideal import ideal_round_s
+from erasurehead_simulator.virtual.virtual_run import simulate
 
 EXPONENTIAL = "exponential:mean_s=0.5"
 PARETO = "pareto:shape=1.5,scale_s=0.1667"

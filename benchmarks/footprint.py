@@ -15,12 +15,12 @@ from pathlib import Path
 
 import psutil
 
-from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.settings import RunSettings
-from erasurehead_local.training import train
-from erasurehead_master.plan import make_plan
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
+from erasurehead_local.train import train
+from erasurehead_master.run.plan import make_plan
 
 MB = 1e6
 

@@ -28,18 +28,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import RunSettings, WorkerSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_local.training import LOOPBACK
-from erasurehead_master.events import Event
-from erasurehead_master.plan import make_plan
-from erasurehead_master.server import Watched
-from erasurehead_master.serving import host
+from erasurehead_local.train import LOOPBACK
+from erasurehead_master.machine.events import Event
+from erasurehead_master.run.plan import make_plan
+from erasurehead_master.shell.loop import Watched
+from erasurehead_master.shell.main import host
 
 WORKERS = 4
 HERE = Path(__file__).parent

@@ -17,6 +17,7 @@ import numpy as np
 import zmq
 
 from erasurehead.errors import ProtocolError
+from erasurehead.network.sockets import connect_dealer
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
@@ -35,7 +36,6 @@ from erasurehead.wire.messages import (
     Stop,
     Task,
 )
-from erasurehead.wire.sockets import connect_dealer
 
 Frames = list[bytes]
 SOCKETS = 4

@@ -26,15 +26,15 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 
-from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import Assign, Result, Step
-from erasurehead_local.training import train
-from erasurehead_master.plan import make_plan
-from erasurehead_worker.rows import RowSource, WorkerRows
+from erasurehead_local.train import train
+from erasurehead_master.run.plan import make_plan
+from erasurehead_worker.shell.rows import RowSource, WorkerRows
 
 WARM_UP = 20
 

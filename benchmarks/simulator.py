@@ -13,13 +13,13 @@ import time
 
 import numpy as np
 
-from erasurehead.configuration import load
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_master.plan import build_scheme
-from erasurehead_simulator.claims import Quantity
-from erasurehead_simulator.expectation import expect
-from erasurehead_simulator.timeline import timeline
+from erasurehead_master.run.plan import build_scheme
+from erasurehead_simulator.laws.expectation import expect
+from erasurehead_simulator.laws.quantities import Quantity
+from erasurehead_simulator.virtual.timeline import timeline
 
 
 def main() -> None:

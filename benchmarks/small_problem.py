@@ -9,10 +9,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.store import CsrRows, Store, write_store
-from erasurehead_master.evaluation import as_matrix
+from erasurehead_master.run.evaluation import as_matrix
 
 
 def some_rows(source: Store, n_rows: int, out: Path) -> Store:

@@ -26,16 +26,16 @@ import numpy as np
 import psutil
 from scipy.stats import theilslopes
 
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunSummary
-from erasurehead.settings import RunSettings, WorkerSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_master.events import Event
-from erasurehead_master.plan import make_plan
-from erasurehead_master.server import Watched
-from erasurehead_master.serving import host
+from erasurehead_master.machine.events import Event
+from erasurehead_master.run.plan import make_plan
+from erasurehead_master.shell.loop import Watched
+from erasurehead_master.shell.main import host
 
 EVERY_S = 1.0
 """Between two kills of the churn."""

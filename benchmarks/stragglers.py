@@ -13,13 +13,13 @@ import argparse
 
 import numpy as np
 
-from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_local.training import train
-from erasurehead_master.plan import make_plan
-from erasurehead_simulator.ideal import ideal_round_s
+from erasurehead_local.train import train
+from erasurehead_master.run.plan import make_plan
+from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 SCHEMES = ("uncoded", "egc:c=3", "agc:c=3,r=11")
 

@@ -26,21 +26,21 @@ from pathlib import Path
 
 import zmq
 
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
+from erasurehead.network.curve import WorkerKeys, make_keys, read_public, read_secret
+from erasurehead.network.sockets import connect_dealer
 from erasurehead.records import Observer, RoundRecord, RunSummary
-from erasurehead.settings import MasterSettings, WorkerSettings
-from erasurehead.wire.curve import WorkerKeys, make_keys, read_public, read_secret
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import MasterSettings, WorkerSettings
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
-from erasurehead.wire.sockets import connect_dealer
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_local.training import LOOPBACK
-from erasurehead_master.events import Event
-from erasurehead_master.plan import make_plan
-from erasurehead_master.server import Watched
-from erasurehead_master.serving import host, read_keys
+from erasurehead_local.train import LOOPBACK
+from erasurehead_master.machine.events import Event
+from erasurehead_master.run.plan import make_plan
+from erasurehead_master.shell.loop import Watched
+from erasurehead_master.shell.main import host, read_keys
 
 WORKERS = 8
 WARM_UP = 20

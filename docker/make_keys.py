@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from erasurehead.wire.curve import make_keys
+from erasurehead.network.curve import make_keys
 
 KEYS = Path("/keys")
 

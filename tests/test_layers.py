@@ -36,9 +36,19 @@ MAY_IMPORT = {
     },
 }
 
-MATHEMATICS = ("coding", "decoding", "stopping", "straggling", "learning", "theory")
+MATHEMATICS = (
+    "coding",
+    "decoding",
+    "estimating",
+    "stopping",
+    "straggling",
+    "models",
+    "optimizing",
+    "theory",
+)
 MATHEMATICS_MAY_IMPORT = {
     *(f"erasurehead.{name}" for name in MATHEMATICS),
+    "erasurehead.arrays",
     "erasurehead.errors",
     "erasurehead.registry",
 }
@@ -97,16 +107,16 @@ STAMPS_ITS_FILES = {
 }
 
 STATE_MACHINES = (
-    "erasurehead_master.actions",
-    "erasurehead_master.lateness",
-    "erasurehead_master.learner",
-    "erasurehead_master.machine",
-    "erasurehead_master.membership",
-    "erasurehead_master.refit",
-    "erasurehead_master.rounds",
-    "erasurehead_master.supports",
-    "erasurehead_master.vetting",
-    "erasurehead_worker.machine",
+    "erasurehead_master.machine.actions",
+    "erasurehead_master.machine.lateness",
+    "erasurehead_master.run.learner",
+    "erasurehead_master.machine.machine",
+    "erasurehead_master.machine.membership",
+    "erasurehead_master.machine.refit",
+    "erasurehead_master.machine.rounds",
+    "erasurehead_master.machine.supports",
+    "erasurehead_master.machine.vetting",
+    "erasurehead_worker.machine.machine",
 )
 
 HEAVY = {
@@ -233,9 +243,9 @@ def test_the_protocol_adds_msgpack_and_validation_only(module: str) -> None:
             assert top(name) in sys.stdlib_module_names - IO
 
 
-def test_only_wire_and_monitoring_open_sockets_read_clocks_or_start_processes() -> None:
+def test_only_network_process_and_monitoring_open_sockets_read_clocks_or_start_processes() -> None:
     for module in inside("erasurehead"):
-        if within(module, {"erasurehead.wire", "erasurehead.monitoring"}):
+        if within(module, {"erasurehead.network", "erasurehead.process", "erasurehead.monitoring"}):
             continue
         excused = next((v for k, v in STAMPS_ITS_FILES.items() if within(module, {k})), set())
         used = {top(name) for name in imports(module)} & SOCKETS_CLOCKS_PROCESSES
@@ -259,8 +269,8 @@ def test_services_load_nothing_heavy(package: str) -> None:
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("erasurehead_worker.main", HEAVY),
-        ("erasurehead_master.serving", HEAVY),
+        ("erasurehead_worker.shell.main", HEAVY),
+        ("erasurehead_master.shell.main", HEAVY),
         ("erasurehead_cli.main", {"numpy", "scipy", "zmq", *(HEAVY - {"rich", "typer"})}),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from erasurehead.records import Arrival, RoundRecord, RunStart, RunSummary
 from erasurehead.runs import Run, RunWriter
-from erasurehead.settings import RunSettings
+from erasurehead.settings.tree import RunSettings
 
 MakeRun = Callable[..., Run]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from played_runs import MakeRun, make_record
 
-from erasurehead_cli import figures, running
+from erasurehead_cli import figures
+from erasurehead_cli import recorded_run as running
 from erasurehead_cli.comparison import compare_runs
 
 

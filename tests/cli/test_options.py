@@ -13,7 +13,13 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from erasurehead.errors import UsageError
-from erasurehead.settings import MasterSettings, RunSettings, Section, TreeSettings, WorkerSettings
+from erasurehead.settings.tree import (
+    MasterSettings,
+    RunSettings,
+    Section,
+    TreeSettings,
+    WorkerSettings,
+)
 from erasurehead_cli.main import app, main
 from erasurehead_cli.options import Given, settings_of
 

@@ -15,7 +15,7 @@ from played_runs import MakeRun, make_record, make_start
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
 from erasurehead.records import RunSummary
 from erasurehead.runs import Run, RunWriter
-from erasurehead.settings import RunSettings
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.main import main
 from erasurehead_cli.report import write_report
 from erasurehead_cli.report.material import gather

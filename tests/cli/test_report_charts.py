@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasurehead_cli import numbers
+from erasurehead_cli import number_format as numbers
 from erasurehead_cli.report import axes, heatmap, symbols, thinning
 from erasurehead_cli.report.markup import table
 from erasurehead_cli.series import ArrivalGrid

@@ -20,28 +20,29 @@ from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, DataError, UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
-from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.main import main
-from erasurehead_cli.reproduce import cells, quotas
+from erasurehead_cli.reproduce import cells
+from erasurehead_cli.reproduce import cpu_quotas as quotas
 from erasurehead_cli.reproduce.cells import EXTRA, Extra, Workshop, read_extra
-from erasurehead_cli.reproduce.claims import agc_claims, our_claims, undelayed_claims
 from erasurehead_cli.reproduce.command import Request, carry_out
-from erasurehead_cli.reproduce.grid import DATA_SETS, N_WORKERS, SETTINGS, Cell, build_grid
-from erasurehead_cli.reproduce.machine import CpuMeter, describe
-from erasurehead_cli.reproduce.objective import model_after, training_objective
-from erasurehead_cli.reproduce.overall import Overall
-from erasurehead_cli.reproduce.page import write_page
-from erasurehead_cli.reproduce.quotas import (
+from erasurehead_cli.reproduce.cpu_quotas import (
     Confinement,
     Quota,
     QuotaGroups,
     QuotasUnavailableError,
     cpu_controller,
 )
+from erasurehead_cli.reproduce.grid import DATA_SETS, N_WORKERS, SETTINGS, Cell, build_grid
+from erasurehead_cli.reproduce.machine import CpuMeter, describe
+from erasurehead_cli.reproduce.objective import model_after, training_objective
+from erasurehead_cli.reproduce.overall import Overall
+from erasurehead_cli.reproduce.page import write_page
 from erasurehead_cli.reproduce.results import Results, read_results
-from erasurehead_master.checkpoint import DIRECTORY, CheckpointDirectory, RunTimes, Snapshot
-from erasurehead_simulator.running import simulate
+from erasurehead_cli.reproduce.targets import agc_claims, our_claims, undelayed_claims
+from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, RunTimes, Snapshot
+from erasurehead_simulator.virtual.virtual_run import simulate
 
 AMAZON, COVERTYPE, KC = DATA_SETS
 EVERYTHING = build_grid([d.name for d in DATA_SETS], list(SETTINGS), 2)

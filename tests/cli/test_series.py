@@ -12,7 +12,7 @@ from played_runs import MakeRun, make_record, make_start
 from erasurehead.errors import DataError
 from erasurehead.records import RunSummary
 from erasurehead.runs import Run, RunWriter
-from erasurehead.settings import RunSettings
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.series import ArrivalGrid, read_series
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import yaml
 
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.runs import Run
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.main import main
-from erasurehead_cli.running import check
+from erasurehead_cli.recorded_run import check
 
 DELAY = ["--delay", "exponential:mean_s=0.2"]
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.coding import CODES
 from erasurehead.coding.allocation import (
     capped_row_sums,
@@ -18,7 +19,6 @@ from erasurehead.coding.allocation import (
     optimal_row_sums,
 )
 from erasurehead.coding.balance import balanced_groups
-from erasurehead.coding.base import FloatArray, IntArray
 from erasurehead.errors import UsageError
 from erasurehead.theory.decode_errors import (
     correlated_norm,

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.frc import least_load
 from erasurehead.coding.heterogeneous import copies_by_speed
 from erasurehead.coding.reed_solomon import evaluation_matrix

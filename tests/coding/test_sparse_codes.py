@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode, RepetitionCode
 from erasurehead.coding.design import DIFFERENCE_SETS
 from erasurehead.coding.graphs import adjacency, random_regular_graph, second_eigenvalue
-from erasurehead.coding.placement import balanced_random
+from erasurehead.coding.layouts import balanced_random
 from erasurehead.errors import UsageError
 from erasurehead.registry import Spec
 from erasurehead.theory.decode_errors import (

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray
 from erasurehead.coding.graphs import second_eigenvalue
 from erasurehead.coding.reed_solomon import evaluation_matrix
 from erasurehead.theory.decode_errors import expander_bound

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
 from erasurehead.coding.allocation import capped_row_sums, optimal_row_sums
 from erasurehead.coding.balance import balanced_groups
-from erasurehead.coding.base import FloatArray
 from erasurehead.theory.decode_errors import correlated_norm, independent_error
 
 P = np.array([0.05, 0.1, 0.2, 0.4, 0.6])

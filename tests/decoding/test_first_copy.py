@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray, RepetitionCode, code_from_rows
+from erasurehead.coding.base import RepetitionCode, code_from_rows
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError

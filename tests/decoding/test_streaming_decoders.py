@@ -7,12 +7,13 @@ import itertools
 import numpy as np
 import pytest
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError
-from erasurehead.schemes import Scheme
+from erasurehead.schemes.scheme import Scheme
 from erasurehead.theory.decode_errors import design_error, independent_error, uniform_subset_error
 
 P = np.array([0.05, 0.1, 0.2, 0.4, 0.6])

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from deploy_tools import ROOT, Run
 
-from erasurehead.configuration import load
-from erasurehead.settings import MasterSettings, WorkerSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import MasterSettings, WorkerSettings
 
 BASE = ROOT / "docker-compose.yml"
 OVERLAYS = sorted(ROOT.glob("docker-compose.*.yml"))

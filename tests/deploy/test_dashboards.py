@@ -12,8 +12,8 @@ import pytest
 import yaml
 from deploy_tools import ROOT, TOOLS, Run
 
-from erasurehead_master.metrics import METRICS as MASTER
-from erasurehead_worker.metrics import METRICS as WORKER
+from erasurehead_master.watch.metrics import METRICS as MASTER
+from erasurehead_worker.watch.metrics import METRICS as WORKER
 
 sys.path.insert(0, str(ROOT / "dashboards"))
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from deploy_tools import ROOT, Run
 
-from erasurehead.configuration import load
-from erasurehead.settings import MasterSettings, WorkerSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import MasterSettings, WorkerSettings
 
 OVERLAYS = sorted(p.parent for p in (ROOT / "k8s" / "overlays").glob("*/kustomization.yaml"))
 COMPONENTS = sorted(p.parent for p in (ROOT / "k8s" / "components").glob("*/kustomization.yaml"))

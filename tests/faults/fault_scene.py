@@ -9,11 +9,11 @@ from collections.abc import Callable
 import numpy as np
 from scraped_metrics import free_port, scrape
 
-from erasurehead.configuration import load
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import MasterSettings, WorkerSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import MasterSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_master.serving import serve
+from erasurehead_master.shell.main import serve
 
 Deed = Callable[[], None]
 K = 4

@@ -10,22 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
-from erasurehead_master.checkpoint import (
+from erasurehead_master.keep.checkpoint import (
     CheckpointDirectory,
     CheckpointWriter,
     Outcome,
     RunTimes,
     Snapshot,
 )
-from erasurehead_master.events import Received
-from erasurehead_master.machine import Master
-from erasurehead_master.plan import make_plan
-from erasurehead_master.serving import restore
-from erasurehead_master.setup import make_learner
+from erasurehead_master.machine.events import Received
+from erasurehead_master.machine.machine import Master
+from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.setup import make_learner
+from erasurehead_master.shell.main import restore
 
 
 def snapshot(round_: int) -> Snapshot:

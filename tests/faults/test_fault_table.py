@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from erasurehead_master.metrics import METRICS
+from erasurehead_master.watch.metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reliability.md").read_text()

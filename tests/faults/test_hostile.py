@@ -25,18 +25,18 @@ import pytest
 import zmq
 from scraped_metrics import free_port, placements, refused, scrape
 
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_OK, UsageError
+from erasurehead.network.curve import WorkerKeys, make_keys, read_public, read_secret
+from erasurehead.network.sockets import connect_dealer
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import MasterSettings, WorkerSettings
-from erasurehead.wire.curve import WorkerKeys, make_keys, read_public, read_secret
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import MasterSettings, WorkerSettings
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Result
-from erasurehead.wire.sockets import connect_dealer
 from erasurehead_cli.main import main
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_master.serving import serve
+from erasurehead_master.shell.main import serve
 
 K = 4
 LIMIT_S = 120.0

@@ -19,7 +19,7 @@ from scraped_metrics import placements, refused, workers
 
 from erasurehead.errors import EXIT_DIVERGED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.runs import Run, RunWriter
-from erasurehead_master.checkpoint import CheckpointDirectory
+from erasurehead_master.keep.checkpoint import CheckpointDirectory
 
 
 def test_a_killed_worker_is_an_erasure_until_its_successor_comes(fault_scene: Scene) -> None:

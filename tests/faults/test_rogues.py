@@ -16,6 +16,7 @@ from fault_scene import FOREVER, LIMIT_S, K, Scene, Watch, after, end
 from scraped_metrics import placements, refused, workers
 
 from erasurehead.errors import EXIT_OK
+from erasurehead.network.sockets import connect_dealer
 from erasurehead.wire.frames import MAX_HEADER_BYTES, Buffer, decode, encode
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
@@ -31,7 +32,6 @@ from erasurehead.wire.messages import (
     Step,
     Stop,
 )
-from erasurehead.wire.sockets import connect_dealer
 
 PATIENT = {"silence_limit_s": 60.0, "heartbeat_interval_s": 0.2}
 """A worker by hand sends no heartbeats."""

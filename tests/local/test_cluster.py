@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import psutil
 
-from erasurehead.settings import WorkerSettings
+from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.nursery import NICENESS
 

@@ -14,18 +14,19 @@ import numpy as np
 import pytest
 
 from erasurehead.coding import CODES
-from erasurehead.configuration import load
 from erasurehead.datasets.kc_housing import KcHousing
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import CsrRows, Store, write_store
-from erasurehead.decoding import DECODERS, ESTIMATES
+from erasurehead.decoding import DECODERS
 from erasurehead.errors import EXIT_OK
+from erasurehead.estimating import ESTIMATES
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.stopping import STOPS
-from erasurehead_local.training import train
+from erasurehead_local.train import train
 
 KC_HOUSING = Path(__file__).parents[3] / "shared" / "data" / "kc_house_data.csv.gz"
 ROWS, TEST_ROWS = 420, 60

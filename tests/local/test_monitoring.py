@@ -122,10 +122,10 @@ def test_without_an_address_nothing_listens_and_no_thread_is_started_for_it(
 ) -> None:
     script = (
         "import sys, threading\n"
-        "from erasurehead.configuration import load\n"
-        "from erasurehead.settings import RunSettings\n"
+        "from erasurehead.settings.sources import load\n"
+        "from erasurehead.settings.tree import RunSettings\n"
         "from erasurehead.records import Observer\n"
-        "from erasurehead_local.training import train\n"
+        "from erasurehead_local.train import train\n"
         "class Watch(Observer):\n"
         "    def round_over(self, record):\n"
         "        names = {thread.name for thread in threading.enumerate()}\n"

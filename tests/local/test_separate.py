@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import zmq
 
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_OK, EXIT_REFUSED
+from erasurehead.network.sockets import connect_dealer
 from erasurehead.records import Observer, RunStart
 from erasurehead.runs import Run
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, TO_WORKER, Hello, Refuse
-from erasurehead.wire.sockets import connect_dealer
-from erasurehead_local.training import train
+from erasurehead_local.train import train
 
 LIMIT_S = 60
 WORKERS = 2
@@ -30,7 +30,7 @@ SETTINGS = {"scheme": "egc:c=2", "workers": WORKERS, "rounds": 12, "step": "0.5"
 
 OTHER_VERSION = """
 import sys
-import erasurehead_worker.main as worker
+import erasurehead_worker.shell.main as worker
 worker.PROTOCOL_VERSION += 1
 from erasurehead_cli.main import main
 sys.exit(main(sys.argv[1:]))
@@ -38,8 +38,8 @@ sys.exit(main(sys.argv[1:]))
 ONE_MORE_KEY = """
 import sys
 import msgpack
-import erasurehead_worker.loop as loop
-import erasurehead_worker.main as worker
+import erasurehead_worker.shell.loop as loop
+import erasurehead_worker.shell.main as worker
 worker.PROTOCOL_VERSION += int(sys.argv.pop(1))
 plain = loop.encode
 def encode(message):

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_local.desk import TurnDesk
-from erasurehead_local.training import train
+from erasurehead_local.train import train
+from erasurehead_local.turn_channels import TurnDesk
 from erasurehead_local.turns import EXPIRY_S, TurnKeeper
-from erasurehead_worker.turns import Turns
+from erasurehead_worker.shell.turns import Turns
 
 
 def test_turns_are_granted_in_the_order_they_were_asked_for() -> None:

@@ -9,7 +9,7 @@ import pytest
 from virtual_run import make_virtual, some_rows
 
 from erasurehead.datasets.store import CsrRows
-from erasurehead_simulator.cluster import VirtualCluster
+from erasurehead_simulator.virtual.cluster import VirtualCluster
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from erasurehead.schemes import Scheme
+from erasurehead.schemes.scheme import Scheme
 from erasurehead.straggling import DELAYS
-from erasurehead_simulator.cluster import VirtualCluster
-from erasurehead_simulator.ideal import ideal_round_s
+from erasurehead_simulator.virtual.cluster import VirtualCluster
+from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 
 @pytest.mark.parametrize("scheme", ["uncoded", "egc:c=2", "agc:c=3,r=2", "uncoded:deadline_s=0.3"])

@@ -14,11 +14,18 @@ from virtual_run import COLUMNS, make_virtual, some_rows
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Refuse, Result, Step
-from erasurehead_master.actions import Finish, Send
-from erasurehead_master.events import Departed, Garbage, Received, Shutdown, Unreachable, Woke
-from erasurehead_master.machine import Master
-from erasurehead_master.rounds import NOBODY_LEFT
-from erasurehead_simulator.cluster import Timing, VirtualCluster
+from erasurehead_master.machine.actions import Finish, Send
+from erasurehead_master.machine.events import (
+    Departed,
+    Garbage,
+    Received,
+    Shutdown,
+    Unreachable,
+    Woke,
+)
+from erasurehead_master.machine.machine import Master
+from erasurehead_master.machine.rounds import NOBODY_LEFT
+from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
 
 Virtual = Callable[..., VirtualCluster]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
-from erasurehead_master.membership import Membership
+from erasurehead_master.machine.membership import Membership
 
 
 def hello(name: str, slot: int | None = None) -> Hello:

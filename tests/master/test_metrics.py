@@ -13,13 +13,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from virtual_run import make_virtual, some_rows
 
-from erasurehead.monitoring.pulse import Pulse
+from erasurehead.process.pulse import Pulse
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling import DELAYS
-from erasurehead_master.counterfactual import HORIZON_ROUNDS, WaitingForAll
-from erasurehead_master.exporter import MasterMetrics, endpoints
-from erasurehead_master.metrics import METRICS
-from erasurehead_simulator.cluster import VirtualCluster
+from erasurehead_master.watch.counterfactual import HORIZON_ROUNDS, WaitingForAll
+from erasurehead_master.watch.exporter import MasterMetrics, endpoints
+from erasurehead_master.watch.metrics import METRICS
+from erasurehead_simulator.virtual.cluster import VirtualCluster
 
 Read = Callable[..., float | None]
 

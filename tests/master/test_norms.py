@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasurehead_master.norms import FEWEST, NormLimit
-from erasurehead_simulator.cluster import VirtualCluster
+from erasurehead_master.machine.norms import FEWEST, NormLimit
+from erasurehead_simulator.virtual.cluster import VirtualCluster
 
 Virtual = Callable[..., VirtualCluster]
 

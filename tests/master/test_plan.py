@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasurehead.configuration import load
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.store import CsrRows, Store, write_store
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
-from erasurehead.settings import RunSettings
-from erasurehead_master.plan import RunPlan, make_plan
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
+from erasurehead_master.run.plan import RunPlan, make_plan
 
 
 def store_with(path: Path, labels: list[float], task: str = "least-squares") -> Store:

@@ -10,22 +10,22 @@ import pytest
 from virtual_run import make_virtual, some_rows
 
 from erasurehead.coding.base import RepetitionCode
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.persistent import PersistentDelay
-from erasurehead_master.checkpoint import RunTimes, Snapshot
-from erasurehead_master.learner import Learner
-from erasurehead_master.ledger import RoundLedger
-from erasurehead_master.machine import Master, Phase
-from erasurehead_master.plan import make_plan
-from erasurehead_master.serving import restore
-from erasurehead_master.setup import make_learner
-from erasurehead_simulator.arithmetic import RealArithmetic
-from erasurehead_simulator.cluster import Timing, VirtualCluster
+from erasurehead_master.keep.checkpoint import RunTimes, Snapshot
+from erasurehead_master.machine.machine import Master, Phase
+from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.ledger import RoundLedger
+from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.setup import make_learner
+from erasurehead_master.shell.main import restore
+from erasurehead_simulator.virtual.arithmetic import RealArithmetic
+from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
 
 Virtual = Callable[..., VirtualCluster]
 

@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from erasurehead.configuration import load
 from erasurehead.datasets.store import CsrRows, task_ranges
-from erasurehead.decoding import ESTIMATES
-from erasurehead.learning.objectives import OBJECTIVES
-from erasurehead.learning.optimizers import OPTIMIZERS
-from erasurehead.learning.schedules import build_schedule
-from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings
-from erasurehead_master.learner import Learner
-from erasurehead_master.ledger import RoundLedger
-from erasurehead_master.machine import Master
-from erasurehead_master.plan import RunPlan
-from erasurehead_simulator.arithmetic import RealArithmetic
-from erasurehead_simulator.cluster import Timing, VirtualCluster
+from erasurehead.estimating import ESTIMATES
+from erasurehead.models.objectives import OBJECTIVES
+from erasurehead.optimizing.optimizers import OPTIMIZERS
+from erasurehead.optimizing.steps import build_schedule
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
+from erasurehead_master.machine.machine import Master
+from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.ledger import RoundLedger
+from erasurehead_master.run.plan import RunPlan
+from erasurehead_simulator.virtual.arithmetic import RealArithmetic
+from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
 
 ROWS, COLUMNS = 60, 8
 

@@ -15,7 +15,7 @@ from erasurehead.errors import BindError, UsageError
 from erasurehead.monitoring import http as served
 from erasurehead.monitoring import probe
 from erasurehead.monitoring.http import Endpoints, HealthServer, parse_address
-from erasurehead.monitoring.pulse import Pulse
+from erasurehead.process.pulse import Pulse
 
 
 class Switch:

@@ -13,8 +13,8 @@ from prometheus_client import Histogram as TheirHistogram
 
 from erasurehead.monitoring.metric import Histogram, Metric
 from erasurehead_cli.metrics_page import page
-from erasurehead_master.metrics import METRICS as MASTER
-from erasurehead_worker.metrics import METRICS as WORKER
+from erasurehead_master.watch.metrics import METRICS as MASTER
+from erasurehead_worker.watch.metrics import METRICS as WORKER
 
 BOUNDS = (0.1, 1.0, 10.0)
 ALL = (*MASTER, *WORKER)

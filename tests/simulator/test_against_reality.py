@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasurehead.coding.base import FloatArray
-from erasurehead.configuration import load
+from erasurehead.arrays import FloatArray
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_local.training import train
-from erasurehead_simulator.running import simulate
+from erasurehead_local.train import train
+from erasurehead_simulator.virtual.virtual_run import simulate
 
 WORKERS, ROUNDS = 4, 4
 DELAY = "exponential:mean_s=0.6"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from erasurehead.coding.base import FloatArray
-from erasurehead.configuration import load
+from erasurehead.arrays import FloatArray
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
-from erasurehead.settings import RunSettings
-from erasurehead_master.evaluation import as_matrix
-from erasurehead_master.plan import make_plan
-from erasurehead_simulator.running import run_virtually
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
+from erasurehead_master.run.evaluation import as_matrix
+from erasurehead_master.run.plan import make_plan
+from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 L2, ROUNDS = 0.5, 160
 

@@ -7,9 +7,9 @@ import pytest
 from erasurehead.coding import CODES
 from erasurehead.decoding import DECODERS
 from erasurehead.errors import UsageError
-from erasurehead.schemes import Scheme
+from erasurehead.schemes.scheme import Scheme
 from erasurehead.straggling import DELAYS
-from erasurehead_simulator.candidates import (
+from erasurehead_simulator.planner.candidates import (
     COARSE,
     FINE,
     Candidate,
@@ -17,7 +17,7 @@ from erasurehead_simulator.candidates import (
     candidate,
     candidates,
 )
-from erasurehead_simulator.searched import Coding, build, codings, load_of
+from erasurehead_simulator.planner.search_space import Coding, build, codings, load_of
 
 DELAY = "exponential:mean_s=0.5"
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from erasurehead.schemes import BuiltScheme, Scheme
+from erasurehead.schemes.scheme import BuiltScheme, Scheme
 from erasurehead.straggling import DELAYS
-from erasurehead_simulator.claims import Claim, Quantity, Relation
-from erasurehead_simulator.expectation import expect
-from erasurehead_simulator.timeline import timeline
+from erasurehead_simulator.laws.expectation import expect
+from erasurehead_simulator.laws.quantities import Claim, Quantity, Relation
+from erasurehead_simulator.virtual.timeline import timeline
 
 ROUNDS = 1000
 DELAY_MODELS = [

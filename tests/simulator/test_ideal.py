@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from erasurehead.coding.base import FloatArray
-from erasurehead.schemes import BuiltScheme, Scheme
+from erasurehead.arrays import FloatArray
+from erasurehead.schemes.scheme import BuiltScheme, Scheme
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.base import DelayModel
-from erasurehead_simulator.ideal import ideal_round_s
+from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 
 class GivenDelays(DelayModel):

@@ -8,19 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
-from erasurehead.learning.objectives import OBJECTIVES
-from erasurehead.settings import RunSettings
-from erasurehead_master.evaluation import as_matrix
-from erasurehead_simulator.candidates import Candidate, Kind
-from erasurehead_simulator.claims import Expectation, Quantity
-from erasurehead_simulator.findings import Findings, Trial
-from erasurehead_simulator.planner import Effort, search
-from erasurehead_simulator.problem import Problem, sample
-from erasurehead_simulator.target import Target, rate_of
-from erasurehead_simulator.trials import Outcome, try_all
+from erasurehead.models.objectives import OBJECTIVES
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
+from erasurehead_master.run.evaluation import as_matrix
+from erasurehead_simulator.laws.quantities import Expectation, Quantity
+from erasurehead_simulator.planner.candidates import Candidate, Kind
+from erasurehead_simulator.planner.planner import Effort, search
+from erasurehead_simulator.planner.problem import Problem, sample
+from erasurehead_simulator.planner.results import Findings, Trial
+from erasurehead_simulator.planner.target import Target, rate_of
+from erasurehead_simulator.planner.trials import Outcome, try_all
 
 SLOW_ONE = "persistent:count=1,slow_s=5,jitter_s=0.05"
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasurehead.coding.base import FloatArray
-from erasurehead.configuration import load
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError
 from erasurehead.runs import Run, RunWriter
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_simulator.recording import RecordedTrace, Source, record_trace
-from erasurehead_simulator.running import simulate
-from erasurehead_simulator.survival import Survival
+from erasurehead_simulator.traces.recording import RecordedTrace, Source, record_trace
+from erasurehead_simulator.traces.survival import Survival
+from erasurehead_simulator.virtual.virtual_run import simulate
 
 EXPONENTIAL = "exponential:mean_s=0.5"
 

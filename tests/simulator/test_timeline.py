@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasurehead.configuration import load
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.records import Observer, RoundRecord
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_master.plan import build_scheme, make_plan
-from erasurehead_simulator.running import run_virtually
-from erasurehead_simulator.timeline import play_rounds, timeline
-from erasurehead_simulator.work import compute_times_s
+from erasurehead_master.run.plan import build_scheme, make_plan
+from erasurehead_simulator.virtual.compute_times import compute_times_s
+from erasurehead_simulator.virtual.timeline import play_rounds, timeline
+from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 
 class Records(Observer):

@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray, RepetitionCode
+from erasurehead.coding.base import RepetitionCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.errors import UsageError
-from erasurehead.placement import regrouped
-from erasurehead.schemes import BuiltScheme, Scheme
+from erasurehead.schemes.regrouping import regrouped
+from erasurehead.schemes.scheme import BuiltScheme, Scheme
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.adaptive import AdaptiveStop
 from erasurehead.stopping.base import StopRule
-from erasurehead.stopping.learning import LearningStop
+from erasurehead.stopping.observing import LearningStop
 from erasurehead.stopping.snapshot import SnapshotStop
 from erasurehead.straggling.estimate import StragglerEstimate
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import FloatArray
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import DecoderContext
 from erasurehead.errors import UsageError

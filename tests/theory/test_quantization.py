@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.theory.quantization import best_bits, quantized_reliability, relative_variance
 
 P = np.array([0.05, 0.1, 0.2, 0.3, 0.5, 0.7])

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import TO_WORKER, Assign, Task
-from erasurehead_master.plan import RunPlan, make_plan
-from erasurehead_master.streaming import TaskStreamer
-from erasurehead_worker import rows as rows_module
-from erasurehead_worker.rows import RowSource, WorkerRows
+from erasurehead_master.run.plan import RunPlan, make_plan
+from erasurehead_master.run.streaming import TaskStreamer
+from erasurehead_worker.shell import rows as rows_module
+from erasurehead_worker.shell.rows import RowSource, WorkerRows
 
 SLOT = 1
 SCHEMES = ["uncoded", "egc:c=2", "cyclic-mds:s=1 / least-squares / exact"]
@@ -213,7 +213,7 @@ def test_a_full_disk_leaves_no_half_written_rows(
 
     plan = plan_of(store)
     cache = tmp_path / "cache"
-    monkeypatch.setattr("erasurehead.durable.os.fsync", full)
+    monkeypatch.setattr("erasurehead.process.durable.os.fsync", full)
     rows = read_by_stream(RowSource(None, cache), plan.assign(SLOT, 0), plan, store)
     assert "No space left on device" in caplog.text
     assert list((cache / store.digest).iterdir()) == []

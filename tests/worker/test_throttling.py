@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from erasurehead_worker.throttling import Throttling, cpu_limit, throttling
+from erasurehead_worker.watch.throttling import Throttling, cpu_limit, throttling
 
 V1 = "12:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n"
 V2 = "0::/worker\n"

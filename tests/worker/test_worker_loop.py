@@ -13,10 +13,11 @@ import zmq
 from example_messages import ASSIGN
 
 from erasurehead.errors import EXIT_INTERNAL, EXIT_OK
-from erasurehead.monitoring.pulse import Pulse
-from erasurehead.wire import sockets
+from erasurehead.network import sockets
+from erasurehead.network.handshakes import Handshakes
+from erasurehead.process.pulse import Pulse
+from erasurehead.process.signals import SignalWatch
 from erasurehead.wire.frames import decode, encode
-from erasurehead.wire.handshakes import Handshakes
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
     TO_MASTER,
@@ -26,13 +27,12 @@ from erasurehead.wire.messages import (
     Stop,
     Task,
 )
-from erasurehead.wire.signals import SignalWatch
-from erasurehead_worker.actions import Exit
-from erasurehead_worker.loop import WorkerLoop
-from erasurehead_worker.machine import Worker
-from erasurehead_worker.rows import RowSource
-from erasurehead_worker.tally import Tally
-from erasurehead_worker.turns import Turns
+from erasurehead_worker.machine.actions import Exit
+from erasurehead_worker.machine.machine import Worker
+from erasurehead_worker.shell.loop import WorkerLoop
+from erasurehead_worker.shell.rows import RowSource
+from erasurehead_worker.shell.tally import Tally
+from erasurehead_worker.shell.turns import Turns
 
 
 @dataclass

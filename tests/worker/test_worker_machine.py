@@ -26,9 +26,16 @@ from erasurehead.wire.messages import (
     Stop,
     Task,
 )
-from erasurehead_worker.actions import Abandon, Action, Compute, Exit, Feed, Load, Send
-from erasurehead_worker.events import Loaded, PartDone, Received, Shutdown, StoreUnreadable, Woke
-from erasurehead_worker.machine import Phase, Worker
+from erasurehead_worker.machine.actions import Abandon, Action, Compute, Exit, Feed, Load, Send
+from erasurehead_worker.machine.events import (
+    Loaded,
+    PartDone,
+    Received,
+    Shutdown,
+    StoreUnreadable,
+    Woke,
+)
+from erasurehead_worker.machine.machine import Phase, Worker
 
 SUPPORT = np.array([0, 2, 5])
 

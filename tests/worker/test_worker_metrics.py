@@ -8,13 +8,13 @@ import numpy as np
 from example_messages import ASSIGN as EXAMPLE
 from prometheus_client import CollectorRegistry
 
-from erasurehead.monitoring.pulse import Pulse
+from erasurehead.process.pulse import Pulse
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
-from erasurehead_worker import metrics
-from erasurehead_worker.events import Loaded, Received
-from erasurehead_worker.machine import Worker
-from erasurehead_worker.metrics import METRICS, WorkerMetrics, endpoints
-from erasurehead_worker.tally import Tally
+from erasurehead_worker.machine.events import Loaded, Received
+from erasurehead_worker.machine.machine import Worker
+from erasurehead_worker.shell.tally import Tally
+from erasurehead_worker.watch import metrics
+from erasurehead_worker.watch.metrics import METRICS, WorkerMetrics, endpoints
 
 ASSIGN = replace(EXAMPLE, slot=4, n_slots=6, columns=100)
 

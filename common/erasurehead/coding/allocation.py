@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.errors import UsageError
 
 NEGLIGIBLE = 1e-12

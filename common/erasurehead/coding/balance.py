@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray
 
 MOST_PAIRS, MOST_PASSES = 2000, 20
 """Pairs of groups that are looked at in a pass, and passes: a master places tasks anew between two

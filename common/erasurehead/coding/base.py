@@ -17,11 +17,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
+from erasurehead.arrays import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.options import check_load, nearest_load
 from erasurehead.coding.partition import blocks_of
 from erasurehead.errors import UsageError

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode, IntArray, code_from_rows
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.options import check_tolerance, same_as_workers
 from erasurehead.coding.precision import kept_promise
 

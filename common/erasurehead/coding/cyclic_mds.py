@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode, IntArray, code_from_rows
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.cyclic import cyclic_tasks
 from erasurehead.coding.options import check_tolerance, same_as_workers
 from erasurehead.coding.precision import kept_promise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.options import same_as_workers
 from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError

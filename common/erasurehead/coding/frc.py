@@ -7,8 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding.balance import balanced_groups
-from erasurehead.coding.base import FloatArray, RepetitionCode, repetition_code
+from erasurehead.coding.base import RepetitionCode, repetition_code
 from erasurehead.coding.options import straggler_probabilities
 from erasurehead.coding.partition import blocks_of
 from erasurehead.coding.suitable import decoded_by

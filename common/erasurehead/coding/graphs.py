@@ -6,7 +6,7 @@ from collections import deque
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.errors import UsageError
 
 ATTEMPTS = 1000

@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode, IntArray, code_from_rows
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import GradientCode, code_from_rows
+from erasurehead.coding.layouts import holders, laid_cyclically
 from erasurehead.coding.options import check_tolerance, numbers
-from erasurehead.coding.placement import holders, laid_cyclically
 from erasurehead.coding.precision import kept_promise
 from erasurehead.errors import UsageError
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 
 LEAST_PROBABILITY = 1e-4

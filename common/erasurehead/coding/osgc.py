@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from erasurehead.arrays import FloatArray
 from erasurehead.coding.allocation import (
     capped_row_sums,
     chain_allocation,
@@ -14,7 +15,7 @@ from erasurehead.coding.allocation import (
     optimal_row_sums,
     shared_task_allocation,
 )
-from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.cyclic import cyclic_tasks
 from erasurehead.coding.options import (
     check_load,

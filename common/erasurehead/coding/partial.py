@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode, IntArray, code_from_rows
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.cyclic import cyclic_repetition
 from erasurehead.coding.frc import frc
 from erasurehead.coding.options import check_tolerance

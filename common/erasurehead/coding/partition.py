@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import IntArray
+from erasurehead.arrays import IntArray
 
 
 def blocks_of(n_items: int, n_blocks: int) -> IntArray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.cyclic import cyclic_tasks
 from erasurehead.coding.options import check_load, same_as_workers
 from erasurehead.coding.suitable import decoded_by

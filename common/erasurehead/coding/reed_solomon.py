@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.coding.base import FloatArray, GradientCode, IntArray, code_from_rows
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import GradientCode, code_from_rows
+from erasurehead.coding.layouts import holders
 from erasurehead.coding.options import check_tolerance
-from erasurehead.coding.placement import holders
 from erasurehead.coding.precision import kept_promise
 from erasurehead.errors import UsageError
 

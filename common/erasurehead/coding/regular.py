@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode, code_from_rows
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode, code_from_rows
+from erasurehead.coding.layouts import balanced_random
 from erasurehead.coding.options import check_load, nearest_load
-from erasurehead.coding.placement import balanced_random
 from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, RepetitionCode, repetition_code
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import RepetitionCode, repetition_code
 from erasurehead.coding.partition import blocks_of
 from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError

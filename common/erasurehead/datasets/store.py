@@ -36,8 +36,8 @@ from erasurehead.datasets.manifest import (
     content_digest,
     read_manifest,
 )
-from erasurehead.durable import sync_directory
 from erasurehead.errors import DataError, UsageError
+from erasurehead.process.durable import sync_directory
 
 NOTHING_BESIDE: Mapping[str, bytes] = {}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import EXACT_ERROR, DecoderContext
 from erasurehead.decoding.holding import HoldingDecoder
 from erasurehead.errors import UsageError

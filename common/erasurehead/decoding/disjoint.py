@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import DecoderContext
 from erasurehead.decoding.holding import HoldingDecoder
 from erasurehead.errors import UsageError

@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode, RepetitionCode
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode, RepetitionCode
 from erasurehead.coding.options import checked_probabilities, numbers
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError

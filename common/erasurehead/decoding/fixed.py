@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode
 from erasurehead.coding.options import checked_probabilities, numbers
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding, summarize
 from erasurehead.errors import UsageError

@@ -6,7 +6,8 @@ from abc import abstractmethod
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import EXACT_ERROR, Decoder, Decoding, summarize
 
 

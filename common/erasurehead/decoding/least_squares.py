@@ -6,7 +6,8 @@ from collections import OrderedDict
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, GradientCode
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import EXACT_ERROR, DecoderContext, Decoding
 from erasurehead.decoding.holding import HoldingDecoder
 from erasurehead.errors import UsageError

@@ -15,11 +15,11 @@ import numpy.typing as npt
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from erasurehead.configuration import load
 from erasurehead.errors import DataError, ErasureHeadError
 from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, MODEL, ROUNDS, SUMMARY
-from erasurehead.settings import MasterSettings, RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import MasterSettings, RunSettings
 
 _RECORD = TypeAdapter(RoundRecord)
 _SUMMARY = TypeAdapter(RunSummary)

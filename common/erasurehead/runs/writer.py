@@ -16,12 +16,12 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from erasurehead.durable import replace_file
 from erasurehead.errors import UsageError
+from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, EVENTS, EVERY, MODEL, ROUNDS, SUMMARY
 from erasurehead.runs.lines import offset_after
-from erasurehead.settings import RunSettings
+from erasurehead.settings.tree import RunSettings
 
 log = logging.getLogger(__name__)
 

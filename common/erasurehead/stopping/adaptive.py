@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.coding.base import FloatArray, GradientCode, IntArray
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import GradientCode
 from erasurehead.errors import UsageError
 from erasurehead.stopping.base import RoundView, StopRule
 from erasurehead.stopping.exact import exact_reason

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.decoding.base import Decoder
 
 

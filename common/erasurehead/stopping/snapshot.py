@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, RepetitionCode
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import RepetitionCode
 from erasurehead.stopping.base import RoundView, StopRule
 
 

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 
 BLOCK_DRAWS = 1 << 12
 """Draws made at once. To seed a generator takes longer than to draw for a few dozen slots, and a

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.coding.base import FloatArray, RepetitionCode
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import RepetitionCode
 from erasurehead.errors import DataError
-from erasurehead.straggling.shares import inverse_share
+from erasurehead.straggling.inverse_share import inverse_share
 
 GUESS_ROUNDS = 2.0
 """Rounds that the first guess counts for."""

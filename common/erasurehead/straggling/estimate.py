@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError, UsageError
-from erasurehead.straggling.shares import inverse_share
+from erasurehead.straggling.inverse_share import inverse_share
 
 LEAST_PROBABILITY = 1e-4
 """Estimates are kept this far from 0 and 1, so that decode weights 1/(1-p) stay finite."""

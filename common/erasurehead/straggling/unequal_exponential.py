@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.straggling.base import DelayModel
 from erasurehead.straggling.options import not_negative, positive

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.theory.moments import (
     either_uncovered_probability,

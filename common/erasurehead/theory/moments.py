@@ -10,7 +10,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray
 
 
 def relative_variance(bits: IntArray, spread: float) -> FloatArray:

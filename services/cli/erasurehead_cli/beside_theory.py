@@ -11,8 +11,8 @@ import numpy.typing as npt
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from erasurehead_cli.numbers import seconds
-from erasurehead_simulator.claims import Expectation, Quantity
+from erasurehead_cli.number_format import seconds
+from erasurehead_simulator.laws.quantities import Expectation, Quantity
 
 NO_FORM = "-"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from erasurehead.learning.metrics import HIGHER_IS_BETTER
+from erasurehead.models.metrics import HIGHER_IS_BETTER
 from erasurehead.runs import Run
 from erasurehead_cli.series import FloatArray, Series, read_series
 

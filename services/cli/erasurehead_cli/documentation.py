@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from erasurehead.configuration import ENV_NESTING, ENV_PREFIX
-from erasurehead.settings import MasterSettings, RunSettings, WorkerSettings
+from erasurehead.settings.sources import ENV_NESTING, ENV_PREFIX
+from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
 from erasurehead_cli.options import Setting, settings_of
 
 _HEAD = f"""# Settings
 
-<!-- Written by `make docs` from common/erasurehead/settings.py; do not edit. -->
+<!-- Written by `make docs` from common/erasurehead/settings/tree.py; do not edit. -->
 
 One tree of settings, read from four places. The first that has a value wins:
 

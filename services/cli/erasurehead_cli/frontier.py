@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from erasurehead_cli import figures
-from erasurehead_cli.numbers import seconds, size
-from erasurehead_simulator.claims import Quantity
-from erasurehead_simulator.findings import Findings, Trial
+from erasurehead_cli.number_format import seconds, size
+from erasurehead_simulator.laws.quantities import Quantity
+from erasurehead_simulator.planner.results import Findings, Trial
 
 MISSED = "not reached"
 LABEL_CHARACTERS = 20

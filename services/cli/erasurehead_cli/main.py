@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ErasureHeadError
-from erasurehead.version import installed_version
+from erasurehead.process.version import installed_version
 from erasurehead_cli.commands.compare import compare
 from erasurehead_cli.commands.keys import keys
 from erasurehead_cli.commands.master import master

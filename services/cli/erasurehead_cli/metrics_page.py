@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 
 from erasurehead.monitoring.metric import table
-from erasurehead_master.metrics import METRICS as MASTER
-from erasurehead_worker.metrics import METRICS as WORKER
+from erasurehead_master.watch.metrics import METRICS as MASTER
+from erasurehead_worker.watch.metrics import METRICS as WORKER
 
 PAGE = """\
 # Metrics

@@ -21,9 +21,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.markup import escape
 
-from erasurehead.configuration import S, load
 from erasurehead.errors import UsageError
-from erasurehead.settings import Section, TreeSettings
+from erasurehead.settings.sources import S, load
+from erasurehead.settings.tree import Section, TreeSettings
 
 SettingPath = tuple[str, ...]
 

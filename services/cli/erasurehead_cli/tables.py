@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from erasurehead_cli.comparison import Comparison
-from erasurehead_cli.numbers import fixed, seconds, times
+from erasurehead_cli.number_format import fixed, seconds, times
 
 _PAGE_ONLY = ("rounds", "arrivals", "MB a round")
 

@@ -11,8 +11,8 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from erasurehead.cores import ONE_THREAD, usable_cores
-from erasurehead.settings import WorkerSettings
+from erasurehead.process.cores import ONE_THREAD, usable_cores
+from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.nursery import GRACE_S
 
 

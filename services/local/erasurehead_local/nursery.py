@@ -20,12 +20,12 @@ import sys
 import time
 from typing import Any
 
-from erasurehead.settings import WorkerSettings
-from erasurehead.wire.signals import SignalWatch
-from erasurehead_local.desk import TurnDesk
+from erasurehead.process.signals import SignalWatch
+from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.orphans import end_with_parent
+from erasurehead_local.turn_channels import TurnDesk
 from erasurehead_local.turns import TurnKeeper
-from erasurehead_worker.main import work
+from erasurehead_worker.shell.main import work
 
 GRACE_S = 3.0
 """Seconds that workers have to leave by themselves before they are killed."""

@@ -10,7 +10,7 @@ import typer
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, ErasureHeadError, UsageError
 from erasurehead.registry import nearest
-from erasurehead.settings import RunSettings
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.options import Given, check_target, with_settings
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ def compare(
 
     from rich.console import Console
 
-    from erasurehead_cli import logs, running
-    from erasurehead_local.training import train
+    from erasurehead_cli import logs
+    from erasurehead_cli import recorded_run as running
+    from erasurehead_local.train import train
 
     # All of them before any of them: a typing error in the last one must not cost an hour.
     for settings in runs:
@@ -107,7 +108,8 @@ def _conclude(
     from pydantic_core import to_json
 
     from erasurehead.runs import Run
-    from erasurehead_cli import figures, running, tables
+    from erasurehead_cli import figures, tables
+    from erasurehead_cli import recorded_run as running
     from erasurehead_cli.comparison import compare_runs
     from erasurehead_cli.report import write_report
 

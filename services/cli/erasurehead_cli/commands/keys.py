@@ -28,7 +28,7 @@ def new(
     ],
 ) -> None:
     """Make a key: NAME.key, a secret of its owner, and NAME.pub for the other side."""
-    from erasurehead.wire.curve import make_keys
+    from erasurehead.network.curve import make_keys
 
     secret, public = make_keys(directory, name)
     typer.echo(f"{secret}: secret; move it to the machine it is for, and nowhere else")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from erasurehead.settings import MasterSettings
+from erasurehead.settings.tree import MasterSettings
 from erasurehead_cli.options import Given, with_settings
 
 
@@ -28,8 +28,9 @@ def master(
 
     from rich.console import Console
 
-    from erasurehead_cli import logs, running
-    from erasurehead_master.serving import serve
+    from erasurehead_cli import logs
+    from erasurehead_cli import recorded_run as running
+    from erasurehead_master.shell.main import serve
 
     running.check(settings)
     logs.beside_progress()

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from erasurehead.errors import EXIT_OK, UsageError
-from erasurehead.settings import RunSettings
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.options import Given, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from erasurehead_simulator.findings import Findings
+    from erasurehead_simulator.planner.results import Findings
 
 SPARE_ROUNDS = 1.2
 """The plan's run may take so many times the rounds of the longest trial."""
@@ -96,7 +96,7 @@ def plan(
     ] = False,
 ) -> int:
     """Search the scheme that reaches a target soonest, for each amount of stored data."""
-    from erasurehead_simulator.target import Target
+    from erasurehead_simulator.planner.target import Target
 
     if target is None:
         raise UsageError("give what to reach as --target METRIC=VALUE, for example auc=0.69")
@@ -111,10 +111,10 @@ def plan(
 
     from rich.console import Console
 
-    from erasurehead.cores import usable_cores
-    from erasurehead_cli import running
-    from erasurehead_simulator.planner import Effort, search
-    from erasurehead_simulator.running import check_time_passes
+    from erasurehead.process.cores import usable_cores
+    from erasurehead_cli import recorded_run as running
+    from erasurehead_simulator.planner.planner import Effort, search
+    from erasurehead_simulator.virtual.virtual_run import check_time_passes
 
     out = settings.out or running.fresh_directory("plan")
     if out.exists() and not out.is_dir():
@@ -196,7 +196,7 @@ def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
     import numpy as np
 
     from erasurehead.runs import Run
-    from erasurehead_simulator.recording import record_trace
+    from erasurehead_simulator.traces.recording import record_trace
 
     run = Run.open(trace)
     if run.settings.workers != workers:
@@ -246,7 +246,8 @@ def _tell(
     console: Console,
 ) -> None:
     """Print the table and where everything is."""
-    from erasurehead_cli import frontier, running
+    from erasurehead_cli import frontier
+    from erasurehead_cli import recorded_run as running
 
     plan_file, json_file, _ = (out / name for name in FILES)
     console.print(frontier.table(findings, title, settings.workers))

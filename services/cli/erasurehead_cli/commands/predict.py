@@ -75,7 +75,7 @@ def predict(
     import numpy as np
 
     from erasurehead.datasets.store import Store
-    from erasurehead.learning.objectives import OBJECTIVES
+    from erasurehead.models.objectives import OBJECTIVES
     from erasurehead.runs import Run
 
     trained = Run.open(run, allow_unfinished=unfinished)
@@ -182,7 +182,7 @@ def _margins(rows: CsrRows, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.fl
     """Return x·theta of each row, some rows at a time so that a mapped store stays on disk."""
     import numpy as np
 
-    from erasurehead_master.evaluation import as_matrix
+    from erasurehead_master.run.evaluation import as_matrix
 
     n_rows = len(rows.labels)
     margins = np.empty(n_rows)

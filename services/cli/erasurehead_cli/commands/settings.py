@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from erasurehead.settings import MasterSettings, RunSettings, TreeSettings, WorkerSettings
+from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
 from erasurehead_cli.options import Given, with_settings
 
 settings = typer.Typer(name="settings", rich_markup_mode="rich")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from erasurehead.errors import EXIT_OK, UsageError
-from erasurehead.settings import RunSettings
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.options import Given, with_settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def simulate(
 
     from rich.console import Console
 
-    from erasurehead_simulator.running import check_time_passes
+    from erasurehead_simulator.virtual.virtual_run import check_time_passes
 
     check_time_passes(settings, pass_s)
     if gradient_free:
@@ -74,10 +74,11 @@ def _with_gradients(
     from erasurehead.records import Observer, RunSummary
     from erasurehead.runs import Run
     from erasurehead.straggling import DELAYS
-    from erasurehead_cli import beside_theory, logs, running
-    from erasurehead_master.plan import build_scheme
-    from erasurehead_simulator.expectation import expect
-    from erasurehead_simulator.running import simulate as run_here
+    from erasurehead_cli import beside_theory, logs
+    from erasurehead_cli import recorded_run as running
+    from erasurehead_master.run.plan import build_scheme
+    from erasurehead_simulator.laws.expectation import expect
+    from erasurehead_simulator.virtual.virtual_run import simulate as run_here
 
     running.check(settings)
     if settings.resume:
@@ -117,11 +118,12 @@ def _without_gradients(
     import numpy as np
 
     from erasurehead.straggling import DELAYS
-    from erasurehead_cli import beside_theory, running
-    from erasurehead_cli.numbers import seconds
-    from erasurehead_master.plan import build_scheme
-    from erasurehead_simulator.expectation import expect
-    from erasurehead_simulator.timeline import timeline
+    from erasurehead_cli import beside_theory
+    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli.number_format import seconds
+    from erasurehead_master.run.plan import build_scheme
+    from erasurehead_simulator.laws.expectation import expect
+    from erasurehead_simulator.virtual.timeline import timeline
 
     begun = time.monotonic()
     delays = DELAYS.build(settings.delay, settings.workers, settings.seed)

@@ -26,9 +26,9 @@ def trace(
 
     from erasurehead.errors import UsageError
     from erasurehead.runs import Run
-    from erasurehead_cli import running
-    from erasurehead_cli.numbers import seconds
-    from erasurehead_simulator.recording import DESCRIPTIONS, record_trace
+    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli.number_format import seconds
+    from erasurehead_simulator.traces.recording import DESCRIPTIONS, record_trace
 
     recorded = record_trace(Run.open(run))
     path = out or run / "trace.npz"

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from erasurehead.settings import RunSettings
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.options import Given, with_settings
 
 
@@ -28,8 +28,9 @@ def train(
 
     from rich.console import Console
 
-    from erasurehead_cli import logs, running
-    from erasurehead_local.training import train as train_here
+    from erasurehead_cli import logs
+    from erasurehead_cli import recorded_run as running
+    from erasurehead_local.train import train as train_here
 
     running.check(settings)
     logs.beside_progress()

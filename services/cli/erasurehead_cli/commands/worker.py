@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from erasurehead.settings import WorkerSettings
+from erasurehead.settings.tree import WorkerSettings
 from erasurehead_cli.options import Given, with_settings
 
 
@@ -21,7 +21,7 @@ def worker(
     settings = given.load(WorkerSettings)
 
     from erasurehead_cli import logs
-    from erasurehead_worker.main import work
+    from erasurehead_worker.shell.main import work
 
     logs.to_stderr("WARNING" if quiet else "INFO")
     return work(settings)

@@ -13,7 +13,7 @@ from html import escape
 
 import numpy as np
 
-from erasurehead_cli.numbers import percent, seconds
+from erasurehead_cli.number_format import percent, seconds
 from erasurehead_cli.report import symbols
 from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.report.frame import image, path, points, stretched

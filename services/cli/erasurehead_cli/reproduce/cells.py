@@ -13,16 +13,17 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from erasurehead.coding.base import FloatArray
-from erasurehead.configuration import load
+from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
-from erasurehead.durable import replace_file
 from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError
+from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
-from erasurehead.settings import RunSettings
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_cli import running
+from erasurehead_cli import recorded_run as running
+from erasurehead_cli.reproduce.cpu_quotas import Confinement, Quota, QuotaGroups
 from erasurehead_cli.reproduce.grid import (
     EVALUATE_EVERY_ROUNDS,
     MEAN_DELAY_S,
@@ -32,10 +33,9 @@ from erasurehead_cli.reproduce.grid import (
 )
 from erasurehead_cli.reproduce.machine import CpuMeter
 from erasurehead_cli.reproduce.objective import model_after, training_objective
-from erasurehead_cli.reproduce.quotas import Confinement, Quota, QuotaGroups
-from erasurehead_local.training import train
-from erasurehead_master.plan import make_plan
-from erasurehead_simulator.ideal import ideal_round_s
+from erasurehead_local.train import train
+from erasurehead_master.run.plan import make_plan
+from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 EXTRA = "cell.json"
 """Written last: a cell with this file is finished."""

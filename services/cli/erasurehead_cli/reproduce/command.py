@@ -11,9 +11,9 @@ from rich.console import Console
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from erasurehead_cli.reproduce.cells import Workshop
+from erasurehead_cli.reproduce.cpu_quotas import QuotaGroups, QuotasUnavailableError
 from erasurehead_cli.reproduce.grid import Cell
 from erasurehead_cli.reproduce.overall import Overall
-from erasurehead_cli.reproduce.quotas import QuotaGroups, QuotasUnavailableError
 
 GUESSED_ROUND_S = {"delays": 0.03, "none": 0.06, "quotas": 0.4}
 """What a round takes beside injected delays; for the time left only."""

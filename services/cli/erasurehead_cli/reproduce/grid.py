@@ -9,7 +9,7 @@ import numpy as np
 
 from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
-from erasurehead.schemes import Scheme
+from erasurehead.schemes.scheme import Scheme
 
 N_WORKERS = 30
 MEAN_DELAY_S = 0.5

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
-from erasurehead.learning.objectives import OBJECTIVES
+from erasurehead.models.objectives import OBJECTIVES
 from erasurehead.runs import Run
-from erasurehead_master.checkpoint import DIRECTORY, CheckpointDirectory
-from erasurehead_master.evaluation import as_matrix
+from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory
+from erasurehead_master.run.evaluation import as_matrix
 
 CHUNK_ROWS = 1 << 14
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from erasurehead_cli import figures
-from erasurehead_cli.numbers import seconds, times
+from erasurehead_cli.number_format import seconds, times
 from erasurehead_cli.reproduce import machine, pictures
-from erasurehead_cli.reproduce.claims import (
+from erasurehead_cli.reproduce.grid import SETTINGS, UNCODED, DataSet
+from erasurehead_cli.reproduce.results import Measured, Reached, Results, Spread
+from erasurehead_cli.reproduce.targets import (
     EXACT,
     Claim,
     agc_claims,
     our_claims,
     undelayed_claims,
 )
-from erasurehead_cli.reproduce.grid import SETTINGS, UNCODED, DataSet
-from erasurehead_cli.reproduce.results import Measured, Reached, Results, Spread
 
 HEADING = {
     "delays": "Injected delays (exponential, mean {mean_s:g} s)",

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from erasurehead.coding.base import FloatArray
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import EXIT_OK
-from erasurehead.learning.metrics import HIGHER_IS_BETTER
+from erasurehead.models.metrics import HIGHER_IS_BETTER
 from erasurehead.runs import Run
 from erasurehead_cli.reproduce.cells import EXTRA, Extra, Workshop, read_extra
 from erasurehead_cli.reproduce.grid import UNCODED, Cell, DataSet

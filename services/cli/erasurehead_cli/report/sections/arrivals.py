@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead_cli.numbers import percent, seconds
+from erasurehead_cli.number_format import percent, seconds
 from erasurehead_cli.report import heatmap
 from erasurehead_cli.report.markup import disclosure, figure, section, table
 from erasurehead_cli.report.material import Material

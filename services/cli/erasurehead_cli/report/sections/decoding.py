@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead_cli.numbers import percent
+from erasurehead_cli.number_format import percent
 from erasurehead_cli.report import axes
 from erasurehead_cli.report.lines import band_chart
 from erasurehead_cli.report.markup import disclosure, figure, section, table

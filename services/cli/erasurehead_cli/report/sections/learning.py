@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from erasurehead_cli.comparison import Outcome
-from erasurehead_cli.numbers import seconds
+from erasurehead_cli.number_format import seconds
 from erasurehead_cli.report import axes
 from erasurehead_cli.report.lines import Line, line_chart
 from erasurehead_cli.report.markup import disclosure, figure, section, table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead_cli.numbers import seconds
+from erasurehead_cli.number_format import seconds
 from erasurehead_cli.report import bars, symbols
 from erasurehead_cli.report.markup import disclosure, figure, section, table
 from erasurehead_cli.report.material import Material

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import reduce
 
-from erasurehead.settings import leaves
-from erasurehead_cli.numbers import seconds, size
+from erasurehead.settings.tree import leaves
+from erasurehead_cli.number_format import seconds, size
 from erasurehead_cli.report.markup import disclosure, section, table
 from erasurehead_cli.report.material import Material
 from erasurehead_cli.series import Series

@@ -1,0 +1,70 @@
+"""What a gradient estimate is: it applies a decoder's weights to the vectors that arrive."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import numpy.typing as npt
+
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.decoding.base import Decoding
+from erasurehead.estimating.sums import InParts, Vector, at_once
+
+
+class GradientEstimate(ABC):
+    """Sums weighted coded gradients of one round after another.
+
+    `begin`; then `fold` or `hold` for each symbol, as its decoder said; then `finish`. `late` may
+    come at any time. Beside each vector goes the symbol's coded loss sum, weighted alike.
+
+    A support is the sorted array of the columns that a vector's values belong to; None means all
+    columns. `values` may be kept as they are, so nobody may change them afterwards.
+
+    `in_parts` is how long sums are worked on; whoever has several cores sets another.
+    """
+
+    in_parts: InParts = staticmethod(at_once)
+
+    @property
+    def memory(self) -> list[int] | None:
+        """For each symbol, the unit whose remembered value it renews when it arrives.
+
+        None if nothing is remembered from round to round.
+        """
+        return None
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Start a round with nothing in it."""
+
+    @abstractmethod
+    def fold(
+        self, symbol: int, support: IntArray | None, values: Vector, weight: float, loss: float = 0
+    ) -> None:
+        """Add a symbol whose weight is known; the decoding's scale is applied at the end."""
+
+    @abstractmethod
+    def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
+        """Keep a symbol whose weight is known only when the round closes."""
+
+    @abstractmethod
+    def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
+        """Return the estimated sum of all task gradients, shape (n_columns,), and of the losses.
+
+        The array is the estimate's own: the caller may scale it in place, and it is valid until
+        the next `finish`.
+        """
+
+    def late(  # noqa: B027
+        self, symbol: int, support: IntArray | None, values: Vector, age: int = 1
+    ) -> None:
+        """Take note of a result for the round `age` rounds ago; most estimates have no use."""
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what a checkpoint must hold between two rounds; the estimate's own arrays."""
+        return {}
+
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: B027
+        """Go on from what `state` returned."""

@@ -1,0 +1,154 @@
+"""Weighted sums of long vectors, at the speed of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg.blas import daxpy
+
+from erasurehead.arrays import FloatArray, IntArray
+
+Vector = npt.NDArray[Any]
+"""A coded gradient on its support, shape (len(support),), float64 or float32."""
+
+AXPY_COLUMNS = 1 << 13
+"""BLAS adds longer vectors with several threads, which wait for each other: on a node that is busy
+with workers that costs more than the sum itself."""
+
+Work = Callable[[slice], None]
+"""Does something to the columns of a slice that has both ends and no step; what it does to a column
+does not depend on the others."""
+
+InParts = Callable[[int, Work], None]
+"""Does work on so many columns, in parts that do not overlap, perhaps several at a time."""
+
+PENDING_VECTORS = 8
+"""How many vectors `JointSums` lets wait: enough that sums are read little beside them."""
+
+
+class Accumulator:
+    """A dense sum of sparse vectors.
+
+    Dense vectors are added at the speed of memory: each is read once, and nothing else is.
+
+    Parameters
+    ----------
+    n_columns: length of the sum.
+    """
+
+    def __init__(self, n_columns: int) -> None:
+        self.n_columns = n_columns
+        self._sum: FloatArray = np.zeros(n_columns)
+        # The first dense vector takes the place of what is there, so that zeros are never written.
+        self._is_clear = False
+
+    @property
+    def sum(self) -> FloatArray:
+        """The sum; the accumulator's own array, valid until `clear`."""
+        if self._is_clear:
+            self._sum[:] = 0.0
+            self._is_clear = False
+        return self._sum
+
+    def clear(self) -> None:
+        """Set the sum to zero."""
+        self._is_clear = True
+
+    def add(self, support: IntArray | None, values: Vector, weight: float) -> None:
+        """Add weight * values on the support's columns."""
+        if support is None:
+            self.add_part(values, weight, slice(0, self.n_columns), first=self.begin())
+        elif weight == -1.0 and values.dtype == np.float64:
+            np.subtract.at(self.sum, support, values)
+        else:
+            if weight != 1.0 or values.dtype != np.float64:
+                values = np.multiply(values, weight, dtype=np.float64)
+            # Twice as fast as sum[support] += values; the columns of a support are distinct.
+            np.add.at(self.sum, support, values)
+
+    def begin(self) -> bool:
+        """Get ready for a dense vector in parts; return whether it takes the place of zeros."""
+        first, self._is_clear = self._is_clear, False
+        return first
+
+    def add_part(self, values: Vector, weight: float, part: slice, *, first: bool = False) -> None:
+        """Add weight * values on the columns of a part of a dense vector, `first` as begun."""
+        if first:
+            np.multiply(values[part], weight, out=self._sum[part], dtype=np.float64)
+        else:
+            add_weighted(self._sum[part], values[part], weight)
+
+
+def at_once(n_columns: int, work: Work) -> None:
+    """Do work on all columns as one part."""
+    work(slice(0, n_columns))
+
+
+def add_weighted(total: FloatArray, values: Vector, weight: float) -> None:
+    """Add weight * values to a contiguous array of the same length."""
+    native = values.dtype == np.float64
+    if weight == 1.0 and native:
+        total += values
+    elif weight == -1.0 and native:
+        total -= values
+    else:
+        for lo in range(0, len(total), AXPY_COLUMNS):
+            block = slice(lo, lo + AXPY_COLUMNS)
+            if native:
+                daxpy(values[block], total[block], a=weight)  # in place
+            else:
+                here = total[block]
+                here += np.multiply(values[block], weight, dtype=np.float64)
+
+
+Share = tuple[Accumulator, float]
+"""A sum and the weight with which a vector is added to it."""
+
+
+class JointSums:
+    """Adds each vector to one or several accumulators, with a weight for each.
+
+    A few dense vectors wait for each other, by reference, and are then added in parts, each read
+    from memory once: what is read before `flush` lacks them. Sparse ones are added at once, since
+    several cores take as long as one to scatter them.
+    """
+
+    def __init__(self) -> None:
+        self._pending: list[tuple[Vector, Sequence[Share]]] = []
+
+    def add(self, support: IntArray | None, values: Vector, shares: Sequence[Share]) -> None:
+        """Add weight * values on the support's columns to every accumulator with its weight."""
+        if support is None:
+            self._pending.append((values, shares))
+            return
+        for accumulator, weight in shares:
+            accumulator.add(support, values, weight)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough wait."""
+        return len(self._pending) >= PENDING_VECTORS
+
+    def flush(self, in_parts: InParts) -> None:
+        """Add whatever waits."""
+        if not self._pending:
+            return
+        additions = [
+            (accumulator, values, weight, accumulator.begin())
+            for values, shares in self._pending
+            for accumulator, weight in shares
+        ]
+
+        def add_all(part: slice) -> None:
+            for accumulator, values, weight, first in additions:
+                accumulator.add_part(values, weight, part, first=first)
+
+        in_parts(len(self._pending[0][0]), add_all)
+        self.drop()
+
+    def drop(self) -> None:
+        """Forget whatever waits."""
+        self._pending = []

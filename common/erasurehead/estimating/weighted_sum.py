@@ -1,0 +1,81 @@
+"""The plain estimate: scale * sum of weighted coded gradients."""
+
+from __future__ import annotations
+
+import heapq
+
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.decoding.base import Decoding
+from erasurehead.estimating.base import GradientEstimate
+from erasurehead.estimating.sums import Accumulator, Vector
+
+
+class WeightedSum(GradientEstimate):
+    """Folds arrivals into one dense sum: O(columns) memory when the decoder streams.
+
+    Floating-point sums depend on their order. With `ordered`, vectors are added by ascending block
+    (by symbol for codes without blocks) instead of by arrival, so that rounds with the same blocks
+    give bit-identical sums. A vector is then kept until those before it are in, or the round ends.
+
+    Parameters
+    ----------
+    code: whose symbols arrive.
+    n_columns: length of a gradient.
+    ordered: add in a fixed order.
+    """
+
+    def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
+        self._ordered = ordered
+        places = code.group_of_slot if isinstance(code, RepetitionCode) else range(code.n_symbols)
+        self._place = [int(p) for p in places]
+        self._total = Accumulator(n_columns)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a round with nothing in it."""
+        self._total.clear()
+        self._loss = 0.0
+        self._next = 0
+        self._early: list[tuple[int, int, IntArray | None, Vector, float, float]] = []
+        self._held: dict[int, tuple[IntArray | None, Vector, float]] = {}
+
+    def fold(
+        self, symbol: int, support: IntArray | None, values: Vector, weight: float, loss: float = 0
+    ) -> None:
+        """Add a symbol whose weight is known."""
+        if not self._ordered:
+            self._total.add(support, values, weight)
+            self._loss += weight * loss
+            return
+        place = self._place[symbol]
+        heapq.heappush(self._early, (place, symbol, support, values, weight, loss))
+        while self._early and self._early[0][0] == self._next:
+            self._add_first()
+            self._next += 1
+
+    def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
+        """Keep a symbol whose weight is known only when the round closes."""
+        self._held[symbol] = (support, values, loss)
+
+    def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
+        """Return the weighted sums of gradients and losses."""
+        while self._early:
+            self._add_first()
+        if decoding.scale != 1.0:
+            total = self._total.sum
+            total *= decoding.scale
+            self._loss *= decoding.scale
+        for symbol in sorted(self._held):
+            support, values, loss = self._held[symbol]
+            weight = decoding.held.get(symbol, 0.0)
+            if weight != 0.0:
+                self._total.add(support, values, weight)
+                self._loss += weight * loss
+        self._held = {}
+        return self._total.sum, self._loss
+
+    def _add_first(self) -> None:
+        _, _, support, values, weight, loss = heapq.heappop(self._early)
+        self._total.add(support, values, weight)
+        self._loss += weight * loss

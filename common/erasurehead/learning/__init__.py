@@ -1,1 +1,0 @@
-"""Objectives, optimisers, schedules and metrics; numpy and scipy.sparse only."""

@@ -1,0 +1,52 @@
+"""Metrics of a model on test rows, from its margins; shapes (rows,), rows >= 1.
+
+Written out here because scikit-learn must not be imported by a master or a worker.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray
+
+HIGHER_IS_BETTER = {"auc": True, "accuracy": True, "r2": True, "mse": False, "log_loss": False}
+"""Every metric that objectives report, and which way it improves."""
+
+
+def auc(scores: FloatArray, labels: FloatArray) -> float:
+    """Return the area under the ROC curve: P(score of a +1 > score of a -1) + P(equal) / 2.
+
+    From the Mann-Whitney rank sum, tied scores sharing their mean rank. Labels > 0 are positive;
+    nan if only one class occurs.
+    """
+    positive = labels > 0
+    n_positive = int(np.count_nonzero(positive))
+    n_negative = len(labels) - n_positive
+    if not n_positive or not n_negative:
+        return float("nan")
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    mean_rank = np.cumsum(counts) - 0.5 * (counts - 1)
+    rank_sum = float(mean_rank[place[positive]].sum())
+    return (rank_sum - 0.5 * n_positive * (n_positive + 1)) / (n_positive * n_negative)
+
+
+def accuracy(margins: FloatArray, labels: FloatArray) -> float:
+    """Return the share of rows whose margin has its label's sign; a margin of 0 means -1."""
+    return float(np.mean((margins > 0) == (labels > 0)))
+
+
+def mse(predictions: FloatArray, labels: FloatArray) -> float:
+    """Return the mean squared error."""
+    return float(np.mean(np.square(predictions - labels)))
+
+
+def r2(predictions: FloatArray, labels: FloatArray) -> float:
+    """Return 1 - (residual sum of squares) / (sum of squares about the mean).
+
+    For constant labels 1 if every prediction is right, else 0, as scikit-learn has it.
+    """
+    residual = float(np.sum(np.square(predictions - labels)))
+    total = float(np.sum(np.square(labels - np.mean(labels))))
+    if total == 0.0:
+        return 1.0 if residual == 0.0 else 0.0
+    return 1.0 - residual / total

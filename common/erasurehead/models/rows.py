@@ -1,0 +1,308 @@
+"""A worker's rows on its own columns, in chunks.
+
+The *support* of a worker is the sorted set of columns its rows touch; models and gradients travel
+as values on it, and the rows' column indices are renumbered to positions in it. Rows are cut into
+chunks once, at fixed places, so that a worker can give a round up between two chunks and yet its
+results depend on nothing but the model.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csc_array, csr_array
+
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.errors import DataError
+
+CHUNK_NONZEROS = 1 << 19
+"""Non-zeros in a chunk: a few milliseconds of work."""
+
+SMALL_DENSE_ENTRIES = 1 << 20
+"""Mostly non-zero rows of at most this many entries (8 MB) become a plain array."""
+
+IndexArray = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk:
+    """Successive rows of a worker, as views of its arrays.
+
+    Attributes
+    ----------
+    matrix: shape (rows, support), CSR or plain.
+    transposed: `matrix` transposed, sharing its memory.
+    labels: shape (rows,).
+    coefficients: shape (n_messages, n_vectors, rows), or None when all are one.
+    """
+
+    matrix: Any
+    transposed: Any
+    labels: FloatArray
+    coefficients: FloatArray | None
+
+    def used_by(self, message: int) -> bool:
+        """Return whether a row of this chunk takes part in `message`."""
+        return self.coefficients is None or bool(self.coefficients[message].any())
+
+
+@dataclass(frozen=True, eq=False)
+class LocalRows:
+    """The rows a worker holds; made by `LocalRowsBuilder`.
+
+    Vector v of message m is sum_rows coefficient[m, v, row] * gradient(row).
+
+    Attributes
+    ----------
+    support: the columns touched, ascending, int32; None stands for all columns.
+    n_support: how many they are.
+    chunks: the rows, in the order they were added.
+    n_rows, n_messages, n_vectors: sizes.
+    n_bytes: memory held for the rows.
+    """
+
+    support: IndexArray | None
+    n_support: int
+    chunks: tuple[Chunk, ...]
+    n_rows: int
+    n_messages: int
+    n_vectors: int
+    n_bytes: int
+
+
+class LocalRowsBuilder:
+    """Collects row blocks, then renumbers their columns to the support.
+
+    At no time are there two copies of the rows: each block is freed as it is renumbered.
+
+    Parameters
+    ----------
+    n_columns: columns of the store.
+    weights_shape: (n_messages, n_vectors) of the code.
+    dense_share: a support above this share of the columns is taken to be all columns.
+    chunk_nonzeros: non-zeros in a chunk; part of what the last bits of a result depend on.
+    """
+
+    def __init__(
+        self,
+        n_columns: int,
+        weights_shape: tuple[int, int] = (1, 1),
+        *,
+        dense_share: float = 1.0,
+        chunk_nonzeros: int = CHUNK_NONZEROS,
+    ) -> None:
+        if n_columns >= 1 << 31:
+            raise DataError(f"{n_columns} columns are too many; a worker can index 2**31 - 1")
+        self._weights_shape = weights_shape
+        self._dense_share = dense_share
+        self._chunk_nonzeros = chunk_nonzeros
+        self._touched = np.zeros(n_columns, dtype=np.bool_)
+        self._lengths: list[IntArray] = []
+        self._indices: deque[IndexArray] = deque()
+        self._values: deque[FloatArray | None] = deque()
+        self._labels: list[FloatArray] = []
+        self._coefficients: list[FloatArray | None] = []
+
+    def add(
+        self,
+        indptr: npt.NDArray[Any],
+        indices: npt.NDArray[Any],
+        values: npt.NDArray[Any] | None,
+        labels: npt.NDArray[Any],
+        coefficients: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """Append a block of CSR rows; everything is copied.
+
+        Parameters
+        ----------
+        indptr: shape (rows + 1,); may start anywhere, only differences matter.
+        indices: columns, shape (non-zeros,).
+        values: shape (non-zeros,), or None when all are one.
+        labels: shape (rows,).
+        coefficients: shape (n_messages, n_vectors) when the block's rows share them, else with a
+            last axis of rows; None when all are one.
+
+        Raises
+        ------
+        DataError: the arrays do not fit together, or a column is out of range.
+        """
+        lengths = np.diff(indptr).astype(np.int64)
+        if len(lengths) != len(labels) or lengths.sum() != len(indices):
+            raise DataError(
+                f"a block of rows has {len(lengths)} row lengths adding up to {lengths.sum()}, but"
+                f" {len(labels)} labels and {len(indices)} column indices; send it again whole"
+            )
+        if values is not None and len(values) != len(indices):
+            raise DataError(
+                f"a block of rows has {len(indices)} column indices but {len(values)} values;"
+                " send it again whole"
+            )
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self._touched):
+            raise DataError(
+                f"a block of rows has column indices from {indices.min()} to {indices.max()};"
+                f" expected 0 to {len(self._touched) - 1}"
+            )
+        self._touched[indices] = True
+        self._lengths.append(lengths)
+        self._indices.append(np.array(indices, dtype=np.int32))
+        self._values.append(_unless_ones(values, np.float32))
+        self._labels.append(np.array(labels, dtype=np.float64))
+        weights = _unless_ones(coefficients, np.float64)
+        if weights is not None:
+            if weights.ndim == len(self._weights_shape):
+                weights = weights[..., np.newaxis]
+            weights = np.broadcast_to(weights, (*self._weights_shape, len(labels)))
+        self._coefficients.append(weights)
+
+    def finish(self) -> LocalRows:
+        """Return the rows on their support, at once; the builder is empty afterwards."""
+        for rows in self.steps():
+            if rows is not None:
+                return rows
+        raise AssertionError("steps() always ends with the rows")
+
+    def steps(self) -> Iterator[LocalRows | None]:
+        """Yield None after each block is renumbered, and the rows at the end."""
+        support, position = self._support()
+        n_support = len(self._touched) if support is None else len(support)
+        offsets = np.cumsum(np.concatenate([np.zeros(1, np.int64), *self._lengths]))
+        labels = np.concatenate([np.zeros(0), *self._labels])
+        coefficients = self._all_coefficients()
+        bounds = _chunk_bounds(offsets, coefficients, self._chunk_nonzeros)
+        if self._better_dense(offsets, n_support):
+            matrix = np.zeros((len(labels), n_support))
+            for _ in self._fill_dense(position, matrix):
+                yield None
+            blocks = [(matrix[lo:hi], matrix[lo:hi].T) for lo, hi in bounds]
+            n_bytes = matrix.nbytes
+        else:
+            indices = np.empty(offsets[-1], dtype=np.int32)
+            kinds = [v.dtype for v in self._values if v is not None]
+            values = np.empty(len(indices), dtype=np.result_type(*kinds)) if kinds else None
+            for _ in self._fill_sparse(position, indices, values):
+                yield None
+            blocks = _csr_blocks(bounds, offsets, indices, values, n_support)
+            n_bytes = indices.nbytes + 4 * len(offsets) + (0 if values is None else values.nbytes)
+        chunks = tuple(
+            Chunk(
+                matrix=matrix,
+                transposed=transposed,
+                labels=labels[lo:hi],
+                coefficients=None if coefficients is None else coefficients[:, :, lo:hi],
+            )
+            for (matrix, transposed), (lo, hi) in zip(blocks, bounds, strict=True)
+        )
+        n_bytes += labels.nbytes + (0 if coefficients is None else coefficients.nbytes)
+        n_messages, n_vectors = self._weights_shape
+        yield LocalRows(support, n_support, chunks, len(labels), n_messages, n_vectors, n_bytes)
+
+    def _support(self) -> tuple[IndexArray | None, IndexArray]:
+        """Return the support (None: all columns) and the position of each column in it."""
+        n_columns = len(self._touched)
+        count = int(np.count_nonzero(self._touched))
+        if count == n_columns or count > self._dense_share * n_columns:
+            return None, np.arange(n_columns, dtype=np.int32)
+        position = np.cumsum(self._touched, dtype=np.int32)
+        position -= 1
+        return np.flatnonzero(self._touched).astype(np.int32), position
+
+    def _all_coefficients(self) -> FloatArray | None:
+        if all(c is None for c in self._coefficients):
+            return None
+        blocks = [
+            np.ones((*self._weights_shape, len(labels))) if c is None else c
+            for c, labels in zip(self._coefficients, self._labels, strict=True)
+        ]
+        return np.concatenate(blocks, axis=2)
+
+    def _better_dense(self, offsets: IntArray, n_support: int) -> bool:
+        n_rows, nonzeros = len(offsets) - 1, int(offsets[-1])
+        entries = n_rows * n_support
+        if 2 * nonzeros <= entries or not entries:
+            return False
+        sparse_bytes = 4 * nonzeros + sum(v.nbytes for v in self._values if v is not None)
+        return entries <= SMALL_DENSE_ENTRIES or 8 * entries <= sparse_bytes
+
+    def _fill_dense(self, position: IndexArray, matrix: FloatArray) -> Iterator[None]:
+        row = 0
+        for lengths in self._lengths:
+            indices, values = self._indices.popleft(), self._values.popleft()
+            data = np.ones(len(indices)) if values is None else values
+            indptr = np.concatenate([[0], np.cumsum(lengths)])
+            block = csr_array((data, position[indices], indptr), (len(lengths), matrix.shape[1]))
+            matrix[row : row + len(lengths)] = block.toarray()
+            row += len(lengths)
+            yield
+
+    def _fill_sparse(
+        self, position: IndexArray, indices: IndexArray, values: FloatArray | None
+    ) -> Iterator[None]:
+        at = 0
+        while self._indices:
+            block, weights = self._indices.popleft(), self._values.popleft()
+            here = slice(at, at + len(block))
+            np.take(position, block, out=indices[here], mode="clip")
+            if values is not None:
+                values[here] = 1.0 if weights is None else weights
+            at += len(block)
+            yield
+
+
+def _unless_ones(values: npt.NDArray[Any] | None, at_least: Any) -> FloatArray | None:
+    """Return a floating copy of `values`, or None when all are one."""
+    if values is None or bool(np.all(values == 1)):
+        return None
+    return np.array(values, dtype=np.result_type(values, at_least))
+
+
+def _chunk_bounds(
+    offsets: IntArray, coefficients: FloatArray | None, chunk_nonzeros: int
+) -> list[tuple[int, int]]:
+    """Cut rows where a chunk is full, or where the set of messages they belong to changes."""
+    n_rows = len(offsets) - 1
+    stops = [n_rows]
+    if coefficients is not None and coefficients.shape[0] > 1:
+        used = np.any(coefficients != 0, axis=1)
+        changes = (used[:, 1:] != used[:, :-1]).any(axis=0)
+        stops = [*(np.flatnonzero(changes) + 1).tolist(), n_rows]
+    bounds = []
+    first = 0
+    for stop in stops:
+        while first < stop:
+            full = np.searchsorted(offsets, offsets[first] + chunk_nonzeros, side="right") - 1
+            last = min(max(int(full), first + 1), stop)
+            bounds.append((first, last))
+            first = last
+    return bounds
+
+
+def _csr_blocks(
+    bounds: list[tuple[int, int]],
+    offsets: IntArray,
+    indices: IndexArray,
+    values: FloatArray | None,
+    n_support: int,
+) -> list[tuple[Any, Any]]:
+    """Return the rows within each pair of bounds as CSR views, plain and transposed.
+
+    Implied ones are shared by all.
+    """
+    longest = max((int(offsets[hi] - offsets[lo]) for lo, hi in bounds), default=0)
+    ones = np.ones(longest)
+    blocks = []
+    for lo, hi in bounds:
+        here = slice(int(offsets[lo]), int(offsets[hi]))
+        data = ones[: here.stop - here.start] if values is None else values[here]
+        indptr = (offsets[lo : hi + 1] - offsets[lo]).astype(np.int32)
+        matrix = csr_array((hi - lo, n_support))
+        transposed = csc_array((n_support, hi - lo))
+        for block in (matrix, transposed):
+            # Not by the constructor: it copies views that are less than half of their base.
+            block.data, block.indices, block.indptr = data, indices[here], indptr
+        blocks.append((matrix, transposed))
+    return blocks

@@ -1,0 +1,1 @@
+"""Sockets, keys and the gate that connections pass; addresses and limits."""

@@ -1,0 +1,195 @@
+"""ROUTER and DEALER sockets, set up in one place.
+
+The master's ROUTER refuses to queue for peers that are gone or do not read (`UnsendableError`), so
+one frozen worker can never block a round or grow memory. What a peer may queue at the master is as
+limited: `high_water_mark` messages, then libzmq stops reading from its connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import zmq
+
+from erasurehead.errors import BindError, UsageError
+from erasurehead.network.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKeys
+from erasurehead.network.gate import Gate
+from erasurehead.network.handshakes import Handshakes
+from erasurehead.wire.frames import Buffer
+
+COPY_BELOW_BYTES = 64 * 1024
+"""Smaller frames are copied by ZeroMQ; handing over a reference costs more than the copy."""
+
+LINGER_MS = 1000
+"""How long a closing socket may take to deliver its last messages (STOP, GOODBYE)."""
+
+
+MAX_PARTS = 16
+"""More frames than any message has; further ones are read and forgotten, and the rest refused."""
+
+PING_MS = 2000
+GIVE_UP_MS = 10_000
+"""A connection over which nothing comes for this long, not even the answer to a ping, is dropped.
+It finds the dead ends of a network cut long before TCP would."""
+
+
+class UnsendableError(Exception):
+    """The peer is not connected, or its queue is full."""
+
+
+def bind_router(
+    context: zmq.Context[zmq.Socket[bytes]],
+    address: str,
+    *,
+    high_water_mark: int,
+    max_frame_bytes: int,
+    handshake_s: float = 10.0,
+    keys: MasterKeys | None = None,
+    gate: Gate | None = None,
+) -> zmq.Socket[bytes]:
+    """Return the master's socket, bound. With keys, a gate must answer for them.
+
+    Raises
+    ------
+    BindError: the address is in use, is not on this machine, or is no ZeroMQ endpoint.
+    """
+    socket = context.socket(zmq.ROUTER)
+    socket.linger = LINGER_MS
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+    socket.setsockopt(zmq.SNDHWM, high_water_mark)
+    socket.setsockopt(zmq.RCVHWM, high_water_mark)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes + CURVE_OVERHEAD_BYTES)
+    socket.setsockopt(zmq.BACKLOG, 1024)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, max(1, round(1000 * handshake_s)))
+    _ping(socket)
+    if keys is not None:
+        keys.put_on(socket)
+    if gate is not None:
+        gate.watch(socket)
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise BindError(
+            f"cannot listen on {address}: {error.strerror or error};"
+            " choose another address with --bind or end whoever uses it"
+        ) from None
+    return socket
+
+
+def connect_dealer(
+    context: zmq.Context[zmq.Socket[bytes]],
+    address: str,
+    *,
+    identity: bytes,
+    high_water_mark: int = 1000,
+    max_frame_bytes: int = 1 << 30,
+    keys: WorkerKeys | None = None,
+    handshakes: Handshakes | None = None,
+) -> zmq.Socket[bytes]:
+    """Return a worker's socket; ZeroMQ (re)connects it in the background.
+
+    Raises
+    ------
+    UsageError: the address is no ZeroMQ endpoint.
+    """
+    socket = context.socket(zmq.DEALER)
+    socket.linger = LINGER_MS
+    socket.setsockopt(zmq.IDENTITY, identity)
+    socket.setsockopt(zmq.SNDHWM, high_water_mark)
+    socket.setsockopt(zmq.RCVHWM, high_water_mark)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes + CURVE_OVERHEAD_BYTES)
+    socket.setsockopt(zmq.RECONNECT_IVL, 100)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
+    _ping(socket)
+    if keys is not None:
+        keys.put_on(socket)
+    if handshakes is not None:
+        handshakes.follow(socket)
+    try:
+        socket.connect(address)
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise UsageError(
+            f"cannot connect to {address}: {error.strerror or error};"
+            " expected an address such as tcp://host:5577"
+        ) from None
+    return socket
+
+
+def _ping(socket: zmq.Socket[bytes]) -> None:
+    socket.setsockopt(zmq.HEARTBEAT_IVL, PING_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, GIVE_UP_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TTL, GIVE_UP_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a message at the ROUTER came from, as libzmq knows it; the peer cannot choose it.
+
+    Attributes
+    ----------
+    peer: routing id.
+    key: the public key its connection was let in under, Z85; None without CURVE.
+    descriptor: of its connection.
+    """
+
+    peer: bytes
+    key: str | None
+    descriptor: int
+
+
+def receive_routed(socket: zmq.Socket[bytes], *, keyed: bool) -> tuple[Origin, list[Buffer]] | None:
+    """Return the origin and the frames of the next message, or None when the inbox is empty."""
+    try:
+        part = socket.recv(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    key = str(part.get("User-Id")) if keyed else None
+    origin = Origin(part.bytes, key, int(part.get("__fd")))
+    return origin, _rest(socket, part, [])
+
+
+def receive(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
+    """Return the frames of the next message, or None when the inbox is empty.
+
+    Large frames are views of ZeroMQ's own memory, small ones are bytes.
+    """
+    try:
+        part = socket.recv(zmq.NOBLOCK, copy=False)
+    except zmq.Again:
+        return None
+    return _rest(socket, part, [_contents(part)])
+
+
+def _rest(socket: zmq.Socket[bytes], part: zmq.Frame, frames: list[Buffer]) -> list[Buffer]:
+    while part.more:
+        part = socket.recv(copy=False)
+        if len(frames) <= MAX_PARTS:
+            frames.append(_contents(part))
+    return frames
+
+
+def _contents(part: zmq.Frame) -> Buffer:
+    buffer = part.buffer
+    return buffer if len(buffer) > COPY_BELOW_BYTES else bytes(buffer)
+
+
+def send(socket: zmq.Socket[bytes], frames: Sequence[Buffer]) -> None:
+    """Send one message without waiting.
+
+    Raises
+    ------
+    UnsendableError: the peer is gone or does not read; the message is dropped.
+    """
+    last = len(frames) - 1
+    try:
+        for i, frame in enumerate(frames):
+            flags = zmq.NOBLOCK if i == last else zmq.NOBLOCK | zmq.SNDMORE
+            socket.send(frame, flags, copy=len(frame) < COPY_BELOW_BYTES)
+    except zmq.ZMQError as error:
+        if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+            raise UnsendableError from None
+        raise

@@ -1,0 +1,1 @@
+"""From gradients to a better model: methods, step sizes, curvature."""

@@ -1,0 +1,1 @@
+"""One process on one machine: signals, cores, durable files, its pulse and its version."""

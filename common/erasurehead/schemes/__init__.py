@@ -1,0 +1,1 @@
+"""Schemes: code, decoder, stop rule and gradient estimate as one value."""

@@ -1,0 +1,1 @@
+"""The one configuration tree and where its values come from."""

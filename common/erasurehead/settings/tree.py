@@ -1,0 +1,359 @@
+"""The one configuration tree.
+
+Command line over environment (``ERASUREHEAD_WORKERS=30``, ``ERASUREHEAD_WIRE__DTYPE=<f4``) over
+YAML over default. The command line's options, docs/settings.md and the validation all come from
+these classes; nothing is listed twice. Everything is checked before a socket is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from erasurehead.network.addresses import check_address, stays_on_this_machine
+
+PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WireSettings(Section):
+    """What travels between master and workers."""
+
+    dtype: Literal["auto", "<f8", "<f4"] = Field(
+        "auto",
+        description="number format of models and gradients on the wire; auto: <f4 where rounding"
+        " is far below what erasures cost (agc without a cache, uncoded with r), else <f8",
+    )
+    dense_share: float = Field(
+        0.7,
+        ge=0,
+        le=1,
+        description="share of all columns above which a worker's support counts as dense",
+    )
+    max_frame_bytes: int = Field(
+        1 << 30, ge=1 << 16, description="largest frame accepted, in bytes"
+    )
+    high_water_mark: int = Field(
+        8, ge=2, description="messages queued for one peer before further ones are dropped"
+    )
+    chunk_bytes: int = Field(
+        4 << 20, ge=1 << 10, description="size of one chunk of streamed rows, in bytes"
+    )
+
+
+class MembershipSettings(Section):
+    """Who takes part, and when somebody is given up."""
+
+    min_workers: int | None = Field(
+        None, ge=1, description="workers that must be ready before round 1 [default: all]"
+    )
+    max_wait_s: PositiveSeconds = Field(
+        60.0, description="seconds to wait for all workers before starting with min_workers"
+    )
+    heartbeat_interval_s: PositiveSeconds = Field(
+        1.0, description="seconds between signs of life of an otherwise silent peer"
+    )
+    silence_limit_s: PositiveSeconds = Field(
+        5.0, description="seconds without any message after which a worker's slot is free"
+    )
+    empty_limit_s: PositiveSeconds = Field(
+        60.0, description="seconds without any worker after which the run ends (exit code 3)"
+    )
+    elastic: bool = Field(
+        False,
+        description="rebuild the code for the workers there are when a slot stays empty, and again"
+        " when they return",
+    )
+    rebuild_after_s: PositiveSeconds = Field(
+        15.0, description="seconds a slot stays empty, or a spare waits, before the code is rebuilt"
+    )
+    regroup_after_rounds: int = Field(
+        25,
+        ge=0,
+        description="rounds after which tasks are placed anew by the straggler probabilities that"
+        " were learnt, and again after as many if these have moved beyond chance; for schemes that"
+        " place tasks by probabilities (groups=balanced, osgc, matched-cyclic) and were given none;"
+        " 0: never",
+    )
+    set_aside_after: int = Field(
+        3, ge=1, description="malformed or non-finite results after which a worker is set aside"
+    )
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> MembershipSettings:
+        if self.silence_limit_s < 2 * self.heartbeat_interval_s:
+            raise ValueError(
+                f"silence_limit_s={self.silence_limit_s:g} must be at least twice"
+                f" heartbeat_interval_s={self.heartbeat_interval_s:g}, or one late"
+                " heartbeat looks like a death"
+            )
+        return self
+
+
+class CheckpointSettings(Section):
+    """What survives the master's death. Checkpoints lie in the run directory."""
+
+    every_s: PositiveSeconds = Field(30.0, description="seconds between checkpoints")
+    every_rounds: int | None = Field(
+        None, ge=1, description="rounds between checkpoints, besides every_s [default: none]"
+    )
+    keep: int = Field(3, ge=1, description="checkpoints kept")
+
+
+class LimitSettings(Section):
+    """What anybody may take up of the master; strangers above all."""
+
+    max_connections: int | None = Field(
+        None,
+        ge=1,
+        description="connections held at one time; beyond it the oldest that never spoke is cut"
+        " [default: twice the workers, and 256]",
+    )
+    handshake_s: PositiveSeconds = Field(
+        10.0, description="seconds a new connection may take to finish its handshake"
+    )
+    refused_burst: int = Field(
+        200, ge=1, description="refused messages of one peer that are put up with at once"
+    )
+    refused_per_s: float = Field(
+        20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="refused messages of one peer that are put up with a second in the long run",
+    )
+    mute_s: PositiveSeconds = Field(
+        10.0, description="seconds for which a peer that sent more than that is not listened to"
+    )
+    norm_multiple: float | None = Field(
+        None,
+        gt=1,
+        allow_inf_nan=False,
+        description="a result whose norm is more than this many times the median of recent ones"
+        " is refused [default: none is]",
+    )
+
+
+class MasterKeySettings(Section):
+    """Keys of the master, made with `erasurehead keys new` (docs/security.md)."""
+
+    secret: Path | None = Field(
+        None, description="the master's own secret key; with it all connections are encrypted"
+    )
+    workers: Path | None = Field(
+        None,
+        description="directory of the public keys (*.pub) of workers that may take part; a file"
+        " taken out of it revokes its worker while the run goes on",
+    )
+    recheck_s: PositiveSeconds = Field(
+        1.0, description="seconds between looks at the directory of workers' keys"
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> MasterKeySettings:
+        if (self.secret is None) != (self.workers is None):
+            raise ValueError(
+                "keys.secret and keys.workers belong together: the master's own key, and the"
+                " directory of the keys it takes; give both or neither"
+            )
+        return self
+
+
+class WorkerKeySettings(Section):
+    """Keys of a worker, made with `erasurehead keys new` (docs/security.md)."""
+
+    secret: Path | None = Field(None, description="the worker's own secret key")
+    master: Path | None = Field(
+        None, description="the master's public key (*.pub); no other master is talked to"
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> WorkerKeySettings:
+        if (self.secret is None) != (self.master is None):
+            raise ValueError(
+                "keys.secret and keys.master belong together: the worker's own key, and the"
+                " master's public one; give both or neither"
+            )
+        return self
+
+
+class HttpSettings(Section):
+    """Metrics and health over HTTP, off unless an address is given."""
+
+    bind: str | None = Field(
+        None,
+        description="address of /metrics, /healthz and /readyz: host:port, or a port for loopback"
+        " [default: none]",
+    )
+    stalled_after_s: PositiveSeconds = Field(
+        60.0, description="seconds without a turn of the loop after which /healthz says 503"
+    )
+
+
+class MasterHttpSettings(HttpSettings):
+    """The same for the master."""
+
+    linger: bool = Field(
+        False,
+        description="when all rounds are done the master goes on answering until SIGTERM, so"
+        " that who restarts whatever ends (Kubernetes) lets it rest",
+    )
+
+
+class TreeSettings(BaseModel):
+    """A root of the tree."""
+
+    # A step of 0.1 in YAML is a number, and the setting a text.
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+
+    def to_yaml(self) -> str:
+        """Return the effective settings as YAML that `load` reads back."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+class RunSettings(TreeSettings):
+    """One training run."""
+
+    store: str = Field(description="prepared data: a directory or any fsspec URL")
+    scheme: str = Field(
+        "agc:c=3,delta=0.37",
+        description="uncoded | egc:c=3 | agc:c=3,r=11 | ..., or code / decoder / stop rule",
+    )
+    workers: int = Field(12, ge=1, description="slots of the code (k)")
+    tasks: int | None = Field(
+        None, ge=1, description="row blocks the data is cut into (n) [default: the code's own]"
+    )
+    rounds: int = Field(100, ge=1, description="rounds to run")
+    seed: int = Field(0, ge=0, lt=2**31, description="everything random derives from it")
+    delay: str = Field(
+        "none",
+        max_length=4096,
+        description="injected delay: none | exponential:mean_s=0.5 | pareto:shape=1.5,... | ...",
+    )
+    objective: str | None = Field(
+        None, description="logistic | least-squares [default: the store's kind of task]"
+    )
+    optimizer: str = Field("gradient-descent", description="gradient-descent | nesterov")
+    step: str = Field(
+        "auto",
+        description="step size: a number | constant:eta= | exponential:eta=,decay= | inverse:eta="
+        " | auto (1 / largest curvature)",
+    )
+    l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of (l2/2)||theta||^2")
+    evaluate_every_rounds: int = Field(
+        10, ge=1, description="rounds between evaluations on the test rows"
+    )
+    out: Path | None = Field(None, description="run directory to write [default: runs/...]")
+    resume: bool = Field(
+        False, description="go on with the run in the directory, or begin it if there is none"
+    )
+    wire: WireSettings = WireSettings()
+    membership: MembershipSettings = MembershipSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    limits: LimitSettings = LimitSettings()
+    http: MasterHttpSettings = MasterHttpSettings()
+
+    @property
+    def max_connections(self) -> int:
+        """Connections, and members, there may be at one time."""
+        return self.limits.max_connections or 2 * self.workers + 256
+
+    @model_validator(mode="after")
+    def _run_is_named(self) -> RunSettings:
+        if self.resume and self.out is None:
+            raise ValueError(
+                "resume goes on with the run in a directory, and none is named; give it as out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> RunSettings:
+        minimum = self.membership.min_workers
+        if minimum is not None and minimum > self.workers:
+            raise ValueError(
+                f"membership.min_workers={minimum} can never be met by workers={self.workers}"
+            )
+        if self.max_connections < self.workers:
+            raise ValueError(
+                f"limits.max_connections={self.max_connections} leaves no room for"
+                f" workers={self.workers}"
+            )
+        return self
+
+
+class MasterSettings(RunSettings):
+    """A master for workers on other machines."""
+
+    bind: str = Field("tcp://127.0.0.1:5577", description="address to listen on")
+    share_store: bool = Field(
+        True, description="let workers open the store by its location; else rows are streamed"
+    )
+    insecure: bool = Field(
+        False,
+        description="listen beyond this machine without keys: whoever reaches the address can"
+        " read the model and the rows, and send results",
+    )
+    keys: MasterKeySettings = MasterKeySettings()
+
+    @model_validator(mode="after")
+    def _address_is_one(self) -> MasterSettings:
+        check_address("bind", self.bind, listens=True)
+        return self
+
+    @model_validator(mode="after")
+    def _door_is_shut(self) -> MasterSettings:
+        if self.keys.secret is not None:
+            if self.insecure:
+                raise ValueError(
+                    f"insecure and keys.secret={self.keys.secret} contradict each other; leave"
+                    " one of them out"
+                )
+        elif not self.insecure and not stays_on_this_machine(self.bind):
+            raise ValueError(
+                f"bind={self.bind} can be reached from other machines and there are no keys: make"
+                " some with 'erasurehead keys new' and give --keys-secret and --keys-workers, or"
+                " say --insecure if everybody who reaches it may take part"
+            )
+        return self
+
+
+class WorkerSettings(TreeSettings):
+    """One worker."""
+
+    connect: str = Field("tcp://127.0.0.1:5577", description="the master's address")
+    name: str | None = Field(
+        None, description="name that outlives the process [default: host name and process id]"
+    )
+    slot: int | None = Field(None, ge=0, description="slot this worker would like to have")
+    store: str | None = Field(
+        None, description="where this machine has the store [default: as the master says]"
+    )
+    cache: Path | None = Field(None, description="directory for streamed rows, kept by digest")
+    retry_limit_s: float | None = Field(
+        None, gt=0, description="seconds without a master before giving up [default: never]"
+    )
+    keys: WorkerKeySettings = WorkerKeySettings()
+    http: HttpSettings = HttpSettings()
+
+    @model_validator(mode="after")
+    def _address_is_one(self) -> WorkerSettings:
+        check_address("connect", self.connect, listens=False)
+        return self
+
+
+def leaves(cls: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every setting of a tree."""
+    for name, field in cls.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from leaves(kind, (*prefix, name))
+        else:
+            yield (*prefix, name)

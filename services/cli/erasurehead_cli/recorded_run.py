@@ -1,0 +1,196 @@
+"""What every command that runs rounds does around them: directory, display, closing report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+import numpy as np
+from rich.console import Console
+
+from erasurehead.errors import ErasureHeadError
+from erasurehead.records import Observer, RunSummary
+from erasurehead.runs import Run, RunWriter
+from erasurehead.settings.tree import RunSettings
+from erasurehead_cli import figures
+from erasurehead_cli.progress import Progress
+
+if TYPE_CHECKING:
+    from erasurehead_master.keep.checkpoint import Snapshot
+    from erasurehead_master.keep.resume import ResumePoint
+
+R = TypeVar("R", bound=RunSettings)
+R_contra = TypeVar("R_contra", bound=RunSettings, contravariant=True)
+
+
+class Runner(Protocol[R_contra]):
+    """`erasurehead_local.train.train` or `erasurehead_master.shell.main.serve`."""
+
+    def __call__(
+        self,
+        settings: R_contra,
+        observers: Sequence[Observer],
+        resume: Snapshot | None = None,
+        /,
+    ) -> RunSummary:
+        """Run to the end."""
+
+
+def check(settings: RunSettings) -> list[str]:
+    """Refuse what cannot run, before anything is started or written.
+
+    Returns the names of the metrics that the run will report.
+
+    Raises
+    ------
+    UsageError, DataError: as the master itself would.
+    """
+    from erasurehead.datasets.store import Store
+    from erasurehead.optimizing.optimizers import OPTIMIZERS
+    from erasurehead.optimizing.steps import Constant, build_schedule
+    from erasurehead_master.run.plan import make_plan
+
+    plan = make_plan(settings, Store.open(settings.store), None)
+    # The automatic step takes a look at the data, and is always right.
+    schedule = Constant(eta=1.0) if settings.step == "auto" else build_schedule(settings.step)
+    OPTIMIZERS.build(settings.optimizer, plan.columns, schedule, settings.l2)
+    return list(plan.objective.metrics(np.zeros(2), np.array([-1.0, 1.0])))
+
+
+def slug(scheme: str) -> str:
+    """Return a scheme's text as a name for a file: ``agc:c=3,r=11`` is ``agc-c3-r11``."""
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", scheme.replace("=", "")).strip("-.") or "scheme"
+
+
+def fresh_directory(kind: str) -> Path:
+    """Return a directory under ``runs`` that does not exist, named after the time and `kind`."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    first = Path("runs") / f"{stamp}-{kind}"
+    path, n = first, 1
+    while path.exists():
+        n += 1
+        path = first.with_name(f"{first.name}-{n}")
+    return path
+
+
+def run_recorded(
+    settings: R,
+    run: Runner[R],
+    out: Path,
+    console: Console,
+    *,
+    quiet: bool,
+) -> RunSummary:
+    """Run, showing it on the console and writing it to `out`; or go on with the run there.
+
+    Raises
+    ------
+    ErasureHeadError: whatever the run raises; or its directory could not be written to the end.
+    """
+    progress = Progress(console, quiet=quiet)
+    settings = settings.model_copy(update={"out": out})
+    point = _resume_point(settings)
+    if point is not None and point.finished:
+        progress.close()
+        ended = Run.open(out).summary
+        assert ended is not None
+        progress.notice("info", f"the run in {out} is finished: {ended.reason}")
+        from erasurehead_master.shell.main import rest
+
+        rest(settings)
+        return ended
+    after = None if point is None else point.round
+    snapshot = None if point is None else point.snapshot
+    try:
+        with RunWriter(out, settings, progress.trouble, after) as writer:
+            observers = [writer, progress]
+            for text in _resume_notices(point):
+                for observer in observers:
+                    observer.notice("warning", text)
+            summary = run(settings, observers, snapshot)
+    finally:
+        progress.close()
+    if not writer.whole:
+        raise ErasureHeadError(
+            f"the run is over ({summary.reason}), but {out} could not be written to the end;"
+            " make room and run it again"
+        )
+    return summary
+
+
+def _resume_point(settings: RunSettings) -> ResumePoint | None:
+    if not settings.resume:
+        return None
+    from erasurehead_master.keep.resume import find_resume_point
+
+    return find_resume_point(settings)
+
+
+def _resume_notices(point: ResumePoint | None) -> list[str]:
+    if point is None:
+        return []
+    begin = "from the beginning: no checkpoint is left" if point.snapshot is None else ""
+    return [*point.notices, f"resuming {begin or f'after round {point.round}'}"]
+
+
+def report(path: Path, console: Console, *, draw: bool, quiet: bool) -> None:
+    """Write the report of a finished run; unless `quiet`, print what it came to and where it is."""
+    from erasurehead_cli.report import write_report
+
+    run = Run.open(path)
+    summary = run.summary
+    page = path / "report.html"
+    drawn: list[Path] = []
+    if summary is not None and run.records:
+        write_report([run], page)
+        if draw:
+            drawn = draw_figures(
+                lambda: figures.run_figures(run.records, run.settings.scheme, path)
+            )
+    if quiet:
+        return
+    if summary is None or not run.records:
+        console.print(f"no round was run; see {path}", markup=False, highlight=False)
+        return
+    rounds = len(run.records)
+    moved = sum(r.bytes_in + r.bytes_out for r in run.records) / rounds
+    lines = {
+        "wall clock": [
+            f"{summary.wall_s:.2f} s, {summary.evaluation_s:.2f} s of it for evaluation between"
+            " rounds"
+        ],
+        "a round": [
+            f"{summary.rounds_s / rounds * 1e3:.4g} ms, {moved / 1e6:.3g} MB sent and received"
+        ],
+        **{name: [f"{value:.6g}"] for name, value in summary.metrics.items()},
+        "run": [str(path)],
+        "model": [str(path / "model.npz")],
+        "report": [str(page)],
+    }
+    if draw:
+        lines["figures"] = figure_lines(drawn)
+    print_lines(lines, console)
+
+
+def draw_figures(draw: Callable[[], list[Path]]) -> list[Path]:
+    """Draw, where that is possible."""
+    return draw() if figures.available() else []
+
+
+def figure_lines(drawn: Sequence[Path]) -> list[str]:
+    """Return where the figures are, or why there are none."""
+    return [str(path) for path in drawn] or [figures.MISSING]
+
+
+def print_lines(lines: Mapping[str, Sequence[str]], console: Console) -> None:
+    """Print names in one column, and what is under each in the other."""
+    width = max(map(len, lines))
+    for name, values in lines.items():
+        for n, value in enumerate(values):
+            label = "" if n else name
+            console.print(
+                f"{label:<{width}}  {value}", markup=False, highlight=False, soft_wrap=True
+            )

@@ -1,0 +1,65 @@
+"""`erasurehead train`: one run with a master in this process and workers as its children."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from erasurehead.datasets.store import Store
+from erasurehead.records import Observer, RunSummary
+from erasurehead.settings.tree import RunSettings, WorkerSettings
+from erasurehead_local.cluster import LocalCluster
+from erasurehead_master.keep.checkpoint import Snapshot
+from erasurehead_master.machine.events import Departed, Event
+from erasurehead_master.run.plan import make_plan
+from erasurehead_master.shell.loop import Watched
+from erasurehead_master.shell.main import host
+
+LOOPBACK = "tcp://127.0.0.1:*"
+
+
+def train(
+    settings: RunSettings,
+    observers: Sequence[Observer],
+    resume: Snapshot | None = None,
+    started: Callable[[LocalCluster], None] | None = None,
+    turns: int | None = None,
+) -> RunSummary:
+    """Run `settings.workers` worker processes and a master, and wait for the end.
+
+    `started` is given the cluster once its workers are under way; `turns` is how many of them may
+    be at a long computation at the same time (0: any number; None: one for each core).
+
+    Raises
+    ------
+    UsageError, DataError: the settings or the store do not fit; nothing was started.
+    """
+    begun = time.monotonic()
+    store = Store.open(settings.store)
+    plan = make_plan(settings, store, str(store.path), None if resume is None else resume.run)
+    if turns is None and plan.exact and plan.code.tolerance == 0:
+        turns = 0  # Everybody is waited for, so being the first to finish is worth nothing.
+    with LocalCluster(turns=turns) as cluster:
+
+        def attach(address: str) -> Watched:
+            cluster.start(
+                [
+                    WorkerSettings(connect=address, name=f"local-{i}", slot=i)
+                    for i in range(settings.workers)
+                ]
+            )
+            if started is not None:
+                started(cluster)
+            return cluster.fileno(), departures
+
+        def departures() -> list[Event]:
+            ended = [(name, code, f"ended with code {code}") for name, code in cluster.poll()]
+            if ended and cluster.deserted:
+                *ended, (name, _, why) = ended
+                last = [Departed(name, why, last=True)]
+            else:
+                last = []
+            # Who ended well has said GOODBYE.
+            return [*(Departed(name, why) for name, code, why in ended if code != 0), *last]
+
+        return host(plan, store, LOOPBACK, observers, begun, attach, resume)

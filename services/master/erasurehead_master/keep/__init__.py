@@ -1,0 +1,1 @@
+"""What survives the master: checkpoints, and how a run resumes from one."""

@@ -1,0 +1,73 @@
+"""When to take a checkpoint, and when it may be written."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from erasurehead.settings.tree import CheckpointSettings
+from erasurehead_master.keep.checkpoint import CheckpointWriter, Outcome, RunTimes, Snapshot
+from erasurehead_master.machine.machine import Master
+from erasurehead_master.run.learner import Learner
+
+
+class CheckpointKeeper:
+    """Takes snapshots between rounds and hands them over once their records are on disk.
+
+    A checkpoint ahead of the records would leave a gap in them after a crash.
+
+    Parameters
+    ----------
+    settings: how often.
+    writer: where snapshots go.
+    learner, machine: whose state they hold.
+    now: the clock's reading at the start.
+    """
+
+    def __init__(
+        self,
+        settings: CheckpointSettings,
+        writer: CheckpointWriter,
+        learner: Learner,
+        machine: Master,
+        now: float,
+    ) -> None:
+        self._settings = settings
+        self._writer = writer
+        self._learner = learner
+        self._machine = machine
+        self._taken_at = now
+        self._pending: Snapshot | None = None
+        self._newest = 0
+
+    def closed(self, round_: int, times: RunTimes, now: float) -> None:
+        """A round was stepped; take a snapshot if one is due."""
+        every = self._settings.every_rounds
+        due = every is not None and round_ % every == 0
+        if due or now - self._taken_at >= self._settings.every_s:
+            self._take(round_, times, now)
+
+    def reported(self, round_: int) -> None:
+        """Everything up to this round is recorded."""
+        if self._pending is not None and self._pending.round <= round_:
+            self._writer.submit(self._pending)
+            self._pending = None
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what became of snapshots since the last call."""
+        return self._writer.outcomes()
+
+    def finish(self, round_: int, times: RunTimes, now: float) -> list[Outcome]:
+        """Write the last state and return what became of everything that was still due."""
+        if round_ > self._newest:
+            self._take(round_, times, now)
+        self.reported(round_)
+        self._writer.close()
+        return self._writer.outcomes()
+
+    def _take(self, round_: int, times: RunTimes, now: float) -> None:
+        self._taken_at = now
+        self._newest = round_
+        plan = self._machine.plan
+        digest = {"store/digest": np.array(plan.digest)}
+        arrays = self._learner.state() | self._machine.state() | digest
+        self._pending = Snapshot(round_, plan.run, times, arrays)

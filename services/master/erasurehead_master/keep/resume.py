@@ -1,0 +1,87 @@
+"""Where an interrupted run can go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from erasurehead.datasets.store import Store
+from erasurehead.errors import UsageError
+from erasurehead.runs import Run, recorded_rounds
+from erasurehead.settings.tree import RunSettings
+from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, Snapshot
+
+IDENTITY = (
+    "scheme",
+    "workers",
+    "tasks",
+    "seed",
+    "delay",
+    "objective",
+    "optimizer",
+    "step",
+    "l2",
+)
+"""Settings that the model depends on: a run cannot go on under others."""
+
+
+@dataclass(frozen=True)
+class ResumePoint:
+    """What an interrupted run has left.
+
+    Attributes
+    ----------
+    snapshot: the state to go on from; None: from the beginning, nothing sound was kept.
+    finished: all the rounds that are asked for are done already.
+    notices: what was passed over, for the log.
+    """
+
+    snapshot: Snapshot | None
+    finished: bool
+    notices: tuple[str, ...]
+
+    @property
+    def round(self) -> int:
+        """The last round that counts."""
+        return 0 if self.snapshot is None else self.snapshot.round
+
+
+def find_resume_point(settings: RunSettings) -> ResumePoint | None:
+    """Look into the run directory `settings.out`; None if no run was begun there.
+
+    Raises
+    ------
+    UsageError: the run there was made with other settings or other data.
+    DataError: the directory is damaged beyond that.
+    """
+    directory = settings.out
+    if directory is None:
+        raise UsageError("resuming needs the run's directory: name it with --out")
+    if not (directory / "config.yaml").exists():
+        return None
+    run = Run.open(directory, allow_unfinished=True)
+    for name in IDENTITY:
+        held, wanted = getattr(run.settings, name), getattr(settings, name)
+        if held != wanted:
+            raise UsageError(
+                f"the run in {directory} was begun with {name}={held}, not {wanted}; resume it"
+                " with its own settings or start another one with --out"
+            )
+    finished = run.summary is not None and run.summary.rounds >= settings.rounds
+    last = recorded_rounds(directory)
+    checkpoints = CheckpointDirectory(directory / DIRECTORY, settings.checkpoint.keep)
+    snapshot, notices = checkpoints.load(last)
+    if snapshot is not None:
+        _check_data(settings, snapshot)
+    return ResumePoint(snapshot, finished, tuple(notices))
+
+
+def _check_data(settings: RunSettings, snapshot: Snapshot) -> None:
+    """Raise UsageError if the state was learnt from other data than the store holds now."""
+    held = snapshot.part("store").get("digest")
+    wanted = Store.open(settings.store).digest
+    if held is not None and str(held) != wanted:
+        raise UsageError(
+            f"the run in {settings.out} was begun with other data (digest {held!s:.12}) than"
+            f" {settings.store} holds ({wanted:.12}); resume it with its own store or start another"
+            " one with --out"
+        )

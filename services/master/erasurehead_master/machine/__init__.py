@@ -1,0 +1,1 @@
+"""The master without I/O: membership, rounds and what both decide."""

@@ -1,0 +1,192 @@
+"""One round after another, without I/O: who has arrived, and whether that is enough.
+
+This is the part of the master that the simulator drives for tens of thousands of workers, so an
+arrival costs a few microseconds and nothing here depends on the size of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from erasurehead.arrays import IntArray
+from erasurehead.coding.base import GradientCode
+from erasurehead.decoding.base import Decoder, Decoding
+from erasurehead.records import Arrival
+from erasurehead.stopping.base import StopRule
+
+NOBODY_LEFT = "nobody else can arrive"
+
+
+def sending_order(seed: int, round_: int, n_ready: int) -> IntArray:
+    """Return the order in which the ready slots are sent the model, a permutation of 0..n-1.
+
+    Whoever is sent the model first answers first when all are equal; a fresh order every round
+    keeps the same few from being erased every time.
+    """
+    return np.random.default_rng((seed, round_)).permutation(n_ready)
+
+
+class Rounds:
+    """The state of the current round. Implements `erasurehead.stopping.base.RoundView`.
+
+    A round is *open* from `open` until `closed` holds the reason it closed for; `close` then
+    returns its decoding. Arrivals are reported once per (slot, part); a slot has arrived when
+    its last part is in.
+    """
+
+    def __init__(self, code: GradientCode, decoder: Decoder, stop: StopRule) -> None:
+        self.code = code
+        self.decoder = decoder
+        self.stop = stop
+        self.is_open = False
+        self.closed: str | None = None
+        self.arrivals: list[Arrival] = []
+        self.wake_at: float | None = None
+        self._waiting: set[int] = set()
+        self._parts: set[tuple[int, int]] = set()
+        self._sent: set[int] = set()
+        self._opened = 0.0
+        self._now = 0.0
+        self._deadline_s = 0.0
+        self._due_s = 0.0
+
+    @property
+    def n_arrived(self) -> int:
+        """Slots whose last part is in."""
+        return len(self.arrivals)
+
+    @property
+    def n_sent(self) -> int:
+        """Slots the round was sent to."""
+        return len(self._sent)
+
+    @property
+    def n_workers(self) -> int:
+        """k."""
+        return self.code.n_workers
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the round opened."""
+        return max(self._now - self._opened, self._due_s)
+
+    def open(self, now: float, slots: Iterable[int]) -> None:
+        """Open a round that was sent to these slots.
+
+        Raises
+        ------
+        RuntimeError: a round is open already.
+        """
+        if self.is_open:
+            raise RuntimeError("a round is open already; close it first")
+        self.is_open, self.closed = True, None
+        self._opened = self._now = now
+        self._waiting = set(slots)
+        self._sent = set(self._waiting)
+        self._parts.clear()
+        self.arrivals = []
+        self.decoder.begin()
+        deadline_s = self.stop.deadline_s()
+        self.wake_at = None if deadline_s is None else now + deadline_s
+        self._deadline_s, self._due_s = deadline_s or 0.0, 0.0
+
+    def join(self, slot: int) -> bool:
+        """Let a slot take part in the open round; False if its result is in already."""
+        if self._arrived(slot):
+            return False
+        self._waiting.add(slot)
+        self._sent.add(slot)
+        return True
+
+    def expects(self, slot: int, part: int) -> bool:
+        """True when this part of this slot's result is new and the round is open."""
+        if not self.is_open or self.closed is not None or part >= self.code.n_messages:
+            return False
+        if self.code.n_messages == 1:
+            return slot in self._waiting
+        return slot in self._waiting and (slot, part) not in self._parts
+
+    def arrive(
+        self, slot: int, part: int, now: float, compute_s: float = 0.0, delay_s: float = 0.0
+    ) -> tuple[float | None, ...]:
+        """Take one result that `expects` allowed; return the decoder's weight of each vector."""
+        self._now = now
+        code = self.code
+        weights = tuple([self.decoder.arrive(s) for s in code.symbols(slot, part)])
+        if code.n_messages > 1:
+            self._parts.add((slot, part))
+            complete = all((slot, p) in self._parts for p in range(code.n_messages))
+        else:
+            complete = True
+        if complete:
+            self._waiting.discard(slot)
+            self.arrivals.append(Arrival(slot, now - self._opened, compute_s, delay_s))
+        self._judge()
+        return weights
+
+    def lose(self, slot: int, now: float) -> None:
+        """Nothing more will come from this slot in this round."""
+        if self.is_open and slot in self._waiting:
+            self._now = now
+            self._waiting.discard(slot)
+            if self.closed is None:
+                self._nobody_left()
+
+    def wake(self, now: float) -> None:
+        """Ask the stop rule again because time has passed."""
+        if self.is_open and self.closed is None and self.wake_at is not None:
+            self._now = now
+            if now >= self.wake_at:
+                self.wake_at = None
+                # now - opened may round to just below the deadline, and nobody would ask again.
+                self._due_s = self._deadline_s
+                self._judge()
+
+    def close(self) -> tuple[Decoding, tuple[int, ...]]:
+        """Close the round; return its decoding and the stragglers (slots it was sent to)."""
+        if self.closed is None:
+            raise RuntimeError("the round has no reason to close yet")
+        self.is_open = False
+        self.wake_at = None
+        arrived = {a.slot for a in self.arrivals}
+        decoding = self.decoder.finish()
+        if self.stop.sums_all(self) and not decoding.erased_tasks:
+            whole = np.ones(self.code.n_tasks)
+            decoding = replace(decoding, task_weights=whole, decode_error=0.0)
+        self.stop.observe([(a.slot, a.after_s) for a in self.arrivals], self.elapsed_s)
+        return decoding, tuple(sorted(self._sent - arrived))
+
+    def abandon(self) -> None:
+        """Forget the open round without decoding it."""
+        self.is_open, self.closed, self.wake_at = False, None, None
+
+    def validate(self) -> None:
+        """Assert every invariant (on in tests)."""
+        arrived = {a.slot for a in self.arrivals}
+        assert len(arrived) == len(self.arrivals), "a slot arrived twice"
+        assert not arrived & self._waiting, "a slot is waited for although it arrived"
+        assert arrived <= self._sent
+        assert self._waiting <= self._sent
+        assert all(0 <= s < self.n_workers for s in self._sent)
+        times = [a.after_s for a in self.arrivals]
+        assert times == sorted(times), "arrivals out of order"
+        assert self.is_open or self.wake_at is None
+        if self.is_open and self.closed is None and self._sent and not self._waiting:
+            assert not self.arrivals, "a round stayed open although nobody else can arrive"
+
+    def _arrived(self, slot: int) -> bool:
+        return any(a.slot == slot for a in self.arrivals)
+
+    def _judge(self) -> None:
+        if self.closed is None:
+            self.closed = self.stop.judge(self)
+            if self.closed is None:
+                self._nobody_left()
+
+    def _nobody_left(self) -> None:
+        """Close a round that can learn nothing more, unless it has nothing at all."""
+        if not self._waiting and (self.arrivals or self._parts):
+            self.closed = NOBODY_LEFT

@@ -1,0 +1,1 @@
+"""A run's plan and arithmetic, without sockets."""

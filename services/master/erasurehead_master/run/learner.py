@@ -1,0 +1,142 @@
+"""The arithmetic of a run: folding arrivals, decoding, stepping. No I/O."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.decoding.base import Decoding
+from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.base import GradientEstimate
+from erasurehead.estimating.sums import InParts, at_once
+from erasurehead.optimizing.optimizers import Optimizer
+from erasurehead_master.run.plan import RunPlan
+
+ROW_COLUMNS = 1 << 13
+"""BLAS multiplies longer vectors with several threads, which wait for each other: on a node that is
+busy with workers that takes a hundred times as long as the product."""
+
+DIVERGED_ABOVE = 1e100
+"""A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepOutcome:
+    """What one step did; `diverged` says why no step was taken."""
+
+    gradient_norm: float
+    step_size: float
+    train_loss: float
+    diverged: str | None = None
+
+
+def make_estimate(plan: RunPlan) -> GradientEstimate:
+    """Build the gradient estimate that a plan names."""
+    return ESTIMATES.build(plan.estimator, plan.code, plan.columns, plan.exact)
+
+
+class Learner:
+    """Gradient estimate and optimiser of one run.
+
+    Parameters
+    ----------
+    optimizer: holds the model.
+    estimate: applies the decoder's weights to coded gradients.
+    training_rows: N; the objective is the mean loss over them plus (l2/2)||theta||^2.
+    in_parts: how estimates work on long sums.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        estimate: GradientEstimate,
+        training_rows: int,
+        in_parts: InParts = at_once,
+    ) -> None:
+        self.optimizer = optimizer
+        self.estimate = estimate
+        self.training_rows = training_rows
+        self._in_parts = in_parts
+        estimate.in_parts = in_parts
+
+    def begin(self) -> None:
+        """Forget the last round's arrivals."""
+        self.estimate.begin()
+
+    def slice(self, support: npt.NDArray[Any] | None, dtype: str) -> npt.NDArray[Any]:
+        """Return a fresh copy of the point to broadcast, on a support (None: all columns)."""
+        query = self.optimizer.query
+        picked = query.copy() if support is None else query[support]
+        return picked.astype(dtype, copy=False)
+
+    def fold(
+        self,
+        symbol: int,
+        support: npt.NDArray[Any] | None,
+        values: npt.NDArray[Any],
+        loss: float,
+        weight: float | None,
+    ) -> None:
+        """Take one vector of an arrival with its weight (None: known when the round closes)."""
+        if weight is None:
+            self.estimate.hold(symbol, support, values, loss)
+        elif weight != 0.0:
+            self.estimate.fold(symbol, support, values, weight, loss)
+
+    def late(
+        self, symbol: int, support: npt.NDArray[Any] | None, values: npt.NDArray[Any], age: int
+    ) -> None:
+        """Offer one vector of a result that is `age` rounds old."""
+        self.estimate.late(symbol, support, values, age)
+
+    def rebuild(self, plan: RunPlan, *, keep_memory: bool = False) -> None:
+        """Go on with the gradient estimate of another code; the model stays.
+
+        `keep_memory` says that what the old estimate remembers holds for the new one.
+        """
+        old, self.estimate = self.estimate, make_estimate(plan)
+        self.estimate.in_parts = self._in_parts
+        if keep_memory:
+            self.estimate.load_state(old.state())
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return copies of everything a checkpoint must hold."""
+        owners = {"optimizer": self.optimizer.state(), "estimate": self.estimate.state()}
+        return {
+            f"{owner}/{name}": np.array(array)
+            for owner, arrays in owners.items()
+            for name, array in arrays.items()
+        }
+
+    def step(self, decoding: Decoding, round_: int) -> StepOutcome:
+        """Decode, and take the optimiser's step unless something is not finite."""
+        gradient, loss_sum = self.estimate.finish(decoding)
+        gradient /= self.training_rows
+        norm = math.sqrt(_squared_norm(gradient))
+        l2 = self.optimizer.l2
+        penalty = 0.5 * l2 * _squared_norm(self.optimizer.query) if l2 else 0.0
+        loss = loss_sum / self.training_rows + penalty
+        if not (norm < DIVERGED_ABOVE and loss < DIVERGED_ABOVE):
+            return StepOutcome(
+                norm,
+                0.0,
+                loss,
+                f"the run diverged in round {round_}: the training loss is {loss:g} and the"
+                f" gradient's norm {norm:g}; take a smaller --step",
+            )
+        size = self.optimizer.step(gradient, round_)
+        return StepOutcome(norm, size, loss)
+
+
+def _squared_norm(vector: npt.NDArray[np.float64]) -> float:
+    """Return ||vector||^2."""
+    n_rows, rest = divmod(len(vector), ROW_COLUMNS)
+    rows, tail = (
+        vector[: len(vector) - rest].reshape(n_rows, ROW_COLUMNS),
+        vector[n_rows * ROW_COLUMNS :],
+    )
+    return float(np.vecdot(rows, rows).sum() + np.vecdot(tail, tail))

@@ -1,0 +1,134 @@
+"""What the open round amounts to so far, and its record once it is over.
+
+Real master and simulator carry out the machine's arithmetic actions through this one class; they
+differ in the clocks they hand in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy.typing as npt
+
+from erasurehead.coding.base import GradientCode
+from erasurehead.records import RoundRecord
+from erasurehead_master.keep.checkpoint import RunTimes
+from erasurehead_master.machine.actions import CloseRound, Fold, FoldLate, Rebuild
+from erasurehead_master.machine.machine import Master
+from erasurehead_master.run.learner import Learner, StepOutcome
+
+NO_TIMES = RunTimes()
+
+
+class RoundLedger:
+    """Books arrivals into the learner and time and bytes into the record.
+
+    Parameters
+    ----------
+    machine: knows each slot's support.
+    learner: does the arithmetic.
+    stopwatch: seconds, for the master's own phases (a simulator's stands still).
+    resumed: what the run had taken where it was interrupted; the time in between does not count.
+    """
+
+    def __init__(
+        self,
+        machine: Master,
+        learner: Learner,
+        stopwatch: Callable[[], float],
+        resumed: RunTimes = NO_TIMES,
+    ) -> None:
+        self._machine = machine
+        self._learner = learner
+        self._stopwatch = stopwatch
+        self._resumed_s = resumed.closed_s
+        self.origin: float | None = None
+        """The clock when the first round opened; record times count from there."""
+        self.rounds_s = resumed.rounds_s
+        self.bytes_out = 0
+        self.bytes_in = 0
+        self._opened = 0.0
+        self._encode_s = 0.0
+        self._decode_s = 0.0
+        self._told: GradientCode | None = None
+
+    def open(self, now: float) -> None:
+        """A round opens."""
+        if self.origin is None:
+            self.origin = now - self._resumed_s
+        self._opened = now
+        self._encode_s = self._decode_s = 0.0
+        self._learner.begin()
+
+    def theta(self, slot: int, dtype: str) -> npt.NDArray[Any]:
+        """Return what is broadcast to a slot."""
+        return self._learner.slice(self._machine.supports[slot], dtype)
+
+    def encoded(self, seconds: float) -> None:
+        """Book time spent on encoding and sending."""
+        self._encode_s += seconds
+
+    def fold(self, fold: Fold) -> None:
+        """Take an arrival."""
+        start = self._stopwatch()
+        support = self._machine.supports[fold.slot]
+        result = fold.result
+        for vector, weight in enumerate(fold.weights):
+            self._learner.fold(
+                fold.first_symbol + vector,
+                support,
+                result.values[vector],
+                result.loss[vector],
+                weight,
+            )
+        self._decode_s += self._stopwatch() - start
+
+    def fold_late(self, late: FoldLate) -> None:
+        """Offer a stale result to an estimate that remembers."""
+        support = self._machine.supports[late.slot]
+        age = self._machine.round - late.result.round
+        for vector, values in enumerate(late.result.values):
+            self._learner.late(late.first_symbol + vector, support, values, age)
+
+    def rebuild(self, rebuild: Rebuild) -> None:
+        """Go on with another code."""
+        self._learner.rebuild(rebuild.plan, keep_memory=rebuild.keep_memory)
+
+    def close(
+        self, action: CloseRound, clock: Callable[[], float]
+    ) -> tuple[RoundRecord, StepOutcome]:
+        """Decode and step; return the round's record (without metrics) and the step's outcome."""
+        assert self.origin is not None
+        start = self._stopwatch()
+        outcome = self._learner.step(action.decoding, action.round)
+        step_s = self._stopwatch() - start
+        closed = clock()
+        duration_s = closed - self._opened
+        code = self._machine.plan.code
+        record = RoundRecord(
+            round=action.round,
+            opened_s=self._opened - self.origin,
+            closed_s=closed - self.origin,
+            reason=action.reason,
+            arrivals=action.arrivals,
+            stragglers=action.stragglers,
+            erased_tasks=action.decoding.erased_tasks,
+            decode_error=action.decoding.decode_error,
+            amplification=action.decoding.amplification,
+            gradient_norm=outcome.gradient_norm,
+            step_size=outcome.step_size,
+            train_loss=outcome.train_loss,
+            bytes_out=self.bytes_out,
+            bytes_in=self.bytes_in,
+            encode_s=self._encode_s,
+            wait_s=max(0.0, duration_s - self._encode_s - self._decode_s - step_s),
+            decode_s=self._decode_s,
+            step_s=step_s,
+            late=action.late,
+            load_shares=() if code is self._told else tuple((code.loads / code.n_tasks).tolist()),
+        )
+        self._told = code
+        self.rounds_s += duration_s
+        self.bytes_out = self.bytes_in = 0
+        return record, outcome

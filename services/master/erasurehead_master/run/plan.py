@@ -1,0 +1,261 @@
+"""Everything about a run that is fixed before the first worker is greeted."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import GradientCode
+from erasurehead.datasets.store import Store, task_ranges
+from erasurehead.decoding.base import Decoder
+from erasurehead.errors import DataError
+from erasurehead.models.objectives import OBJECTIVES, Objective
+from erasurehead.records import RunStart
+from erasurehead.schemes.regrouping import Placement, regrouped
+from erasurehead.schemes.scheme import BuiltScheme, Scheme
+from erasurehead.settings.tree import RunSettings
+from erasurehead.stopping.base import StopRule
+from erasurehead.straggling import DELAYS
+from erasurehead.wire.messages import Assign
+
+
+@dataclass(frozen=True, eq=False)
+class RunPlan:
+    """Code, decoder, stop rule and sizes of one run, and what each slot is told.
+
+    Attributes
+    ----------
+    run: a fresh id.
+    columns: columns of the store.
+    ranges: first and past-the-end training row of each task, shape (n, 2).
+    data_reference: where workers may read the store themselves; None: rows are streamed.
+    chunk_rows: rows in one streamed chunk.
+    placement: there if tasks are placed by straggler probabilities that the rounds teach.
+    bears_rounding: single precision on the wire changes nothing that matters.
+    """
+
+    run: str
+    settings: RunSettings
+    scheme: Scheme
+    code: GradientCode
+    decoder: Decoder
+    stop: StopRule
+    estimator: str
+    objective: Objective
+    columns: int
+    training_rows: int
+    digest: str
+    meaning: str
+    ranges: IntArray
+    data_reference: str | None
+    chunk_rows: int
+    placement: Placement | None = None
+    bears_rounding: bool = False
+
+    @property
+    def n_parts(self) -> int:
+        """Results a slot sends a round."""
+        return self.code.n_messages
+
+    @property
+    def exact(self) -> bool:
+        """True when every round is meant to decode the full gradient."""
+        return self.scheme.exact
+
+    @property
+    def wire_dtype(self) -> Literal["<f8", "<f4"]:
+        """Number format of models and gradients on the wire."""
+        chosen = self.settings.wire.dtype
+        if chosen == "auto":
+            return "<f4" if self.bears_rounding else "<f8"
+        return chosen
+
+    @cached_property
+    def _tasks(self) -> dict[int, IntArray]:
+        return {}
+
+    def start(self, step: str, first_round: int, ready_s: float) -> RunStart:
+        """Return what observers are told when the first round opens.
+
+        There may be fewer workers, in an elastic run that is resumed, but never more.
+        """
+        return RunStart(
+            run=self.run,
+            scheme=str(self.scheme),
+            n_workers=self.settings.workers,
+            n_tasks=self.code.n_tasks,
+            columns=self.columns,
+            training_rows=self.training_rows,
+            rounds=self.settings.rounds,
+            first_round=first_round,
+            loads=tuple(int(x) for x in self.code.loads),
+            objective=self.objective.name,
+            step=step,
+            ready_s=ready_s,
+            meaning=self.meaning,
+        )
+
+    def resized(self, n_workers: int) -> RunPlan:
+        """Return the plan of the same run for another number of workers.
+
+        Raises
+        ------
+        UsageError: the scheme does not exist for so many.
+        """
+        built = build_scheme(self.settings, n_workers)
+        ranges = deal_rows(self.training_rows, built.code.n_tasks, self.settings.seed)
+        return replace(self._with(built), ranges=ranges)
+
+    def regrouped(self, probabilities: FloatArray) -> RunPlan:
+        """Return the plan of the same run with tasks placed by other straggler probabilities.
+
+        Slots, tasks and their rows stay what they are, and what was learnt of each slot goes on.
+
+        Raises
+        ------
+        UsageError: the scheme does not exist for them.
+        """
+        return self._with(regrouped(self, probabilities))
+
+    def _with(self, built: BuiltScheme) -> RunPlan:
+        return replace(
+            self,
+            code=built.code,
+            decoder=built.decoder,
+            stop=built.stop,
+            estimator=built.estimator,
+            placement=built.placement,
+            bears_rounding=built.bears_rounding,
+        )
+
+    def tasks_of(self, slot: int) -> IntArray:
+        """Return the tasks a slot holds, ascending."""
+        if slot not in self._tasks:
+            self._tasks[slot] = self.code.tasks_of(slot)
+        return self._tasks[slot]
+
+    def n_chunks(self, task: int) -> int:
+        """Chunks in which the rows of a task are streamed."""
+        lo, hi = self.ranges[task]
+        return max(1, -(-int(hi - lo) // self.chunk_rows))
+
+    def chunk_range(self, task: int, chunk: int) -> tuple[int, int]:
+        """Return the first and the past-the-end training row of a chunk of a task."""
+        lo, hi = (int(x) for x in self.ranges[task])
+        first = lo + chunk * self.chunk_rows
+        return first, min(first + self.chunk_rows, hi)
+
+    def assign(self, slot: int, epoch: int) -> Assign:
+        """Return what the worker in `slot` is told."""
+        code, settings = self.code, self.settings
+        tasks = self.tasks_of(slot)
+        coefficients = np.zeros((code.n_messages, code.n_vectors, len(tasks)))
+        for part in range(code.n_messages):
+            for vector, symbol in enumerate(code.symbols(slot, part)):
+                held, values = code.row(symbol)
+                coefficients[part, vector, np.searchsorted(tasks, held)] = values
+        return Assign(
+            run=self.run,
+            epoch=epoch,
+            slot=slot,
+            n_slots=code.n_workers,
+            columns=self.columns,
+            tasks=tasks,
+            row_ranges=self.ranges[tasks],
+            coefficients=coefficients,
+            objective=self.objective.name,
+            store=self.data_reference,
+            digest=self.digest,
+            wire_dtype=self.wire_dtype,
+            delay=settings.delay,
+            delay_seed=settings.seed,
+            load_share=len(tasks) / code.n_tasks,
+            heartbeat_interval_s=settings.membership.heartbeat_interval_s,
+            silence_limit_s=settings.membership.silence_limit_s,
+            dense_share=settings.wire.dense_share,
+        )
+
+
+def build_scheme(settings: RunSettings, n_workers: int | None = None) -> BuiltScheme:
+    """Make code, decoder and stop rule of a run; a code that is drawn is drawn from the seed.
+
+    `n_workers` is given where the code is rebuilt for fewer than the settings say.
+
+    Raises
+    ------
+    UsageError: the scheme does not fit the workers.
+    """
+    rng = np.random.default_rng((settings.seed, 0xC0DE))
+    scheme = Scheme.parse(settings.scheme)
+    return scheme.build(n_workers or settings.workers, settings.tasks, rng)
+
+
+def deal_rows(n_rows: int, n_tasks: int, seed: int) -> IntArray:
+    """Return the row range of each task, shape (n, 2).
+
+    Row blocks are dealt to tasks in a seeded order, so that no code meets an order that happens to
+    be in the data.
+
+    Raises
+    ------
+    UsageError: more tasks than rows.
+    """
+    ranges = np.array(task_ranges(n_rows, n_tasks), dtype=np.int64)
+    return ranges[np.random.default_rng((seed, 0x7A5C)).permutation(n_tasks)]
+
+
+def make_plan(
+    settings: RunSettings, store: Store, data_reference: str | None, run: str | None = None
+) -> RunPlan:
+    """Check the settings against the store and each other, and fix the run.
+
+    `run` is the id of the run that is resumed; a fresh one gets a new id.
+
+    Raises
+    ------
+    UsageError: an impossible combination, in one sentence that names both sides.
+    DataError: the store is damaged, or its labels do not suit the objective.
+    """
+    store.check_rows()
+    scheme = Scheme.parse(settings.scheme)
+    built = build_scheme(settings)
+    DELAYS.build(settings.delay, settings.workers, settings.seed)
+    rows = store.manifest.rows
+    bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
+    return RunPlan(
+        run=run or secrets.token_hex(6),
+        settings=settings,
+        scheme=scheme,
+        code=built.code,
+        decoder=built.decoder,
+        stop=built.stop,
+        estimator=built.estimator,
+        objective=_objective(settings.objective or store.manifest.task, store),
+        columns=store.manifest.columns,
+        training_rows=rows,
+        digest=store.digest,
+        meaning=store.manifest.meaning,
+        ranges=deal_rows(rows, built.code.n_tasks, settings.seed),
+        data_reference=data_reference,
+        chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
+        placement=built.placement,
+        bears_rounding=built.bears_rounding,
+    )
+
+
+def _objective(name: str, store: Store) -> Objective:
+    """Return the objective, unless the store's labels mean something else."""
+    objective = OBJECTIVES.build(name)
+    for labels in (store.train.labels, store.test.labels):
+        if not objective.suits(labels):
+            raise DataError(
+                f"the labels of {store.path}, prepared for {store.manifest.task}, do not suit the"
+                f" objective {name}, which needs {objective.labels}; leave --objective out or"
+                " prepare the data for it"
+            )
+    return objective

@@ -1,0 +1,1 @@
+"""The master's I/O: sockets, signals, clocks and the process around the machine."""

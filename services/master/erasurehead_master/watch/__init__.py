@@ -1,0 +1,1 @@
+"""What others see of a running master: metrics and health."""

@@ -1,0 +1,1 @@
+"""What formulas expect of rounds: decode errors, times, survivors."""

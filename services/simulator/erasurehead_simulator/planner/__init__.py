@@ -1,0 +1,1 @@
+"""The search for a scheme: candidates, screening, trials."""

@@ -1,0 +1,228 @@
+"""Which scheme reaches a target soonest, for what storage: a search by simulation.
+
+First every code with every decoder is played without gradients, which is cheap, under a few stop
+rules, and ranked by time a round times the rounds it should need more than exact gradient descent.
+The best of each load are played under all stop rules. Of those, the best of each load and of each
+kind train on a sample of the rows under the virtual clock, once for each seed, until they reach the
+target. Only those times are reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from erasurehead.datasets.store import Store
+from erasurehead.errors import UsageError
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.settings.tree import RunSettings
+from erasurehead.straggling import DELAYS
+from erasurehead_master.run.plan import build_scheme
+from erasurehead_simulator.laws.expectation import expect
+from erasurehead_simulator.planner.candidates import (
+    COARSE,
+    FINE,
+    Candidate,
+    Kind,
+    Rules,
+    candidates,
+)
+from erasurehead_simulator.planner.parallel import Crew, crew
+from erasurehead_simulator.planner.problem import Problem
+from erasurehead_simulator.planner.results import Findings, Trial
+from erasurehead_simulator.planner.screening import Screened, Screening, ranked
+from erasurehead_simulator.planner.search_space import Coding, build, codings, load_of
+from erasurehead_simulator.planner.target import Target
+from erasurehead_simulator.planner.trials import exact_rounds, try_all
+
+COARSE_ROUNDS, FINE_ROUNDS = 40, 80
+"""Rounds that a scheme is played for, before and after the best codings are chosen."""
+
+TOLD_EVERY = 200
+"""Schemes from one word of progress to the next."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How far to search.
+
+    Attributes
+    ----------
+    seeds: runs of each finalist, at least 1.
+    finalists: schemes of each load that train.
+    sample_rows: training rows they train on.
+    jobs: processes that search; they change nothing in what is found.
+    """
+
+    seeds: int = 5
+    finalists: int = 3
+    sample_rows: int = 20_000
+    jobs: int = 1
+
+
+def search(
+    settings: RunSettings,
+    target: Target,
+    max_load: int,
+    pass_s: float,
+    effort: Effort,
+    extra: Sequence[str] = (),
+    progress: Progress = lambda text: None,
+) -> Findings:
+    """Screen all candidates, try the best, and return what they took.
+
+    Parameters
+    ----------
+    settings: everything but the scheme; `rounds` is the most that a trial may take.
+    extra: schemes to try in any case.
+    progress: told of each step, in words.
+
+    Raises
+    ------
+    UsageError: the cluster, the target or the effort is impossible, or nobody reaches the target.
+    """
+    _check(effort, max_load, settings.workers)
+    asked = [_asked(text, settings) for text in extra]
+    problem = Problem(settings, target, pass_s, effort.sample_rows)
+    every = _codings(settings, max_load)
+    rounds = exact_rounds(problem)
+    n_rows = problem.store.manifest.rows
+    progress(
+        f"exact gradient descent reaches {target} in round {rounds} on {n_rows:,} sampled rows"
+    )
+    with crew(problem, effort.jobs) as searchers:
+        coarse = Screening(searchers, rounds, COARSE_ROUNDS)
+        _play(coarse, problem, every, COARSE, progress)
+        best = coarse.best_codings()
+        progress(
+            f"{len(every)} codes with decoders played, {len(best)} are played with all stop rules"
+        )
+        fine = Screening(searchers, rounds, FINE_ROUNDS)
+        _play(fine, problem, best, FINE, progress, asked)
+        finalists = _finalists(fine.screened, effort.finalists, asked)
+        n_candidates = len({c.scheme for c in (*coarse.screened, *fine.screened)})
+        progress(f"{n_candidates} schemes screened, {len(finalists)} are tried")
+        trials = _try(searchers, problem, finalists, fine.screened, effort.seeds, progress)
+    whole = Store.open(settings.store).manifest
+    findings = Findings(
+        target,
+        effort.seeds,
+        tuple(sorted(trials, key=lambda t: (t.candidate.load, t.median_s))),
+        n_candidates,
+        rounds,
+        n_rows,
+        whole.rows,
+        sum(e.file_bytes for name, e in whole.arrays.items() if not name.startswith("test_")),
+    )
+    if not findings.frontier:
+        raise UsageError(
+            f"no scheme reached {target} within {settings.rounds} rounds under most seeds; raise"
+            " --rounds or take an easier --target"
+        )
+    return findings
+
+
+def _check(effort: Effort, max_load: int, n_workers: int) -> None:
+    for name, value in (
+        ("--seeds", effort.seeds),
+        ("--finalists", effort.finalists),
+        ("--sample-rows", effort.sample_rows),
+        ("--jobs", effort.jobs),
+    ):
+        if value < 1:
+            raise UsageError(f"{name} {value} is too few; use at least 1")
+    if not 1 <= max_load <= n_workers:
+        raise UsageError(
+            f"--max-load {max_load} does not fit {n_workers} workers; it counts k-th parts of the"
+            f" data stored per worker, 1 to {n_workers}"
+        )
+
+
+def _asked(scheme: str, settings: RunSettings) -> Candidate:
+    """Return a scheme that was asked for, under the name it was asked for by."""
+    code = build(scheme, settings.workers, settings.tasks, settings.seed).code
+    return Candidate(scheme, load_of(code), Kind.of(Scheme.parse(scheme)))
+
+
+def _codings(settings: RunSettings, max_load: int) -> list[Coding]:
+    """Return every code with every decoder that there is to choose from."""
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    alike = delays.slots_are_alike or not settings.membership.regroup_after_rounds
+    every = list(codings(settings.workers, settings.tasks, max_load, settings.seed, alike=alike))
+    if not every:
+        raise UsageError(
+            f"no scheme exists for {settings.workers} workers and"
+            f" {settings.tasks or settings.workers} tasks within --max-load {max_load}; leave"
+            " --tasks out or raise --max-load"
+        )
+    return every
+
+
+def _play(
+    screening: Screening,
+    problem: Problem,
+    chosen: Sequence[Coding],
+    rules: Rules,
+    progress: Progress,
+    asked: Sequence[Candidate] = (),
+) -> None:
+    """Screen codings under some stop rules, and before them what was asked for."""
+    settings = problem.settings
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    found: list[tuple[Candidate, Coding | None]] = [(candidate, None) for candidate in asked]
+    for coding in chosen:
+        found += [(c, coding) for c in candidates(coding, rules, delays, problem.pass_s)]
+    for n_played, _ in enumerate(screening.judge(found), 1):
+        if n_played % TOLD_EVERY == 0:
+            progress(f"{n_played} schemes played")
+
+
+def _finalists(
+    screened: Mapping[Candidate, Screened], count: int, asked: Sequence[Candidate]
+) -> list[Candidate]:
+    """Return the best of each whole load, its best of each kind, and what was asked for."""
+    chosen: dict[str, Candidate] = {}
+    for load in sorted({c.whole_load for c in screened}):
+        arrivals: set[str] = set()
+        kinds: set[Kind] = set()
+        for candidate in ranked({c: s for c, s in screened.items() if c.whole_load == load}):
+            # Of what differs in the cache alone, one is enough among the best.
+            among_best = len(arrivals) < count and candidate.arrivals not in arrivals
+            if among_best or candidate.kind not in kinds:
+                chosen[candidate.scheme] = candidate
+                kinds.add(candidate.kind)
+                arrivals.add(candidate.arrivals)
+    chosen.update((candidate.scheme, candidate) for candidate in asked)
+    return list(chosen.values())
+
+
+def _try(
+    searchers: Crew[Problem],
+    problem: Problem,
+    finalists: Sequence[Candidate],
+    screened: Mapping[Candidate, Screened],
+    seeds: int,
+    progress: Progress,
+) -> list[Trial]:
+    outcomes = try_all(searchers, problem, finalists, seeds, progress)
+    settings = problem.settings
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    trials = []
+    for candidate, tried in outcomes.items():
+        parts = build_scheme(settings.model_copy(update={"scheme": candidate.scheme}))
+        seen = screened[candidate]
+        after = settings.membership.regroup_after_rounds
+        trials.append(
+            Trial(
+                candidate,
+                seen.round_s,
+                seen.decode_error,
+                seen.erased_share,
+                expect(parts, delays, problem.pass_s, after),
+                tuple(outcome.time_s for outcome in tried),
+                tuple(outcome.rounds for outcome in tried),
+            )
+        )
+    return trials

@@ -1,0 +1,155 @@
+"""Schemes played without gradients, and ranked by the time to target that is to be expected."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from erasurehead.coding.base import RepetitionCode
+from erasurehead.errors import UsageError
+from erasurehead.straggling import DELAYS
+from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
+from erasurehead_simulator.planner.candidates import Candidate, Kind
+from erasurehead_simulator.planner.parallel import Crew
+from erasurehead_simulator.planner.problem import Problem
+from erasurehead_simulator.planner.search_space import Coding, build
+from erasurehead_simulator.virtual.timeline import timeline
+
+CODINGS = 3
+"""Codings of each load, and of each kind of scheme, that are played under all stop rules."""
+
+TARGET_SHARE = 0.01
+"""Share of the first gap that a target is taken to leave, to judge how quickly the problem
+converges from the rounds that exact gradients need."""
+
+
+@dataclass(frozen=True)
+class Played:
+    """Means over rounds without gradients, and `n_units`, the values a cache would remember."""
+
+    round_s: float
+    decode_error: float
+    mean_weight: float
+    erased_share: float
+    renewed_share: float
+    n_units: int
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What was seen of a candidate.
+
+    `cost` is the seconds of a round times the rounds to target over those of exact gradients.
+    """
+
+    round_s: float
+    decode_error: float
+    erased_share: float
+    cost: float
+
+
+class Screening:
+    """Plays candidates; a cache changes what is made of arrivals, not when they come.
+
+    Parameters
+    ----------
+    exact_rounds: that exact gradients need to the target.
+    rounds: to play each scheme for.
+    """
+
+    def __init__(self, crew: Crew[Problem], exact_rounds: int, rounds: int) -> None:
+        self._crew = crew
+        self._exact_rounds = exact_rounds
+        self._rounds = rounds
+        self._codings: dict[Candidate, Coding | None] = {}
+        self.screened: dict[Candidate, Screened] = {}
+
+    def judge(self, found: Sequence[tuple[Candidate, Coding | None]]) -> Iterator[None]:
+        """Screen candidates with their codings, unless a stop rule does not fit the decoder.
+
+        Yields after each scheme that was played.
+        """
+        alike: dict[str, list[tuple[Candidate, Coding | None]]] = {}
+        for candidate, coding in found:
+            own = candidate.kind is Kind.SVRG or "adaptive" in candidate.arrivals
+            key = candidate.scheme if own else candidate.arrivals
+            alike.setdefault(key, []).append((candidate, coding))
+        texts = [(key, self._rounds) for key in alike]
+        played_all = self._crew.map(play, texts)
+        for those, played in zip(alike.values(), played_all, strict=True):
+            for candidate, coding in those:
+                if played is not None and candidate not in self.screened:
+                    self.screened[candidate] = _judge(candidate, played, self._exact_rounds)
+                    self._codings[candidate] = coding
+            yield
+
+    def best_codings(self) -> list[Coding]:
+        """Return the codings with the best schemes of each load and kind, equals once."""
+        chosen: dict[str, Coding] = {}
+        for alike in sorted({(c.whole_load, c.kind) for c in self.screened}):
+            those = {c: s for c, s in self.screened.items() if (c.whole_load, c.kind) == alike}
+            best = {c.text: c for c in map(self._codings.get, ranked(those)) if c is not None}
+            chosen.update(islice(best.items(), CODINGS))
+        return list(chosen.values())
+
+
+def play(problem: Problem, scheme_and_rounds: tuple[str, int]) -> Played | None:
+    """Play a scheme without gradients; None if its parts do not fit each other."""
+    scheme, rounds = scheme_and_rounds
+    settings = problem.settings
+    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    try:
+        parts = build(scheme, settings.workers, settings.tasks, settings.seed)
+    except UsageError:
+        return None
+    after = settings.membership.regroup_after_rounds
+    code = parts.code
+    played = timeline(parts, delays, rounds, settings.seed, problem.pass_s, after)
+    return Played(
+        round_s=float(played.duration_s.mean()),
+        decode_error=float(played.decode_error.mean()),
+        mean_weight=float(played.mean_weight.mean()),
+        erased_share=float(played.erased_share.mean()),
+        renewed_share=float(played.renewed_share.mean()),
+        n_units=code.n_blocks if isinstance(code, RepetitionCode) else code.n_workers,
+    )
+
+
+def _judge(candidate: Candidate, played: Played, exact_rounds: int) -> Screened:
+    """Rank a candidate.
+
+    Gradient descent needs about (1 + V) times the rounds when gradients are unbiased, V their
+    relative variance, and 1/m as many when all of them are m times too short; with a cache, as
+    many as `cached_rounds` of what is renewed.
+    """
+    round_s, error = played.round_s, played.decode_error
+    if candidate.kind in (Kind.SAGA, Kind.SAG):
+        contraction = math.log(1.0 / TARGET_SHARE) / exact_rounds
+        factor = float(cached_rounds(np.array([played.renewed_share]), contraction)[0])
+        if played.renewed_share * played.n_units < min(LEAST_RENEWED, played.n_units):
+            factor = math.inf
+    else:
+        weight = max(played.mean_weight, 1e-6)
+        variance = max(0.0, error - (1.0 - weight) ** 2) / weight**2
+        factor = (1.0 + variance) / min(weight, 1.0)
+    return Screened(round_s, error, played.erased_share, round_s * factor)
+
+
+def ranked(screened: Mapping[Candidate, Screened]) -> list[Candidate]:
+    """Return those that may get there, the best first; of what comes to the same, the first."""
+    seen = set()
+    kept = []
+    for candidate in sorted(screened, key=lambda c: screened[c].cost):
+        found = screened[candidate]
+        # SAG makes nothing of a decoder's weights.
+        error = 0.0 if candidate.kind is Kind.SAG else found.decode_error
+        numbers = (candidate.load, found.cost, found.round_s, error)
+        same = (candidate.kind, *(f"{number:.9g}" for number in numbers))
+        if math.isfinite(found.cost) and same not in seen:
+            seen.add(same)
+            kept.append(candidate)
+    return kept

@@ -1,0 +1,1 @@
+"""Master and workers under a virtual clock."""

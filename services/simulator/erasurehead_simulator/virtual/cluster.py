@@ -1,0 +1,288 @@
+"""A master and workers that differ from the real ones in their shells only.
+
+Messages take a (possibly random) time and arithmetic takes none unless told; everything else is
+what `erasurehead_master` and `erasurehead_worker` decide themselves. Workers can be killed, frozen,
+thawed, cut off, and started late, so a race seen live becomes a few lines of a test.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from erasurehead.records import Observer, RoundRecord
+from erasurehead.wire.messages import PROTOCOL_VERSION, Assign, Hello, Step, ToMaster, ToWorker
+from erasurehead_master.machine.actions import (
+    Action,
+    CloseRound,
+    Finish,
+    Fold,
+    FoldLate,
+    Notice,
+    OpenRound,
+    Rebuild,
+    SendStep,
+    SendTask,
+)
+from erasurehead_master.machine.actions import Send as MasterSend
+from erasurehead_master.machine.events import Departed, Received, Stepped, Woke
+from erasurehead_master.machine.events import Event as MasterEvent
+from erasurehead_master.machine.machine import Master
+from erasurehead_master.run.ledger import RoundLedger
+from erasurehead_simulator.virtual.clock import VirtualClock
+from erasurehead_worker.machine import actions as worker_actions
+from erasurehead_worker.machine import events as worker_events
+from erasurehead_worker.machine.machine import Worker
+
+
+class Arithmetic(Protocol):
+    """What a virtual worker computes with."""
+
+    def load(self, assign: Assign) -> tuple[int, np.ndarray | None]:
+        """Return (rows, support)."""
+
+    def gradient(self, assign: Assign, step: Step, part: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (values, loss) of one part."""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things take, in virtual seconds; each is asked once per occasion.
+
+    Attributes
+    ----------
+    message_s: from sending to receiving.
+    compute_s: (slot, part) -> for a slot to compute one part of its result.
+    send_s: the master's time for one send; a broadcast to many is staggered by it.
+    """
+
+    message_s: Callable[[], float] = lambda: 0.0
+    compute_s: Callable[[int, int], float] = lambda slot, part: 0.0
+    send_s: float = 0.0
+
+
+class VirtualWorker:
+    """One worker process: alive, frozen or dead."""
+
+    def __init__(self, cluster: VirtualCluster, name: str, slot: int | None) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.alive = True
+        self.frozen = False
+        self.cut = False
+        self.exit: worker_actions.Exit | None = None
+        self.peer = f"{name}/{cluster.next_peer()}".encode()
+        self._inbox: list[worker_events.Event] = []
+        self._job = 0
+        self._assign: Assign | None = None
+        hello = Hello(PROTOCOL_VERSION, name, "virtual", "virtual", slot)
+        self.machine = Worker(hello, cluster.clock.now, np.random.default_rng(cluster.next_peer()))
+        self._wake()
+
+    def deliver(self, event: worker_events.Event) -> None:
+        """Let an event reach the worker's machine, now or when it thaws."""
+        if not self.alive:
+            return
+        if self.frozen:
+            self._inbox.append(event)
+            return
+        for action in self.machine.handle(event, self.cluster.clock.now):
+            self._carry_out(action)
+        self.cluster.check(self.machine.validate)
+        self._wake()
+
+    def kill(self) -> None:
+        """End the process as SIGKILL does."""
+        self.alive = False
+
+    def thaw(self) -> None:
+        """Let a frozen process go on, with whatever has come meanwhile."""
+        self.frozen = False
+        inbox, self._inbox = self._inbox, []
+        for event in inbox:
+            self.deliver(event)
+        self.deliver(worker_events.Woke())
+
+    def _wake(self) -> None:
+        at = self.machine.wake_at
+        if at < math.inf and self.alive:
+            self.cluster.clock.at(at, self._woke)
+
+    def _woke(self) -> None:
+        # Only the latest wish counts; older wake-ups find the wish moved on.
+        if self.alive and not self.frozen and self.machine.wake_at <= self.cluster.clock.now:
+            self.deliver(worker_events.Woke())
+
+    def _carry_out(self, action: worker_actions.Action) -> None:
+        cluster = self.cluster
+        match action:
+            case worker_actions.Send(message):
+                cluster.to_master(self, message)
+            case worker_actions.Load(assign):
+                self._assign = assign
+                rows, support = cluster.arithmetic.load(assign)
+                cluster.clock.after(0.0, lambda: self.deliver(worker_events.Loaded(rows, support)))
+            case worker_actions.Compute(step):
+                self._job += 1
+                self._compute(self._job, step, 0)
+            case worker_actions.Abandon():
+                self._job += 1
+            case worker_actions.Exit():
+                self.exit = action
+                self.alive = False
+            case _:
+                pass
+
+    def _compute(self, job: int, step: Step, part: int) -> None:
+        assign = self._assign
+        assert assign is not None
+        spent_s = self.cluster.timing.compute_s(assign.slot, part)
+
+        def done() -> None:
+            if job != self._job or not self.alive:
+                return
+            values, loss = self.cluster.arithmetic.gradient(assign, step, part)
+            more = part + 1 < assign.coefficients.shape[0]
+            self.deliver(worker_events.PartDone(step.round, part, not more, values, loss, spent_s))
+            if more and job == self._job:
+                self._compute(job, step, part + 1)
+
+        self.cluster.clock.after(spent_s, done)
+
+
+class VirtualCluster:
+    """One master and its workers under a virtual clock.
+
+    Parameters
+    ----------
+    machine: the master's state machine, fresh at time 0.
+    ledger: the master's arithmetic.
+    arithmetic: the workers'.
+    timing: how long things take.
+    observers: get records and notices, as in a real run (without evaluations).
+    checked: whether to assert all invariants after every event.
+    """
+
+    def __init__(
+        self,
+        machine: Master,
+        ledger: RoundLedger,
+        arithmetic: Arithmetic,
+        timing: Timing,
+        observers: Sequence[Observer] = (),
+        *,
+        checked: bool = False,
+    ) -> None:
+        self.clock = VirtualClock()
+        self.machine = machine
+        self.arithmetic = arithmetic
+        self.timing = timing
+        self.workers: dict[bytes, VirtualWorker] = {}
+        self.records: list[RoundRecord] = []
+        self.notices: list[Notice] = []
+        self.finished: Finish | None = None
+        self._ledger = ledger
+        self._observers = observers
+        self._checked = checked
+        self._peers = 0
+        self._woken_for = -1.0
+
+    def next_peer(self) -> int:
+        """Return a number no connection has had."""
+        self._peers += 1
+        return self._peers
+
+    def check(self, validate: Callable[[], None]) -> None:
+        """Assert a machine's invariants where that is on."""
+        if self._checked:
+            validate()
+
+    def start(self, name: str, slot: int | None = None) -> VirtualWorker:
+        """Start a worker process now."""
+        worker = VirtualWorker(self, name, slot)
+        self.workers[worker.peer] = worker
+        return worker
+
+    def run(self, until_s: float = math.inf) -> None:
+        """Let time pass until the run is over, nothing can happen, or `until_s`."""
+        self._wake_master()
+        while self.finished is None and self.clock.now < until_s and self.clock.step():
+            pass
+
+    def to_master(self, worker: VirtualWorker, message: ToMaster) -> None:
+        """Put a worker's message on the way."""
+        if not worker.cut:
+            peer = worker.peer
+            self.clock.after(self.timing.message_s(), lambda: self.handle(Received(peer, message)))
+
+    def depart(self, worker: VirtualWorker) -> None:
+        """Kill a worker and let the master know at once, as it does for its own children."""
+        worker.kill()
+        self.handle(Departed(worker.name, "was killed"))
+
+    def handle(self, event: MasterEvent) -> None:
+        """Let an event reach the master."""
+        if self.finished is not None:
+            return
+        queue: list[Action] = list(self.machine.handle(event, self.clock.now))
+        while queue:
+            queue = self._carry_out(queue.pop(0)) + queue
+        self.check(self.machine.validate)
+        self._wake_master()
+
+    def _wake_master(self) -> None:
+        at = self.machine.wake_at
+        if at != self._woken_for:
+            self._woken_for = at
+            self.clock.at(at, self._woke)
+
+    def _woke(self) -> None:
+        if self.machine.wake_at <= self.clock.now:
+            self._woken_for = -1.0
+            self.handle(Woke())
+
+    def _send(self, peer: bytes, message: ToWorker, later_s: float = 0.0) -> None:
+        worker = self.workers.get(peer)
+        if worker is not None and not worker.cut:
+            self.clock.after(
+                later_s + self.timing.message_s(),
+                lambda: worker.deliver(worker_events.Received(message)),
+            )
+
+    def _carry_out(self, action: Action) -> list[Action]:
+        match action:
+            case Fold():
+                self._ledger.fold(action)
+            case FoldLate():
+                self._ledger.fold_late(action)
+            case OpenRound():
+                self._ledger.open(self.clock.now)
+            case SendStep(round_, targets):
+                dtype = self.machine.plan.wire_dtype
+                for i, (slot, peer) in enumerate(targets):
+                    step = Step(self.machine.epoch, round_, self._ledger.theta(slot, dtype))
+                    self._send(peer, step, i * self.timing.send_s)
+            case CloseRound():
+                record, outcome = self._ledger.close(action, lambda: self.clock.now)
+                if outcome.diverged is None:
+                    self.records.append(record)
+                    for observer in self._observers:
+                        observer.round_over(record)
+                return list(self.machine.handle(Stepped(outcome.diverged), self.clock.now))
+            case MasterSend(peer, message):
+                self._send(peer, message)
+            case Rebuild():
+                self._ledger.rebuild(action)
+            case Notice(level, text):
+                self.notices.append(action)
+                for observer in self._observers:
+                    observer.notice(level, text)
+            case Finish():
+                self.finished = action
+            case SendTask():
+                raise AssertionError("virtual workers have their rows")
+        return []

@@ -1,0 +1,189 @@
+"""Rounds without gradients: coverage and time only, for more workers than machines can be had.
+
+The master's own `Rounds` is driven with the delays of all slots at once and their arrivals in
+order, so a round of ten thousand workers takes milliseconds. Rounds open, arrivals come and rounds
+close exactly as in a `VirtualCluster` whose messages take no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.base import RepetitionCode
+from erasurehead.decoding.base import Decoding
+from erasurehead.records import Arrival
+from erasurehead.schemes.regrouping import regrouped, same_tasks
+from erasurehead.straggling.base import DelayModel
+from erasurehead_master.machine.rounds import Rounds, sending_order
+from erasurehead_simulator.virtual.compute_times import compute_times_s
+from erasurehead_simulator.virtual.ideal import SchemeParts
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedRound:
+    """One round; times count from the start of the run.
+
+    `renewed_share` is that of what a cache would remember, groups or slots, that arrivals renewed.
+    """
+
+    round: int
+    opened_s: float
+    closed_s: float
+    reason: str
+    decoding: Decoding
+    arrivals: Sequence[Arrival]
+    renewed_share: float
+
+
+def play_rounds(
+    parts: SchemeParts,
+    delays: DelayModel,
+    n_rounds: int,
+    seed: int,
+    pass_s: float = 0.0,
+    regroup_after_rounds: int = 0,
+) -> Iterator[PlayedRound]:
+    """Yield one round after another. Between two, tasks are placed anew when the master would.
+
+    Parameters
+    ----------
+    parts: fresh code, decoder and stop rule; they are used up.
+    delays: of all slots.
+    seed: of the run, for the order in which slots are sent the model.
+    pass_s: seconds in which one worker would compute the gradient of all rows.
+    regroup_after_rounds: setting `membership.regroup_after_rounds` of the run.
+    """
+    placed_round = 0
+    now = 0.0
+    fitted: SchemeParts | None = None
+    for round_ in range(1, n_rounds + 1):
+        placement = parts.placement
+        waited = round_ - 1 - placed_round
+        if placement is not None and placement.due(waited, regroup_after_rounds):
+            anew, placed_round = regrouped(parts, placement.learnt.probabilities), round_ - 1
+            parts = parts if same_tasks(anew.code, parts.code) else anew
+        if parts is not fitted:
+            fitted, code = parts, parts.code
+            shares = code.loads / code.n_tasks
+            compute_s = compute_times_s(code, pass_s)
+            rounds = Rounds(code, parts.decoder, parts.stop)
+            everybody = range(code.n_workers)
+            unit_of_slot = np.arange(code.n_workers)
+            if isinstance(code, RepetitionCode):
+                unit_of_slot = code.group_of_slot
+            n_units = len(np.unique(unit_of_slot))
+        opened = now
+        rounds.open(now, everybody)
+        delays_s = delays.delays_s(round_, shares)
+        # The same sums in the same order as events under a virtual clock, so that both agree to
+        # the last bit: the delay ends, then part after part is computed.
+        at = (opened + delays_s)[:, np.newaxis] + compute_s[:, :1]
+        for part in range(1, code.n_messages):
+            at = np.column_stack([at, at[:, -1] + compute_s[:, part]])
+        order = sending_order(seed, round_, code.n_workers)
+        now = _play(rounds, at, order, compute_s, delays_s)
+        assert rounds.closed is not None
+        reason, arrivals = rounds.closed, rounds.arrivals
+        decoding, _ = rounds.close()
+        renewed = len(np.unique(unit_of_slot[[arrival.slot for arrival in arrivals]])) / n_units
+        yield PlayedRound(round_, opened, now, reason, decoding, arrivals, renewed)
+
+
+def _play(
+    rounds: Rounds, at: FloatArray, order: IntArray, compute_s: FloatArray, delays_s: FloatArray
+) -> float:
+    """Let results come in at the times `at`, shape (k, parts), until the round closes; return when.
+
+    Of equal times, the slot that was sent the model first comes first.
+    """
+    n_parts = at.shape[1]
+    sent = at[order]
+    ranked = np.argsort(sent, axis=None, kind="stable")
+    times = sent.ravel()[ranked].tolist()
+    slots = order[ranked // n_parts]
+    part_of = (ranked % n_parts).tolist()
+    computed = compute_s[slots, ranked % n_parts].tolist()
+    delayed = delays_s[slots].tolist()
+    arrive = rounds.arrive
+    for i, slot in enumerate(slots.tolist()):
+        now: float = times[i]
+        if rounds.wake_at is not None and rounds.wake_at <= now:
+            due = rounds.wake_at
+            rounds.wake(due)
+            if rounds.closed is not None:
+                return due
+        arrive(slot, part_of[i], now, computed[i], delayed[i])
+        if rounds.closed is not None:
+            return now
+    raise AssertionError("a round closes at the latest when everybody has arrived")
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """Columns of shape (rounds,).
+
+    Attributes
+    ----------
+    erased_share: of the tasks.
+    mean_weight: mean realised task weight; below 1 steps are too short on average.
+    renewed_share: as `PlayedRound.renewed_share`.
+    reasons: why rounds closed, and how often.
+    """
+
+    duration_s: FloatArray
+    n_arrived: FloatArray
+    erased_share: FloatArray
+    decode_error: FloatArray
+    mean_weight: FloatArray
+    renewed_share: FloatArray
+    reasons: dict[str, int]
+
+    def columns(self) -> dict[str, Any]:
+        """Return the columns by name."""
+        return {
+            "duration_s": self.duration_s,
+            "n_arrived": self.n_arrived,
+            "erased_share": self.erased_share,
+            "decode_error": self.decode_error,
+            "mean_weight": self.mean_weight,
+            "renewed_share": self.renewed_share,
+        }
+
+    @property
+    def total_s(self) -> float:
+        """Virtual seconds of all rounds."""
+        return float(np.sum(self.duration_s))
+
+
+def timeline(
+    parts: SchemeParts,
+    delays: DelayModel,
+    n_rounds: int,
+    seed: int,
+    pass_s: float = 0.0,
+    regroup_after_rounds: int = 0,
+) -> Timeline:
+    """Play rounds (`play_rounds`) and keep one number of each kind a round."""
+    columns = np.empty((6, n_rounds))
+    reasons: dict[str, int] = {}
+    rounds = play_rounds(parts, delays, n_rounds, seed, pass_s, regroup_after_rounds)
+    for i, played in enumerate(rounds):
+        decoding = played.decoding
+        columns[:, i] = (
+            played.closed_s - played.opened_s,
+            len(played.arrivals),
+            decoding.erased_tasks / parts.code.n_tasks,
+            decoding.decode_error,
+            float(np.mean(decoding.task_weights)),
+            played.renewed_share,
+        )
+        reasons[played.reason] = reasons.get(played.reason, 0) + 1
+    duration_s, n_arrived, erased_share, decode_error, mean_weight, renewed_share = columns
+    return Timeline(
+        duration_s, n_arrived, erased_share, decode_error, mean_weight, renewed_share, reasons
+    )

@@ -1,0 +1,1 @@
+"""The worker without I/O: what it is assigned and what it computes next."""

@@ -1,0 +1,375 @@
+"""The worker without I/O: greet, load, then one round at a time, always the newest.
+
+`Worker.handle(event, now) -> actions` is the only way its state changes; `wake_at` says when it
+wants to be woken. The shell (`loop.py`) owns the socket and does the arithmetic in chunks between
+two looks at its inbox, so a newer round, a stop or a heartbeat never waits for a long gradient.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from enum import Enum
+
+import numpy as np
+
+from erasurehead.errors import (
+    EXIT_INTERNAL,
+    EXIT_MASTER_LOST,
+    EXIT_OK,
+    EXIT_REFUSED,
+    EXIT_USAGE,
+    ErasureHeadError,
+)
+from erasurehead.straggling import DELAYS
+from erasurehead.straggling.base import DelayModel
+from erasurehead.wire.messages import (
+    Assign,
+    Goodbye,
+    Heartbeat,
+    Hello,
+    NeedTask,
+    Ready,
+    Refuse,
+    Register,
+    Result,
+    Step,
+    Stop,
+    Task,
+    ToMaster,
+    ToWorker,
+)
+from erasurehead_worker.machine.actions import (
+    Abandon,
+    Action,
+    Compute,
+    Exit,
+    Feed,
+    Load,
+    Notice,
+    Send,
+)
+from erasurehead_worker.machine.events import (
+    Event,
+    Loaded,
+    PartDone,
+    Received,
+    Shutdown,
+    StoreUnreadable,
+    Woke,
+)
+
+FIRST_RETRY_S = 0.25
+LONGEST_RETRY_S = 5.0
+SPARE_RETRY_S = 1.0
+"""A spare greets this often, which is also its sign of life."""
+
+
+class Phase(Enum):
+    """What the worker is at."""
+
+    GREETING = "greeting"
+    LOADING = "loading"
+    IDLE = "idle"
+    DELAYED = "delayed"
+    COMPUTING = "computing"
+    EXITED = "exited"
+
+
+class Worker:
+    """One worker process's conversation with the master.
+
+    Parameters
+    ----------
+    hello: how it introduces itself.
+    now: the clock's reading at the start.
+    rng: for the jitter of retries.
+    retry_limit_s: seconds without a master after which to give up; None: never.
+    load_average: read for each heartbeat.
+    """
+
+    def __init__(
+        self,
+        hello: Hello,
+        now: float,
+        rng: np.random.Generator,
+        retry_limit_s: float | None = None,
+        load_average: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.hello = hello
+        self.phase = Phase.GREETING
+        self.assign: Assign | None = None
+        self.loaded: Loaded | None = None
+        self.round = 0
+        self.abandoned = 0
+        self._rng = rng
+        self._retry_limit_s = retry_limit_s
+        self._load_average = load_average
+        self._heard = now
+        self._greet_if_silent_at = math.inf
+        self._sent = now
+        self._retry_at = now
+        self._retry_s = FIRST_RETRY_S
+        self._step: Step | None = None
+        self._until = math.inf
+        self._delay_s = 0.0
+        self._delays: DelayModel | None = None
+        self._wanted: list[tuple[int, int]] = []
+        self._streams = False
+        self._actions: list[Action] = []
+
+    @property
+    def wake_at(self) -> float:
+        """When the machine wants a `Woke` at the latest."""
+        wake_at = min(self._until, self._retry_at)
+        if self._retry_limit_s is not None:
+            wake_at = min(wake_at, self._heard + self._retry_limit_s)
+        if self.assign is not None and self.phase is not Phase.GREETING:
+            beat_at = self._sent + self.assign.heartbeat_interval_s
+            wake_at = min(wake_at, beat_at, self._greet_if_silent_at)
+        return wake_at
+
+    def handle(self, event: Event, now: float) -> list[Action]:
+        """Take one event and return what must be done, in order."""
+        actions: list[Action] = []
+        self._actions = actions
+        if self.phase is Phase.EXITED:
+            return actions
+        match event:
+            case Received(message):
+                self._heard = now
+                self._received(message, now)
+                if self.assign is not None:
+                    self._greet_if_silent_at = now + self.assign.silence_limit_s
+            case PartDone():
+                self._part_done(event, now)
+            case Woke():
+                self._woke(now)
+            case Loaded():
+                self._loaded(event, now)
+            case StoreUnreadable(why):
+                if self._streams:
+                    reason = f"the rows that the master sent cannot be used: {why}"
+                    self._send(Goodbye(reason), now)
+                    self._exit(EXIT_INTERNAL, reason)
+                else:
+                    self._stream(why, now)
+            case Shutdown(reason):
+                self._send(Goodbye(reason), now)
+                self._exit(EXIT_OK, reason)
+        return actions
+
+    def validate(self) -> None:
+        """Assert every invariant (on in tests)."""
+        busy = self.phase in (Phase.DELAYED, Phase.COMPUTING)
+        assert busy == (self._step is not None)
+        assert (self.phase is Phase.DELAYED) == (self._until < math.inf)
+        if busy or self.phase is Phase.IDLE:
+            assert self.loaded is not None
+            assert self.assign is not None
+        if self._step is not None:
+            assert self._step.round == self.round
+
+    # What the master says
+
+    def _received(self, message: ToWorker, now: float) -> None:
+        if isinstance(message, Step):
+            self._take_step(message, now)
+        elif isinstance(message, Assign):
+            self._take_assign(message, now)
+        elif isinstance(message, Task):
+            self._take_task(message, now)
+        elif isinstance(message, Register):
+            self._greet(now)
+        elif isinstance(message, Heartbeat):
+            if self.phase is Phase.GREETING:  # registered as a spare: no need to hurry
+                self._retry_at = now + SPARE_RETRY_S
+        elif isinstance(message, Refuse):
+            self._exit(EXIT_REFUSED, message.reason)
+        elif isinstance(message, Stop):
+            unwanted = message.code in ("set-aside", "wrong-data")
+            self._exit(EXIT_REFUSED if unwanted else EXIT_OK, message.reason)
+
+    def _take_assign(self, assign: Assign, now: float) -> None:
+        held = self.assign
+        self._drop()
+        self.round = 0
+        try:
+            self._delays = DELAYS.build(assign.delay, assign.n_slots, assign.delay_seed)
+        except ErasureHeadError as error:
+            self._send(Goodbye(str(error)), now)
+            self._exit(EXIT_USAGE, str(error))
+            return
+        self.assign = assign
+        self._retry_at, self._retry_s = math.inf, FIRST_RETRY_S
+        if self.loaded is not None and held is not None and _same_rows(held, assign):
+            self._loaded(self.loaded, now)
+            return
+        if self.phase is Phase.LOADING and held is not None and _same_rows(held, assign):
+            if self._wanted:
+                self._ask(now)
+            return
+        self.phase = Phase.LOADING
+        self.loaded = None
+        self._wanted = []
+        self._streams = False
+        self._actions.append(Load(assign))
+
+    def _stream(self, why: str, now: float) -> None:
+        """Ask the master for the rows, one chunk at a time."""
+        if self.phase is not Phase.LOADING or self.assign is None:
+            return
+        self._streams = True
+        self._actions.append(Notice("info", f"asking the master for my rows: {why}"))
+        self._wanted = [(int(t), 0) for t in self.assign.tasks]
+        self._ask(now)
+
+    def _take_task(self, task: Task, now: float) -> None:
+        if self.phase is not Phase.LOADING or self.assign is None or not self._wanted:
+            return
+        if task.epoch != self.assign.epoch or (task.task, task.chunk) != self._wanted[0]:
+            return
+        self._wanted.pop(0)
+        if task.chunk + 1 < task.chunks:
+            self._wanted.insert(0, (task.task, task.chunk + 1))
+        self._actions.append(Feed(task, last=not self._wanted))
+        if self._wanted:
+            self._ask(now)
+        else:
+            self._retry_at = math.inf
+
+    def _ask(self, now: float) -> None:
+        assert self.assign is not None
+        task, chunk = self._wanted[0]
+        self._retry_at = now + self.assign.silence_limit_s
+        self._send(NeedTask(self.assign.epoch, task, chunk), now)
+
+    def _loaded(self, loaded: Loaded, now: float) -> None:
+        assign = self.assign
+        assert assign is not None
+        self.phase = Phase.IDLE
+        self.loaded = loaded
+        self._send(
+            Ready(assign.epoch, assign.slot, loaded.rows, assign.digest, loaded.support), now
+        )
+
+    def _take_step(self, step: Step, now: float) -> None:
+        if self.loaded is None or self.assign is None:
+            return
+        if step.epoch != self.assign.epoch:
+            if step.epoch > self.assign.epoch:  # the code was rebuilt, and nobody told us
+                self._greet(now)
+            return
+        # The same round again comes after a result that was lost on the way.
+        if step.round < self.round or (step.round == self.round and self._step is not None):
+            return
+        support = self.loaded.support
+        width = self.assign.columns if support is None else support.size
+        if step.theta.size != width:
+            self._actions.append(
+                Notice("error", f"a model of {step.theta.size} values came, {width} are needed")
+            )
+            return
+        self._drop()
+        self.round = step.round
+        self._step = step
+        assert self._delays is not None
+        self._delay_s = self._delays.delay_s(step.round, self.assign.slot, self.assign.load_share)
+        if self._delay_s > 0:
+            self.phase = Phase.DELAYED
+            self._until = now + self._delay_s
+        else:
+            self._compute()
+
+    # Time and work
+
+    def _compute(self) -> None:
+        assert self._step is not None
+        self.phase = Phase.COMPUTING
+        self._until = math.inf
+        self._actions.append(Compute(self._step))
+
+    def _part_done(self, done: PartDone, now: float) -> None:
+        assign = self.assign
+        if self.phase is not Phase.COMPUTING or done.round != self.round or assign is None:
+            return
+        if done.last:
+            self._step = None
+            self.phase = Phase.IDLE
+        dtype = np.dtype(assign.wire_dtype)
+        self._send(
+            Result(
+                epoch=assign.epoch,
+                round=done.round,
+                slot=assign.slot,
+                part=done.part,
+                values=done.values.astype(dtype, copy=False),
+                loss=done.loss.tolist(),
+                compute_s=done.compute_s,
+                delay_s=self._delay_s,
+            ),
+            now,
+        )
+
+    def _drop(self) -> None:
+        """Forget the round at hand."""
+        if self._step is not None:
+            self.abandoned += 1
+            self._actions.append(Abandon())
+            self._step = None
+            self._until = math.inf
+            self.phase = Phase.IDLE
+
+    def _woke(self, now: float) -> None:
+        # The same sums as in `wake_at`: a difference may round to the other side of a limit, and
+        # then the machine would ask to be woken at once, for ever.
+        if self._retry_limit_s is not None and now >= self._heard + self._retry_limit_s:
+            self._exit(
+                EXIT_MASTER_LOST, f"no master answered for {self._retry_limit_s:g} s; giving up"
+            )
+            return
+        if now >= self._until:
+            self._compute()
+        if now >= self._retry_at:
+            if self.phase is Phase.LOADING and self._wanted:
+                self._ask(now)
+            else:
+                self._greet(now)
+        if self.assign is not None and self.phase is not Phase.GREETING:
+            if now >= self._greet_if_silent_at:
+                self._actions.append(Notice("warning", "the master is silent; greeting it again"))
+                self._greet_if_silent_at = now + self.assign.silence_limit_s
+                self._greet(now)
+            elif now >= self._sent + self.assign.heartbeat_interval_s:
+                at_work = 0 if self._step is None else self.round
+                self._send(Heartbeat(at_work, self._load_average()), now)
+
+    def _greet(self, now: float) -> None:
+        """Send HELLO; the next one after a pause that doubles, with jitter."""
+        held = None if self.assign is None else self.assign.slot
+        self._send(replace(self.hello, held=held), now)
+        self._retry_at = now + self._retry_s * float(self._rng.uniform(0.75, 1.25))
+        self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
+
+    def _send(self, message: ToMaster, now: float) -> None:
+        self._sent = now
+        self._actions.append(Send(message))
+
+    def _exit(self, code: int, reason: str) -> None:
+        self._step = None
+        self._until = math.inf
+        self.phase = Phase.EXITED
+        self._actions.append(Exit(code, reason))
+
+
+def _same_rows(a: Assign, b: Assign) -> bool:
+    """True when rows loaded for one assignment serve the other."""
+    return (
+        a.digest == b.digest
+        and a.columns == b.columns
+        and a.objective == b.objective
+        and a.dense_share == b.dense_share
+        and np.array_equal(a.row_ranges, b.row_ranges)
+        and np.array_equal(a.coefficients, b.coefficients)
+    )

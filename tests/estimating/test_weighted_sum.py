@@ -1,0 +1,128 @@
+"""The plain estimate against dense arithmetic; the ordered one bit for bit."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from erasurehead.arrays import FloatArray
+from erasurehead.coding import CODES
+from erasurehead.coding.base import RepetitionCode
+from erasurehead.decoding import DECODERS
+from erasurehead.decoding.base import DecoderContext, Decoding
+from erasurehead.estimating import ESTIMATES
+
+COLUMNS = 17
+
+
+def code_of(spec: str, k: int) -> RepetitionCode:
+    code = CODES.build(spec, k, None, np.random.default_rng(0))
+    assert isinstance(code, RepetitionCode)
+    return code
+
+
+def decoding(scale: float, held: dict[int, float]) -> Decoding:
+    return Decoding(scale, np.ones(1), 0.0, 1.0, 0, held)
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["<f8", "<f4"]))
+def test_folds_and_holds_equal_dense_arithmetic(seed: int, dtype: str) -> None:
+    rng = np.random.default_rng(seed)
+    estimate = ESTIMATES.build("sum", code_of("uncoded", 6), COLUMNS, False)
+    for _ in range(2):
+        estimate.begin()
+        folded, held, loss = np.zeros(COLUMNS), np.zeros(COLUMNS), 0.0
+        weights: dict[int, float] = {}
+        scale = float(rng.normal())
+        for symbol in rng.permutation(6)[: rng.integers(0, 7)].tolist():
+            size = int(rng.integers(1, COLUMNS + 1))
+            support = None if size == COLUMNS else np.sort(rng.permutation(COLUMNS)[:size])
+            values = rng.normal(size=size).astype(dtype)
+            dense = np.zeros(COLUMNS)
+            dense[slice(None) if support is None else support] = values
+            weight, its_loss = float(rng.choice([1.0, rng.normal()])), float(rng.normal())
+            if rng.random() < 0.5:
+                estimate.fold(symbol, support, values, weight, its_loss)
+                folded += weight * dense
+                loss += scale * weight * its_loss
+            else:
+                estimate.hold(symbol, support, values, its_loss)
+                weights[symbol] = weight
+                held += weight * dense
+                loss += weight * its_loss
+        gradient, loss_sum = estimate.finish(decoding(scale, weights))
+        np.testing.assert_allclose(gradient, scale * folded + held, atol=1e-12)
+        assert loss_sum == pytest.approx(loss, abs=1e-12)
+        gradient *= 7.0  # the caller's right
+
+
+def ordered_sums(spec: str, k: int, orders: list[tuple[int, ...]]) -> list[tuple[bytes, float]]:
+    """The estimate's bytes for several orders of arrival of the same gradients."""
+    code = code_of(spec, k)
+    rng = np.random.default_rng(1)
+    per_block = rng.normal(size=(code.n_blocks, COLUMNS)) * 10.0 ** rng.integers(-9, 9, COLUMNS)
+    decoder = DECODERS.build("first-copy", code, DecoderContext())
+    estimate = ESTIMATES.build("sum", code, COLUMNS, True)
+    sums = []
+    for order in orders:
+        decoder.begin()
+        estimate.begin()
+        for slot in order:
+            weight = decoder.arrive(slot)
+            if weight:
+                block = code.group_of_slot[slot]
+                estimate.fold(slot, None, per_block[block], weight, float(per_block[block, 0]))
+        gradient, loss = estimate.finish(decoder.finish())
+        sums.append((gradient.tobytes(), loss))
+    return sums
+
+
+def test_ordered_sums_do_not_depend_on_the_order_of_arrival() -> None:
+    orders = list(itertools.permutations(range(5)))
+    assert len(set(ordered_sums("uncoded", 5, orders))) == 1
+
+
+def test_ordered_sums_do_not_depend_on_which_copy_came_first() -> None:
+    rng = np.random.default_rng(2)
+    orders = [tuple(rng.permutation(12).tolist()) for _ in range(50)]
+    assert len(set(ordered_sums("frc:c=3", 12, orders))) == 1
+
+
+def test_a_streaming_estimate_keeps_no_vectors() -> None:
+    """After 30 dense and 30 sparse folds the estimate holds one dense sum and nothing else."""
+    estimate = ESTIMATES.build("sum", code_of("uncoded", 30), COLUMNS, False)
+    for support in (None, np.arange(COLUMNS)):
+        estimate.begin()
+        for symbol in range(30):
+            estimate.fold(symbol, support, np.ones(COLUMNS), 0.5)
+
+    def floats(part: Any) -> int:
+        if isinstance(part, np.ndarray):
+            return part.size
+        if isinstance(part, dict):
+            return sum(map(floats, part.values()))
+        if isinstance(part, (list, tuple)):
+            return sum(map(floats, part))
+        return sum(map(floats, vars(part).values())) if hasattr(part, "__dict__") else 0
+
+    assert floats(estimate) == COLUMNS
+
+
+def test_values_in_order_are_folded_at_once() -> None:
+    """An ordered estimate keeps only what came before its turn."""
+    code = code_of("uncoded", 4)
+    estimate = ESTIMATES.build("sum", code, COLUMNS, True)
+    estimate.begin()
+    seen: list[FloatArray] = [np.full(COLUMNS, float(s)) for s in range(4)]
+    estimate.fold(0, None, seen[0], 1.0)
+    estimate.fold(1, None, seen[1], 1.0)
+    estimate.fold(3, None, seen[3], 1.0)
+    assert len(vars(estimate)["_early"]) == 1
+    gradient, _ = estimate.finish(decoding(1.0, {}))
+    assert gradient.tolist() == [4.0] * COLUMNS

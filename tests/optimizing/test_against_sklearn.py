@@ -1,0 +1,173 @@
+"""On real data the optimisers converge to the model that scikit-learn finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, csr_matrix
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from erasurehead.datasets.covertype import Covertype
+from erasurehead.datasets.encoding import Encoded
+from erasurehead.datasets.kc_housing import KcHousing
+from erasurehead.datasets.store import CsrRows, task_ranges
+from erasurehead.estimating import ESTIMATES
+from erasurehead.models.objectives import OBJECTIVES, Objective
+from erasurehead.models.partial_sums import CodedGradient
+from erasurehead.models.rows import LocalRows, LocalRowsBuilder
+from erasurehead.optimizing.curvature import automatic_step, largest_eigenvalue
+from erasurehead.optimizing.optimizers import OPTIMIZERS
+from erasurehead.optimizing.steps import Constant
+from erasurehead.schemes.scheme import Scheme
+
+RELATIVE = 1e-6
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Minimise the mean loss of `rows` plus (l2/2) ||theta||^2."""
+
+    rows: CsrRows
+    objective: Objective
+    l2: float
+
+    @property
+    def matrix(self) -> csr_matrix:
+        indices = np.asarray(self.rows.indices)
+        indptr = np.asarray(self.rows.indptr, dtype=np.int32)
+        shape = (len(self.rows.labels), self.rows.n_columns)
+        return csr_matrix((np.ones(len(indices)), indices, indptr), shape=shape)
+
+    def value(self, theta: np.ndarray) -> float:
+        """Return the objective, from formulas of this test's own."""
+        margins, labels = self.matrix @ theta, self.rows.labels
+        if self.objective.name == "logistic":
+            losses = np.logaddexp(0.0, -labels * margins)
+        else:
+            losses = 0.5 * (margins - labels) ** 2
+        return float(losses.mean() + 0.5 * self.l2 * theta @ theta)
+
+
+def on_touched_columns(rows: CsrRows) -> CsrRows:
+    """Leave out the columns that no row touches."""
+    touched, indices = np.unique(rows.indices, return_inverse=True)
+    return CsrRows(rows.indptr, indices.astype(np.int32), rows.values, rows.labels, len(touched))
+
+
+@pytest.fixture(scope="module")
+def covertype(shared_data: Path) -> Problem:
+    """6,000 of the real training rows, on the columns they touch."""
+    encoded: Encoded = Covertype(shared_data / "covtype.data.gz", False).encode()
+    rows = on_touched_columns(encoded.train.rows(0, 6_000))
+    assert set(np.unique(rows.labels)) == {-1.0, 1.0}
+    return Problem(rows, OBJECTIVES.build("logistic"), l2=1e-2)
+
+
+@pytest.fixture(scope="module")
+def kc_housing(shared_data: Path) -> Problem:
+    """All real training rows."""
+    encoded = KcHousing(shared_data / "kc_house_data.csv.gz", False).encode()
+    return Problem(encoded.train, OBJECTIVES.build("least-squares"), l2=1e-2)
+
+
+def sklearn_logistic(problem: Problem) -> np.ndarray:
+    """scikit-learn minimises C sum(loss) + ||w||^2 / 2; the data have a constant column."""
+    penalty = 1.0 / (problem.l2 * len(problem.rows.labels))
+    model = LogisticRegression(
+        C=penalty, fit_intercept=False, solver="newton-cg", tol=1e-9, max_iter=1000
+    )
+    found: np.ndarray = model.fit(problem.matrix, problem.rows.labels).coef_[0]
+    return found
+
+
+def sklearn_ridge(problem: Problem) -> np.ndarray:
+    """scikit-learn minimises ||y - X w||^2 + alpha ||w||^2."""
+    alpha = problem.l2 * len(problem.rows.labels)
+    model = Ridge(alpha=alpha, fit_intercept=False, solver="sparse_cg", tol=1e-10)
+    found: np.ndarray = model.fit(problem.matrix, problem.rows.labels).coef_
+    return found
+
+
+def minimise(problem: Problem, scheme: str, n_workers: int, rounds: int) -> np.ndarray:
+    """Run Nesterov with the scheme's own workers, decoder and estimate, in one process.
+
+    Workers answer in an order drawn for each round; who is not needed is never asked.
+    """
+    rng = np.random.default_rng(5)
+    parsed = Scheme.parse(scheme)
+    built = parsed.build(n_workers, None, rng)
+    n_rows, n_columns = len(problem.rows.labels), problem.rows.n_columns
+    ranges = task_ranges(n_rows, built.code.n_tasks)
+    held = [local_rows(problem.rows, built.code, slot, ranges) for slot in range(n_workers)]
+    estimate = ESTIMATES.build(built.estimator, built.code, n_columns, parsed.exact)
+    optimizer = OPTIMIZERS.build("nesterov", n_columns, step_of(problem), problem.l2)
+    for round_ in range(1, rounds + 1):
+        built.decoder.begin()
+        estimate.begin()
+        for slot in rng.permutation(n_workers).tolist():
+            weight = built.decoder.arrive(slot)
+            values, loss = coded_gradient(held[slot], problem.objective, optimizer.query)
+            if weight is None:
+                estimate.hold(slot, held[slot].support, values, loss)
+            elif weight:
+                estimate.fold(slot, held[slot].support, values, weight, loss)
+            if built.decoder.exact:
+                break
+        total, _ = estimate.finish(built.decoder.finish())
+        optimizer.step(total / n_rows, round_)
+    return optimizer.model
+
+
+def local_rows(rows: CsrRows, code: Any, slot: int, ranges: list[tuple[int, int]]) -> LocalRows:
+    builder = LocalRowsBuilder(rows.n_columns)
+    tasks, coefficients = code.row(slot)
+    for task, coefficient in zip(tasks.tolist(), coefficients.tolist(), strict=True):
+        block = rows.rows(*ranges[task])
+        weights = np.full((1, 1), coefficient)
+        builder.add(block.indptr, block.indices, block.values, block.labels, weights)
+    return builder.finish()
+
+
+def coded_gradient(
+    rows: LocalRows, objective: Objective, query: np.ndarray
+) -> tuple[np.ndarray, float]:
+    theta = query if rows.support is None else query[rows.support]
+    computation = CodedGradient(rows, objective, theta)
+    while not computation.advance():
+        pass
+    return computation.values[0], float(computation.loss[0])
+
+
+def step_of(problem: Problem) -> Constant:
+    def chunks() -> Iterator[csr_array]:
+        yield csr_array(problem.matrix)
+
+    eigenvalue = largest_eigenvalue(chunks, problem.rows.n_columns)
+    return Constant(eta=automatic_step(problem.objective, eigenvalue, problem.l2))
+
+
+@pytest.mark.parametrize(("scheme", "n_workers"), [("uncoded", 4), ("egc:c=2", 6)])
+@pytest.mark.parametrize(
+    ("name", "solve", "rounds"),
+    [("covertype", sklearn_logistic, 1500), ("kc_housing", sklearn_ridge, 1500)],
+)
+def test_the_converged_model_is_that_of_scikit_learn(
+    name: str,
+    solve: Callable[[Problem], np.ndarray],
+    rounds: int,
+    scheme: str,
+    n_workers: int,
+    request: pytest.FixtureRequest,
+) -> None:
+    problem: Problem = request.getfixturevalue(name)
+    ours = minimise(problem, scheme, n_workers, rounds)
+    theirs = solve(problem)
+    best = problem.value(theirs)
+    assert problem.value(ours) == pytest.approx(best, rel=RELATIVE)
+    # Not at the start: a model of zeros is far from the minimum.
+    assert best < 0.9 * problem.value(np.zeros_like(ours))

@@ -1,0 +1,57 @@
+"""Signals as something to wait for, sent to real processes."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+from erasurehead.process.signals import SignalWatch
+
+RESTLESS = """
+import signal
+from erasurehead.process.signals import SignalWatch
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print("ready", flush=True)
+heard = 0
+for _ in range(4000):
+    with SignalWatch(signal.SIGTERM) as signals:
+        heard += signals.take() is not None
+print(heard, signal.getsignal(signal.SIGTERM) is signal.SIG_IGN)
+"""
+
+
+def test_signals_may_come_while_the_watch_begins_and_ends() -> None:
+    """Python prints a traceback for a signal that falls between two handlers; ours must not."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", RESTLESS],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    while child.poll() is None:
+        os.kill(child.pid, signal.SIGTERM)
+    said, complaints = child.communicate(timeout=60)
+    assert complaints == ""
+    assert child.returncode == 0
+    heard, restored = said.split()
+    assert int(heard) > 0
+    assert restored == "True"
+
+
+def test_signals_of_others_are_no_news_for_long() -> None:
+    """A program that has handlers of its own: its signal wakes the loop once, not for ever."""
+    before = signal.signal(signal.SIGUSR1, lambda number, frame: None)
+    try:
+        with SignalWatch(signal.SIGTERM) as signals:
+            signal.raise_signal(signal.SIGUSR1)
+            assert select.select([signals], [], [], 30)[0] == [signals]
+            assert signals.take() is None
+            assert select.select([signals], [], [], 0)[0] == []
+    finally:
+        signal.signal(signal.SIGUSR1, before)

@@ -1,0 +1,73 @@
+"""What a configuration file may not say, and addresses that are none: one sentence each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from erasurehead.errors import UsageError
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
+
+
+def read(tmp_path: Path, text: str) -> RunSettings:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    return load(RunSettings, {"store": "s"}, config=file, environment={})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "workers: 3\nrounds: 5\nworkers: 4\n",
+            "'workers' is given twice, the second time",
+        ),
+        (
+            "wire:\n  dtype: <f8\n  dtype: <f4\n",
+            "'dtype' is given twice, .* in line 3",
+        ),
+        ("workers: yes\n", r"setting 'workers' = true from .* is no switch"),
+        ("objective: no\n", r"setting 'objective' = false from .* is no switch"),
+        ("workers: 2024-99-99\n", r"is not YAML: month must be in 1..12"),
+        ("wire: &a\n  dtype: *a\n", r"contains itself"),
+        ("membership: &a\n  elastic: *a\n", r"contains itself"),
+        ("resume: true\n", r"resume goes on .* none is named; give it as out"),
+    ],
+)
+def test_a_file_that_says_too_much_or_nothing_sensible(
+    tmp_path: Path, text: str, sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence) as refused:
+        read(tmp_path, text)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_yaml_reads_otherwise_than_it_was_meant(tmp_path: Path) -> None:
+    """A step is a text that looks like a number; a switch is a switch."""
+    settings = read(tmp_path, "step: 0.1\nmembership:\n  elastic: yes\n")
+    assert settings.step == "0.1"
+    assert settings.membership.elastic
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["tcp://127.0.0.1:70000", "tcp://127.0.0.1", "127.0.0.1:5577", "tcp://:5577", "tcp://h:x", ""],
+)
+def test_addresses_that_are_none(address: str) -> None:
+    for cls, name in ((MasterSettings, "bind"), (WorkerSettings, "connect")):
+        given = {name: address} | ({"store": "s"} if name == "bind" else {})
+        with pytest.raises(UsageError, match=rf"{name}={address} is no address; write tcp://host"):
+            load(cls, given, environment={})
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:*", "tcp://[::1]:5577", "ipc:///tmp/x"])
+def test_addresses_to_listen_on(address: str) -> None:
+    assert load(MasterSettings, {"store": "s", "bind": address}, environment={}).bind == address
+
+
+def test_a_worker_needs_a_port_of_its_master() -> None:
+    for port in ("*", "0"):
+        with pytest.raises(UsageError, match="is no address"):
+            load(WorkerSettings, {"connect": f"tcp://h:{port}"}, environment={})
