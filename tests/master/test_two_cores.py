@@ -1,4 +1,4 @@
-"""Long sums in two two_cores."""
+"""Long sums in two halves."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ COLUMNS = HALVED_COLUMNS + 10_001
 
 
 @pytest.fixture
-def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def on_two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(two_cores, "usable_cores", lambda: 2)
 
 
-@pytest.mark.usefixtures("two_cores")
+@pytest.mark.usefixtures("on_two_cores")
 def test_halves_are_worked_on_by_two_threads() -> None:
     """Each waits for the other, which one thread alone could not do."""
     both = threading.Barrier(2, timeout=60)
@@ -37,7 +37,7 @@ def test_halves_are_worked_on_by_two_threads() -> None:
     assert sorted(parts) == [(0, middle), (middle, HALVED_COLUMNS + 99)]
 
 
-@pytest.mark.usefixtures("two_cores")
+@pytest.mark.usefixtures("on_two_cores")
 @pytest.mark.parametrize("half", [0, 1])
 def test_a_fault_in_either_half_is_heard_of(half: int) -> None:
     def work(part: slice) -> None:
@@ -57,7 +57,7 @@ def test_one_core_or_few_columns_are_not_halved(monkeypatch: pytest.MonkeyPatch)
     assert parts == [slice(0, HALVED_COLUMNS), slice(0, HALVED_COLUMNS - 1)]
 
 
-@pytest.mark.usefixtures("two_cores")
+@pytest.mark.usefixtures("on_two_cores")
 @pytest.mark.parametrize(
     ("text", "n_arrive"),
     [
