@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from erasurehead_cli import number_format as numbers
@@ -23,6 +23,7 @@ from erasurehead_cli.series import ArrivalGrid
 NUMBERS = st.floats(-1e9, 1e9, allow_nan=False)
 
 
+@example([1.0, 2.2e-313], False, False)  # their ratio is infinite
 @given(st.lists(NUMBERS, min_size=1, max_size=20), st.booleans(), st.booleans())
 def test_an_axis_holds_its_values_and_has_ticks(
     values: list[float], zero: bool, tight: bool

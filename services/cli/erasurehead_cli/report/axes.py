@@ -10,6 +10,9 @@ import numpy as np
 
 from erasurehead_cli.series import FloatArray
 
+LEAST_LOG = 1e-290
+"""A logarithmic axis from less than this would begin at zero, and its ratios would overflow."""
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -73,7 +76,7 @@ def fit(
     if not values.size:
         return Axis(name, 0.0, 1.0)
     lo, hi = float(values.min()), float(values.max())
-    if lo > 0 and hi / lo > log_above:
+    if lo >= LEAST_LOG and hi / lo > log_above:
         room = (hi / lo) ** 0.04
         return Axis(name, lo / room, hi * room, log=True)
     if zero:
