@@ -25,7 +25,7 @@ from erasurehead.records import Observer, RoundRecord
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.figures import COLOURS
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 ROWS, L2, WORKERS, ROUNDS, SEED = 1500, 0.5, 30, 400, 0

@@ -30,7 +30,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.unequal_exponential import UnequalExponentialDelay
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 WORKERS, SEED, L2 = 30, 0, 0.5

@@ -20,7 +20,7 @@ from erasurehead.records import Observer, RoundRecord, RunStart
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_local.train import train
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 
 MB = 1e6
 

@@ -33,7 +33,7 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import Assign, Result, Step
 from erasurehead_local.train import train
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_worker.shell.rows import RowSource, WorkerRows
 
 WARM_UP = 20

@@ -16,7 +16,7 @@ import numpy as np
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_master.run.plan import build_scheme
+from erasurehead_master.machine.plan import build_scheme
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.laws.quantities import Quantity
 from erasurehead_simulator.virtual.timeline import timeline

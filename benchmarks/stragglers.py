@@ -18,7 +18,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_local.train import train
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 SCHEMES = ("uncoded", "egc:c=3", "agc:c=3,r=11")

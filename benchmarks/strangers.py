@@ -38,7 +38,7 @@ from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.train import LOOPBACK
 from erasurehead_master.machine.events import Event
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_master.shell.loop import Watched
 from erasurehead_master.shell.main import host, read_keys
 

@@ -11,8 +11,8 @@ from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
+from erasurehead_master.machine.plan import build_scheme
 from erasurehead_master.machine.rounds import Rounds
-from erasurehead_master.run.plan import build_scheme
 
 OVERHEAD_S = 0.004
 """Seconds of each round beyond its ideal."""

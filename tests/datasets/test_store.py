@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from small_rows import MADE_UP, assert_same_rows, matrix_of, rows_of
 
 from erasurehead.datasets import store as store_module
-from erasurehead.datasets.store import CsrRows, Store, task_ranges, write_store
+from erasurehead.datasets.store import CsrRows, Store, write_store
 from erasurehead.errors import DataError, UsageError
 
 
@@ -114,20 +114,6 @@ def test_a_row_range_copies_no_entries() -> None:
     assert np.shares_memory(part.indices, rows.indices)
     assert np.shares_memory(part.values, rows.values)
     assert np.shares_memory(part.labels, rows.labels)
-
-
-@given(st.integers(1, 200), st.data())
-def test_tasks_partition_the_rows_evenly(n_rows: int, data: st.DataObject) -> None:
-    n_tasks = data.draw(st.integers(1, n_rows))
-    ranges = task_ranges(n_rows, n_tasks)
-    assert [row for lo, hi in ranges for row in range(lo, hi)] == list(range(n_rows))
-    assert len(ranges) == n_tasks
-    assert {hi - lo for lo, hi in ranges} <= {n_rows // n_tasks, -(-n_rows // n_tasks)}
-
-
-def test_more_tasks_than_rows() -> None:
-    with pytest.raises(UsageError, match=r"^8 tasks cannot be cut from 7 training rows"):
-        task_ranges(7, 8)
 
 
 def _cut(path: Path) -> None:

@@ -23,7 +23,7 @@ from erasurehead_master.keep.checkpoint import (
 )
 from erasurehead_master.machine.events import Received
 from erasurehead_master.machine.machine import Master
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_learner
 from erasurehead_master.shell.main import restore
 

@@ -12,7 +12,8 @@ from erasurehead.datasets.store import CsrRows, Store, write_store
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.run.plan import RunPlan, make_plan
+from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.run.planning import make_plan
 
 
 def store_with(path: Path, labels: list[float], task: str = "least-squares") -> Store:

@@ -21,7 +21,7 @@ from erasurehead_master.keep.checkpoint import RunTimes, Snapshot
 from erasurehead_master.machine.machine import Master, Phase
 from erasurehead_master.run.learner import Learner
 from erasurehead_master.run.ledger import RoundLedger
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_learner
 from erasurehead_master.shell.main import restore
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from erasurehead.datasets.store import CsrRows, task_ranges
+from erasurehead.datasets.store import CsrRows
+from erasurehead.datasets.tasks import task_ranges
 from erasurehead.estimating import ESTIMATES
 from erasurehead.models.objectives import OBJECTIVES
 from erasurehead.optimizing.optimizers import OPTIMIZERS
@@ -16,9 +17,9 @@ from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.machine import Master
+from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.learner import Learner
 from erasurehead_master.run.ledger import RoundLedger
-from erasurehead_master.run.plan import RunPlan
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
 

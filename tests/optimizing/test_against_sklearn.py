@@ -15,7 +15,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from erasurehead.datasets.covertype import Covertype
 from erasurehead.datasets.encoding import Encoded
 from erasurehead.datasets.kc_housing import KcHousing
-from erasurehead.datasets.store import CsrRows, task_ranges
+from erasurehead.datasets.store import CsrRows
+from erasurehead.datasets.tasks import task_ranges
 from erasurehead.estimating import ESTIMATES
 from erasurehead.models.objectives import OBJECTIVES, Objective
 from erasurehead.models.partial_sums import CodedGradient

@@ -11,7 +11,7 @@ from erasurehead.datasets.store import Store
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.run.evaluation import as_matrix
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 L2, ROUNDS = 0.5, 160

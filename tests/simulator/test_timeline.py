@@ -13,7 +13,8 @@ from erasurehead.records import Observer, RoundRecord
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_master.run.plan import build_scheme, make_plan
+from erasurehead_master.machine.plan import build_scheme
+from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.compute_times import compute_times_s
 from erasurehead_simulator.virtual.timeline import play_rounds, timeline
 from erasurehead_simulator.virtual.virtual_run import run_virtually

@@ -17,7 +17,8 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import TO_WORKER, Assign, Task
-from erasurehead_master.run.plan import RunPlan, make_plan
+from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.streaming import TaskStreamer
 from erasurehead_worker.shell import rows as rows_module
 from erasurehead_worker.shell.rows import RowSource, WorkerRows

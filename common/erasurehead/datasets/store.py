@@ -16,7 +16,6 @@ import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -240,21 +239,6 @@ def _wrong(rows: CsrRows) -> tuple[str, str] | None:
     if rows.values is not None and not np.isfinite(rows.values).all():
         return "values", "some entries are not finite"
     return None
-
-
-def task_ranges(n_rows: int, n_tasks: int) -> list[tuple[int, int]]:
-    """Cut rows into tasks: first and past-the-end row of each, sizes differing by at most one.
-
-    Raises
-    ------
-    UsageError: more tasks than rows.
-    """
-    if n_tasks > n_rows:
-        raise UsageError(
-            f"{n_tasks} tasks cannot be cut from {n_rows} training rows; use at most {n_rows} tasks"
-        )
-    bounds = [n_rows * i // n_tasks for i in range(n_tasks + 1)]
-    return list(pairwise(bounds))
 
 
 def file_sha256(path: Path) -> str:

@@ -51,7 +51,7 @@ def check(settings: RunSettings) -> list[str]:
     from erasurehead.datasets.store import Store
     from erasurehead.optimizing.optimizers import OPTIMIZERS
     from erasurehead.optimizing.steps import Constant, build_schedule
-    from erasurehead_master.run.plan import make_plan
+    from erasurehead_master.run.planning import make_plan
 
     plan = make_plan(settings, Store.open(settings.store), None)
     # The automatic step takes a look at the data, and is always right.

@@ -11,7 +11,7 @@ from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.machine.events import Departed, Event
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_master.shell.loop import Watched
 from erasurehead_master.shell.main import host
 

@@ -76,7 +76,7 @@ def _with_gradients(
     from erasurehead.straggling import DELAYS
     from erasurehead_cli import beside_theory, logs
     from erasurehead_cli import recorded_run as running
-    from erasurehead_master.run.plan import build_scheme
+    from erasurehead_master.machine.plan import build_scheme
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.virtual_run import simulate as run_here
 
@@ -121,7 +121,7 @@ def _without_gradients(
     from erasurehead_cli import beside_theory
     from erasurehead_cli import recorded_run as running
     from erasurehead_cli.number_format import seconds
-    from erasurehead_master.run.plan import build_scheme
+    from erasurehead_master.machine.plan import build_scheme
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.timeline import timeline
 

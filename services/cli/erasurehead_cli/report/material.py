@@ -17,7 +17,7 @@ from erasurehead_cli.comparison import Comparison, compare_series
 from erasurehead_cli.figures import METRIC_NAMES
 from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.series import FloatArray, Series, read_series
-from erasurehead_master.run.plan import build_scheme
+from erasurehead_master.machine.plan import build_scheme
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 MOST_SLOTS = 8

@@ -34,7 +34,7 @@ from erasurehead_cli.reproduce.grid import (
 from erasurehead_cli.reproduce.machine import CpuMeter
 from erasurehead_cli.reproduce.objective import model_after, training_objective
 from erasurehead_local.train import train
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 EXTRA = "cell.json"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from erasurehead.decoding.base import Decoding
 from erasurehead.records import Arrival, Late
 from erasurehead.wire.messages import Result, ToWorker
-from erasurehead_master.run.plan import RunPlan
+from erasurehead_master.machine.plan import RunPlan
 
 
 @dataclass(frozen=True, slots=True)

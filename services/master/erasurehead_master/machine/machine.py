@@ -56,10 +56,10 @@ from erasurehead_master.machine.events import (
 from erasurehead_master.machine.lateness import Lateness
 from erasurehead_master.machine.membership import Change, Member, Membership
 from erasurehead_master.machine.norms import NormLimit
+from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.refit import Refit
 from erasurehead_master.machine.rounds import Rounds, sending_order
 from erasurehead_master.machine.supports import Supports
-from erasurehead_master.run.plan import RunPlan
 
 
 class Phase(Enum):

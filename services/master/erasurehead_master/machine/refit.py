@@ -8,7 +8,7 @@ from erasurehead.errors import UsageError
 from erasurehead.schemes.regrouping import remember_alike, same_tasks
 from erasurehead.settings.tree import MembershipSettings
 from erasurehead_master.machine.actions import Notice, Rebuild
-from erasurehead_master.run.plan import RunPlan
+from erasurehead_master.machine.plan import RunPlan
 
 
 @dataclass(frozen=True, slots=True)

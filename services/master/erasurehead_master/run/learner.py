@@ -14,7 +14,7 @@ from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.optimizing.optimizers import Optimizer
-from erasurehead_master.run.plan import RunPlan
+from erasurehead_master.machine.plan import RunPlan
 
 ROW_COLUMNS = 1 << 13
 """BLAS multiplies longer vectors with several threads, which wait for each other: on a node that is

@@ -11,9 +11,9 @@ from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.optimizing.curvature import automatic_step, largest_eigenvalue
 from erasurehead.optimizing.optimizers import OPTIMIZERS
 from erasurehead.optimizing.steps import Constant, Schedule, build_schedule
+from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.evaluation import as_matrix
 from erasurehead_master.run.learner import Learner, make_estimate
-from erasurehead_master.run.plan import RunPlan
 
 CURVATURE_NONZEROS = 1 << 22
 """Non-zeros looked at for the automatic step. Prepared rows are in random order, so the first

@@ -6,7 +6,7 @@ import numpy as np
 
 from erasurehead.datasets.store import CsrRows
 from erasurehead.wire.messages import Task
-from erasurehead_master.run.plan import RunPlan
+from erasurehead_master.machine.plan import RunPlan
 
 
 class TaskStreamer:

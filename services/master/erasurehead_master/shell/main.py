@@ -29,10 +29,11 @@ from erasurehead_master.keep.checkpoint import (
 )
 from erasurehead_master.keep.checkpointing import CheckpointKeeper
 from erasurehead_master.machine.machine import Master, Phase
+from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.evaluation import Evaluator
 from erasurehead_master.run.learner import Learner
 from erasurehead_master.run.ledger import NO_TIMES
-from erasurehead_master.run.plan import RunPlan, make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_learner
 from erasurehead_master.run.streaming import TaskStreamer
 from erasurehead_master.run.two_cores import TwoCores

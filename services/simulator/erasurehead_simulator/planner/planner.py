@@ -17,7 +17,7 @@ from erasurehead.errors import UsageError
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_master.run.plan import build_scheme
+from erasurehead_master.machine.plan import build_scheme
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.planner.candidates import (
     COARSE,

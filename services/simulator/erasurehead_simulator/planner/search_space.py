@@ -53,7 +53,7 @@ class Coding:
 
 
 def build(scheme: str, n_workers: int, n_tasks: int | None, seed: int) -> BuiltScheme:
-    """Make the parts of a scheme, as `erasurehead_master.run.plan.build_scheme` does."""
+    """Make the parts of a scheme, as `erasurehead_master.machine.plan.build_scheme` does."""
     return Scheme.parse(scheme).build(n_workers, n_tasks, np.random.default_rng((seed, 0xC0DE)))
 
 

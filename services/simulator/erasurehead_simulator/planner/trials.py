@@ -10,7 +10,7 @@ from statistics import median
 from erasurehead.errors import UsageError
 from erasurehead.records import RoundRecord
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.run.plan import make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_schedule
 from erasurehead_simulator.planner.candidates import Candidate
 from erasurehead_simulator.planner.parallel import Crew

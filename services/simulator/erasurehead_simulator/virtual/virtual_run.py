@@ -17,10 +17,11 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.events import Shutdown
 from erasurehead_master.machine.machine import Master
+from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.evaluation import Evaluator
 from erasurehead_master.run.learner import Learner
 from erasurehead_master.run.ledger import RoundLedger
-from erasurehead_master.run.plan import RunPlan, make_plan
+from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_learner
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
