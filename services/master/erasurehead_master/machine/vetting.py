@@ -20,7 +20,8 @@ def is_support(support: npt.NDArray[Any], columns: int) -> bool:
         support.size > 0
         and support[0] >= 0
         and support[-1] < columns
-        and not bool(np.any(np.diff(support) <= 0))
+        # Compared, not subtracted: a difference of narrow integers may wrap round.
+        and bool((support[1:] > support[:-1]).all())
     )
 
 
