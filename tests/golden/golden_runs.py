@@ -22,22 +22,23 @@ from scipy.special import expit
 
 # ---- What the golden tests know of the product: from here ...
 from erasurehead.coding import CODES
-from erasurehead.configuration import load
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
-from erasurehead.decoding import DECODERS, ESTIMATES
-from erasurehead.learning.objectives import OBJECTIVES
-from erasurehead.learning.optimizers import OPTIMIZERS
-from erasurehead.learning.schedules import SCHEDULES
+from erasurehead.decoding import DECODERS
+from erasurehead.estimating import ESTIMATES
+from erasurehead.models.objectives import OBJECTIVES
+from erasurehead.optimizing.optimizers import OPTIMIZERS
+from erasurehead.optimizing.steps import SCHEDULES
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.schemes import Scheme
-from erasurehead.settings import RunSettings
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.stopping import STOPS
 from erasurehead.straggling import DELAYS
-from erasurehead_local.training import train
-from erasurehead_master.evaluation import Evaluator
-from erasurehead_master.plan import make_plan
-from erasurehead_simulator.running import run_virtually
+from erasurehead_local.train import train
+from erasurehead_master.run.evaluation import Evaluator
+from erasurehead_master.run.planning import make_plan
+from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 COMMAND = (sys.executable, "-m", "erasurehead_cli")
 """The command `erasurehead`, of the packages that are tested."""
