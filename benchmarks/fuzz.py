@@ -28,8 +28,6 @@ import msgpack
 import numpy as np
 from mutants import originals
 
-from erasurehead.errors import ProtocolError
-
 MEMORY_LIMIT_BYTES = 1 << 30
 KNOWN = messages.TO_MASTER | messages.TO_WORKER
 SEPARATOR = b"\0|\0"
@@ -46,7 +44,7 @@ def one_input(data: bytes) -> None:
     pieces = data.split(SEPARATOR)
     try:
         message = frames.decode(pieces, KNOWN, 1 << 20)
-    except ProtocolError as error:
+    except messages.ProtocolError as error:
         if error.reason not in messages.REFUSALS or not str(error).isprintable():
             raise RuntimeError(f"refused for {error.reason!r}: {error}") from error
         return

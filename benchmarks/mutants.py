@@ -16,7 +16,6 @@ from collections.abc import Iterator
 import numpy as np
 import zmq
 
-from erasurehead.errors import ProtocolError
 from erasurehead.network.sockets import connect_dealer
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import (
@@ -28,6 +27,7 @@ from erasurehead.wire.messages import (
     Hello,
     Message,
     NeedTask,
+    ProtocolError,
     Ready,
     Refuse,
     Register,

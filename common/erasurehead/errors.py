@@ -37,18 +37,3 @@ class BindError(ErasureHeadError):
     """The address to listen on cannot be had."""
 
     exit_code = EXIT_CANNOT_BIND
-
-
-class ProtocolError(ErasureHeadError):
-    """The peer sent something that is not the protocol: counted by ``reason``, never fatal.
-
-    Attributes
-    ----------
-    reason: a short label from a fixed set, used as a metric's label (``malformed``, ...).
-    greeting: it was meant as a HELLO; whoever sent it waits for an answer.
-    """
-
-    def __init__(self, reason: str, sentence: str, *, greeting: bool = False) -> None:
-        super().__init__(sentence)
-        self.reason = reason
-        self.greeting = greeting

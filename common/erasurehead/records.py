@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+Level = Literal["debug", "info", "warning", "error"]
+"""How much a notice matters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +137,8 @@ class Observer:
     def checkpointed(self, round_: int, kept: bool) -> None:
         """A checkpoint of the model after `round_` was written, or (not `kept`) could not be."""
 
-    def notice(self, level: str, text: str) -> None:
-        """Something worth telling happened; `level` is debug, info, warning or error."""
+    def notice(self, level: Level, text: str) -> None:
+        """Something worth telling happened."""
 
     def model(self, theta: Any, start: RunStart, rounds: int) -> None:
         """The model after the last round, shape (columns,), before `finished`."""

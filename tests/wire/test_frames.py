@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from erasurehead.errors import ProtocolError
 from erasurehead.wire.frames import DTYPES, MAX_HEADER_BYTES, MAX_INLINE_BYTES, decode, encode
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
@@ -22,6 +21,7 @@ from erasurehead.wire.messages import (
     Hello,
     Message,
     NeedTask,
+    ProtocolError,
     Ready,
     Refuse,
     Register,
@@ -114,6 +114,16 @@ def test_any_result_survives(values: np.ndarray, round_: int) -> None:
     back = decode(encode(result), TO_MASTER)
     np.testing.assert_array_equal(back.values, values)
     assert back.round == round_
+
+
+@pytest.mark.parametrize("kind", ["stop", "refuse"])
+def test_a_code_of_a_later_version_is_understood(kind: str) -> None:
+    """Its worker is to leave all the same; what is no label is refused as ever."""
+    fields = {"kind": kind, "code": "of-tomorrow", "reason": "why"}
+    assert decode([msgpack.packb(fields)], TO_WORKER).code == "of-tomorrow"
+    for code in (7, "", "two\nlines", None):
+        with pytest.raises(ProtocolError):
+            decode([msgpack.packb(fields | {"code": code})], TO_WORKER)
 
 
 def header(**changes: object) -> bytes:

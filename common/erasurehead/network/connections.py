@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from erasurehead.wire.messages import Refusal
+
 UNKNOWN_ADDRESS = "an address that was gone at once"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A connection ended as it should not: the reason's label, and whose it was."""
+    """A connection ended as it should not: why, and whose it was."""
 
-    reason: str
+    reason: Refusal
     address: str
 
 
@@ -25,7 +27,7 @@ class Failure:
 class _Connection:
     address: str
     spoke: bool = False
-    doomed: str | None = None
+    doomed: Refusal | None = None
     """Why we cut it; libzmq has not noticed yet."""
 
 
@@ -40,7 +42,7 @@ class Connections:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._open: dict[int, _Connection] = {}
-        self._failing: str | None = None
+        self._failing: Refusal | None = None
         self._silent_successes = 0
         self._n_doomed = 0
 
@@ -66,7 +68,7 @@ class Connections:
         self.doom(surplus, "too-many-connections")
         return surplus
 
-    def doom(self, descriptor: int, reason: str) -> None:
+    def doom(self, descriptor: int, reason: Refusal) -> None:
         """We are about to cut this connection."""
         self._open[descriptor].doomed = reason
         self._n_doomed += 1
@@ -75,7 +77,7 @@ class Connections:
         """Some connection's handshake is done."""
         self._silent_successes += 1
 
-    def failed(self, reason: str) -> None:
+    def failed(self, reason: Refusal) -> None:
         """Some connection's handshake failed; its end follows."""
         self._failing = reason
 

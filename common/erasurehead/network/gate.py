@@ -26,6 +26,7 @@ from erasurehead.network.backlog import Backlog
 from erasurehead.network.connections import Connections, Failure
 from erasurehead.network.curve import ZAP_DOMAIN, MasterKeys
 from erasurehead.network.limits import LogLimit
+from erasurehead.wire.messages import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +55,9 @@ _EVENT = struct.Struct("=Hi")
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """Somebody did not get in; `reason` is a label of the counter of refusals."""
+    """Somebody did not get in."""
 
-    reason: str
+    reason: Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ News = TurnedAway | Revoked
 WEIGH_S = 0.5
 """Seconds between looks at what waits to become a message."""
 
-_WHY = {
+_WHY: dict[Refusal, str] = {
     "handshake-failed": "no handshake came of it",
     "too-many-connections": "there are too many, and it had not said anything",
     "endless-message": "what it sent did not become messages",

@@ -16,8 +16,14 @@ import msgpack
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.errors import ProtocolError
-from erasurehead.wire.messages import ARRAY_FIELDS, PROTOCOL_VERSION, Message, check
+from erasurehead.wire.messages import (
+    ARRAY_FIELDS,
+    PROTOCOL_VERSION,
+    Message,
+    ProtocolError,
+    Refusal,
+    check,
+)
 
 Buffer = bytes | memoryview
 
@@ -81,7 +87,7 @@ def decode(
     """
     if not frames or not 0 < len(frames[0]) <= MAX_HEADER_BYTES:
         size = len(frames[0]) if frames else 0
-        reason = "too-large" if size > MAX_HEADER_BYTES else "malformed"
+        reason: Refusal = "too-large" if size > MAX_HEADER_BYTES else "malformed"
         raise ProtocolError(reason, f"a header of {size} bytes (1 to {MAX_HEADER_BYTES} allowed)")
     for frame in frames[1:]:
         if len(frame) > max_frame_bytes:

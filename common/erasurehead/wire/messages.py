@@ -16,9 +16,16 @@ from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 
-from erasurehead.errors import ProtocolError
+from erasurehead.errors import ErasureHeadError
 
 PROTOCOL_VERSION = 1
 """Raised whenever an old peer could misread a new message."""
@@ -34,6 +41,59 @@ _ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u{2028}\u{2029}]*$"
 """No control characters: a peer's words go into logs and terminals."""
 Label = Annotated[str, Field(strict=True, min_length=1, max_length=256, pattern=_ONE_LINE)]
 Text = Annotated[str, Field(strict=True, max_length=4096, pattern=_ONE_LINE)]
+
+_ANY_LABEL = PlainValidator(TypeAdapter(Label).validate_python)
+"""Codes are checked as labels only: a master of a later version may have others, and its worker
+must understand that it is to leave all the same."""
+
+
+Refusal = Literal[
+    "malformed",
+    "too-large",
+    "unknown-kind",
+    "wrong-version",
+    "unknown-peer",
+    "wrong-slot",
+    "wrong-shape",
+    "non-finite",
+    "duplicate",
+    "set-aside",
+    "too-many-members",
+    "over-norm",
+    "rate-limited",
+    "revoked-key",
+    "handshake-key",
+    "handshake-failed",
+    "too-many-connections",
+    "endless-message",
+]
+"""Why a message, or a connection, is refused."""
+
+REFUSALS: tuple[Refusal, ...] = get_args(Refusal)
+"""Every reason; the label set of the counter."""
+
+RefuseCode = Annotated[Refusal, _ANY_LABEL]
+"""A REFUSE names the reason that the greeting is counted under."""
+
+StopCode = Annotated[
+    Literal["finished", "diverged", "abandoned", "replaced", "set-aside", "wrong-data"], _ANY_LABEL
+]
+"""Why a worker is told to leave: the run is over (the first three), or goes on without it."""
+
+
+class ProtocolError(ErasureHeadError):
+    """The peer sent something that is not the protocol: counted by ``reason``, never fatal.
+
+    Attributes
+    ----------
+    reason: the label it is counted under.
+    greeting: it was meant as a HELLO, so its sender waits for an answer.
+    """
+
+    def __init__(self, reason: Refusal, sentence: str, *, greeting: bool = False) -> None:
+        super().__init__(sentence)
+        self.reason: Refusal = reason
+        self.greeting = greeting
 
 
 def _array(kinds: str, *ndims: int) -> AfterValidator:
@@ -199,7 +259,7 @@ class Refuse:
 
     kind: ClassVar = "refuse"
     __pydantic_config__ = _CHECKS
-    code: Label
+    code: RefuseCode
     reason: Text
 
 
@@ -209,7 +269,7 @@ class Stop:
 
     kind: ClassVar = "stop"
     __pydantic_config__ = _CHECKS
-    code: Label
+    code: StopCode
     reason: Text
 
 
@@ -228,28 +288,6 @@ Message = ToMaster | ToWorker
 
 TO_MASTER: dict[str, type] = {m.kind: m for m in get_args(ToMaster)}
 TO_WORKER: dict[str, type] = {m.kind: m for m in get_args(ToWorker)}
-
-REFUSALS = (
-    "malformed",
-    "too-large",
-    "unknown-kind",
-    "wrong-version",
-    "unknown-peer",
-    "wrong-slot",
-    "wrong-shape",
-    "non-finite",
-    "duplicate",
-    "set-aside",
-    "too-many-members",
-    "over-norm",
-    "rate-limited",
-    "revoked-key",
-    "handshake-key",
-    "handshake-failed",
-    "too-many-connections",
-    "endless-message",
-)
-"""Every reason a message, or a connection, can be refused for; the label set of the counter."""
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {
     cls: TypeAdapter(cls) for cls in (*TO_MASTER.values(), *TO_WORKER.values())
@@ -285,7 +323,7 @@ def check(cls: type, fields: dict[str, Any]) -> Any:
         # The path may be a peer's own words, where a key is unknown: escaped, and not for long.
         where = ".".join(repr(str(p)[:40])[1:-1] for p in details["loc"][:3])
         sentence = f"{kind}: {where}: {details['msg']!s:.200}"
-        reason = "malformed"
+        reason: Refusal = "malformed"
         if cls is Hello and any(d["type"] in _OTHER_KEYS for d in every):
             reason, sentence = "wrong-version", _other_build(fields, sentence)
         raise ProtocolError(reason, sentence, greeting=cls is Hello) from None

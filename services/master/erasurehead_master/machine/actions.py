@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from erasurehead.decoding.base import Decoding
-from erasurehead.records import Arrival, Late
+from erasurehead.records import Arrival, Late, Level
 from erasurehead.wire.messages import Result, ToWorker
 from erasurehead_master.machine.plan import RunPlan
 
@@ -92,7 +92,7 @@ class Rebuild:
 class Notice:
     """Tell whoever watches the run."""
 
-    level: str
+    level: Level
     text: str
 
 

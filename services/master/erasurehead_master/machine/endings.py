@@ -10,6 +10,7 @@ from erasurehead.errors import (
     EXIT_NO_WORKERS,
     EXIT_OK,
 )
+from erasurehead.wire.messages import StopCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Ending:
 
     exit_code: int
     reason: str
-    code: str = "finished"
+    code: StopCode = "finished"
 
 
 def done(rounds: int) -> Ending:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from erasurehead.wire.messages import ToMaster
+from erasurehead.wire.messages import Refusal, ToMaster
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Garbage:
     """Something came that is not the protocol; `greeting` if it was meant as a HELLO."""
 
     peer: bytes
-    reason: str
+    reason: Refusal
     sentence: str
     greeting: bool = False
 
@@ -56,7 +56,7 @@ class CutOff:
 class Refused:
     """Something was turned away before it was looked at; counted, and nothing else."""
 
-    reason: str
+    reason: Refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.records import Level
 from erasurehead.wire.messages import (
     Goodbye,
     Heartbeat,
     Hello,
     NeedTask,
     Ready,
+    Refusal,
     Refuse,
     Register,
     Result,
     Stop,
+    StopCode,
     ToMaster,
 )
 from erasurehead_master.machine import endings, vetting
@@ -90,7 +93,7 @@ class Master:
         self.membership = Membership(plan.code.n_workers, self.limits.silence_limit_s)
         self.rounds_done = first_round - 1
         self.supports = Supports()
-        self.refused: Counter[str] = Counter()
+        self.refused: Counter[Refusal] = Counter()
         self.stale = 0
         self.norms = _norm_limit(plan)
         self._lateness = Lateness()
@@ -307,7 +310,7 @@ class Master:
         fault = vetting.fault_of(result, self.plan.code.n_vectors, width, self.norms)
         if fault is not None:
             self._strike(member, fault.reason, fault.what, now)
-            if fault.reason == vetting.NON_FINITE:
+            if fault.reason == "non-finite":
                 self._non_finite(slot, result.round)
             return
         symbol = self.plan.code.symbols(slot, result.part)[0]
@@ -338,7 +341,7 @@ class Master:
             self._actions.append(Send(garbage.peer, Refuse(garbage.reason, garbage.sentence)))
         self._refuse(garbage.reason, garbage.sentence)
 
-    def _refuse(self, reason: str, sentence: str) -> None:
+    def _refuse(self, reason: Refusal, sentence: str) -> None:
         """Count a message that is not used, and say so to who reads closely."""
         self.refused[reason] += 1
         self._notice("debug", f"refused a message ({reason}): {sentence}")
@@ -370,7 +373,7 @@ class Master:
             self._notice("warning", f"worker {member.name} is cut off: {why}")
             self._apply(self.membership.leave(peer), now)
 
-    def _strike(self, member: Member, reason: str, what: str, now: float | None = None) -> None:
+    def _strike(self, member: Member, reason: Refusal, what: str, now: float | None = None) -> None:
         """Count a wrong message against a member; after a few, set it aside."""
         self.refused[reason] += 1
         member.strikes += 1
@@ -383,7 +386,7 @@ class Master:
             when = member.last_heard if now is None else now
             self._expel(member, "set-aside", f"{member.strikes} wrong messages", when)
 
-    def _expel(self, member: Member, code: str, reason: str, now: float) -> None:
+    def _expel(self, member: Member, code: StopCode, reason: str, now: float) -> None:
         self._notice("error", f"worker {member.name} is sent away: {reason}")
         self._actions.append(Send(member.peer, Stop(code, reason)))
         self._apply(self.membership.leave(member.peer), now)
@@ -553,7 +556,7 @@ class Master:
     def _sign_of_life(self) -> Heartbeat:
         return Heartbeat(self.round, 0.0)
 
-    def _notice(self, level: str, text: str) -> None:
+    def _notice(self, level: Level, text: str) -> None:
         self._actions.append(Notice(level, text))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from erasurehead.errors import UsageError
+from erasurehead.records import Level
 from erasurehead.schemes.regrouping import remember_alike, same_tasks
 from erasurehead.settings.tree import MembershipSettings
 from erasurehead_master.machine.actions import Notice, Rebuild
@@ -97,5 +98,5 @@ class Refit:
         return Refitting(notice, rebuild, keeps_slots=True)
 
 
-def _told(level: str, text: str) -> Refitting:
+def _told(level: Level, text: str) -> Refitting:
     return Refitting(Notice(level, text))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.wire.messages import Result
+from erasurehead.wire.messages import Refusal, Result
 from erasurehead_master.machine.norms import NormLimit
 from erasurehead_master.run.learner import DIVERGED_ABOVE
 
@@ -25,14 +25,11 @@ def is_support(support: npt.NDArray[Any], columns: int) -> bool:
     )
 
 
-NON_FINITE = "non-finite"
-
-
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a result: `reason` is a label of the counter of refusals."""
+    """What is wrong with a result."""
 
-    reason: str
+    reason: Refusal
     what: str
 
 
@@ -46,7 +43,7 @@ def fault_of(result: Result, n_vectors: int, width: int, norms: NormLimit | None
     if not has_shape(result, n_vectors, width):
         return Fault("wrong-shape", f"a result of shape {result.values.shape}")
     if not is_finite(result):
-        return Fault(NON_FINITE, "a result that is not finite")
+        return Fault("non-finite", "a result that is not finite")
     if norms is not None and not norms.admit(norm(result.values)):
         return Fault("over-norm", f"a result over {norms.multiple:g} times as large as usual")
     return None

@@ -16,6 +16,7 @@ from erasurehead.network.limits import REMEMBERED_PEERS, RefusalLimit
 from erasurehead.network.sockets import Origin
 from erasurehead.settings.tree import LimitSettings
 from erasurehead.wire.frames import Buffer
+from erasurehead.wire.messages import Refusal
 from erasurehead_master.machine.events import CutOff, Event, Refused
 
 
@@ -44,7 +45,7 @@ class Door:
         """Return what the key of a connection is called in the directory of keys."""
         return self._gate.key_name(origin.key)
 
-    def turns_away(self, origin: Origin, now: float) -> str | None:
+    def turns_away(self, origin: Origin, now: float) -> Refusal | None:
         """Return the reason why a message is not looked at, or None."""
         if not self._gate.admits(origin.key):
             # Let in before its key was revoked; libzmq asks at the handshake only.

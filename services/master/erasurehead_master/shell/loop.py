@@ -19,15 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 
-from erasurehead.errors import ProtocolError
 from erasurehead.network import sockets
 from erasurehead.network.limits import LogLimit
 from erasurehead.network.sockets import Origin
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.signals import SignalWatch
-from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
+from erasurehead.records import Level, Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.wire.frames import Buffer, decode, encode
-from erasurehead.wire.messages import TO_MASTER, Step, ToWorker
+from erasurehead.wire.messages import TO_MASTER, ProtocolError, Step, ToWorker
 from erasurehead_master.keep.checkpoint import Outcome, RunTimes
 from erasurehead_master.keep.checkpointing import CheckpointKeeper
 from erasurehead_master.machine.actions import (
@@ -346,7 +345,7 @@ class MasterServer:
             for observer in self._observers:
                 observer.checkpointed(round_, error is None)
 
-    def _notice(self, level: str, text: str) -> None:
+    def _notice(self, level: Level, text: str) -> None:
         line = self._log_limit.admit(level, text, time.monotonic())
         if line is None:
             return
@@ -388,7 +387,7 @@ class MasterServer:
             rounds_s=self._ledger.rounds_s,
             evaluation_s=self._evaluation_s,
             metrics=self._metrics,
-            refused=dict(self._machine.refused),
+            refused=dict(self._machine.refused.items()),
             peak_memory_bytes=usage.ru_maxrss * 1024,
             cpu_s=usage.ru_utime + usage.ru_stime,
         )

@@ -12,7 +12,7 @@ import numpy as np
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
-from erasurehead.records import Observer, RoundRecord, RunSummary
+from erasurehead.records import Level, Observer, RoundRecord, RunSummary
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.events import Shutdown
@@ -136,7 +136,7 @@ def run_virtually(
         rounds_s=ledger.rounds_s,
         evaluation_s=0.0,
         metrics=dict(reporter.metrics),
-        refused=dict(machine.refused),
+        refused=dict(machine.refused.items()),
     )
     for observer in observers:
         observer.model(learner.optimizer.model, start, summary.rounds)
@@ -167,7 +167,7 @@ class _Reporter(Observer):
             observer.round_over(record)
         self.then(record)
 
-    def notice(self, level: str, text: str) -> None:
+    def notice(self, level: Level, text: str) -> None:
         """Pass on."""
         for observer in self._observers:
             observer.notice(level, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from erasurehead.records import Level
 from erasurehead.wire.messages import Assign, Step, Task, ToMaster
 
 
@@ -45,7 +46,7 @@ class Abandon:
 class Notice:
     """Tell whoever reads the log."""
 
-    level: str
+    level: Level
     text: str
 
 

@@ -15,14 +15,14 @@ from typing import Any
 
 import zmq
 
-from erasurehead.errors import ErasureHeadError, ProtocolError
+from erasurehead.errors import ErasureHeadError
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.network import sockets
 from erasurehead.network.handshakes import Handshakes
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.signals import SignalWatch
 from erasurehead.wire.frames import decode, encode
-from erasurehead.wire.messages import TO_WORKER, Result, Step
+from erasurehead.wire.messages import TO_WORKER, ProtocolError, Result, Step
 from erasurehead_worker.machine.actions import (
     Abandon,
     Action,
