@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_typ
 from pydantic import TypeAdapter, ValidationError
 
 from erasurehead.errors import UsageError
-from erasurehead.settings.misfits import misfit
+from erasurehead.misfits import misfit
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from erasurehead.datasets.files import check_sizes, file_sha256
 from erasurehead.datasets.manifest import MANIFEST, Manifest, parse_manifest
-from erasurehead.datasets.store import check_sizes, file_sha256
 from erasurehead.errors import DataError, UsageError
 
 

@@ -10,7 +10,6 @@ standard library, numpy is all it needs.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import secrets
 import shutil
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.datasets.files import check_sizes, file_sha256
 from erasurehead.datasets.manifest import (
     ARRAYS,
     COLUMNS_OF_INT32,
@@ -241,12 +241,6 @@ def _wrong(rows: CsrRows) -> tuple[str, str] | None:
     return None
 
 
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _stored_arrays(rows: CsrRows) -> Iterator[tuple[str, Array]]:
     """Yield the arrays in the dtypes of the format, whatever the caller's."""
     indices = "<i4" if rows.n_columns < COLUMNS_OF_INT32 else "<i8"
@@ -262,23 +256,6 @@ def _write_array(path: Path, array: Array) -> None:
         np.save(file, array, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
-
-
-def check_sizes(path: Path, manifest: Manifest) -> None:
-    """Raise DataError unless every file is there with exactly the bytes it should have."""
-    for name, entry in manifest.arrays.items():
-        file = path / f"{name}.npy"
-        try:
-            found = file.stat().st_size
-        except OSError as error:
-            raise DataError(
-                f"{file} of the store cannot be read ({error.strerror}); prepare the store again"
-            ) from None
-        if found != entry.file_bytes:
-            raise DataError(
-                f"{file} has {found} bytes, the manifest says {entry.file_bytes}: it was cut off"
-                " or changed; prepare the store again"
-            )
 
 
 def _map(path: Path, manifest: Manifest, prefix: str) -> CsrRows:

@@ -11,8 +11,8 @@ import yaml
 from pydantic import ValidationError
 
 from erasurehead.errors import UsageError
+from erasurehead.misfits import misfit
 from erasurehead.registry import nearest
-from erasurehead.settings.misfits import misfit
 from erasurehead.settings.tree import (
     MasterSettings,
     RunSettings,

@@ -9,8 +9,8 @@ import pytest
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from erasurehead.errors import UsageError
+from erasurehead.misfits import misfit
 from erasurehead.schemes.scheme import Scheme
-from erasurehead.settings.misfits import misfit
 
 
 def refuse(value: int) -> int:
