@@ -20,6 +20,7 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.stopping.base import StopRule
 from erasurehead.theory.convergence import (
@@ -118,10 +119,7 @@ def descend(
         view = View(built.decoder, N)
         for view.n_arrived, slot in enumerate(order, start=1):
             weight = built.decoder.arrive(slot)
-            if weight is None:
-                estimate.hold(slot, None, sent[slot])
-            elif weight:
-                estimate.fold(slot, None, sent[slot], weight)
+            estimate.take(CodedVector(slot, None, sent[slot]), weight)
             if stop.judge(view):
                 break
         stop.observe([(s, 0.0) for s in order[: view.n_arrived]], 0.0)

@@ -26,6 +26,7 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.sums import Accumulator
 from erasurehead.optimizing.optimizers import OPTIMIZERS
 from erasurehead.optimizing.steps import Constant
@@ -108,7 +109,7 @@ def master_round(
     learner.begin()
     for slot in slots:
         weight = built.decoder.arrive(slot)
-        learner.fold(slot, arrivals.supports[slot], values[slot], 1.0, weight)
+        learner.take(CodedVector(slot, arrivals.supports[slot], values[slot], 1.0), weight)
     outcome = learner.step(built.decoder.finish(), round_)
     assert outcome.diverged is None
 

@@ -15,6 +15,7 @@ from erasurehead.decoding.base import DecoderContext, Decoding
 from erasurehead.errors import DataError, UsageError
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.schemes.scheme import BuiltScheme, Scheme
 
 N_TASKS, ROWS, COLUMNS = 30, 10, 20
@@ -65,10 +66,7 @@ def play_round(
     view = View()
     for slot in order:
         weight = built.decoder.arrive(slot)
-        if weight is None:
-            estimate.hold(slot, None, A[slot] @ g, float(A[slot] @ f))
-        elif weight:
-            estimate.fold(slot, None, A[slot] @ g, weight, float(A[slot] @ f))
+        estimate.take(CodedVector(slot, None, A[slot] @ g, float(A[slot] @ f)), weight)
         arrived.append(slot)
         view.n_arrived = len(arrived)
         if built.stop.judge(view):
@@ -209,9 +207,8 @@ def test_saga_is_unbiased_whatever_is_remembered() -> None:
             decoder.begin()
             estimate.begin()
             for slot in slots:
-                weight = decoder.arrive(slot)
-                if weight:
-                    estimate.fold(slot, None, A[slot] @ gradients, weight, float(gradients[0, 0]))
+                sent = CodedVector(slot, None, A[slot] @ gradients, float(gradients[0, 0]))
+                estimate.take(sent, decoder.arrive(slot))
             gradient, _ = estimate.finish(decoder.finish())
         estimates.append(gradient.copy())
     np.testing.assert_allclose(np.mean(estimates, axis=0), new.sum(axis=0), atol=1e-12)
@@ -232,18 +229,20 @@ def test_late_results_count_only_if_newer() -> None:
     ones = np.ones(4)
     for _ in range(5):
         estimate.begin()
-        estimate.fold(0, None, ones, 1.0)
+        estimate.fold(CodedVector(0, None, ones), 1.0)
         estimate.finish(decoding())
     estimate.begin()
-    estimate.late(1, None, 10 * ones, age=2)  # of round 4, never seen before: taken
-    estimate.late(1, None, 99 * ones, age=3)  # older than that: ignored
-    estimate.late(0, None, 99 * ones, age=1)  # round 5 is known already: ignored
-    estimate.fold(2, None, 100 * ones, 1.0)
-    estimate.late(2, None, 99 * ones, age=1)  # slot 2 has answered this round: ignored
+    estimate.late(CodedVector(1, None, 10 * ones), age=2)  # of round 4, never seen before: taken
+    estimate.late(CodedVector(1, None, 99 * ones), age=3)  # older than that: ignored
+    estimate.late(CodedVector(0, None, 99 * ones), age=1)  # round 5 is known already: ignored
+    estimate.fold(CodedVector(2, None, 100 * ones), 1.0)
+    estimate.late(CodedVector(2, None, 99 * ones), age=1)  # slot 2 has answered this round: ignored
     gradient, _ = estimate.finish(decoding())
     np.testing.assert_allclose(gradient, 111.0)
     estimate.begin()
-    estimate.late(0, None, 5 * ones, age=1)  # of round 6, in which slot 0 was late: taken
+    estimate.late(
+        CodedVector(0, None, 5 * ones), age=1
+    )  # of round 6, in which slot 0 was late: taken
     np.testing.assert_allclose(estimate.finish(decoding())[0], 115.0)
 
 
@@ -251,13 +250,13 @@ def test_supports_are_kept_and_may_change() -> None:
     """Values live on their support; a unit whose support changes is replaced as a whole."""
     estimate = uncoded_estimate("saga", k=2)
     estimate.begin()
-    estimate.fold(0, np.array([1, 3]), np.array([1.0, 2.0]), 1.0, 0.5)
-    estimate.fold(1, None, np.array([1.0, 1, 1, 1]), 1.0, 0.25)
+    estimate.fold(CodedVector(0, np.array([1, 3]), np.array([1.0, 2.0]), 0.5), 1.0)
+    estimate.fold(CodedVector(1, None, np.array([1.0, 1, 1, 1]), 0.25), 1.0)
     gradient, loss = estimate.finish(decoding())
     assert gradient.tolist() == [1, 2, 1, 3]
     assert loss == 0.75
     estimate.begin()
-    estimate.fold(0, np.array([0]), np.array([5.0]), 2.0, 1.5)
+    estimate.fold(CodedVector(0, np.array([0]), np.array([5.0]), 1.5), 2.0)
     gradient, loss = estimate.finish(decoding())
     # total + 2 (new - old): old was (0, 1, 0, 2), new is (5, 0, 0, 0).
     assert gradient.tolist() == [1 + 10, 2 - 2, 1, 3 - 4]
@@ -296,11 +295,12 @@ def test_any_weights_on_any_supports_give_the_formula(seed: int) -> None:
             values = vector if support is None else vector[support]
             weight = alike or float(rng.choice([0.5, 1.0, 2.0]))
             loss = float(rng.normal())
+            sent = CodedVector(slot, support, values, loss)
             if folds:
-                estimate.fold(slot, support, values, weight, loss)
+                estimate.fold(sent, weight)
                 weight *= scale
             else:
-                estimate.hold(slot, support, values, loss)
+                estimate.hold(sent)
                 held[slot] = weight
             change += weight * (vector - remembered[block])
             loss_change += weight * (loss - losses[block])
@@ -337,7 +337,7 @@ def test_units_may_have_weights_of_their_own(seed: int, spec: str) -> None:
         stale = int(rng.integers(code.n_symbols))
         if seen[stale] < number - 1:
             values = rng.normal(size=columns)
-            estimate.late(stale, None, values, age=1)
+            estimate.late(CodedVector(stale, None, values), age=1)
             known[stale], seen[stale] = values, number - 1
         arrived = rng.permutation(code.n_symbols)[: rng.integers(1, code.n_symbols + 1)].tolist()
         folds, alike = rng.random() < 0.5, rng.random() < 0.5
@@ -345,9 +345,9 @@ def test_units_may_have_weights_of_their_own(seed: int, spec: str) -> None:
         for symbol in arrived:
             weight = float(1.5 * c[symbol] if alike else rng.normal())
             if folds:
-                estimate.fold(symbol, None, news[symbol], weight)
+                estimate.fold(CodedVector(symbol, None, news[symbol]), weight)
             else:
-                estimate.hold(symbol, None, news[symbol])
+                estimate.hold(CodedVector(symbol, None, news[symbol]))
                 held[symbol] = weight
             change += weight * (news[symbol] - known[symbol])
         gradient, _ = estimate.finish(Decoding(1.0, np.ones(1), 1.0, 1.0, 0, held))
@@ -372,7 +372,7 @@ def test_constant_weights_that_differ_are_weighed_from_memory(name: str) -> None
             stale = int(np.argmin(fresh_round))
             late = rng.normal(size=columns)
             estimate.begin()
-            estimate.late(stale, None, late, age=1)
+            estimate.late(CodedVector(stale, None, late), age=1)
             if number - 1 > fresh_round[stale]:
                 known[stale], fresh_round[stale] = late, number - 1
         else:
@@ -382,7 +382,7 @@ def test_constant_weights_that_differ_are_weighed_from_memory(name: str) -> None
             for unit in vars(estimate)["_units"]:
                 unit.values = np.full(columns, np.nan)
         for slot in slots:
-            estimate.fold(slot, None, news[slot], float(weights[slot]))
+            estimate.fold(CodedVector(slot, None, news[slot]), float(weights[slot]))
         gradient, _ = estimate.finish(decoding(0.5))
         expected = known.sum(axis=0) + 0.5 * weights[slots] @ (news[slots] - known[slots])
         snapshot = (number - 1) % 3 == 0
@@ -405,7 +405,7 @@ def test_an_open_round_is_no_part_of_the_state(name: str) -> None:
         for number in rounds:
             estimate.begin()
             for slot in range(4 if number % 4 == 0 else 2):
-                estimate.fold(slot, None, news[number, slot], 1.0)
+                estimate.fold(CodedVector(slot, None, news[number, slot]), 1.0)
             gradients.append(estimate.finish(decoding(1.0))[0].tobytes())
         return gradients
 
@@ -413,7 +413,7 @@ def test_an_open_round_is_no_part_of_the_state(name: str) -> None:
     wanted = play(calm, range(20))
     assert play(first, range(7)) == wanted[:7]
     first.begin()
-    first.fold(3, None, np.full(5, 1e6), 1.0)
+    first.fold(CodedVector(3, None, np.full(5, 1e6)), 1.0)
     second.load_state({key: np.array(value) for key, value in first.state().items()})
     assert play(second, range(7, 20)) == wanted[7:]
 
@@ -423,7 +423,7 @@ def test_float32_values_are_kept_as_they_came() -> None:
     values = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
     for _ in range(2):
         estimate.begin()
-        estimate.fold(0, None, values, 1.0)
+        estimate.fold(CodedVector(0, None, values), 1.0)
         gradient, _ = estimate.finish(decoding())
         np.testing.assert_allclose(gradient, values.astype(np.float64), atol=1e-16)
     assert estimate.state()["values_0"].dtype == np.float32

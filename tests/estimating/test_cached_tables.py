@@ -13,6 +13,7 @@ import pytest
 
 from erasurehead.arrays import FloatArray
 from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.optimizing.optimizers import OPTIMIZERS, Optimizer
 from erasurehead.optimizing.steps import Constant
 from erasurehead.schemes.scheme import Scheme
@@ -103,8 +104,7 @@ def gaps(
         for slot in here.tolist():
             weight = built.decoder.arrive(slot)
             assert weight is not None
-            if weight:
-                estimate.fold(slot, None, A[slot] @ g, weight)
+            estimate.take(CodedVector(slot, None, A[slot] @ g), weight)
         gradient, _ = estimate.finish(built.decoder.finish())
         descent.step(gradient, round_)
         found.append(PROBLEM.gap(descent.model))

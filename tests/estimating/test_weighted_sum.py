@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -10,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
 from erasurehead.coding.base import RepetitionCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import DecoderContext, Decoding
 from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.coded_vector import CodedVector
 
 COLUMNS = 17
 
@@ -48,11 +49,11 @@ def test_folds_and_holds_equal_dense_arithmetic(seed: int, dtype: str) -> None:
             dense[slice(None) if support is None else support] = values
             weight, its_loss = float(rng.choice([1.0, rng.normal()])), float(rng.normal())
             if rng.random() < 0.5:
-                estimate.fold(symbol, support, values, weight, its_loss)
+                estimate.fold(CodedVector(symbol, support, values, its_loss), weight)
                 folded += weight * dense
                 loss += scale * weight * its_loss
             else:
-                estimate.hold(symbol, support, values, its_loss)
+                estimate.hold(CodedVector(symbol, support, values, its_loss))
                 weights[symbol] = weight
                 held += weight * dense
                 loss += weight * its_loss
@@ -75,9 +76,9 @@ def ordered_sums(spec: str, k: int, orders: list[tuple[int, ...]]) -> list[tuple
         estimate.begin()
         for slot in order:
             weight = decoder.arrive(slot)
-            if weight:
-                block = code.group_of_slot[slot]
-                estimate.fold(slot, None, per_block[block], weight, float(per_block[block, 0]))
+            block = code.group_of_slot[slot]
+            sent = CodedVector(slot, None, per_block[block], float(per_block[block, 0]))
+            estimate.take(sent, weight)
         gradient, loss = estimate.finish(decoder.finish())
         sums.append((gradient.tobytes(), loss))
     return sums
@@ -100,7 +101,7 @@ def test_a_streaming_estimate_keeps_no_vectors() -> None:
     for support in (None, np.arange(COLUMNS)):
         estimate.begin()
         for symbol in range(30):
-            estimate.fold(symbol, support, np.ones(COLUMNS), 0.5)
+            estimate.fold(CodedVector(symbol, support, np.ones(COLUMNS)), 0.5)
 
     def floats(part: Any) -> int:
         if isinstance(part, np.ndarray):
@@ -109,6 +110,8 @@ def test_a_streaming_estimate_keeps_no_vectors() -> None:
             return sum(map(floats, part.values()))
         if isinstance(part, (list, tuple)):
             return sum(map(floats, part))
+        if dataclasses.is_dataclass(part):
+            return sum(floats(getattr(part, field.name)) for field in dataclasses.fields(part))
         return sum(map(floats, vars(part).values())) if hasattr(part, "__dict__") else 0
 
     assert floats(estimate) == COLUMNS
@@ -119,10 +122,8 @@ def test_values_in_order_are_folded_at_once() -> None:
     code = code_of("uncoded", 4)
     estimate = ESTIMATES.build("sum", code, COLUMNS, True)
     estimate.begin()
-    seen: list[FloatArray] = [np.full(COLUMNS, float(s)) for s in range(4)]
-    estimate.fold(0, None, seen[0], 1.0)
-    estimate.fold(1, None, seen[1], 1.0)
-    estimate.fold(3, None, seen[3], 1.0)
+    for slot in (0, 1, 3):
+        estimate.fold(CodedVector(slot, None, np.full(COLUMNS, float(slot))), 1.0)
     assert len(vars(estimate)["_early"]) == 1
     gradient, _ = estimate.finish(decoding(1.0, {}))
     assert gradient.tolist() == [4.0] * COLUMNS

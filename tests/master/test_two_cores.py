@@ -9,6 +9,7 @@ import pytest
 
 from erasurehead.arrays import FloatArray
 from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.schemes.scheme import Scheme
 from erasurehead_master.run import two_cores
 from erasurehead_master.run.two_cores import HALVED_COLUMNS, TwoCores
@@ -83,10 +84,7 @@ def test_two_threads_estimate_to_the_last_bit_what_one_does(text: str, n_arrive:
                 weight = built.decoder.arrive(slot)
                 values = rng.standard_normal(COLUMNS)
                 values = values.astype(np.float32) if round_ == 2 else values
-                if weight is None:
-                    estimate.hold(slot, None, values)
-                else:
-                    estimate.fold(slot, None, values, weight)
+                estimate.take(CodedVector(slot, None, values), weight)
             estimates[-1].append(estimate.finish(built.decoder.finish())[0].copy())
     for one, two in zip(*estimates, strict=True):
         np.testing.assert_array_equal(one, two)

@@ -18,6 +18,7 @@ from erasurehead.datasets.kc_housing import KcHousing
 from erasurehead.datasets.store import CsrRows
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.models.objectives import OBJECTIVES, Objective
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
@@ -113,10 +114,7 @@ def minimise(problem: Problem, scheme: str, n_workers: int, rounds: int) -> np.n
         for slot in rng.permutation(n_workers).tolist():
             weight = built.decoder.arrive(slot)
             values, loss = coded_gradient(held[slot], problem.objective, optimizer.query)
-            if weight is None:
-                estimate.hold(slot, held[slot].support, values, loss)
-            elif weight:
-                estimate.fold(slot, held[slot].support, values, weight, loss)
+            estimate.take(CodedVector(slot, held[slot].support, values, loss), weight)
             if built.decoder.exact:
                 break
         total, _ = estimate.finish(built.decoder.finish())

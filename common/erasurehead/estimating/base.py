@@ -8,19 +8,17 @@ from typing import Any
 
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import FloatArray
 from erasurehead.decoding.base import Decoding
-from erasurehead.estimating.sums import InParts, Vector, at_once
+from erasurehead.estimating.coded_vector import CodedVector
+from erasurehead.estimating.sums import InParts, at_once
 
 
 class GradientEstimate(ABC):
     """Sums weighted coded gradients of one round after another.
 
-    `begin`; then `fold` or `hold` for each symbol, as its decoder said; then `finish`. `late` may
-    come at any time. Beside each vector goes the symbol's coded loss sum, weighted alike.
-
-    A support is the sorted array of the columns that a vector's values belong to; None means all
-    columns. `values` may be kept as they are, so nobody may change them afterwards.
+    `begin`; then `take` for each vector with what its decoder said; then `finish`. `late` may
+    come at any time. A vector's loss is weighted like its values.
 
     `in_parts` is how long sums are worked on; whoever has several cores sets another.
     """
@@ -39,15 +37,20 @@ class GradientEstimate(ABC):
     def begin(self) -> None:
         """Start a round with nothing in it."""
 
-    @abstractmethod
-    def fold(
-        self, symbol: int, support: IntArray | None, values: Vector, weight: float, loss: float = 0
-    ) -> None:
-        """Add a symbol whose weight is known; the decoding's scale is applied at the end."""
+    def take(self, vector: CodedVector, weight: float | None) -> None:
+        """Take an arrival with the weight that `Decoder.arrive` returned for its symbol."""
+        if weight is None:
+            self.hold(vector)
+        elif weight != 0.0:
+            self.fold(vector, weight)
 
     @abstractmethod
-    def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
-        """Keep a symbol whose weight is known only when the round closes."""
+    def fold(self, vector: CodedVector, weight: float) -> None:
+        """Add a vector whose weight is known; the decoding's scale is applied at the end."""
+
+    @abstractmethod
+    def hold(self, vector: CodedVector) -> None:
+        """Keep a vector whose weight is known only when the round closes."""
 
     @abstractmethod
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
@@ -57,10 +60,8 @@ class GradientEstimate(ABC):
         the next `finish`.
         """
 
-    def late(  # noqa: B027
-        self, symbol: int, support: IntArray | None, values: Vector, age: int = 1
-    ) -> None:
-        """Take note of a result for the round `age` rounds ago; most estimates have no use."""
+    def late(self, vector: CodedVector, age: int = 1) -> None:  # noqa: B027
+        """Take note of a vector for the round `age` rounds ago; most estimates have no use."""
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold between two rounds; the estimate's own arrays."""

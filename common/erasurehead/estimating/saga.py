@@ -27,6 +27,7 @@ from erasurehead.coding.base import GradientCode, RepetitionCode
 from erasurehead.decoding.base import EXACT_ERROR, Decoding
 from erasurehead.errors import DataError, UsageError
 from erasurehead.estimating.base import GradientEstimate
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.sums import Accumulator, JointSums, Share, Vector, add_weighted
 from erasurehead.estimating.weighed_memory import WeighedMemory
 
@@ -123,36 +124,33 @@ class SagaEstimate(GradientEstimate):
         self._is_open = True
         self._start()
 
-    def fold(
-        self, symbol: int, support: IntArray | None, values: Vector, weight: float, loss: float = 0
-    ) -> None:
-        """Add a symbol whose weight is known."""
-        unit = self._unit_of_symbol[symbol]
-        self._folded[symbol] = weight
-        self._change_loss += weight * (loss - self._units[unit].loss)
+    def fold(self, vector: CodedVector, weight: float) -> None:
+        """Add a vector whose weight is known."""
+        unit = self._unit_of_symbol[vector.symbol]
+        self._folded[vector.symbol] = weight
+        self._change_loss += weight * (vector.loss - self._units[unit].loss)
         if not self._multiple:
             self._multiple = self._multiple_of(unit, weight)
         if unit in self._fresh:
-            self._weigh(unit, support, values, weight)
+            self._weigh(unit, vector, weight)
             return
-        self._fresh[unit] = (support, values, loss)
+        self._fresh[unit] = vector
         beyond = self._beyond(unit, weight, self._multiple)
         shares = [(self._arrived, self._units[unit].weight)]
         if self._weighed is not None and beyond:
             shares.append(self._weighed.share(unit, beyond))
-        self._add(support, values, shares)
+        self._add(vector, shares)
         if self._weighed is None:
             self._weights_differ |= beyond != 0.0 and self.weighs_changes
-            self._weigh(unit, support, values, beyond)
+            self._weigh(unit, vector, beyond)
 
-    def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
-        """Keep a symbol whose weight is known only when the round closes."""
-        unit = self._unit_of_symbol[symbol]
-        first = unit not in self._fresh
-        if first:
-            self._fresh[unit] = (support, values, loss)
-            self._add(support, values, [(self._arrived, self._units[unit].weight)])
-        self._held[symbol] = (first, support, values, loss)
+    def hold(self, vector: CodedVector) -> None:
+        """Keep a vector whose weight is known only when the round closes."""
+        unit = self._unit_of_symbol[vector.symbol]
+        if unit not in self._fresh:
+            self._fresh[unit] = vector
+            self._add(vector, [(self._arrived, self._units[unit].weight)])
+        self._held[vector.symbol] = vector
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums of gradients and losses, and remember what arrived."""
@@ -160,17 +158,17 @@ class SagaEstimate(GradientEstimate):
         self._remember_fresh()
         return self._gradient.sum, loss
 
-    def late(self, symbol: int, support: IntArray | None, values: Vector, age: int = 1) -> None:
-        """Remember a stale result if it is newer than what is remembered."""
-        unit = self._unit_of_symbol[symbol]
+    def late(self, vector: CodedVector, age: int = 1) -> None:
+        """Remember a stale vector if it is newer than what is remembered, but not its loss."""
+        unit = self._unit_of_symbol[vector.symbol]
         known = self._units[unit]
         if unit in self._fresh or self._round - age <= known.round:
             return
         if self._weighed is not None:
-            self._weighed.replace(unit, known, support, values)
-        self._total.add(support, values, known.weight)
+            self._weighed.replace(unit, known, vector)
+        self._total.add(vector.support, vector.values, known.weight)
         self._total.add(known.support, known.values, -known.weight)
-        self._remember(unit, support, values, known.loss, self._round - age)
+        self._remember(unit, vector, known.loss, self._round - age)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold; partly the estimate's own arrays.
@@ -227,8 +225,8 @@ class SagaEstimate(GradientEstimate):
             self._weighed.begin()
         self._has_excess = False
         self._change_loss = 0.0
-        self._fresh: dict[int, tuple[IntArray | None, Vector, float]] = {}
-        self._held: dict[int, tuple[bool, IntArray | None, Vector, float]] = {}
+        self._fresh: dict[int, CodedVector] = {}
+        self._held: dict[int, CodedVector] = {}
         self._folded: dict[int, float] = {}
 
     def _expect_differing_weights(self, common: float) -> WeighedMemory:
@@ -237,8 +235,8 @@ class SagaEstimate(GradientEstimate):
         self._weighed = WeighedMemory(self._total.n_columns, len(self._units))
         return self._weighed
 
-    def _add(self, support: IntArray | None, values: Vector, shares: Sequence[Share]) -> None:
-        self._joint.add(support, values, shares)
+    def _add(self, vector: CodedVector, shares: Sequence[Share]) -> None:
+        self._joint.add(vector.support, vector.values, shares)
         if self._joint.is_full:
             self._joint.flush(self.in_parts)
 
@@ -252,8 +250,8 @@ class SagaEstimate(GradientEstimate):
         beyond = weight - multiple * self._units[unit].weight
         return beyond if abs(beyond) > ROUNDING * abs(weight) else 0.0
 
-    def _weigh(self, unit: int, support: IntArray | None, values: Vector, beyond: float) -> None:
-        """Give the change of a symbol what its weight has beyond the common one."""
+    def _weigh(self, unit: int, vector: CodedVector, beyond: float) -> None:
+        """Add a vector's change, weighted by what its weight has beyond the common multiple."""
         if beyond == 0.0 or not self.weighs_changes:
             return
         if self._excess is None:
@@ -261,7 +259,7 @@ class SagaEstimate(GradientEstimate):
         if not self._has_excess:
             self._excess.clear()
             self._has_excess = True
-        known = self._units[unit]
+        known, support, values = self._units[unit], vector.support, vector.values
         if support is not None and known.round != NEVER and _same(support, known.support):
             # Adding to scattered columns costs more than subtracting first.
             self._excess.add(support, np.subtract(values, known.values, dtype=np.float64), beyond)
@@ -289,7 +287,7 @@ class SagaEstimate(GradientEstimate):
         """
         scaled = {s: decoding.scale * weight for s, weight in self._folded.items()}
         weights = {s: w for s, w in (scaled | dict(decoding.held)).items() if w}
-        loss = sum(weight * self._fresh[symbol][2] for symbol, weight in weights.items())
+        loss = sum(weight * self._fresh[symbol].loss for symbol, weight in weights.items())
         first = next(iter(weights))
         multiple = self._multiple_of(first, weights[first])
         alike = not any(self._beyond(s, weight, multiple) for s, weight in weights.items())
@@ -299,8 +297,8 @@ class SagaEstimate(GradientEstimate):
             return loss
         self._gradient.clear()
         for symbol, weight in weights.items():
-            support, values, _ = self._fresh[symbol]
-            self._gradient.add(support, values, weight)
+            vector = self._fresh[symbol]
+            self._gradient.add(vector.support, vector.values, weight)
         return loss
 
     def _close(self, decoding: Decoding) -> float:
@@ -316,14 +314,14 @@ class SagaEstimate(GradientEstimate):
                 weight = decoding.held[counted[0]] / scale
                 self._multiple = self._multiple_of(self._unit_of_symbol[counted[0]], weight)
         for symbol in sorted(self._held):
-            first, support, values, its_loss = self._held[symbol]
+            vector = self._held[symbol]
             weight = decoding.held.get(symbol, 0.0)
             unit = self._unit_of_symbol[symbol]
-            loss += weight * (its_loss - self._units[unit].loss)
+            loss += weight * (vector.loss - self._units[unit].loss)
             beyond = weight
-            if first:
+            if self._fresh[unit] is vector:
                 beyond = self._beyond(unit, weight, scale * self._multiple)
-            self._weigh(unit, support, values, beyond)
+            self._weigh(unit, vector, beyond)
         return loss
 
     def _combine(self, scale: float, *, remember: bool, estimate: bool = True) -> None:
@@ -385,15 +383,14 @@ class SagaEstimate(GradientEstimate):
         return afresh, parts[afresh]
 
     def _remember_fresh(self) -> None:
-        for unit, (support, values, loss) in self._fresh.items():
-            self._remember(unit, support, values, loss, self._round)
+        for unit, vector in self._fresh.items():
+            self._remember(unit, vector, vector.loss, self._round)
 
-    def _remember(
-        self, unit: int, support: IntArray | None, values: Vector, loss: float, round_: int
-    ) -> None:
+    def _remember(self, unit: int, vector: CodedVector, loss: float, round_: int) -> None:
         known = self._units[unit]
         self._total_loss += known.weight * (loss - known.loss)
-        known.support, known.values, known.loss, known.round = support, values, loss, round_
+        known.support, known.values = vector.support, vector.values
+        known.loss, known.round = loss, round_
 
 
 def full_weights(code: GradientCode) -> FloatArray:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import FloatArray
 from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import Decoding
 from erasurehead.errors import UsageError
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.saga import SagaEstimate
-from erasurehead.estimating.sums import Vector
 
 
 class SvrgEstimate(SagaEstimate):
@@ -48,5 +48,5 @@ class SvrgEstimate(SagaEstimate):
             loss = self._total_loss
         return gradient, loss
 
-    def late(self, symbol: int, support: IntArray | None, values: Vector, age: int = 1) -> None:
+    def late(self, vector: CodedVector, age: int = 1) -> None:
         """Ignore stale results: they belong to no snapshot."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.sums import Accumulator, Vector
 
 
@@ -72,11 +73,11 @@ class WeighedMemory:
         else:
             np.subtract(self._new.sum, changes, out=self._old.sum)
 
-    def replace(self, unit: int, known: Known, support: IntArray | None, values: Vector) -> None:
+    def replace(self, unit: int, known: Known, vector: CodedVector) -> None:
         """Take note that a unit's remembered vector was replaced between two rounds' ends."""
         weight = float(self._old_weights[unit])
         if weight:
-            self._old.add(support, values, weight)
+            self._old.add(vector.support, vector.values, weight)
             self._old.add(known.support, known.values, -weight)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import FloatArray
 from erasurehead.coding.base import GradientCode, RepetitionCode
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.base import GradientEstimate
-from erasurehead.estimating.sums import Accumulator, Vector
+from erasurehead.estimating.coded_vector import CodedVector
+from erasurehead.estimating.sums import Accumulator
 
 
 class WeightedSum(GradientEstimate):
@@ -37,26 +38,23 @@ class WeightedSum(GradientEstimate):
         self._total.clear()
         self._loss = 0.0
         self._next = 0
-        self._early: list[tuple[int, int, IntArray | None, Vector, float, float]] = []
-        self._held: dict[int, tuple[IntArray | None, Vector, float]] = {}
+        self._early: list[tuple[int, int, CodedVector, float]] = []
+        self._held: dict[int, CodedVector] = {}
 
-    def fold(
-        self, symbol: int, support: IntArray | None, values: Vector, weight: float, loss: float = 0
-    ) -> None:
-        """Add a symbol whose weight is known."""
+    def fold(self, vector: CodedVector, weight: float) -> None:
+        """Add a vector whose weight is known."""
         if not self._ordered:
-            self._total.add(support, values, weight)
-            self._loss += weight * loss
+            self._add(vector, weight)
             return
-        place = self._place[symbol]
-        heapq.heappush(self._early, (place, symbol, support, values, weight, loss))
+        place = self._place[vector.symbol]
+        heapq.heappush(self._early, (place, vector.symbol, vector, weight))
         while self._early and self._early[0][0] == self._next:
             self._add_first()
             self._next += 1
 
-    def hold(self, symbol: int, support: IntArray | None, values: Vector, loss: float = 0) -> None:
-        """Keep a symbol whose weight is known only when the round closes."""
-        self._held[symbol] = (support, values, loss)
+    def hold(self, vector: CodedVector) -> None:
+        """Keep a vector whose weight is known only when the round closes."""
+        self._held[vector.symbol] = vector
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the weighted sums of gradients and losses."""
@@ -67,15 +65,16 @@ class WeightedSum(GradientEstimate):
             total *= decoding.scale
             self._loss *= decoding.scale
         for symbol in sorted(self._held):
-            support, values, loss = self._held[symbol]
             weight = decoding.held.get(symbol, 0.0)
             if weight != 0.0:
-                self._total.add(support, values, weight)
-                self._loss += weight * loss
+                self._add(self._held[symbol], weight)
         self._held = {}
         return self._total.sum, self._loss
 
     def _add_first(self) -> None:
-        _, _, support, values, weight, loss = heapq.heappop(self._early)
-        self._total.add(support, values, weight)
-        self._loss += weight * loss
+        _, _, vector, weight = heapq.heappop(self._early)
+        self._add(vector, weight)
+
+    def _add(self, vector: CodedVector, weight: float) -> None:
+        self._total.add(vector.support, vector.values, weight)
+        self._loss += weight * vector.loss

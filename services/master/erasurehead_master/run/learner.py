@@ -12,6 +12,7 @@ import numpy.typing as npt
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.optimizing.optimizers import Optimizer
 from erasurehead_master.machine.plan import RunPlan
@@ -73,25 +74,13 @@ class Learner:
         picked = query.copy() if support is None else query[support]
         return picked.astype(dtype, copy=False)
 
-    def fold(
-        self,
-        symbol: int,
-        support: npt.NDArray[Any] | None,
-        values: npt.NDArray[Any],
-        loss: float,
-        weight: float | None,
-    ) -> None:
+    def take(self, vector: CodedVector, weight: float | None) -> None:
         """Take one vector of an arrival with its weight (None: known when the round closes)."""
-        if weight is None:
-            self.estimate.hold(symbol, support, values, loss)
-        elif weight != 0.0:
-            self.estimate.fold(symbol, support, values, weight, loss)
+        self.estimate.take(vector, weight)
 
-    def late(
-        self, symbol: int, support: npt.NDArray[Any] | None, values: npt.NDArray[Any], age: int
-    ) -> None:
+    def late(self, vector: CodedVector, age: int) -> None:
         """Offer one vector of a result that is `age` rounds old."""
-        self.estimate.late(symbol, support, values, age)
+        self.estimate.late(vector, age)
 
     def rebuild(self, plan: RunPlan, *, keep_memory: bool = False) -> None:
         """Go on with the gradient estimate of another code; the model stays.

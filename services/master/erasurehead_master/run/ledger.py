@@ -12,7 +12,9 @@ from typing import Any
 import numpy.typing as npt
 
 from erasurehead.coding.base import GradientCode
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.records import RoundRecord
+from erasurehead.wire.messages import Result
 from erasurehead_master.keep.checkpoint import RunTimes
 from erasurehead_master.machine.actions import CloseRound, Fold, FoldLate, Rebuild
 from erasurehead_master.machine.machine import Master
@@ -72,24 +74,22 @@ class RoundLedger:
     def fold(self, fold: Fold) -> None:
         """Take an arrival."""
         start = self._stopwatch()
-        support = self._machine.supports[fold.slot]
-        result = fold.result
-        for vector, weight in enumerate(fold.weights):
-            self._learner.fold(
-                fold.first_symbol + vector,
-                support,
-                result.values[vector],
-                result.loss[vector],
-                weight,
-            )
+        vectors = self._vectors(fold.slot, fold.first_symbol, fold.result)
+        for vector, weight in zip(vectors, fold.weights, strict=True):
+            self._learner.take(vector, weight)
         self._decode_s += self._stopwatch() - start
 
     def fold_late(self, late: FoldLate) -> None:
         """Offer a stale result to an estimate that remembers."""
-        support = self._machine.supports[late.slot]
         age = self._machine.round - late.result.round
-        for vector, values in enumerate(late.result.values):
-            self._learner.late(late.first_symbol + vector, support, values, age)
+        for vector in self._vectors(late.slot, late.first_symbol, late.result):
+            self._learner.late(vector, age)
+
+    def _vectors(self, slot: int, first_symbol: int, result: Result) -> list[CodedVector]:
+        """Return the vectors of a result, which lie on its slot's support."""
+        support = self._machine.supports[slot]
+        sent = enumerate(zip(result.values, result.loss, strict=True), start=first_symbol)
+        return [CodedVector(symbol, support, values, loss) for symbol, (values, loss) in sent]
 
     def rebuild(self, rebuild: Rebuild) -> None:
         """Go on with another code."""

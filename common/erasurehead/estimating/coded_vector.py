@@ -1,0 +1,27 @@
+"""A vector that a worker sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from erasurehead.arrays import IntArray
+from erasurehead.estimating.sums import Vector
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CodedVector:
+    """A coded gradient with the coded loss that belongs to it.
+
+    Attributes
+    ----------
+    symbol: which row of the code's matrix it is coded by.
+    support: the columns that the values belong to, ascending; None: all columns.
+    values: the coded gradient on its support, shape (len(support),). An estimate may keep the
+        array, so nobody may change it afterwards.
+    loss: the sum of the tasks' losses, coded by the same row.
+    """
+
+    symbol: int
+    support: IntArray | None
+    values: Vector
+    loss: float = 0.0
