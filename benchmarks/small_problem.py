@@ -11,8 +11,8 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.manifest import Provenance
-from erasurehead.datasets.store import CsrRows, Store, write_store
-from erasurehead_master.run.evaluation import as_matrix
+from erasurehead.datasets.store import Store, write_store
+from erasurehead.rows import CsrRows
 
 
 def some_rows(source: Store, n_rows: int, out: Path) -> Store:
@@ -39,7 +39,7 @@ class Problem:
     def __init__(self, store: Store, l2: float) -> None:
         self.logistic = store.manifest.task == "logistic"
         self.l2 = l2
-        self._x = as_matrix(store.train)
+        self._x = store.train.matrix()
         self._y = np.asarray(store.train.labels)
 
     def value(self, theta: FloatArray) -> float:

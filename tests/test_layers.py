@@ -51,6 +51,7 @@ MATHEMATICS_MAY_IMPORT = {
     "erasurehead.arrays",
     "erasurehead.errors",
     "erasurehead.registry",
+    "erasurehead.rows",
 }
 
 READS_A_FILE = {

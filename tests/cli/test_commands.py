@@ -17,7 +17,8 @@ from scipy.sparse import csr_array
 from sklearn.datasets import dump_svmlight_file
 from sklearn.metrics import log_loss, roc_auc_score
 
-from erasurehead.datasets.store import CsrRows, Store
+from erasurehead.datasets.store import Store
+from erasurehead.rows import CsrRows
 from erasurehead.runs import Run
 from erasurehead_cli.main import main
 

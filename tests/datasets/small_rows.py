@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from erasurehead.datasets.manifest import Provenance
-from erasurehead.datasets.store import CsrRows
+from erasurehead.rows import CsrRows
 
 
 def rows_of(n_rows: int, *, n_columns: int = 6, ones: bool = True, seed: int = 0) -> CsrRows:

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from small_rows import MADE_UP, assert_same_rows, matrix_of, rows_of
 
 from erasurehead.datasets import store as store_module
-from erasurehead.datasets.store import CsrRows, Store, write_store
+from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import DataError, UsageError
+from erasurehead.rows import CsrRows
 
 
 @settings(max_examples=25)

@@ -17,11 +17,12 @@ from erasurehead.coding import CODES
 from erasurehead.datasets.kc_housing import KcHousing
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.prepare import prepare
-from erasurehead.datasets.store import CsrRows, Store, write_store
+from erasurehead.datasets.store import Store, write_store
 from erasurehead.decoding import DECODERS
 from erasurehead.errors import EXIT_OK
 from erasurehead.estimating import ESTIMATES
 from erasurehead.records import Observer, RoundRecord, RunStart
+from erasurehead.rows import CsrRows
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from virtual_run import make_virtual, some_rows
 
-from erasurehead.datasets.store import CsrRows
+from erasurehead.rows import CsrRows
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 
 

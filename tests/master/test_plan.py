@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from erasurehead.datasets.manifest import Provenance
-from erasurehead.datasets.store import CsrRows, Store, write_store
+from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
+from erasurehead.rows import CsrRows
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.plan import RunPlan

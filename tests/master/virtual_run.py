@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from erasurehead.datasets.store import CsrRows
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.estimating import ESTIMATES
 from erasurehead.models.objectives import OBJECTIVES
 from erasurehead.optimizing.optimizers import OPTIMIZERS
 from erasurehead.optimizing.steps import build_schedule
+from erasurehead.rows import CsrRows
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings

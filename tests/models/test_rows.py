@@ -17,6 +17,7 @@ from erasurehead.models import rows as rows_module
 from erasurehead.models.objectives import OBJECTIVES, Logistic
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
+from erasurehead.rows import CsrRows
 
 Vector = npt.NDArray[Any]
 
@@ -38,7 +39,8 @@ class Case:
             block = csr_array(self.X[lo:hi])
             weights = None if self.coefficients is None else self.coefficients[:, :, lo:hi]
             values = None if self.implied else block.data
-            builder.add(block.indptr, block.indices, values, self.labels[lo:hi], weights)
+            rows = CsrRows(block.indptr, block.indices, values, self.labels[lo:hi], self.X.shape[1])
+            builder.add(rows, weights)
         return builder.finish()
 
     def expected(self, objective: str, theta: Vector, message: int) -> tuple[Vector, Vector]:
@@ -151,7 +153,7 @@ def test_the_rows_of_other_messages_are_not_worked_through() -> None:
 def test_one_coefficient_may_stand_for_a_whole_block() -> None:
     builder = LocalRowsBuilder(3, (1, 2))
     block = csr_array(np.eye(3))
-    builder.add(block.indptr, block.indices, None, np.ones(3), np.array([[2.0, -1.0]]))
+    builder.add(CsrRows(block.indptr, block.indices, None, np.ones(3), 3), np.array([[2.0, -1.0]]))
     rows = builder.finish()
     values, loss = compute(rows, np.zeros(3))
     np.testing.assert_allclose(values, [[-1, -1, -1], [0.5, 0.5, 0.5]])
@@ -162,7 +164,7 @@ def test_a_column_named_twice_in_a_row_counts_twice() -> None:
     for n_columns in (2, 50):  # dense, sparse
         builder = LocalRowsBuilder(n_columns)
         for _ in range(2):
-            builder.add(np.array([0, 3]), np.array([1, 1, 0]), None, np.ones(1))
+            builder.add(CsrRows(np.array([0, 3]), np.array([1, 1, 0]), None, np.ones(1), n_columns))
         work = CodedGradient(builder.finish(), OBJECTIVES.build("least-squares"), np.ones(2))
         assert work.advance()
         np.testing.assert_allclose(work.values, [[4.0, 8.0]])
@@ -171,7 +173,7 @@ def test_a_column_named_twice_in_a_row_counts_twice() -> None:
 def test_offsets_may_start_anywhere() -> None:
     """Rows 1 and 2 of a store, as sliced from it."""
     builder = LocalRowsBuilder(9)
-    builder.add(np.array([7, 8, 10]), np.array([3, 0, 8]), None, np.ones(2))
+    builder.add(CsrRows(np.array([7, 8, 10]), np.array([3, 0, 8]), None, np.ones(2), 9))
     rows = builder.finish()
     assert rows.support is not None
     np.testing.assert_array_equal(rows.support, [0, 3, 8])
@@ -189,7 +191,7 @@ def test_a_slot_with_nothing_to_do_sends_zeros() -> None:
 def test_steps_yield_between_blocks() -> None:
     builder = LocalRowsBuilder(9)
     for _ in range(3):
-        builder.add(np.array([0, 1]), np.array([3]), None, np.ones(1))
+        builder.add(CsrRows(np.array([0, 1]), np.array([3]), None, np.ones(1), 9))
     assert [rows is None for rows in builder.steps()] == [True, True, True, False]
 
 
@@ -201,7 +203,7 @@ def test_rows_are_held_once(implied: bool) -> None:
     builder = LocalRowsBuilder(p, chunk_nonzeros=1000)
     values = None if implied else rng.normal(size=n * per_row)
     indices = rng.integers(0, p, n * per_row)
-    builder.add(np.arange(n + 1) * per_row, indices, values, np.ones(n))
+    builder.add(CsrRows(np.arange(n + 1) * per_row, indices, values, np.ones(n), p))
     rows = builder.finish()
     stored = indices.size * (4 if implied else 12) + n * (8 + 8)
     assert rows.n_bytes <= 1.2 * stored
@@ -254,7 +256,7 @@ def test_a_damaged_block_is_refused(
     builder = LocalRowsBuilder(4)
     weights = None if values is None else np.array(values)
     with pytest.raises(DataError, match=sentence):
-        builder.add(np.array(indptr), np.array(indices), weights, np.array(labels))
+        builder.add(CsrRows(np.array(indptr), np.array(indices), weights, np.array(labels), 4))
 
 
 def test_more_columns_than_can_be_indexed_are_refused() -> None:

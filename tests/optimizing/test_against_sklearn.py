@@ -15,7 +15,6 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from erasurehead.datasets.covertype import Covertype
 from erasurehead.datasets.encoding import Encoded
 from erasurehead.datasets.kc_housing import KcHousing
-from erasurehead.datasets.store import CsrRows
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
@@ -25,6 +24,7 @@ from erasurehead.models.rows import LocalRows, LocalRowsBuilder
 from erasurehead.optimizing.curvature import automatic_step, largest_eigenvalue
 from erasurehead.optimizing.optimizers import OPTIMIZERS
 from erasurehead.optimizing.steps import Constant
+from erasurehead.rows import CsrRows
 from erasurehead.schemes.scheme import Scheme
 
 RELATIVE = 1e-6
@@ -126,9 +126,7 @@ def local_rows(rows: CsrRows, code: Any, slot: int, ranges: list[tuple[int, int]
     builder = LocalRowsBuilder(rows.n_columns)
     tasks, coefficients = code.row(slot)
     for task, coefficient in zip(tasks.tolist(), coefficients.tolist(), strict=True):
-        block = rows.rows(*ranges[task])
-        weights = np.full((1, 1), coefficient)
-        builder.add(block.indptr, block.indices, block.values, block.labels, weights)
+        builder.add(rows.rows(*ranges[task]), np.full((1, 1), coefficient))
     return builder.finish()
 
 

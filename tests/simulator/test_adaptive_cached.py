@@ -14,7 +14,6 @@ from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.run.evaluation import as_matrix
 from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 
@@ -46,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def minimum(path: Path) -> tuple[FloatArray, FloatArray]:
     """The Hessian of the problem, and its minimum."""
     store = Store.open(path)
-    x = as_matrix(store.train).toarray()
+    x = store.train.matrix().toarray()
     hessian = x.T @ x / len(x) + L2 * np.eye(x.shape[1])
     return hessian, np.linalg.solve(hessian, x.T @ np.asarray(store.train.labels) / len(x))
 

@@ -10,7 +10,6 @@ from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.run.evaluation import as_matrix
 from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 
@@ -26,7 +25,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 def relative_gaps(store: Store, scheme: str) -> FloatArray:
     """(f - f*) / f* after every round of gradient descent with the automatic step."""
-    x = as_matrix(store.train).toarray()
+    x = store.train.matrix().toarray()
     y = np.asarray(store.train.labels)
     hessian = x.T @ x / len(y) + L2 * np.eye(x.shape[1])
     best = np.linalg.solve(hessian, x.T @ y / len(y))

@@ -13,7 +13,6 @@ from erasurehead.errors import UsageError
 from erasurehead.models.objectives import OBJECTIVES
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.run.evaluation import as_matrix
 from erasurehead_simulator.laws.quantities import Expectation, Quantity
 from erasurehead_simulator.planner.candidates import Candidate, Kind
 from erasurehead_simulator.planner.planner import Effort, search
@@ -51,7 +50,7 @@ def test_a_slow_worker_is_planned_around(small_store: Path) -> None:
 
 def test_exact_rounds_are_those_of_plain_gradient_descent(small_store: Path) -> None:
     store = Store.open(small_store)
-    x, y = as_matrix(store.train), np.asarray(store.train.labels)
+    x, y = store.train.matrix(), np.asarray(store.train.labels)
     theta, losses = np.zeros(x.shape[1]), []
     for _ in range(30):
         theta = theta + 2.0 * (x.T @ (y / (1 + np.exp(y * (x @ theta))))) / len(y)

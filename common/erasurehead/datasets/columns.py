@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from erasurehead.datasets.frames import complete, numbers
 from erasurehead.datasets.sources import pandas
-from erasurehead.datasets.store import CsrRows
 from erasurehead.errors import DataError
+from erasurehead.rows import CsrRows
 
 COLUMNS = "columns.json"
 """File of a store that was made from a table."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.arrays import Array
 from erasurehead.datasets.manifest import COLUMNS_OF_INT32, Task
-from erasurehead.datasets.store import Array, CsrRows
 from erasurehead.errors import DataError
+from erasurehead.rows import CsrRows
 
 ROWS_PER_TEST_ROW = 5
 SPLIT_SEED = 0

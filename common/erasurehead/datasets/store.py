@@ -16,11 +16,10 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from erasurehead.arrays import Array
 from erasurehead.datasets.files import check_sizes, file_sha256
 from erasurehead.datasets.manifest import (
     ARRAYS,
@@ -37,45 +36,13 @@ from erasurehead.datasets.manifest import (
 )
 from erasurehead.errors import DataError, UsageError
 from erasurehead.process.durable import sync_directory
+from erasurehead.rows import CsrRows
 
 NOTHING_BESIDE: Mapping[str, bytes] = {}
-
-Array = npt.NDArray[Any]
 
 
 class StoreExistsError(UsageError):
     """Something has the name of the store that was to be written."""
-
-
-@dataclass(frozen=True, eq=False)
-class CsrRows:
-    """Rows as CSR arrays.
-
-    Attributes
-    ----------
-    indptr: shape (rows + 1,), from 0.
-    indices: columns, shape (non-zeros,).
-    values: shape (non-zeros,), or None when all are one.
-    labels: shape (rows,); -1 or +1 for a logistic task.
-    n_columns: columns of the whole store.
-    """
-
-    indptr: Array
-    indices: Array
-    values: Array | None
-    labels: Array
-    n_columns: int
-
-    def rows(self, lo: int, hi: int) -> CsrRows:
-        """Return rows lo to hi - 1; their entries are views."""
-        first, last = int(self.indptr[lo]), int(self.indptr[hi])
-        return CsrRows(
-            indptr=np.asarray(self.indptr[lo : hi + 1]) - first,
-            indices=self.indices[first:last],
-            values=None if self.values is None else self.values[first:last],
-            labels=self.labels[lo:hi],
-            n_columns=self.n_columns,
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,8 @@ from erasurehead.datasets.encoding import Encoded, split
 from erasurehead.datasets.manifest import Task
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import read_plain, sklearn_datasets
-from erasurehead.datasets.store import CsrRows
 from erasurehead.errors import DataError, UsageError
+from erasurehead.rows import CsrRows
 
 
 class SvmLight(Preset):

@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from erasurehead.datasets.encoding import Encoded, split
 from erasurehead.datasets.preset import Preset
-from erasurehead.datasets.store import CsrRows
 from erasurehead.errors import UsageError
+from erasurehead.rows import CsrRows
 
 
 class Synthetic(Preset):

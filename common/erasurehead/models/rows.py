@@ -19,6 +19,7 @@ from scipy.sparse import csc_array, csr_array
 
 from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.errors import DataError
+from erasurehead.rows import CsrRows
 
 CHUNK_NONZEROS = 1 << 19
 """Non-zeros in a chunk: a few milliseconds of work."""
@@ -108,22 +109,12 @@ class LocalRowsBuilder:
         self._labels: list[FloatArray] = []
         self._coefficients: list[FloatArray | None] = []
 
-    def add(
-        self,
-        indptr: npt.NDArray[Any],
-        indices: npt.NDArray[Any],
-        values: npt.NDArray[Any] | None,
-        labels: npt.NDArray[Any],
-        coefficients: npt.NDArray[Any] | None = None,
-    ) -> None:
-        """Append a block of CSR rows; everything is copied.
+    def add(self, rows: CsrRows, coefficients: npt.NDArray[Any] | None = None) -> None:
+        """Append a block of rows; everything is copied.
 
         Parameters
         ----------
-        indptr: shape (rows + 1,); may start anywhere, only differences matter.
-        indices: columns, shape (non-zeros,).
-        values: shape (non-zeros,), or None when all are one.
-        labels: shape (rows,).
+        rows: of which `indptr` may start anywhere, only differences matter.
         coefficients: shape (n_messages, n_vectors) when the block's rows share them, else with a
             last axis of rows; None when all are one.
 
@@ -131,7 +122,8 @@ class LocalRowsBuilder:
         ------
         DataError: the arrays do not fit together, or a column is out of range.
         """
-        lengths = np.diff(indptr).astype(np.int64)
+        indices, values, labels = rows.indices, rows.values, rows.labels
+        lengths = np.diff(rows.indptr).astype(np.int64)
         if len(lengths) != len(labels) or lengths.sum() != len(indices):
             raise DataError(
                 f"a block of rows has {len(lengths)} row lengths adding up to {lengths.sum()}, but"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from erasurehead.datasets.store import CsrRows
+    from erasurehead.rows import CsrRows
     from erasurehead.runs import Run
 
 CHUNK_ROWS = 1 << 14
@@ -146,7 +146,7 @@ def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -
     from scipy.sparse import csr_array, hstack
 
     from erasurehead.datasets.sources import sklearn_datasets
-    from erasurehead.datasets.store import CsrRows
+    from erasurehead.rows import CsrRows
 
     read = sklearn_datasets().load_svmlight_file
     zero_based = "auto" if first is FirstColumn.auto else first is FirstColumn.zero
@@ -182,13 +182,11 @@ def _margins(rows: CsrRows, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.fl
     """Return x·theta of each row, some rows at a time so that a mapped store stays on disk."""
     import numpy as np
 
-    from erasurehead_master.run.evaluation import as_matrix
-
     n_rows = len(rows.labels)
     margins = np.empty(n_rows)
     for lo in range(0, n_rows, CHUNK_ROWS):
         hi = min(lo + CHUNK_ROWS, n_rows)
-        margins[lo:hi] = as_matrix(rows.rows(lo, hi)) @ theta
+        margins[lo:hi] = rows.rows(lo, hi).matrix() @ theta
     return margins
 
 

@@ -9,7 +9,6 @@ from erasurehead.datasets.store import Store
 from erasurehead.models.objectives import OBJECTIVES
 from erasurehead.runs import Run
 from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory
-from erasurehead_master.run.evaluation import as_matrix
 
 CHUNK_ROWS = 1 << 14
 
@@ -36,5 +35,5 @@ def training_objective(store: Store, theta: FloatArray) -> float:
     total = 0.0
     for lo in range(0, n_rows, CHUNK_ROWS):
         rows = store.train.rows(lo, min(lo + CHUNK_ROWS, n_rows))
-        total += float(np.sum(objective.loss(as_matrix(rows) @ theta, np.asarray(rows.labels))))
+        total += float(np.sum(objective.loss(rows.matrix() @ theta, np.asarray(rows.labels))))
     return total / n_rows

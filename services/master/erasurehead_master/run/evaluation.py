@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
-from erasurehead.datasets.store import CsrRows
 from erasurehead.models.objectives import Objective
+from erasurehead.rows import CsrRows
 
 CHUNK_NONZEROS = 1 << 18
 
@@ -42,7 +40,7 @@ class Evaluator:
         margins = np.empty(n_rows)
         for lo in range(0, n_rows, self._chunk_rows):
             hi = min(lo + self._chunk_rows, n_rows)
-            margins[lo:hi] = as_matrix(self._rows.rows(lo, hi)) @ theta
+            margins[lo:hi] = self._rows.rows(lo, hi).matrix() @ theta
             yield None
         yield self._objective.metrics(margins, np.asarray(self._rows.labels))
 
@@ -52,11 +50,3 @@ class Evaluator:
             if metrics is not None:
                 return metrics
         raise AssertionError("steps() always ends with the metrics")
-
-
-def as_matrix(rows: CsrRows) -> csr_array:
-    """Return rows of a store as a scipy matrix, with explicit ones where they are implied."""
-    indices: npt.NDArray[Any] = np.asarray(rows.indices)
-    values = np.ones(len(indices)) if rows.values is None else np.asarray(rows.values)
-    indptr = np.asarray(rows.indptr).astype(indices.dtype)
-    return csr_array((values, indices, indptr), shape=(len(rows.labels), rows.n_columns))

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from scipy.sparse import csr_array
 
-from erasurehead.datasets.store import CsrRows, Store
+from erasurehead.datasets.store import Store
 from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.optimizing.curvature import automatic_step, largest_eigenvalue
 from erasurehead.optimizing.optimizers import OPTIMIZERS
 from erasurehead.optimizing.steps import Constant, Schedule, build_schedule
+from erasurehead.rows import CsrRows
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.evaluation import as_matrix
 from erasurehead_master.run.learner import Learner, make_estimate
 
 CURVATURE_NONZEROS = 1 << 22
@@ -41,7 +41,7 @@ def make_schedule(plan: RunPlan, rows: CsrRows) -> Schedule:
 
     def chunks() -> Iterator[csr_array]:
         for lo in range(0, looked_at, CURVATURE_CHUNK_ROWS):
-            yield as_matrix(rows.rows(lo, min(lo + CURVATURE_CHUNK_ROWS, looked_at)))
+            yield rows.rows(lo, min(lo + CURVATURE_CHUNK_ROWS, looked_at)).matrix()
 
     eigenvalue = largest_eigenvalue(chunks, plan.columns, seed=settings.seed, iterations=30)
     return Constant(eta=automatic_step(plan.objective, eigenvalue, settings.l2))

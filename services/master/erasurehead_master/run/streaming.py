@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.datasets.store import CsrRows
+from erasurehead.rows import CsrRows
 from erasurehead.wire.messages import Task
 from erasurehead_master.machine.plan import RunPlan
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.datasets.store import CsrRows, Store
+from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.models.metrics import HIGHER_IS_BETTER
 from erasurehead.models.objectives import Objective
 from erasurehead.registry import nearest
-from erasurehead_master.run.evaluation import Evaluator, as_matrix
+from erasurehead.rows import CsrRows
+from erasurehead_master.run.evaluation import Evaluator
 from erasurehead_simulator.virtual.virtual_run import Rate
 
 LOSS = "loss"
@@ -91,7 +92,7 @@ class _Loss:
     """The regularised mean loss on the training rows."""
 
     def __init__(self, rows: CsrRows, objective: Objective, l2: float) -> None:
-        self._matrix = as_matrix(rows)
+        self._matrix = rows.matrix()
         self._labels = np.asarray(rows.labels)
         self._objective = objective
         self._l2 = l2

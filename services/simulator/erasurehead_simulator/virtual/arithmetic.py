@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.datasets.store import CsrRows
 from erasurehead.models.objectives import OBJECTIVES
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
+from erasurehead.rows import CsrRows
 from erasurehead.wire.messages import Assign, Step
 
 
@@ -46,13 +46,6 @@ class RealArithmetic:
                 assign.columns, (parts, vectors), dense_share=assign.dense_share
             )
             for i, (lo, hi) in enumerate(assign.row_ranges.tolist()):
-                rows = self._rows.rows(lo, hi)
-                builder.add(
-                    rows.indptr,
-                    rows.indices,
-                    rows.values,
-                    rows.labels,
-                    assign.coefficients[:, :, i],
-                )
+                builder.add(self._rows.rows(lo, hi), assign.coefficients[:, :, i])
             self._loaded[key] = builder.finish()
         return self._loaded[key]

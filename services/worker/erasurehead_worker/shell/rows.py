@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.datasets.store import CsrRows, Store
+from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, ErasureHeadError, UsageError
 from erasurehead.models.objectives import OBJECTIVES, Objective
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
 from erasurehead.process.durable import replace_file
+from erasurehead.rows import CsrRows
 from erasurehead.wire.messages import Assign, Task
 
 log = logging.getLogger(__name__)
@@ -128,13 +129,7 @@ class RowSource:
     def _add(self, index: int, rows: CsrRows) -> None:
         assert self._assign is not None
         assert self._builder is not None
-        self._builder.add(
-            rows.indptr,
-            rows.indices,
-            rows.values,
-            rows.labels,
-            self._assign.coefficients[:, :, index],
-        )
+        self._builder.add(rows, self._assign.coefficients[:, :, index])
 
     def _open(self, assign: Assign) -> CsrRows | None:
         """Return the training rows of the store if it is here and the right one."""

@@ -1,0 +1,54 @@
+"""Rows of data, mapped from a store, streamed or made up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from erasurehead.arrays import Array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True, eq=False)
+class CsrRows:
+    """Rows as CSR arrays.
+
+    Attributes
+    ----------
+    indptr: shape (rows + 1,), from 0.
+    indices: columns, shape (non-zeros,).
+    values: shape (non-zeros,), or None when all are one.
+    labels: shape (rows,); what they are, the manifest of the store says.
+    n_columns: columns of the whole store.
+    """
+
+    indptr: Array
+    indices: Array
+    values: Array | None
+    labels: Array
+    n_columns: int
+
+    def rows(self, lo: int, hi: int) -> CsrRows:
+        """Return rows lo to hi - 1; their entries are views."""
+        first, last = int(self.indptr[lo]), int(self.indptr[hi])
+        return CsrRows(
+            indptr=np.asarray(self.indptr[lo : hi + 1]) - first,
+            indices=self.indices[first:last],
+            values=None if self.values is None else self.values[first:last],
+            labels=self.labels[lo:hi],
+            n_columns=self.n_columns,
+        )
+
+    def matrix(self) -> csr_array:
+        """Return the rows as a scipy matrix, with explicit ones where they are implied."""
+        # Not at the top: rows can be read and cut without scipy, whose import takes its time.
+        from scipy.sparse import csr_array
+
+        indices = np.asarray(self.indices)
+        values = np.ones(len(indices)) if self.values is None else np.asarray(self.values)
+        indptr = np.asarray(self.indptr).astype(indices.dtype)
+        return csr_array((values, indices, indptr), shape=(len(self.labels), self.n_columns))
