@@ -1,6 +1,7 @@
 """How much does a round cost beyond moving its bytes and computing its gradients?
 
     python benchmarks/overhead.py STORE [--workers 30] [--rounds 300] [--scheme uncoded]
+    python benchmarks/overhead.py STORE --against CHECKOUT [--alternations 5]
 
 Floor: a bare pyzmq ROUTER/DEALER exchange between as many processes, of frames of the same sizes,
 with no decoding and no arithmetic, measured in the same run before and after. Arithmetic: the
@@ -8,6 +9,9 @@ gradients of all slots computed one after another in one process, each slot's ro
 caches since its last turn as they do in a run, divided by the cores. Plain: the same exchange with
 nothing but that arithmetic, msgpack and a sum at the master, so without states, checks, stop rules,
 decoders or records: what processes in Python cannot get below here.
+
+With --against, another checkout of this repository makes the same run in turns with this one, and
+the medians and their ratios are printed instead: round, CPU, start and memory.
 """
 
 from __future__ import annotations
@@ -19,12 +23,14 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import msgpack
 import numpy as np
 import numpy.typing as npt
 import zmq
+from against import compare, print_ratios
 
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunStart
@@ -163,7 +169,16 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--scheme", default="uncoded")
+    parser.add_argument("--against", type=Path, help="another checkout of this repository")
+    parser.add_argument("--alternations", type=int, default=5)
     given = parser.parse_args()
+    if given.against is not None:
+        arguments = [str(Path(given.store).resolve()), "--scheme", given.scheme]
+        arguments += ["--workers", str(given.workers), "--rounds", str(given.rounds + WARM_UP)]
+        arguments += ["--step", "0.01", "--evaluate-every-rounds", "1000000"]
+        print(f"{given.store}, {given.workers} workers, {given.scheme}")
+        print_ratios(*compare(given.against.resolve(), arguments, given.alternations, WARM_UP))
+        return
     settings = load(
         RunSettings,
         {
