@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -290,11 +291,16 @@ def row(scheme: str, outcome: Outcome) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def paragraph(text: str) -> str:
+    """Return a text in lines of the page's width."""
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
 def section(store: Store, problem: Problem, weather: Weather, rounds: int) -> list[str]:
     """Run everything under one delay model; return its part of the page."""
     near, far = (f"{100 * target:g} %" for target in TARGETS)
     lines = [
-        f"**{weather.title}.** {weather.text}",
+        paragraph(f"**{weather.title}.** {weather.text}"),
         "",
         f"| scheme | load | s a round | rounds to {near} | s to {near} | rounds to {far} |"
         f" s to {far} | floor |",
@@ -324,14 +330,17 @@ def main() -> None:
         store = some_rows(source, given.rows, Path(scratch) / "rows")
         problem = Problem(store, L2)
         lines = [
-            f"`python benchmarks/codes.py STORE`: {given.rows:,} rows of {source.manifest.name} on"
-            f" {store.manifest.columns:,} columns, logistic with l2 = {L2:g}, 30 workers,"
-            f" gradient descent with step 1/curvature, at most {given.rounds} rounds, seed {SEED},"
-            " times of a virtual clock. Load counts thirtieths of all rows on a worker, on average"
-            " (and on the fullest)."
-            " Targets and floor are (f - f*) / (f_0 - f*). The floor is the median of the last 50"
-            " rounds; none: below 1e-8. A target below the floor does not count. `stop` is the"
-            " rule that the text before the table names, `p` the probabilities to be late for it.",
+            paragraph(
+                f"`python benchmarks/codes.py STORE`: {given.rows:,} rows of {source.manifest.name}"
+                f" on {store.manifest.columns:,} columns, logistic with l2 = {L2:g}, 30 workers,"
+                f" gradient descent with step 1/curvature, at most {given.rounds} rounds, seed"
+                f" {SEED}, times of a virtual clock. Load counts thirtieths of all rows on a"
+                " worker, on average (and on the fullest)."
+                " Targets and floor are (f - f*) / (f_0 - f*). The floor is the median of the last"
+                " 50 rounds; none: below 1e-8. A target below the floor does not count. `stop` is"
+                " the rule that the text before the table names, `p` the probabilities to be late"
+                " for it."
+            ),
             "",
         ]
         for weather in weathers():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from erasurehead_cli.reproduce.targets import (
     our_claims,
     undelayed_claims,
 )
+
+_WIDTH = 100
+"""Characters in a line of prose, as on every page."""
 
 HEADING = {
     "delays": "Injected delays (exponential, mean {mean_s:g} s)",
@@ -46,7 +50,7 @@ def write_page(
         drawn = pictures.draw_all(results, settings, directory)
         if any(results.cells(d, s, UNCODED) for s in settings for d in results.sets(s)):
             cdf = [pictures.draw_stragglers(results, settings, directory / "stragglers.png")]
-    lines = [*_head(results), *([] if note is None else [note, ""])]
+    lines = [*_head(results), *([] if note is None else [_paragraph(note), ""])]
     lines += _claims(results)
     for setting in settings:
         lines += _setting(results, setting, _images(drawn.get(setting, ()), page.parent))
@@ -62,7 +66,7 @@ def _head(results: Results) -> Iterator[str]:
     seeds = {m.cell.seed for m in results.measured}
     others = [m.extra.other_cores for m in results.measured if m.extra.other_cores is not None]
     yield from ("# Results", "")
-    yield (
+    yield _paragraph(
         "Written by `erasurehead reproduce` from its finished cells; not edited by hand. Section 5"
         " of arXiv 1901.09671 on one machine: 30 worker processes and a master over TCP, the"
         " paper's data sets, encodings and step sizes. Every time is wall clock: from the first"
@@ -82,7 +86,7 @@ def _head(results: Results) -> Iterator[str]:
         )
     yield from _table(["what", "value"], [[k, v] for k, v in told.items()])
     yield ""
-    yield (
+    yield _paragraph(
         "*Target*: the test metric that uncoded has after its last round; *within 0.5 %* of it is"
         " easier. Both are looked for at evaluations, every 5 rounds. *Ideal*: what the drawn"
         " delays alone cost, if computing, sending and decoding took no time. *Objective*: the mean"
@@ -102,7 +106,7 @@ def _claims(results: Results) -> Iterator[str]:
     if not claims:
         return
     yield from ("## What was to be reached", "")
-    yield (
+    yield _paragraph(
         "Measured on the wall clock, and in brackets the ideal of injected delays; what misses its"
         " bound is in bold."
     )
@@ -172,7 +176,7 @@ def _schemes(results: Results, setting: str, data_set: DataSet) -> Iterator[str]
 
 
 def _stragglers() -> Iterator[str]:
-    yield (
+    yield _paragraph(
         "The arrivals of all workers in the rounds of `uncoded`, over the median of their round"
         " (the paper's Figure 1 shows 148 machines, the slowest at 8 times the median)."
     )
@@ -216,6 +220,10 @@ def _spread(spread: Spread | None, show: Callable[[float], str]) -> str:
     if len(spread.values) == 1:
         return show(spread.median)
     return f"{show(spread.median)} ({show(min(spread.values))} to {show(max(spread.values))})"
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def _code(label: str) -> str:

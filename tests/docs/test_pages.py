@@ -42,13 +42,6 @@ def test_the_protocol_page_has_every_reason_for_refusing() -> None:
     assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(REFUSALS)
 
 
-def test_the_readme_links_to_what_exists() -> None:
-    for page in ("README.md", "CONTRIBUTING.md"):
-        text = (ROOT / page).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-            assert (ROOT / target).exists(), f"{page} links to {target}"
-
-
 def test_the_readme_names_every_command() -> None:
     from erasurehead_cli.main import app
 
