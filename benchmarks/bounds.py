@@ -104,7 +104,7 @@ def descend(
     rng = np.random.default_rng(seed)
     built = Scheme.parse(scheme).build(N, None, np.random.default_rng(0))
     load = int(built.code.loads.max())
-    estimate = ESTIMATES.build(built.estimator, built.code, COLUMNS, False)
+    estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
     matrix = built.code.matrix.toarray()
     stop: StopRule = built.stop
     x, gaps, closed = np.zeros(COLUMNS), [problem.gap(np.zeros(COLUMNS))], [0.0]
@@ -158,7 +158,8 @@ def moments(problem: Problem) -> list[Row]:
     built = Scheme.parse(f"frc:c={C} / first-copy:scale=none / fraction:r={R}").build(
         N, None, np.random.default_rng(0)
     )
-    group_of_task = built.code.block_of_task
+    assert built.code.groups is not None
+    group_of_task = built.code.groups.of_task
     kept = 1.0 - float(uncovered_probability(N, C, R))
     for where, x in (("at the first model", np.zeros(COLUMNS)), ("at the minimum", problem.best)):
         g = problem.gradients(x)

@@ -129,7 +129,7 @@ def measure(
     scheme = Scheme.parse(text)
     rng = np.random.default_rng(SEED)
     built = scheme.build(workers, None, rng)
-    estimate = ESTIMATES.build(built.estimator, built.code, columns, scheme.exact)
+    estimate = ESTIMATES.build(built.estimate, built.code, columns, scheme.exact)
     optimizer = OPTIMIZERS.build("gradient-descent", columns, Constant(eta=1e-9), 1e-6)
     learner = Learner(optimizer, estimate, 26_215, TwoCores().do)
     total = np.zeros(columns)

@@ -26,7 +26,7 @@ def make(spec: str, k: int, n: int | None = None, seed: int = 0) -> GradientCode
 
 def rows_of(code: GradientCode, slots: list[int]) -> FloatArray:
     """The dense rows that the given slots send."""
-    symbols = [s for i in slots for m in range(code.n_messages) for s in code.symbols(i, m)]
+    symbols = [s for i in slots for m in range(code.n_parts) for s in code.symbols(i, m)]
     dense: FloatArray = code.matrix.toarray()[symbols]
     return dense
 

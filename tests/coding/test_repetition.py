@@ -6,19 +6,18 @@ import itertools
 
 import numpy as np
 import pytest
+from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erasurehead.coding import CODES
-from erasurehead.coding.base import RepetitionCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.errors import UsageError
 from erasurehead.theory.decode_errors import repetition_errors
 
 
-def make(spec: str, k: int, n: int | None = None, seed: int = 0) -> RepetitionCode:
-    code = CODES.build(spec, k, n, np.random.default_rng(seed))
-    assert isinstance(code, RepetitionCode)
-    return code
+def make(spec: str, k: int, n: int | None = None, seed: int = 0) -> GradientCode:
+    return CODES.build(spec, k, n, np.random.default_rng(seed))
 
 
 def test_consecutive_groups_are_the_papers_code() -> None:
@@ -32,7 +31,7 @@ def test_consecutive_groups_are_the_papers_code() -> None:
 def test_more_workers_than_tasks() -> None:
     """n = 6, k = 12, c = 2: three blocks, groups of l = kc/n = 4."""
     code = make("frc:c=2", 12, 6)
-    assert code.group_sizes.tolist() == [4, 4, 4]
+    assert groups_of(code).sizes.tolist() == [4, 4, 4]
     assert code.loads.tolist() == [2] * 12
     assert code.replication.tolist() == [4] * 6
     assert code.tolerance == 3
@@ -47,13 +46,13 @@ def test_any_load_gives_balanced_blocks_and_groups(k: int, n: int, c: int, seed:
             make(f"frc:c={c}", k, n, seed)
         return
     code = make(f"frc:c={c}", k, n, seed)
-    assert code.n_blocks == int(n / c + 0.5)
-    for sizes in (code.block_sizes, code.group_sizes):
+    assert groups_of(code).count == int(n / c + 0.5)
+    for sizes in (groups_of(code).block_sizes, groups_of(code).sizes):
         assert sizes.min() >= 1
         assert sizes.max() - sizes.min() <= 1
-    assert code.tolerance == code.group_sizes.min() - 1
+    assert code.tolerance == groups_of(code).sizes.min() - 1
     dense = code.matrix.toarray()
-    expected = code.group_of_slot[:, None] == code.block_of_task[None, :]
+    expected = groups_of(code).of_slot[:, None] == groups_of(code).of_task[None, :]
     np.testing.assert_array_equal(dense, expected)
 
 
@@ -64,7 +63,7 @@ def test_tolerance_is_exact_by_enumeration(k: int, n: int | None, c: int) -> Non
 
     def always_covered(stragglers: int) -> bool:
         return all(
-            len(set(np.delete(code.group_of_slot, gone))) == code.n_blocks
+            len(set(np.delete(groups_of(code).of_slot, gone))) == groups_of(code).count
             for gone in itertools.combinations(range(k), stragglers)
         )
 
@@ -72,7 +71,7 @@ def test_tolerance_is_exact_by_enumeration(k: int, n: int | None, c: int) -> Non
     assert not always_covered(code.tolerance + 1)
 
 
-def unrecovered(code: RepetitionCode, arrived: list[int]) -> float:
+def unrecovered(code: GradientCode, arrived: list[int]) -> float:
     """||alpha - 1||^2 of the least-squares weights."""
     rows = code.matrix.toarray()[arrived]
     solved = np.linalg.lstsq(rows.T, np.ones(code.n_tasks), rcond=None)[0]
@@ -84,7 +83,7 @@ def test_an_adversary_erases_whole_blocks(k: int, c: int) -> None:
     """arXiv 1711.06771: of all sets of k - r stragglers, those are worst that hold (k-r)/c blocks
     alone, and leave an error of k - r tasks; stragglers too few for one more block erase none."""
     code = make(f"frc:c={c}", k)
-    by_group = np.argsort(code.group_of_slot, kind="stable")
+    by_group = np.argsort(groups_of(code).of_slot, kind="stable")
     for r in range(1, k):
         worst = max(
             unrecovered(code, list(arrived)) for arrived in itertools.combinations(range(k), r)
@@ -98,7 +97,7 @@ def test_an_adversary_of_thirty_workers(c: int, r: int) -> None:
     """k = 30: the (k-r)/c first groups gone leave an error of k - r; 100 random sets of as many
     stragglers never more, and k C(k-c, r)/C(k, r) on average, two thirds of it or less."""
     code, rng = make(f"frc:c={c}", 30), np.random.default_rng(0)
-    gone = np.isin(code.group_of_slot, np.arange((30 - r) // c))
+    gone = np.isin(groups_of(code).of_slot, np.arange((30 - r) // c))
     assert gone.sum() == 30 - r
     assert unrecovered(code, np.flatnonzero(~gone).tolist()) == pytest.approx(30 - r, abs=1e-9)
     by_chance = [unrecovered(code, rng.permutation(30)[:r].tolist()) for _ in range(100)]
@@ -110,7 +109,7 @@ def test_an_adversary_of_thirty_workers(c: int, r: int) -> None:
 
 
 def test_the_seed_decides_who_shares_a_group() -> None:
-    one, again, other = (make("frc:c=3", 30, seed=s).group_of_slot for s in (1, 1, 2))
+    one, again, other = (groups_of(make("frc:c=3", 30, seed=s)).of_slot for s in (1, 1, 2))
     assert one.tolist() == again.tolist()
     assert one.tolist() != other.tolist()
 

@@ -7,12 +7,13 @@ import re
 
 import numpy as np
 import pytest
+from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.coding.design import DIFFERENCE_SETS
 from erasurehead.coding.graphs import adjacency, random_regular_graph, second_eigenvalue
 from erasurehead.coding.layouts import balanced_random
@@ -206,8 +207,7 @@ def test_coupon_collector_arrivals() -> None:
     waits = []
     for seed in range(400):
         code = make("coupon:c=10", 200, 100, seed)
-        assert isinstance(code, RepetitionCode)
-        _, first = np.unique(code.group_of_slot, return_index=True)
+        _, first = np.unique(groups_of(code).of_slot, return_index=True)
         waits.append(first.max() + 1)
     assert np.mean(waits) == pytest.approx(29.29, abs=4 * np.std(waits) / 20)
 

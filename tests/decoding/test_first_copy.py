@@ -6,12 +6,13 @@ import itertools
 
 import numpy as np
 import pytest
+from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import RepetitionCode, code_from_rows
+from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError
@@ -23,10 +24,8 @@ from erasurehead.theory.moments import (
 )
 
 
-def frc(k: int, c: int, n: int | None = None) -> RepetitionCode:
-    code = CODES.build(f"frc:c={c}", k, n, np.random.default_rng(5))
-    assert isinstance(code, RepetitionCode)
-    return code
+def frc(k: int, c: int, n: int | None = None) -> GradientCode:
+    return CODES.build(f"frc:c={c}", k, n, np.random.default_rng(5))
 
 
 def decode(decoder: Decoder, arrivals: list[int]) -> tuple[FloatArray, Decoding]:
@@ -41,8 +40,8 @@ def decode(decoder: Decoder, arrivals: list[int]) -> tuple[FloatArray, Decoding]
     return weights * decoding.scale, decoding
 
 
-def build(code: RepetitionCode, scale: str, r: int | None = None, p: float = 0.3) -> Decoder:
-    context = DecoderContext(r, None, lambda: 1.0 / (1.0 - p**code.group_sizes))
+def build(code: GradientCode, scale: str, r: int | None = None, p: float = 0.3) -> Decoder:
+    context = DecoderContext(r, None, lambda: 1.0 / (1.0 - p ** groups_of(code).sizes))
     return DECODERS.build(f"first-copy:scale={scale}", code, context)
 
 
@@ -73,7 +72,7 @@ def test_reports_equal_the_weights_for_every_arrival_set(
 def test_only_the_first_copy_counts(order: list[int], size: int) -> None:
     code = frc(12, 3)
     weights, decoding = decode(build(code, "none"), order[:size])
-    per_group = np.bincount(code.group_of_slot, weights, minlength=4)
+    per_group = np.bincount(groups_of(code).of_slot, weights, minlength=4)
     assert set(per_group) <= {0.0, 1.0}
     assert decoding.decode_error == pytest.approx(np.mean(per_group == 0))
 
@@ -93,7 +92,7 @@ def test_lemma_2_and_3_by_enumeration() -> None:
     for arrived in all_sets(6, 3):
         _, decoding = decode(decoder, list(arrived))
         estimates.append(decoding.task_weights @ g)
-    blocks = np.array([g[code.block_of_task == b].sum(axis=0) for b in range(3)])
+    blocks = np.array([g[groups_of(code).of_task == b].sum(axis=0) for b in range(3)])
     mean, square = first_copy_moments(blocks, 6, 3)
     np.testing.assert_allclose(np.mean(estimates, axis=0), mean, atol=1e-15)
     assert np.mean(np.sum(np.square(estimates), axis=1)) == pytest.approx(square, abs=1e-14)
@@ -108,8 +107,8 @@ def test_expected_coverage_by_simulation(
 ) -> None:
     """E[covered blocks] = B (1 - p); the real decoder on random arrival orders agrees."""
     code, rng = frc(k, c, n), np.random.default_rng(2)
-    p = float(uncovered_probability(k, int(code.group_sizes[0]), r))
-    assert code.n_blocks == blocks
+    p = float(uncovered_probability(k, int(groups_of(code).sizes[0]), r))
+    assert groups_of(code).count == blocks
     assert blocks * (1 - p) == pytest.approx(covered, abs=0.005)
     decoder = build(code, "none")
     erased = []
@@ -162,7 +161,7 @@ def test_coverage_scale_is_b_over_m() -> None:
     by_count: dict[int, list[FloatArray]] = {}
     for r in range(1, 9):
         for arrived in all_sets(8, r):
-            m = len(set(code.group_of_slot[list(arrived)]))
+            m = len(set(groups_of(code).of_slot[list(arrived)]))
             _, decoding = decode(decoder, list(arrived))
             assert decoding.scale == pytest.approx(4 / m)
             by_count.setdefault(m, []).append(decoding.task_weights)
@@ -191,7 +190,7 @@ def test_relative_errors_of_the_three_scales(
     chance = covered_distribution(30, 3, 11)
     assert chance.sum() == pytest.approx(1.0)
     decoder = build(code, scale, r=11)
-    first_slots = [int(np.flatnonzero(code.group_of_slot == b)[0]) for b in range(10)]
+    first_slots = [int(np.flatnonzero(groups_of(code).of_slot == b)[0]) for b in range(10)]
     aligned, apart = 0.0, 0.0
     for m in range(1, 11):
         alpha = decode(decoder, first_slots[:m])[1].task_weights

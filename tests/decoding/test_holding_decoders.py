@@ -28,8 +28,8 @@ def decode(decoder: Decoder, slots: list[int]) -> Decoding:
     code = decoder.code
     decoder.begin()
     for slot in slots:
-        for message in range(code.n_messages):
-            for symbol in code.symbols(slot, message):
+        for part in range(code.n_parts):
+            for symbol in code.symbols(slot, part):
                 assert decoder.arrive(symbol) is None
             if decoder.exact:
                 assert decoder.error() < 1e-12
@@ -49,7 +49,7 @@ def decode(decoder: Decoder, slots: list[int]) -> Decoding:
 
 
 def least_error(code: GradientCode, slots: list[int]) -> float:
-    rows = [s for i in slots for m in range(code.n_messages) for s in code.symbols(i, m)]
+    rows = [s for i in slots for m in range(code.n_parts) for s in code.symbols(i, m)]
     if not rows:
         return 1.0
     A: FloatArray = code.matrix.toarray()[rows]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import RepetitionCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import DecoderContext, Decoding
 from erasurehead.errors import DataError, UsageError
@@ -89,7 +89,7 @@ def train(
     Slots in `dead` never answer, slot i does with probability weights[i]."""
     problem, rng = LeastSquares(), np.random.default_rng(seed)
     built = Scheme.parse(scheme).build(N_TASKS, None, rng)
-    estimate = ESTIMATES.build(built.estimator, built.code, COLUMNS, False)
+    estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
     x, gaps = np.zeros(COLUMNS), []
     for _ in range(rounds):
         order = [s for s in rng.permutation(N_TASKS).tolist() if s not in dead]
@@ -159,7 +159,7 @@ def test_rounds_that_decode_exactly_are_exact(scheme: str, cache: str) -> None:
     """Whatever is remembered, and although some slots have not been heard for many rounds."""
     rng = np.random.default_rng(2)
     built = Scheme.parse(f"{scheme} / {cache}").build(N_TASKS, None, rng)
-    estimate = ESTIMATES.build(built.estimator, built.code, COLUMNS, False)
+    estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
     problem, x = LeastSquares(), np.zeros(COLUMNS)
     n_partial = 0
     for _ in range(30):
@@ -273,11 +273,10 @@ def test_any_weights_on_any_supports_give_the_formula(seed: int) -> None:
     rng = np.random.default_rng(seed)
     k, columns = 6, 7
     code = CODES.build("frc:c=2,groups=consecutive", k, None, rng)
-    assert isinstance(code, RepetitionCode)
     estimate = ESTIMATES.build("saga", code, columns, False)
-    remembered = np.zeros((code.n_blocks, columns))
-    losses = np.zeros(code.n_blocks)
-    supports = [np.sort(rng.permutation(columns)[:4]) for _ in range(code.n_blocks)]
+    remembered = np.zeros((groups_of(code).count, columns))
+    losses = np.zeros(groups_of(code).count)
+    supports = [np.sort(rng.permutation(columns)[:4]) for _ in range(groups_of(code).count)]
     for _ in range(5):
         estimate.begin()
         folds, scale = rng.random() < 0.5, float(rng.choice([1.0, 1.5]))
@@ -285,9 +284,9 @@ def test_any_weights_on_any_supports_give_the_formula(seed: int) -> None:
         change, loss_change = np.zeros(columns), 0.0
         fresh: dict[int, tuple[FloatArray, float]] = {}
         held: dict[int, float] = {}
-        news = rng.normal(size=(code.n_blocks, columns))
+        news = rng.normal(size=(groups_of(code).count, columns))
         for slot in sorted(rng.permutation(k)[: rng.integers(0, k + 1)].tolist()):
-            block = int(code.group_of_slot[slot])
+            block = int(groups_of(code).of_slot[slot])
             support = None if rng.random() < 0.3 else supports[block]
             vector = news[block].copy() if support is None else np.zeros(columns)
             if support is not None:
@@ -446,7 +445,7 @@ def test_a_checkpoint_continues_bit_for_bit(scheme: str, cache: str) -> None:
         first: int, state: dict[str, FloatArray] | None
     ) -> tuple[list[bytes], dict[str, FloatArray]]:
         built = parsed.build(12, None, np.random.default_rng(0))
-        estimate = ESTIMATES.build(built.estimator, built.code, 5, False)
+        estimate = ESTIMATES.build(built.estimate, built.code, 5, False)
         if state is not None:
             estimate.load_state({k: v for k, v in state.items() if not k.startswith("stop_")})
             built.stop.load_state({k[5:]: v for k, v in state.items() if k.startswith("stop_")})
@@ -476,7 +475,7 @@ def test_a_checkpoint_of_another_scheme_is_refused() -> None:
 def test_svrg_waits_for_everybody_in_a_snapshot_round() -> None:
     """every = 3: rounds 1, 4, 7 take all 6 slots' groups and give the exact gradient."""
     built = Scheme.parse("agc:c=2,r=2,cache=svrg:every=3").build(6, None, np.random.default_rng(0))
-    estimate = ESTIMATES.build(built.estimator, built.code, 4, False)
+    estimate = ESTIMATES.build(built.estimate, built.code, 4, False)
     rng = np.random.default_rng(1)
     for number in range(1, 8):
         g = rng.normal(size=(6, 4))

@@ -83,7 +83,7 @@ def gaps(
     arrive, and all of them in the round of a snapshot."""
     rng = np.random.default_rng(seed)
     built = Scheme.parse(scheme).build(K, None, rng)
-    estimate = ESTIMATES.build(built.estimator, built.code, COLUMNS, False)
+    estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
     A = built.code.matrix.toarray()
     descent: Optimizer | AsPublished
     if optimizer == "as published":
@@ -91,7 +91,8 @@ def gaps(
     else:
         descent = OPTIMIZERS.build(optimizer, COLUMNS, Constant(eta=step / BETA), 0.0)
     every = built.stop.every if isinstance(built.stop, SnapshotStop) else 0
-    r = getattr(built.stop.rule if isinstance(built.stop, SnapshotStop) else built.stop, "r", K)
+    rule = built.stop.rule if isinstance(built.stop, SnapshotStop) else built.stop
+    r = K if rule.arrivals is None else rule.arrivals
     found = []
     for round_ in range(1, rounds + 1):
         g = PROBLEM.gradients(descent.query)

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erasurehead.coding import CODES
-from erasurehead.coding.base import RepetitionCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import DecoderContext, Decoding
 from erasurehead.estimating import ESTIMATES
@@ -21,10 +22,8 @@ from erasurehead.estimating.coded_vector import CodedVector
 COLUMNS = 17
 
 
-def code_of(spec: str, k: int) -> RepetitionCode:
-    code = CODES.build(spec, k, None, np.random.default_rng(0))
-    assert isinstance(code, RepetitionCode)
-    return code
+def code_of(spec: str, k: int) -> GradientCode:
+    return CODES.build(spec, k, None, np.random.default_rng(0))
 
 
 def decoding(scale: float, held: dict[int, float]) -> Decoding:
@@ -67,7 +66,9 @@ def ordered_sums(spec: str, k: int, orders: list[tuple[int, ...]]) -> list[tuple
     """The estimate's bytes for several orders of arrival of the same gradients."""
     code = code_of(spec, k)
     rng = np.random.default_rng(1)
-    per_block = rng.normal(size=(code.n_blocks, COLUMNS)) * 10.0 ** rng.integers(-9, 9, COLUMNS)
+    per_block = rng.normal(size=(groups_of(code).count, COLUMNS)) * 10.0 ** rng.integers(
+        -9, 9, COLUMNS
+    )
     decoder = DECODERS.build("first-copy", code, DecoderContext())
     estimate = ESTIMATES.build("sum", code, COLUMNS, True)
     sums = []
@@ -76,7 +77,7 @@ def ordered_sums(spec: str, k: int, orders: list[tuple[int, ...]]) -> list[tuple
         estimate.begin()
         for slot in order:
             weight = decoder.arrive(slot)
-            block = code.group_of_slot[slot]
+            block = groups_of(code).of_slot[slot]
             sent = CodedVector(slot, None, per_block[block], float(per_block[block, 0]))
             estimate.take(sent, weight)
         gradient, loss = estimate.finish(decoder.finish())

@@ -591,7 +591,7 @@ def unrecorded() -> list[str]:
         (CODES, {scheme.code.name for scheme in schemes}),
         (DECODERS, {scheme.decoder.name for scheme in schemes}),
         (STOPS, {scheme.stop.name for scheme in schemes}),
-        (ESTIMATES, {scheme.estimator.name for scheme in schemes}),
+        (ESTIMATES, {scheme.estimate.name for scheme in schemes}),
         (DELAYS, named("delay", "none")),
         (OPTIMIZERS, named("optimizer", "gradient-descent")),
         (SCHEDULES, named("step", "auto")),

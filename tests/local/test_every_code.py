@@ -275,4 +275,4 @@ def test_nothing_is_left_out() -> None:
     assert {scheme.code.name for scheme in schemes} == set(CODES)
     assert {scheme.decoder.name for scheme in schemes} == set(DECODERS)
     assert {scheme.stop.name for scheme in schemes} == set(STOPS)
-    assert {scheme.estimator.name for scheme in schemes} == set(ESTIMATES)
+    assert {scheme.estimate.name for scheme in schemes} == set(ESTIMATES)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from grouped import groups_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -113,7 +114,7 @@ def test_equal_workers_are_erased_equally_often(virtual: Virtual) -> None:
     code = cluster.machine.plan.code
     covered = np.zeros(10)
     for record in cluster.records:
-        groups = {int(code.group_of_slot[a.slot]) for a in record.arrivals}  # type: ignore[attr-defined]
+        groups = {int(groups_of(code).of_slot[a.slot]) for a in record.arrivals}
         covered[list(groups)] += 1
     expected_share = 1 - 0.23867  # Lemma 2 at (30, 30, 3, 11)
     assert covered.mean() / 1500 == pytest.approx(expected_share, abs=0.01)
@@ -311,7 +312,7 @@ def test_wrong_results_are_refused_and_counted(
     cluster = running(virtual)
     event = result_of(cluster)
     (good,) = [event.message]
-    fields = {name: getattr(good, name) for name in Result.__slots__} | changes  # type: ignore[attr-defined]
+    fields = {name: getattr(good, name) for name in Result.__slots__} | changes
     cluster.handle(Received(event.peer, Result(**fields)))
     assert cluster.machine.refused == {reason: 1}
     assert cluster.machine.rounds.n_arrived == 0

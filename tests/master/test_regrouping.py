@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from grouped import groups_of
 from virtual_run import make_virtual, some_rows
 
-from erasurehead.coding.base import RepetitionCode
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
@@ -66,8 +66,7 @@ def slow_slots(seed: int) -> list[int]:
 
 def most_in_a_group(cluster: VirtualCluster, slots: list[int]) -> int:
     code = cluster.machine.plan.code
-    assert isinstance(code, RepetitionCode)
-    return int(np.bincount(code.group_of_slot[slots]).max())
+    return int(np.bincount(groups_of(code).of_slot[slots]).max())
 
 
 def test_balanced_groups_spread_the_slow_slots_and_erase_less() -> None:

@@ -73,7 +73,7 @@ def test_two_threads_estimate_to_the_last_bit_what_one_does(text: str, n_arrive:
     for in_halves in (False, True):
         rng = np.random.default_rng(3)
         built = Scheme.parse(text).build(6, None, rng)
-        estimate = ESTIMATES.build(built.estimator, built.code, COLUMNS, False)
+        estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
         if in_halves:
             estimate.in_parts = TwoCores().do
         estimates.append([])

@@ -55,7 +55,7 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
         code=built.code,
         decoder=built.decoder,
         stop=built.stop,
-        estimator=built.estimator,
+        estimate=built.estimate,
         objective=OBJECTIVES.build(chosen.objective or "least-squares"),
         columns=rows.n_columns,
         training_rows=len(rows.labels),
@@ -68,7 +68,7 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
     )
     schedule = build_schedule(chosen.step)
     optimizer = OPTIMIZERS.build(chosen.optimizer, plan.columns, schedule, chosen.l2)
-    estimate = ESTIMATES.build(plan.estimator, plan.code, plan.columns, plan.exact)
+    estimate = ESTIMATES.build(plan.estimate, plan.code, plan.columns, plan.exact)
     learner = Learner(optimizer, estimate, plan.training_rows)
     machine = Master(plan, 0.0)
     ledger = RoundLedger(machine, learner, lambda: 0.0)

@@ -43,11 +43,11 @@ class Case:
             builder.add(rows, weights)
         return builder.finish()
 
-    def expected(self, objective: str, theta: Vector, message: int) -> tuple[Vector, Vector]:
+    def expected(self, objective: str, theta: Vector, part: int) -> tuple[Vector, Vector]:
         kind = OBJECTIVES.build(objective)
         m = self.X @ theta
         n = len(self.labels)
-        a = np.ones((1, n)) if self.coefficients is None else self.coefficients[message]
+        a = np.ones((1, n)) if self.coefficients is None else self.coefficients[part]
         return (a * kind.derivative(m, self.labels)) @ self.X, a @ kind.loss(m, self.labels)
 
 
@@ -68,11 +68,11 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def compute(
-    rows: LocalRows, theta: Vector, objective: str = "logistic", message: int = 0
+    rows: LocalRows, theta: Vector, objective: str = "logistic", part: int = 0
 ) -> tuple[Vector, Vector]:
     """Run the computation on `theta` over all columns; return the gradient there, and the loss."""
     support = slice(None) if rows.support is None else rows.support
-    work = CodedGradient(rows, OBJECTIVES.build(objective), theta[support], message)
+    work = CodedGradient(rows, OBJECTIVES.build(objective), theta[support], part)
     while not work.advance():
         pass
     values = np.zeros((rows.n_vectors, len(theta)))
@@ -84,9 +84,9 @@ def compute(
 def test_equals_dense_numpy(case: Case, objective: str, chunk_nonzeros: int) -> None:
     rows = case.build(chunk_nonzeros=chunk_nonzeros)
     theta = np.random.default_rng(1).normal(size=case.X.shape[1])
-    for message in range(rows.n_messages):
-        values, loss = compute(rows, theta, objective, message)
-        expected, expected_loss = case.expected(objective, theta, message)
+    for part in range(rows.n_parts):
+        values, loss = compute(rows, theta, objective, part)
+        expected, expected_loss = case.expected(objective, theta, part)
         np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(loss, expected_loss, rtol=1e-12, atol=1e-12)
 
@@ -140,7 +140,7 @@ def test_a_chunk_is_never_longer_than_asked_unless_one_row_is() -> None:
     assert len(case.build(chunk_nonzeros=1).chunks) == 40
 
 
-def test_the_rows_of_other_messages_are_not_worked_through() -> None:
+def test_the_rows_of_other_parts_are_not_worked_through() -> None:
     """Message 0 of a partial code costs its own tasks only."""
     coefficients = np.zeros((2, 1, 30))
     coefficients[0, 0, :10] = coefficients[1, 0, 10:] = 1.0

@@ -106,7 +106,7 @@ def minimise(problem: Problem, scheme: str, n_workers: int, rounds: int) -> np.n
     n_rows, n_columns = len(problem.rows.labels), problem.rows.n_columns
     ranges = task_ranges(n_rows, built.code.n_tasks)
     held = [local_rows(problem.rows, built.code, slot, ranges) for slot in range(n_workers)]
-    estimate = ESTIMATES.build(built.estimator, built.code, n_columns, parsed.exact)
+    estimate = ESTIMATES.build(built.estimate, built.code, n_columns, parsed.exact)
     optimizer = OPTIMIZERS.build("nesterov", n_columns, step_of(problem), problem.l2)
     for round_ in range(1, rounds + 1):
         built.decoder.begin()

@@ -48,8 +48,8 @@ def test_building_gives_parts_that_fit() -> None:
     assert built.code.n_tasks == 30
     assert built.decoder.code is built.code
     assert isinstance(built.stop, FractionStop)
-    assert built.stop.r == 11
-    assert built.estimator == "sum"
+    assert built.stop.arrivals == 11
+    assert built.estimate == "sum"
 
 
 @pytest.mark.parametrize(

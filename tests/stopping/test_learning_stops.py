@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from grouped import groups_of
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
-from erasurehead.coding.base import RepetitionCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.errors import UsageError
@@ -206,12 +206,11 @@ def test_adaptive_lives_with_dead_workers() -> None:
 def cached_choice(delays: FloatArray, round_: Round, progress: float) -> list[float]:
     """Predicted time to target of each r from all the delays, with FRC's blocks remembered."""
     code = round_.decoder.code
-    assert isinstance(code, RepetitionCode)
     order = np.argsort(delays, axis=1)
     costs = []
     for r in range(1, code.n_workers + 1):
-        first = code.group_of_slot[order[:, :r]]
-        phi = np.mean([len(set(row)) for row in first.tolist()]) / code.n_blocks
+        first = groups_of(code).of_slot[order[:, :r]]
+        phi = np.mean([len(set(row)) for row in first.tolist()]) / groups_of(code).count
         if phi == 1:
             break
         rate, own = -np.log(1 - progress), -np.log(1 - phi)
@@ -229,8 +228,7 @@ def test_with_a_cache_adaptive_weighs_staleness(base_s: float, progress: float) 
     delays = base_s + rng.exponential(0.5, size=(400, 30))
     round_ = make_round()
     rule = adaptive(round_, f"warmup=5,progress={progress}")
-    assert isinstance(round_.decoder.code, RepetitionCode)
-    rule.remember(round_.decoder.code.group_of_slot.tolist())
+    rule.remember(groups_of(round_.decoder.code).of_slot.tolist())
     for row in delays:
         round_.play(rule, row)
     costs = cached_choice(delays, round_, progress)
@@ -258,10 +256,9 @@ def test_adaptive_resumes_from_its_state(cached: bool) -> None:
     delays = rng.exponential(size=(60, 30))
     round_ = make_round()
     whole, first, second = adaptive(round_), adaptive(round_), adaptive(round_)
-    assert isinstance(round_.decoder.code, RepetitionCode)
     if cached:
         for rule in (whole, first, second):
-            rule.remember(round_.decoder.code.group_of_slot.tolist())
+            rule.remember(groups_of(round_.decoder.code).of_slot.tolist())
     for row in delays[:40]:
         round_.play(whole, row)
         round_.play(first, row)
@@ -339,7 +336,7 @@ def test_what_was_learnt_of_groups_is_kept_unless_they_are_others() -> None:
         return Scheme.parse(text).build(6, None, np.random.default_rng(0))
 
     built, resumed = build(), build()
-    slots = np.flatnonzero(built.code.group_of_slot != 2).tolist()
+    slots = np.flatnonzero(groups_of(built.code).of_slot != 2).tolist()
     for _ in range(300):
         built.stop.observe([(slot, 0.1) for slot in slots], 1.0)
     resumed.stop.load_state(built.stop.state())

@@ -4,22 +4,27 @@ Notation (docs/codes.md): k slots (workers), n tasks with gradients g_1..g_n. Th
 has one row a *symbol*, one column a task; symbol i is the coded gradient y_i = sum_j A[i, j] g_j.
 Nearly every code has one symbol a slot, so row i is slot i. Two families need more:
 
-* partial gradient codes answer a round with two messages, each one symbol (`n_messages` = 2);
+* partial gradient codes answer a round in two parts, each one symbol (`n_parts` = 2);
 * complex codes answer with the real and the imaginary part of one symbol, two real vectors in one
-  message (`n_vectors` = 2).
+  part (`n_vectors` = 2).
 
-Symbol ``(slot * n_messages + message) * n_vectors + vector`` is row of A in that order.
+Symbol ``(slot * n_parts + part) * n_vectors + vector`` is row of A in that order.
+
+What else is known of a code (its groups, how few arrivals suffice, ...) is an attribute of it, so
+that nobody has to ask for its name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.groups import Groups
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,21 +34,30 @@ class GradientCode:
     Attributes
     ----------
     name: the registry's name of the family.
-    matrix: A, shape (k * n_messages * n_vectors, n), float64 CSR; no row is empty unless its slot
+    matrix: A, shape (k * n_parts * n_vectors, n), float64 CSR; no row is empty unless its slot
         has nothing to do.
     n_workers: k, the number of slots.
     tolerance: any set of this many stragglers still lets the sum of all task gradients be decoded
         exactly; 0 where there is no such guarantee.
-    n_messages: results a slot sends a round.
+    n_parts: results a slot sends a round.
     n_vectors: real vectors in one result.
+    groups: of slots that send the same symbol, if the code is made of them (repetition).
+    fewer_suffice: whether fewer than k - `tolerance` arrivals ever hold the full gradient: False:
+        never (with probability one), True: now and then, None: the code does not say.
+    shared_tasks: how many tasks any two slots share, in a block design; None in other codes.
+    follows_graph: the matrix is 1/d times the adjacency matrix of a d-regular graph.
     """
 
     name: str
     matrix: csr_array
     n_workers: int
     tolerance: int = 0
-    n_messages: int = 1
+    n_parts: int = 1
     n_vectors: int = 1
+    groups: Groups | None = None
+    fewer_suffice: bool | None = None
+    shared_tasks: int | None = None
+    follows_graph: bool = False
 
     @property
     def n_tasks(self) -> int:
@@ -57,12 +71,32 @@ class GradientCode:
 
     @property
     def symbols_per_slot(self) -> int:
-        """Symbols that one slot sends in a round, over all its messages."""
-        return self.n_messages * self.n_vectors
+        """Symbols that one slot sends in a round, over all its parts."""
+        return self.n_parts * self.n_vectors
 
-    def symbols(self, slot: int, message: int = 0) -> range:
-        """Return the rows of A that arrive with this message of this slot."""
-        first = (slot * self.n_messages + message) * self.n_vectors
+    @cached_property
+    def unit_of_symbol(self) -> IntArray:
+        """The unit that a cache remembers a symbol under, shape (n_symbols,).
+
+        A unit is a group, or a symbol where there are no groups.
+        """
+        if self.groups is None:
+            return np.arange(self.n_symbols, dtype=np.int64)
+        return self.groups.of_slot
+
+    @property
+    def unit_of_slot(self) -> IntArray:
+        """The first unit that each slot renews when it arrives, shape (k,)."""
+        return self.unit_of_symbol[:: self.symbols_per_slot]
+
+    @cached_property
+    def n_units(self) -> int:
+        """Different units that slots renew."""
+        return len(np.unique(self.unit_of_slot))
+
+    def symbols(self, slot: int, part: int = 0) -> range:
+        """Return the rows of A that arrive with this part of this slot's answer."""
+        first = (slot * self.n_parts + part) * self.n_vectors
         return range(first, first + self.n_vectors)
 
     def row(self, symbol: int) -> tuple[IntArray, FloatArray]:
@@ -75,7 +109,7 @@ class GradientCode:
         """Return the tasks a slot holds, ascending; their count is the slot's load."""
         if self.symbols_per_slot == 1:
             return self.row(slot)[0]
-        rows = [self.row(s)[0] for m in range(self.n_messages) for s in self.symbols(slot, m)]
+        rows = [self.row(s)[0] for p in range(self.n_parts) for s in self.symbols(slot, p)]
         return np.unique(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
 
     @cached_property
@@ -96,69 +130,29 @@ class GradientCode:
         return counts
 
 
-@dataclass(frozen=True, eq=False)
-class RepetitionCode(GradientCode):
-    """A code whose slots fall into groups that all send the same symbol, one group a block.
-
-    Attributes
-    ----------
-    group_of_slot: shape (k,), the block each slot computes. Blocks partition the tasks. A block
-        may have no slot at all (batched coupon collector).
-    block_of_task: shape (n,).
-    """
-
-    group_of_slot: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    block_of_task: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-
-    @property
-    def n_blocks(self) -> int:
-        """B, the number of blocks."""
-        return int(self.block_of_task.max()) + 1
-
-    @cached_property
-    def block_sizes(self) -> IntArray:
-        """Tasks per block, shape (B,)."""
-        return np.bincount(self.block_of_task, minlength=self.n_blocks).astype(np.int64)
-
-    @cached_property
-    def group_sizes(self) -> IntArray:
-        """Slots per block, shape (B,)."""
-        return np.bincount(self.group_of_slot, minlength=self.n_blocks).astype(np.int64)
-
-
-def repetition_code(
-    name: str, group_of_slot: IntArray, block_of_task: IntArray, tolerance: int | None = None
-) -> RepetitionCode:
+def repetition_code(name: str, groups: Groups) -> GradientCode:
     """Build the code in which each slot sends the plain sum of its group's block.
 
-    Parameters
-    ----------
-    group_of_slot, block_of_task: as the attributes of `RepetitionCode`.
-    tolerance: default: the size of the smallest group, less one.
+    It tolerates as many stragglers as the smallest group has slots, less one.
     """
-    n_blocks = int(block_of_task.max()) + 1
-    by_block = np.argsort(block_of_task, kind="stable").astype(np.int64)
-    ends = np.cumsum(np.bincount(block_of_task, minlength=n_blocks))
-    blocks = np.split(by_block, ends[:-1])
-    rows = [(blocks[b], np.ones(len(blocks[b]))) for b in group_of_slot]
-    if tolerance is None:
-        tolerance = max(0, int(np.bincount(group_of_slot, minlength=n_blocks).min()) - 1)
-    return RepetitionCode(
+    by_block = np.argsort(groups.of_task, kind="stable").astype(np.int64)
+    blocks = np.split(by_block, np.cumsum(groups.block_sizes)[:-1])
+    rows = [(blocks[b], np.ones(len(blocks[b]))) for b in groups.of_slot]
+    return GradientCode(
         name=name,
-        matrix=matrix_from_rows(rows, len(block_of_task)),
-        n_workers=len(group_of_slot),
-        tolerance=tolerance,
-        group_of_slot=group_of_slot,
-        block_of_task=block_of_task,
+        matrix=matrix_from_rows(rows, len(groups.of_task)),
+        n_workers=len(groups.of_slot),
+        tolerance=max(0, int(groups.sizes.min()) - 1),
+        groups=groups,
     )
 
 
 def code_from_rows(
-    name: str, rows: list[tuple[IntArray, FloatArray]], n_tasks: int, **structure: int
+    name: str, rows: list[tuple[IntArray, FloatArray]], n_tasks: int, **structure: Any
 ) -> GradientCode:
     """Build a plain code from one (tasks, coefficients) pair a symbol.
 
-    `structure` passes `n_workers` and, where they apply, `tolerance`, `n_messages`, `n_vectors`.
+    `structure` passes `n_workers` and, where they apply, other attributes of `GradientCode`.
     """
     return GradientCode(name=name, matrix=matrix_from_rows(rows, n_tasks), **structure)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.coding.base import RepetitionCode, repetition_code
+from erasurehead.coding.base import GradientCode, repetition_code
+from erasurehead.coding.groups import Groups
 from erasurehead.coding.options import check_load
 from erasurehead.coding.partition import blocks_of
 from erasurehead.coding.suitable import decoded_by
@@ -19,7 +20,7 @@ def coupon(
     probabilities: FloatArray | None = None,
     *,
     c: int,
-) -> RepetitionCode:
+) -> GradientCode:
     """Return the batched coupon collector code: each slot picks one of ceil(n/c) batches at random.
 
     arXiv 1710.09990. Needs no coordination: slots may come and go without touching the others. All
@@ -38,4 +39,4 @@ def coupon(
     check_load("coupon", n_tasks, c)
     n_batches = -(-n_tasks // c)
     picked = rng.integers(n_batches, size=n_workers, dtype=np.int64)
-    return repetition_code("coupon", picked, blocks_of(n_tasks, n_batches))
+    return repetition_code("coupon", Groups(picked, blocks_of(n_tasks, n_batches)))

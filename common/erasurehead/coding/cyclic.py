@@ -46,7 +46,7 @@ def _drawn(n_workers: int, s: int, rng: np.random.Generator) -> GradientCode:
 def cyclic_code_from_null_space(name: str, H: FloatArray) -> GradientCode:
     """Return the code whose row i is supported on i..i+s (mod k) and lies in the null space of H.
 
-    H has shape (s, k) and H 1 = 0; the first coefficient of each row is 1.
+    H has shape (s, k) and H 1 = 0, and is drawn at random; the first coefficient of each row is 1.
     """
     s, k = H.shape
     rows: list[tuple[IntArray, FloatArray]] = []
@@ -54,7 +54,7 @@ def cyclic_code_from_null_space(name: str, H: FloatArray) -> GradientCode:
         tasks = np.arange(slot, slot + s + 1) % k
         rest = -np.linalg.solve(H[:, tasks[1:]], H[:, tasks[0]]) if s else np.zeros(0)
         rows.append((tasks, np.concatenate([[1.0], rest])))
-    return code_from_rows(name, rows, k, n_workers=k, tolerance=s)
+    return code_from_rows(name, rows, k, n_workers=k, tolerance=s, fewer_suffice=False)
 
 
 def cyclic_tasks(slot: int, load: int, n_tasks: int) -> IntArray:

@@ -59,7 +59,13 @@ def _code(n_workers: int, s: int, field: str) -> GradientCode:
         (cyclic_tasks(slot, s + 1, n_workers), part) for slot in range(n_workers) for part in parts
     ]
     return code_from_rows(
-        "cyclic-mds", rows, n_workers, n_workers=n_workers, tolerance=s, n_vectors=len(parts)
+        "cyclic-mds",
+        rows,
+        n_workers,
+        n_workers=n_workers,
+        tolerance=s,
+        n_vectors=len(parts),
+        fewer_suffice=True,
     )
 
 

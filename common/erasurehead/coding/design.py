@@ -50,4 +50,4 @@ def design(
         )
     base = np.array(DIFFERENCE_SETS[n_workers])
     rows = [(np.sort((base + slot) % n_tasks), np.ones(len(base))) for slot in range(n_workers)]
-    return code_from_rows("design", rows, n_tasks, n_workers=n_workers)
+    return code_from_rows("design", rows, n_tasks, n_workers=n_workers, shared_tasks=1)

@@ -51,7 +51,7 @@ def expander(
     edges = min(graphs, key=lambda graph: second_eigenvalue(graph, n_tasks))
     neighbours = [np.flatnonzero(row) for row in adjacency(edges, n_tasks)]
     rows = [(tasks, np.full(d, 1.0 / d)) for tasks in neighbours]
-    return code_from_rows("expander", rows, n_tasks, n_workers=n_workers)
+    return code_from_rows("expander", rows, n_tasks, n_workers=n_workers, follows_graph=True)
 
 
 @decoded_by("component")

@@ -9,7 +9,8 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding.balance import balanced_groups
-from erasurehead.coding.base import RepetitionCode, repetition_code
+from erasurehead.coding.base import GradientCode, repetition_code
+from erasurehead.coding.groups import Groups
 from erasurehead.coding.options import straggler_probabilities
 from erasurehead.coding.partition import blocks_of
 from erasurehead.coding.suitable import decoded_by
@@ -26,7 +27,7 @@ def frc(
     c: int,
     groups: Literal["shuffled", "consecutive", "balanced"] = "shuffled",
     p: str | None = None,
-) -> RepetitionCode:
+) -> GradientCode:
     """Return the fractional repetition code with about `c` tasks a slot.
 
     The n tasks (default k) are cut into B consecutive blocks, B the whole number nearest n/c, and
@@ -64,7 +65,7 @@ def frc(
         group_of_slot = blocks_of(n_workers, n_blocks)
         if groups == "shuffled":
             group_of_slot = rng.permutation(group_of_slot)
-    return repetition_code("frc", group_of_slot, blocks_of(n_tasks, n_blocks))
+    return repetition_code("frc", Groups(group_of_slot, blocks_of(n_tasks, n_blocks)))
 
 
 def block_count(n_workers: int, n_tasks: int, c: int) -> int:

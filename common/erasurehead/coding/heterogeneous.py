@@ -59,7 +59,9 @@ def _drawn(speeds: FloatArray, n_tasks: int, s: int, rng: np.random.Generator) -
     for task, slots in enumerate(holders(tasks_of_slot, n_tasks)):
         dense[slots, task] = np.linalg.solve(C[:, slots], np.ones(s + 1))
     rows = [(tasks, dense[slot, tasks]) for slot, tasks in enumerate(tasks_of_slot)]
-    return code_from_rows("heterogeneous", rows, n_tasks, n_workers=n_workers, tolerance=s)
+    return code_from_rows(
+        "heterogeneous", rows, n_tasks, n_workers=n_workers, tolerance=s, fewer_suffice=True
+    )
 
 
 def copies_by_speed(speeds: FloatArray, n_tasks: int, replication: int) -> IntArray:

@@ -9,9 +9,7 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
-
-LEAST_PROBABILITY = 1e-4
-"""Probabilities nearer than this to 0 or 1 are moved away: (1-p)/p must be a number."""
+from erasurehead.straggling.estimate import LEAST_PROBABILITY
 
 
 class UnknownProbabilitiesError(UsageError):

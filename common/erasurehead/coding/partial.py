@@ -61,7 +61,7 @@ def partial(
                 f" fits is {min(fitting, key=lambda t: abs(t - s))}, or use"
                 " inner=cyclic-repetition"
             )
-        coded: GradientCode = frc(n_workers, None, rng, c=s + 1)
+        coded = frc(n_workers, None, rng, c=s + 1)
     else:
         coded = cyclic_repetition(n_workers, None, rng, s=s)
     rows: list[tuple[IntArray, FloatArray]] = []
@@ -70,7 +70,7 @@ def partial(
         tasks, coefficients = coded.row(slot)
         rows.append((np.arange(first, first + n_private), np.ones(n_private)))
         rows.append((n_workers * n_private + tasks, coefficients))
-    return code_from_rows("partial", rows, n_needed, n_workers=n_workers, n_messages=2)
+    return code_from_rows("partial", rows, n_needed, n_workers=n_workers, n_parts=2)
 
 
 def _private_tasks(s: int, alpha: float) -> int:

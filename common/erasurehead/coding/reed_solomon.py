@@ -63,7 +63,13 @@ def _code(n_workers: int, n_tasks: int, s: int, nodes: str) -> GradientCode:
         (tasks, part[slot, tasks]) for slot, tasks in enumerate(tasks_of_slot) for part in parts
     ]
     return code_from_rows(
-        "reed-solomon", rows, n_tasks, n_workers=n_workers, tolerance=s, n_vectors=len(parts)
+        "reed-solomon",
+        rows,
+        n_tasks,
+        n_workers=n_workers,
+        tolerance=s,
+        n_vectors=len(parts),
+        fewer_suffice=True,
     )
 
 

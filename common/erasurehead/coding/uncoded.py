@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.coding.base import RepetitionCode, repetition_code
+from erasurehead.coding.base import GradientCode, repetition_code
+from erasurehead.coding.groups import Groups
 from erasurehead.coding.partition import blocks_of
 from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
@@ -17,7 +18,7 @@ def uncoded(
     n_tasks: int | None,
     rng: np.random.Generator,
     probabilities: FloatArray | None = None,
-) -> RepetitionCode:
+) -> GradientCode:
     """Return the code whose slots hold floor(n/k) or ceil(n/k) consecutive tasks of their own.
 
     n defaults to k. Seen as a repetition code it has k groups of one slot, so that ignoring
@@ -33,6 +34,5 @@ def uncoded(
             f"{n_tasks} tasks are too few for {n_workers} uncoded workers: each needs one of its"
             f" own; use at least {n_workers} tasks or at most {n_tasks} workers"
         )
-    return repetition_code(
-        "uncoded", np.arange(n_workers, dtype=np.int64), blocks_of(n_tasks, n_workers)
-    )
+    groups = Groups(np.arange(n_workers, dtype=np.int64), blocks_of(n_tasks, n_workers))
+    return repetition_code("uncoded", groups)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class DecoderContext:
     stop_arrivals: r of a stop rule that closes the round at the r-th arrival, else None.
     probabilities: returns the straggler probability p of each slot, shape (k,), such that 1/(1-p)
         is right on average; asked once a round.
-    group_weights: of a repetition code, returns 1/(1-q_b) for each block, shape (n_blocks,), with
+    group_weights: of a repetition code, returns 1/(1-q_b) for each block, shape (B,), with
         q_b the probability that nobody who holds it is in time; asked once a round.
     """
 
@@ -73,6 +74,28 @@ class Decoder(ABC):
 
     uses_probabilities = False
     """True when the weights follow `DecoderContext.probabilities`: somebody must learn them."""
+
+    sums_first_copies = False
+    """True when the estimate is a sum of first copies, with weights near one."""
+
+    exact_when_decodable = False
+    """True when `exact` is, as soon as the arrivals hold the full gradient."""
+
+    exact_needs_all = False
+    """True when `exact` is not before everybody has arrived."""
+
+    rarely_exact = False
+    """True when hardly any set of arrivals but all of them is exact: stop rule `exact` would then
+    wait for everybody."""
+
+    may_leave_tasks_out = True
+    """False when every task that an arrival holds counts."""
+
+    no_worse_than_one_step: Literal["mean", "optimal"] | None = None
+    """The scale of one-step decoding whose decode error this one's never exceeds, if any."""
+
+    instead_of_exact = "least-squares or another stop rule, for example fraction:delta=0.2"
+    """What to use for a code of which this decoder never gets the full gradient."""
 
     def __init__(self, code: GradientCode) -> None:
         self.code = code

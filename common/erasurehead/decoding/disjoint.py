@@ -44,7 +44,7 @@ class DisjointDecoder(HoldingDecoder):
         scale: Literal["none", "coverage"] = "coverage",
     ) -> None:
         if code.symbols_per_slot > 1:
-            parts = "messages" if code.n_messages > 1 else "vectors in a message"
+            parts = "messages" if code.n_parts > 1 else "vectors in a message"
             raise UsageError(
                 f"decoder '{self.name}' takes one sum from each worker in a round, and code"
                 f" '{code.name}' sends {code.symbols_per_slot} {parts}; use it with {self.fits}, or"
@@ -56,6 +56,7 @@ class DisjointDecoder(HoldingDecoder):
                 f" code '{code.name}' has not; use it with {self.fits}, or use least-squares"
             )
         self.scale = scale
+        self.instead_of_exact = _instead_of_exact(code)
         self._round = 0
         super().__init__(code)
 
@@ -80,6 +81,18 @@ class DisjointDecoder(HoldingDecoder):
     @abstractmethod
     def choose(self, arrived: list[int]) -> set[int]:
         """Return a largest set of arrivals no two of which share a task."""
+
+
+def _instead_of_exact(code: GradientCode) -> str:
+    n, c = code.n_tasks, int(code.loads.max())
+    if n % c == 0:
+        return "another placement, another decoder or another stop rule"
+    below = max(d for d in range(1, c + 1) if n % d == 0)
+    above = min(d for d in range(c, n + 1) if n % d == 0)
+    return (
+        f"a load that divides the {n} tasks (the nearest are {below} and {above}), another"
+        " decoder or another stop rule"
+    )
 
 
 class SearchDecoder(DisjointDecoder):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.coding.options import checked_probabilities, numbers
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError
@@ -44,6 +44,10 @@ class FirstCopyDecoder(Decoder):
     UsageError: the code has no groups of equal slots, or the context lacks what `scale` needs.
     """
 
+    sums_first_copies = True
+    exact_when_decodable = True
+    may_leave_tasks_out = False
+
     def __init__(
         self,
         code: GradientCode,
@@ -52,20 +56,22 @@ class FirstCopyDecoder(Decoder):
         scale: Literal["none", "unbiased", "group", "coverage"] = "none",
         p: str | None = None,
     ) -> None:
-        if not isinstance(code, RepetitionCode):
+        groups = code.groups
+        if groups is None:
             raise UsageError(
                 f"decoder 'first-copy' needs groups of workers with equal tasks, which code"
                 f" '{code.name}' has not; use it with uncoded, frc or coupon, or use least-squares"
             )
         super().__init__(code)
+        self.groups = groups
         self.scale = scale
         self._group_weights: Callable[[], FloatArray] | None = None
-        self._group_of_slot: list[int] = code.group_of_slot.tolist()
-        self._block_of_task = code.block_of_task
-        self._block_sizes = code.block_sizes
-        self._size: list[int] = code.block_sizes.tolist()
-        self._n_coverable = int(np.count_nonzero(code.group_sizes))
-        self._weights = np.ones(code.n_blocks)
+        self._group_of_slot: list[int] = groups.of_slot.tolist()
+        self._block_of_task = groups.of_task
+        self._block_sizes = groups.block_sizes
+        self._size: list[int] = groups.block_sizes.tolist()
+        self._n_coverable = int(np.count_nonzero(groups.sizes))
+        self._weights = np.ones(groups.count)
         if p is not None and scale != "group":
             raise UsageError(
                 f"p={p} of decoder 'first-copy' is for scale=group, and the scale is {scale};"
@@ -78,12 +84,12 @@ class FirstCopyDecoder(Decoder):
                     " arrivals, which the stop rule does not have; use stop rule fraction:r=..."
                     " or scale=coverage"
                 )
-            missed = uncovered_probability(code.n_workers, code.group_sizes, context.stop_arrivals)
+            missed = uncovered_probability(code.n_workers, groups.sizes, context.stop_arrivals)
             self._weights = 1.0 / (1.0 - np.where(missed < 1.0, missed, 0.0))
         elif scale == "group" and p is not None:
             given = checked_probabilities(numbers(p, code.n_workers, "p"), code.n_workers)
-            erased = np.ones(code.n_blocks)
-            np.multiply.at(erased, code.group_of_slot, given)
+            erased = np.ones(groups.count)
+            np.multiply.at(erased, groups.of_slot, given)
             self._weights = 1.0 / np.maximum(1.0 - erased, 1.0 / GREATEST_WEIGHT)
         elif scale == "group":
             self._group_weights = context.group_weights

@@ -55,6 +55,10 @@ class FixedDecoder(Decoder):
     UsageError: another code, no probabilities, or one outside (0, 1).
     """
 
+    exact_needs_all = True
+    rarely_exact = True
+    may_leave_tasks_out = False
+
     def __init__(
         self,
         code: GradientCode,

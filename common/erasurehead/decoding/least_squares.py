@@ -34,6 +34,11 @@ class LeastSquaresDecoder(HoldingDecoder):
     cache: arrival sets whose weights are remembered, least recently used dropped first.
     """
 
+    exact_when_decodable = True
+    no_worse_than_one_step = "optimal"
+    instead_of_exact = "a larger load, another seed or another stop rule"
+    """There is no better combination of what arrived."""
+
     def __init__(self, code: GradientCode, context: DecoderContext, *, cache: int = 1024) -> None:
         if cache < 0:
             raise UsageError(f"cache={cache} arrival sets cannot be remembered; use 0 or more")

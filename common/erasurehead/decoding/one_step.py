@@ -30,6 +30,9 @@ class OneStepDecoder(Decoder):
     UsageError: a code whose symbols cannot simply be added up.
     """
 
+    rarely_exact = True
+    may_leave_tasks_out = False
+
     def __init__(
         self,
         code: GradientCode,
@@ -44,6 +47,7 @@ class OneStepDecoder(Decoder):
             )
         super().__init__(code)
         self.scale = scale
+        self.no_worse_than_one_step = scale
         self._share = code.n_tasks * code.n_symbols / float(code.matrix.sum())
         self.begin()
 

@@ -25,13 +25,20 @@ class GradientEstimate(ABC):
 
     in_parts: InParts = staticmethod(at_once)
 
-    @property
-    def memory(self) -> list[int] | None:
-        """For each symbol, the unit whose remembered value it renews when it arrives.
+    remembers = False
+    """True when one vector for each unit of the code is remembered from round to round."""
 
-        None if nothing is remembered from round to round.
-        """
-        return None
+    snapshot_every: int | None = None
+    """Rounds from one full gradient that is remembered to the next; None: whatever arrives renews
+    what is remembered of its unit, if anything is."""
+
+    uses_weights = True
+    """False when the decoder's weights do not matter for gradients (they always do for losses)."""
+
+    @property
+    def renews_on_arrival(self) -> bool:
+        """True when what is remembered of a unit is renewed whenever it arrives."""
+        return self.remembers and self.snapshot_every is None
 
     @abstractmethod
     def begin(self) -> None:

@@ -14,7 +14,7 @@ class SagEstimate(SagaEstimate):
     Until every unit was seen once, the sum is scaled up by units over units seen.
     """
 
-    weighs_changes = False
+    uses_weights = False
 
     def _estimate(
         self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray, IntArray
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import EXACT_ERROR, Decoding
 from erasurehead.errors import DataError, UsageError
 from erasurehead.estimating.base import GradientEstimate
@@ -82,18 +82,13 @@ class SagaEstimate(GradientEstimate):
     UsageError: there are no such weights.
     """
 
-    weighs_changes = True
-    """Whether D(y - h) is wanted for gradients (it always is for losses)."""
+    remembers = True
 
     def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
         # When every block has arrived, a repetition code's new total is D(y) itself.
-        self._has_groups = isinstance(code, RepetitionCode)
-        if isinstance(code, RepetitionCode):
-            self._unit_of_symbol: list[int] = code.group_of_slot.tolist()
-            weights = [1.0] * code.n_blocks
-        else:
-            self._unit_of_symbol = list(range(code.n_symbols))
-            weights = full_weights(code).tolist()
+        self._has_groups = code.groups is not None
+        self._unit_of_symbol: list[int] = code.unit_of_symbol.tolist()
+        weights = full_weights(code).tolist() if code.groups is None else [1.0] * code.groups.count
         self._largest = max(map(abs, weights))
         nothing = np.zeros(0, dtype=np.int64)
         self._units = [Remembered(weight, nothing, np.zeros(0)) for weight in weights]
@@ -112,11 +107,6 @@ class SagaEstimate(GradientEstimate):
         self._multiple = 0.0
         self._change_loss = 0.0
         self._start()
-
-    @property
-    def memory(self) -> list[int] | None:
-        """For each symbol, the unit whose remembered value it renews when it arrives."""
-        return self._unit_of_symbol
 
     def begin(self) -> None:
         """Start a round with nothing in it."""
@@ -141,7 +131,7 @@ class SagaEstimate(GradientEstimate):
             shares.append(self._weighed.share(unit, beyond))
         self._add(vector, shares)
         if self._weighed is None:
-            self._weights_differ |= beyond != 0.0 and self.weighs_changes
+            self._weights_differ |= beyond != 0.0 and self.uses_weights
             self._weigh(unit, vector, beyond)
 
     def hold(self, vector: CodedVector) -> None:
@@ -252,7 +242,7 @@ class SagaEstimate(GradientEstimate):
 
     def _weigh(self, unit: int, vector: CodedVector, beyond: float) -> None:
         """Add a vector's change, weighted by what its weight has beyond the common multiple."""
-        if beyond == 0.0 or not self.weighs_changes:
+        if beyond == 0.0 or not self.uses_weights:
             return
         if self._excess is None:
             self._excess = Accumulator(self._total.n_columns)

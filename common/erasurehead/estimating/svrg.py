@@ -30,16 +30,11 @@ class SvrgEstimate(SagaEstimate):
         if every < 1:
             raise UsageError(f"every={every} rounds between snapshots must be 1 or more")
         super().__init__(code, n_columns, ordered)
-        self.every = every
-
-    @property
-    def memory(self) -> list[int] | None:
-        """None: between snapshots, arrivals renew nothing."""
-        return None
+        self.snapshot_every = self._every = every
 
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
         """Return the estimated sums; in a snapshot's round, remember what arrived."""
-        if (self._round - 1) % self.every:
+        if (self._round - 1) % self._every:
             loss = self._decode(decoding, remember=False)
             return self._gradient.sum, loss
         gradient, loss = super().finish(decoding)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 from erasurehead.arrays import FloatArray
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
@@ -28,8 +28,7 @@ class WeightedSum(GradientEstimate):
 
     def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
         self._ordered = ordered
-        places = code.group_of_slot if isinstance(code, RepetitionCode) else range(code.n_symbols)
-        self._place = [int(p) for p in places]
+        self._place: list[int] = code.unit_of_symbol.tolist()
         self._total = Accumulator(n_columns)
         self.begin()
 

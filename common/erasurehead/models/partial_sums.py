@@ -13,14 +13,14 @@ from erasurehead.models.rows import LocalRows
 
 
 class CodedGradient:
-    """The computation of one message for one model, chunk by chunk.
+    """The computation of one part for one model, chunk by chunk.
 
     Parameters
     ----------
     rows: the worker's rows.
     objective: the loss.
     theta: the model on the support, shape (support,).
-    message: which of the code's messages.
+    part: which of the parts of a slot's answer.
     """
 
     def __init__(
@@ -28,13 +28,13 @@ class CodedGradient:
         rows: LocalRows,
         objective: Objective,
         theta: npt.NDArray[np.floating[Any]],
-        message: int = 0,
+        part: int = 0,
     ) -> None:
         self._rows = rows
         self._objective = objective
         self._theta = np.asarray(theta, dtype=np.float64)
-        self._message = message
-        self._ahead = [c for c in reversed(rows.chunks) if c.used_by(message)]
+        self._part = part
+        self._ahead = [c for c in reversed(rows.chunks) if c.used_by(part)]
         self._sums: list[FloatArray | None] = [None] * rows.n_vectors
         self.loss: FloatArray = np.zeros(rows.n_vectors)
         """Coded loss sums so far, shape (n_vectors,): decode weights apply to them as well."""
@@ -52,7 +52,7 @@ class CodedGradient:
                 weighted = derivative
                 self.loss[v] += loss.sum()
             else:
-                coefficients = chunk.coefficients[self._message, v]
+                coefficients = chunk.coefficients[self._part, v]
                 weighted = coefficients * derivative
                 self.loss[v] += coefficients @ loss
             gradient = chunk.transposed @ weighted

@@ -39,7 +39,7 @@ class Chunk:
     matrix: shape (rows, support), CSR or plain.
     transposed: `matrix` transposed, sharing its memory.
     labels: shape (rows,).
-    coefficients: shape (n_messages, n_vectors, rows), or None when all are one.
+    coefficients: shape (n_parts, n_vectors, rows), or None when all are one.
     """
 
     matrix: Any
@@ -47,23 +47,23 @@ class Chunk:
     labels: FloatArray
     coefficients: FloatArray | None
 
-    def used_by(self, message: int) -> bool:
-        """Return whether a row of this chunk takes part in `message`."""
-        return self.coefficients is None or bool(self.coefficients[message].any())
+    def used_by(self, part: int) -> bool:
+        """Return whether a row of this chunk belongs to `part`."""
+        return self.coefficients is None or bool(self.coefficients[part].any())
 
 
 @dataclass(frozen=True, eq=False)
 class LocalRows:
     """The rows a worker holds; made by `LocalRowsBuilder`.
 
-    Vector v of message m is sum_rows coefficient[m, v, row] * gradient(row).
+    Vector v of part p is sum_rows coefficient[p, v, row] * gradient(row).
 
     Attributes
     ----------
     support: the columns touched, ascending, int32; None stands for all columns.
     n_support: how many they are.
     chunks: the rows, in the order they were added.
-    n_rows, n_messages, n_vectors: sizes.
+    n_rows, n_parts, n_vectors: sizes.
     n_bytes: memory held for the rows.
     """
 
@@ -71,7 +71,7 @@ class LocalRows:
     n_support: int
     chunks: tuple[Chunk, ...]
     n_rows: int
-    n_messages: int
+    n_parts: int
     n_vectors: int
     n_bytes: int
 
@@ -84,7 +84,7 @@ class LocalRowsBuilder:
     Parameters
     ----------
     n_columns: columns of the store.
-    weights_shape: (n_messages, n_vectors) of the code.
+    weights_shape: (n_parts, n_vectors) of the code.
     dense_share: a support above this share of the columns is taken to be all columns.
     chunk_nonzeros: non-zeros in a chunk; part of what the last bits of a result depend on.
     """
@@ -115,7 +115,7 @@ class LocalRowsBuilder:
         Parameters
         ----------
         rows: of which `indptr` may start anywhere, only differences matter.
-        coefficients: shape (n_messages, n_vectors) when the block's rows share them, else with a
+        coefficients: shape (n_parts, n_vectors) when the block's rows share them, else with a
             last axis of rows; None when all are one.
 
         Raises
@@ -190,8 +190,8 @@ class LocalRowsBuilder:
             for (matrix, transposed), (lo, hi) in zip(blocks, bounds, strict=True)
         )
         n_bytes += labels.nbytes + (0 if coefficients is None else coefficients.nbytes)
-        n_messages, n_vectors = self._weights_shape
-        yield LocalRows(support, n_support, chunks, len(labels), n_messages, n_vectors, n_bytes)
+        n_parts, n_vectors = self._weights_shape
+        yield LocalRows(support, n_support, chunks, len(labels), n_parts, n_vectors, n_bytes)
 
     def _support(self) -> tuple[IndexArray | None, IndexArray]:
         """Return the support (None: all columns) and the position of each column in it."""
@@ -255,7 +255,7 @@ def _unless_ones(values: npt.NDArray[Any] | None, at_least: Any) -> FloatArray |
 def _chunk_bounds(
     offsets: IntArray, coefficients: FloatArray | None, chunk_nonzeros: int
 ) -> list[tuple[int, int]]:
-    """Cut rows where a chunk is full, or where the set of messages they belong to changes."""
+    """Cut rows where a chunk is full, or where the set of parts they belong to changes."""
     n_rows = len(offsets) - 1
     stops = [n_rows]
     if coefficients is not None and coefficients.shape[0] > 1:

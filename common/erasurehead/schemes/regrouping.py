@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.stopping.base import StopRule
 from erasurehead.stopping.observing import without_groups
 from erasurehead.straggling.estimate import StragglerEstimate
@@ -60,7 +60,7 @@ class Placed(Protocol):
         """The rule in force, with what it has learnt."""
 
     @property
-    def estimator(self) -> str:
+    def estimate(self) -> str:
         """The gradient estimate's text."""
 
     @property
@@ -97,11 +97,7 @@ def remember_alike(one: Placed, other: Placed) -> bool:
     A cached estimate remembers what each block amounts to, which is the same whoever computes it;
     or, for codes without blocks, what each slot sent.
     """
-    if one.estimator == other.estimator == "sum":
+    if one.estimate == other.estimate == "sum":
         return True
-    a, b = one.code, other.code
-    return (
-        isinstance(a, RepetitionCode)
-        and isinstance(b, RepetitionCode)
-        and np.array_equal(a.block_of_task, b.block_of_task)
-    )
+    a, b = one.code.groups, other.code.groups
+    return a is not None and b is not None and np.array_equal(a.of_task, b.of_task)

@@ -19,20 +19,17 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES, suitable
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode
+from erasurehead.coding.groups import Groups
 from erasurehead.coding.options import UnknownProbabilitiesError
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import EXACT_ERROR, Decoder, DecoderContext
-from erasurehead.decoding.disjoint import DisjointDecoder
-from erasurehead.decoding.least_squares import LeastSquaresDecoder
 from erasurehead.errors import UsageError
 from erasurehead.estimating import ESTIMATES
-from erasurehead.estimating.svrg import SvrgEstimate
 from erasurehead.registry import Registry, Spec, nearest
 from erasurehead.schemes.regrouping import Placement
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.base import StopRule
-from erasurehead.stopping.fraction import FractionStop
 from erasurehead.stopping.observing import LearningStop
 from erasurehead.stopping.snapshot import SnapshotStop
 from erasurehead.straggling.erasures import GroupErasures
@@ -46,7 +43,7 @@ SEPARATOR = " / "
 class BuiltScheme:
     """The parts of a scheme for one cluster.
 
-    `estimator` is the text for `erasurehead.decoding.ESTIMATES`, which also needs the number of
+    `estimate` is the text for `erasurehead.decoding.ESTIMATES`, which also needs the number of
     columns. `placement` is there if tasks are placed by learnt probabilities: the code follows
     some, was given none, and rounds do not wait for the full gradient.
 
@@ -59,7 +56,7 @@ class BuiltScheme:
     code: GradientCode
     decoder: Decoder
     stop: StopRule
-    estimator: str
+    estimate: str
     placement: Placement | None = None
     bears_rounding: bool = False
 
@@ -71,7 +68,7 @@ class Scheme:
     code: Spec
     decoder: Spec
     stop: Spec
-    estimator: Spec = field(default_factory=lambda: Spec("sum"))
+    estimate: Spec = field(default_factory=lambda: Spec("sum"))
     written: str = field(default="", compare=False)
 
     @classmethod
@@ -110,11 +107,11 @@ class Scheme:
         _check_places(specs)
         if len(specs) < 3:
             specs = [first, suitable_decoder(first.name), _stop_of(specs)]
-        estimator = specs[3] if len(specs) == 4 else Spec("sum")
+        estimate = specs[3] if len(specs) == 4 else Spec("sum")
         DECODERS.factory(specs[1].name)
         STOPS.factory(specs[2].name)
-        ESTIMATES.factory(estimator.name)
-        return cls(first, specs[1], specs[2], estimator, written)
+        ESTIMATES.factory(estimate.name)
+        return cls(first, specs[1], specs[2], estimate, written)
 
     def __str__(self) -> str:
         return self.written or self.long_form
@@ -123,8 +120,8 @@ class Scheme:
     def long_form(self) -> str:
         """The parts, spelt out."""
         parts = [self.code, self.decoder, self.stop]
-        if self.estimator.name != "sum":
-            parts.append(self.estimator)
+        if self.estimate.name != "sum":
+            parts.append(self.estimate)
         return SEPARATOR.join(map(str, parts))
 
     @property
@@ -168,14 +165,15 @@ class Scheme:
                 " load, another seed or another stop rule"
             )
         stop = STOPS.build(self.stop, code)
-        arrivals = stop.r if isinstance(stop, FractionStop) else None
-        estimate = learnt or _fresh_estimate(n_workers, arrivals)
+        arrivals = stop.arrivals
+        slots = learnt or _fresh_estimate(n_workers, arrivals)
         erasures = None
-        if isinstance(code, RepetitionCode):
-            erasures = GroupErasures(code, self._guess(code, arrivals, learnt))
+        if code.groups is not None:
+            guess = self._guess(code.groups, arrivals, learnt)
+            erasures = GroupErasures(code.groups.of_slot, guess)
         context = DecoderContext(
             arrivals,
-            lambda: 1.0 - 1.0 / estimate.weights,
+            lambda: 1.0 - 1.0 / slots.weights,
             None if erasures is None else lambda: erasures.weights,
         )
         decoder = DECODERS.build(self.decoder, code, context)
@@ -183,40 +181,41 @@ class Scheme:
             raise UsageError(
                 f"decoder '{self.decoder}' does not get the full gradient of code '{self.code}'"
                 f" even when all {n_workers} workers arrive, so stop rule 'exact' can never be met;"
-                f" use {_instead(decoder)}"
+                f" use {decoder.instead_of_exact}"
             )
         # Built for one column only to have its options and the code's fitness checked here.
-        sized = ESTIMATES.build(self.estimator, code, 1, self.exact)
-        if sized.memory is not None:
-            stop.remember(sized.memory[:: code.symbols_per_slot])
+        sized = ESTIMATES.build(self.estimate, code, 1, self.exact)
+        if sized.renews_on_arrival:
+            stop.remember(code.unit_of_slot.tolist())
         placement = None
         if follows and not self.exact:
             if probabilities is None:
                 # What fits equal slots must fit what they turn out to be, or a run would end there.
                 uneven = np.linspace(0.1, 0.9, n_workers)
                 self.build(n_workers, n_tasks, np.random.default_rng(0), uneven)
-            placed_for = estimate.probabilities if probabilities is None else probabilities
-            rebuild = partial(self.build, n_workers, n_tasks, rng, learnt=estimate)
-            placement = Placement(placed_for, estimate, rebuild)
+            placed_for = slots.probabilities if probabilities is None else probabilities
+            rebuild = partial(self.build, n_workers, n_tasks, rng, learnt=slots)
+            placement = Placement(placed_for, slots, rebuild)
         if decoder.uses_probabilities or placement is not None:
-            stop = LearningStop(stop, estimate, erasures)
-        if isinstance(sized, SvrgEstimate):
-            stop = SnapshotStop(stop, sized.every)
-        sums = self.decoder.name == "first-copy" and self.estimator.name == "sum"
+            stop = LearningStop(stop, slots, erasures)
+        if sized.snapshot_every is not None:
+            stop = SnapshotStop(stop, sized.snapshot_every)
+        sums = decoder.sums_first_copies and not sized.remembers
         loses = arrivals is not None and arrivals + code.tolerance < n_workers
-        return BuiltScheme(code, decoder, stop, str(self.estimator), placement, sums and loses)
+        return BuiltScheme(code, decoder, stop, str(self.estimate), placement, sums and loses)
 
     def _guess(
-        self, code: RepetitionCode, arrivals: int | None, learnt: StragglerEstimate | None
+        self, groups: Groups, arrivals: int | None, learnt: StragglerEstimate | None
     ) -> FloatArray:
         """Return how often each group is likely to be erased, before any round has shown it."""
         if self.exact:
-            return np.zeros(code.n_blocks)
+            return np.zeros(groups.count)
+        n_workers = len(groups.of_slot)
         if learnt is None and arrivals is not None:
-            return uncovered_probability(code.n_workers, code.group_sizes, arrivals)
-        p = np.full(code.n_workers, 0.5) if learnt is None else learnt.probabilities
-        erased = np.ones(code.n_blocks)
-        np.multiply.at(erased, code.group_of_slot, p)
+            return uncovered_probability(n_workers, groups.sizes, arrivals)
+        p = np.full(n_workers, 0.5) if learnt is None else learnt.probabilities
+        erased = np.ones(groups.count)
+        np.multiply.at(erased, groups.of_slot, p)
         return erased
 
     def _code(
@@ -334,7 +333,8 @@ def _stop_of(specs: list[Spec]) -> Spec:
     """Return the stop rule of a text of one part (code) or two (code / stop rule)."""
     code = specs[0]
     if len(specs) == 1:
-        if suitable_decoder(code.name).name in ("fixed", "one-step"):
+        decoder = suitable_decoder(code.name)
+        if getattr(DECODERS.factory(decoder.name), "rarely_exact", False):
             raise UsageError(
                 f"code '{code.name}' never decodes exactly before everybody has arrived, so say"
                 f" when to stop; write for example '{code} / fraction:delta=0.5'"
@@ -357,25 +357,6 @@ def _exact_when_all_arrive(decoder: Decoder) -> bool:
     return exact
 
 
-def _instead(decoder: Decoder) -> str:
-    """Say what to use where a decoder never is exact."""
-    code = decoder.code
-    if isinstance(decoder, DisjointDecoder):
-        n, c = code.n_tasks, int(code.loads.max())
-        if n % c == 0:
-            return "another placement, another decoder or another stop rule"
-        below = max(d for d in range(1, c + 1) if n % d == 0)
-        above = min(d for d in range(c, n + 1) if n % d == 0)
-        return (
-            f"a load that divides the {n} tasks (the nearest are {below} and {above}), another"
-            " decoder or another stop rule"
-        )
-    if isinstance(decoder, LeastSquaresDecoder):
-        # As good a combination as there is.
-        return "a larger load, another seed or another stop rule"
-    return "least-squares or another stop rule, for example fraction:delta=0.2"
-
-
 def _fresh_estimate(n_workers: int, arrivals: int | None) -> StragglerEstimate:
     """Return an estimate that starts from 1 - r/k where the r-th arrival ends a round, else 1/2."""
     missing = 0.5 if arrivals is None else 1.0 - arrivals / n_workers
@@ -387,9 +368,9 @@ def _repetition(code: Spec, stop: Spec, scale: str | None, cache: str | None) ->
     if scale is None:
         # Changes nothing in a round that is exact, and is the better guess when somebody died.
         scale = "coverage"
-    estimator = Spec.parse(cache or "sum")
-    ESTIMATES.factory(estimator.name)
-    return Scheme(code, Spec("first-copy", {"scale": scale}), stop, estimator)
+    estimate = Spec.parse(cache or "sum")
+    ESTIMATES.factory(estimate.name)
+    return Scheme(code, Spec("first-copy", {"scale": scale}), stop, estimate)
 
 
 def _stop(r: int | None, delta: float | None, deadline_s: float | None) -> Spec | None:

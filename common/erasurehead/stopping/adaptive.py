@@ -65,6 +65,8 @@ class AdaptiveStop(StopRule):
     UsageError: an option out of its range.
     """
 
+    adapts = True
+
     def __init__(
         self,
         code: GradientCode,

@@ -36,6 +36,23 @@ class StopRule(ABC):
     That nobody else can arrive closes any round; that is the round's business, not the rule's.
     """
 
+    waits_for_all = False
+    """True when every round waits for the full gradient."""
+
+    arrivals: int | None = None
+    """r of a rule that closes a round at the r-th arrival, unless it is exact before."""
+
+    after_s: float | None = None
+    """Seconds after which a rule closes a round once `minimum` slots arrived, unless it is exact
+    before."""
+
+    minimum: int = 1
+    """Arrivals without which a round goes on after `after_s`."""
+
+    adapts = False
+    """True when it judges by what earlier rounds were like, and by whether what does not arrive is
+    remembered (`remember`)."""
+
     def remember(self, unit_of_slot: Sequence[int]) -> None:  # noqa: B027
         """Be told that an arrival renews the remembered value of its slot's unit, so that what
         does not arrive is stale, not lost. Said once, before the first round."""

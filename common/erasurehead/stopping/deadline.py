@@ -32,18 +32,18 @@ class DeadlineStop(StopRule):
             raise UsageError(
                 f"minimum={minimum} arrivals do not fit {k} workers; minimum must be 1 to {k}"
             )
-        self.after_s = after_s
+        self.after_s = self._after_s = after_s
         self.minimum = minimum
         self._reason = f"deadline of {after_s:g} s"
         self._exact_reason = exact_reason(code)
 
     def deadline_s(self) -> float | None:
         """Seconds after opening at which the rule wants to judge again."""
-        return self.after_s
+        return self._after_s
 
     def judge(self, round_: RoundView) -> str | None:
         """Return why the round may close now, or None."""
         if round_.decoder.exact:
             return self._exact_reason
-        due = round_.elapsed_s >= self.after_s and round_.n_arrived >= self.minimum
+        due = round_.elapsed_s >= self._after_s and round_.n_arrived >= self.minimum
         return self._reason if due else None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode
 from erasurehead.stopping.base import RoundView, StopRule
 
 
 class ExactStop(StopRule):
     """Waits until the arrivals hold the sum of all task gradients, by coverage or by rank."""
+
+    waits_for_all = True
 
     def __init__(self, code: GradientCode) -> None:
         self._reason = exact_reason(code)
@@ -21,11 +23,9 @@ class ExactStop(StopRule):
 
 def exact_reason(code: GradientCode) -> str:
     """Return the words for a round that closed because waiting longer gains nothing."""
-    if isinstance(code, RepetitionCode):
-        held = int(np.count_nonzero(code.group_sizes))
-        if held < code.n_blocks:
-            return f"all {held} groups covered that anybody holds, of {code.n_blocks}"
-        if code.n_blocks == code.n_workers:
-            return f"all {code.n_workers} arrived"
-        return f"all {code.n_blocks} groups covered"
-    return "exact"
+    if code.groups is None:
+        return "exact"
+    count, held = code.groups.count, int(np.count_nonzero(code.groups.sizes))
+    if held < count:
+        return f"all {held} groups covered that anybody holds, of {count}"
+    return f"all {count} arrived" if count == code.n_workers else f"all {count} groups covered"

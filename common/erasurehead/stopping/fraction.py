@@ -48,7 +48,7 @@ class FractionStop(StopRule):
             raise UsageError(
                 f"r={r} arrivals cannot close a round of {k} workers; r must be 1 to {k}"
             )
-        self.r = r
+        self.arrivals = self._r = r
         self._reason = f"{r} of {k} arrived"
         self._exact_reason = exact_reason(code)
 
@@ -56,4 +56,4 @@ class FractionStop(StopRule):
         """Return why the round may close now, or None."""
         if round_.decoder.exact:
             return self._exact_reason
-        return self._reason if round_.n_arrived >= self.r else None
+        return self._reason if round_.n_arrived >= self._r else None

@@ -29,6 +29,9 @@ class LearningStop(StopRule):
         self, rule: StopRule, estimate: StragglerEstimate, erasures: GroupErasures | None = None
     ) -> None:
         self.rule = rule
+        self.waits_for_all = rule.waits_for_all
+        self.arrivals, self.after_s, self.minimum = rule.arrivals, rule.after_s, rule.minimum
+        self.adapts = rule.adapts
         self.estimate = estimate
         self.erasures = erasures
         self._n_workers = len(estimate.probabilities)

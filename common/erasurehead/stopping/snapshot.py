@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.coding.base import RepetitionCode
 from erasurehead.stopping.base import RoundView, StopRule
 
 
@@ -22,6 +21,8 @@ class SnapshotStop(StopRule):
 
     def __init__(self, rule: StopRule, every: int) -> None:
         self.rule = rule
+        self.waits_for_all = rule.waits_for_all
+        self.adapts = rule.adapts
         self.every = every
         self._n_closed = 0
 
@@ -38,7 +39,7 @@ class SnapshotStop(StopRule):
 
     def sums_all(self, round_: RoundView) -> bool:
         """True in the round of a snapshot that everybody, or somebody of every group, is in."""
-        grouped = isinstance(round_.decoder.code, RepetitionCode)
+        grouped = round_.decoder.code.groups is not None
         complete = round_.n_arrived == round_.n_workers or (grouped and round_.decoder.exact)
         return self._due and complete
 

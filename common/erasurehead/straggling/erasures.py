@@ -7,8 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray
-from erasurehead.coding.base import RepetitionCode
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.errors import DataError
 from erasurehead.straggling.inverse_share import inverse_share
 
@@ -30,12 +29,12 @@ class GroupErasures:
 
     Parameters
     ----------
-    code: whose groups these are.
-    guess: q_b before any round, shape (n_blocks,), in [0, 1]; it is forgotten like a round.
+    group_of_slot: shape (k,), from 0 to B - 1.
+    guess: q_b before any round, shape (B,), in [0, 1]; it is forgotten like a round.
     """
 
-    def __init__(self, code: RepetitionCode, guess: FloatArray) -> None:
-        self._group_of_slot = code.group_of_slot
+    def __init__(self, group_of_slot: IntArray, guess: FloatArray) -> None:
+        self._group_of_slot = group_of_slot
         self._rounds = np.full(1, GUESS_ROUNDS)
         self._covered = GUESS_ROUNDS * (1.0 - guess)
         self._squares = np.zeros(1)
@@ -53,7 +52,7 @@ class GroupErasures:
 
     @property
     def weights(self) -> FloatArray:
-        """1/(1-q_b), shape (n_blocks,), at least 1; infinite for a group nobody was ever in."""
+        """1/(1-q_b), shape (B,), at least 1; infinite for a group nobody was ever in."""
         return inverse_share(self._covered, self._rounds, self._squares)
 
     def state(self) -> dict[str, FloatArray]:

@@ -13,7 +13,7 @@ from erasurehead.errors import DataError, UsageError
 from erasurehead.straggling.inverse_share import inverse_share
 
 LEAST_PROBABILITY = 1e-4
-"""Estimates are kept this far from 0 and 1, so that decode weights 1/(1-p) stay finite."""
+"""Probabilities are kept this far from 0 and 1, so that 1/(1-p) and (1-p)/p stay finite."""
 
 SURPRISE = 6.0
 """Standard deviations beyond what chance explains from which estimates have moved."""

@@ -42,7 +42,7 @@ class RunPlan:
     code: GradientCode
     decoder: Decoder
     stop: StopRule
-    estimator: str
+    estimate: str
     objective: Objective
     columns: int
     training_rows: int
@@ -57,7 +57,7 @@ class RunPlan:
     @property
     def n_parts(self) -> int:
         """Results a slot sends a round."""
-        return self.code.n_messages
+        return self.code.n_parts
 
     @property
     def exact(self) -> bool:
@@ -125,7 +125,7 @@ class RunPlan:
             code=built.code,
             decoder=built.decoder,
             stop=built.stop,
-            estimator=built.estimator,
+            estimate=built.estimate,
             placement=built.placement,
             bears_rounding=built.bears_rounding,
         )
@@ -151,8 +151,8 @@ class RunPlan:
         """Return what the worker in `slot` is told."""
         code, settings = self.code, self.settings
         tasks = self.tasks_of(slot)
-        coefficients = np.zeros((code.n_messages, code.n_vectors, len(tasks)))
-        for part in range(code.n_messages):
+        coefficients = np.zeros((code.n_parts, code.n_vectors, len(tasks)))
+        for part in range(code.n_parts):
             for vector, symbol in enumerate(code.symbols(slot, part)):
                 held, values = code.row(symbol)
                 coefficients[part, vector, np.searchsorted(tasks, held)] = values

@@ -103,9 +103,9 @@ class Rounds:
 
     def expects(self, slot: int, part: int) -> bool:
         """True when this part of this slot's result is new and the round is open."""
-        if not self.is_open or self.closed is not None or part >= self.code.n_messages:
+        if not self.is_open or self.closed is not None or part >= self.code.n_parts:
             return False
-        if self.code.n_messages == 1:
+        if self.code.n_parts == 1:
             return slot in self._waiting
         return slot in self._waiting and (slot, part) not in self._parts
 
@@ -116,9 +116,9 @@ class Rounds:
         self._now = now
         code = self.code
         weights = tuple([self.decoder.arrive(s) for s in code.symbols(slot, part)])
-        if code.n_messages > 1:
+        if code.n_parts > 1:
             self._parts.add((slot, part))
-            complete = all((slot, p) in self._parts for p in range(code.n_messages))
+            complete = all((slot, p) in self._parts for p in range(code.n_parts))
         else:
             complete = True
         if complete:

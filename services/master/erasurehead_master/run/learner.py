@@ -37,7 +37,7 @@ class StepOutcome:
 
 def make_estimate(plan: RunPlan) -> GradientEstimate:
     """Build the gradient estimate that a plan names."""
-    return ESTIMATES.build(plan.estimator, plan.code, plan.columns, plan.exact)
+    return ESTIMATES.build(plan.estimate, plan.code, plan.columns, plan.exact)
 
 
 class Learner:

@@ -38,7 +38,7 @@ def make_plan(
         code=built.code,
         decoder=built.decoder,
         stop=built.stop,
-        estimator=built.estimator,
+        estimate=built.estimate,
         objective=_objective(settings.objective or store.manifest.task, store),
         columns=store.manifest.columns,
         training_rows=rows,

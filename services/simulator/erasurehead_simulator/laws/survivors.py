@@ -8,10 +8,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from erasurehead.arrays import FloatArray
-from erasurehead.coding.base import GradientCode, RepetitionCode
+from erasurehead.coding.base import GradientCode
+from erasurehead.coding.groups import Groups
 from erasurehead.stopping.base import StopRule
-from erasurehead.stopping.deadline import DeadlineStop
-from erasurehead.stopping.fraction import FractionStop
 from erasurehead.straggling.base import DelayModel
 from erasurehead.theory.decode_errors import independent_subset_error, subset_error
 from erasurehead.theory.moments import covered_distribution, uncovered_probability
@@ -27,13 +26,19 @@ class Survivors(Protocol):
     late: FloatArray
     """Probability of each slot to be missing, shape (k,)."""
 
+    size: int | None
+    """How many there are, None if that is random, too."""
+
+    independent: bool
+    """Whether one slot's presence says nothing of another's."""
+
     def missing_tasks(self) -> FloatArray:
         """Return the probability for each task that nobody who holds it is there, shape (n,)."""
 
-    def missing_groups(self, code: RepetitionCode) -> FloatArray:
+    def missing_groups(self, groups: Groups) -> FloatArray:
         """Return the probability for each group that nobody of it is there, shape (B,)."""
 
-    def covered_groups(self, code: RepetitionCode) -> FloatArray:
+    def covered_groups(self, groups: Groups) -> FloatArray:
         """Return P(m groups are covered), shape (B + 1,), for groups of equal sizes."""
 
     def error(self, weighted: csr_array) -> float:
@@ -44,24 +49,26 @@ class UniformSubset:
     """A uniform random subset of r slots."""
 
     def __init__(self, code: GradientCode, r: int) -> None:
-        self._code, self.r = code, r
+        self._code, self._r = code, r
+        self.size: int | None = r
+        self.independent = False
         self.late = np.full(code.n_workers, 1.0 - r / code.n_workers)
 
     def missing_tasks(self) -> FloatArray:
         """By Lemma 2 of arXiv 1901.09671, for as many holders as a task has."""
-        return uncovered_probability(self._code.n_workers, self._code.replication, self.r)
+        return uncovered_probability(self._code.n_workers, self._code.replication, self._r)
 
-    def missing_groups(self, code: RepetitionCode) -> FloatArray:
+    def missing_groups(self, groups: Groups) -> FloatArray:
         """By the same lemma."""
-        return uncovered_probability(code.n_workers, code.group_sizes, self.r)
+        return uncovered_probability(self._code.n_workers, groups.sizes, self._r)
 
-    def covered_groups(self, code: RepetitionCode) -> FloatArray:
+    def covered_groups(self, groups: Groups) -> FloatArray:
         """By inclusion and exclusion."""
-        return covered_distribution(code.n_workers, int(code.group_sizes[0]), self.r)
+        return covered_distribution(self._code.n_workers, int(groups.sizes[0]), self._r)
 
     def error(self, weighted: csr_array) -> float:
         """By the variance of sampling without replacement."""
-        return subset_error(weighted, self.r)
+        return subset_error(weighted, self._r)
 
 
 class Independent:
@@ -69,6 +76,8 @@ class Independent:
 
     def __init__(self, code: GradientCode, late: FloatArray) -> None:
         self._code, self.late = code, late
+        self.size: int | None = None
+        self.independent = True
 
     def missing_tasks(self) -> FloatArray:
         """The product over the slots that hold the task."""
@@ -76,16 +85,16 @@ class Independent:
         with np.errstate(divide="ignore"):
             return np.asarray(np.exp(np.log(self.late) @ holds))
 
-    def missing_groups(self, code: RepetitionCode) -> FloatArray:
+    def missing_groups(self, groups: Groups) -> FloatArray:
         """The product over the group."""
-        missing = np.ones(code.n_blocks)
-        np.multiply.at(missing, code.group_of_slot, self.late)
+        missing = np.ones(groups.count)
+        np.multiply.at(missing, groups.of_slot, self.late)
         return missing
 
-    def covered_groups(self, code: RepetitionCode) -> FloatArray:
+    def covered_groups(self, groups: Groups) -> FloatArray:
         """The distribution of a sum of independent ones and zeros."""
         covered = np.ones(1)
-        for q in self.missing_groups(code):
+        for q in self.missing_groups(groups):
             covered = np.convolve(covered, [q, 1.0 - q])
         return covered
 
@@ -110,9 +119,9 @@ def survivors_under(
     code: GradientCode, stop: StopRule, delays: DelayModel, pass_s: float
 ) -> Survivors | None:
     """Return who is there when the rule closes a round, None if no formula knows."""
-    if isinstance(stop, FractionStop) and times_are_alike(code, delays, pass_s):
-        return UniformSubset(code, stop.r)
-    if isinstance(stop, DeadlineStop) and stop.minimum == 1:
+    if stop.arrivals is not None and times_are_alike(code, delays, pass_s):
+        return UniformSubset(code, stop.arrivals)
+    if stop.after_s is not None and stop.minimum == 1:
         left_s = stop.after_s - compute_times_s(code, pass_s).sum(axis=1)
         late = delays.late_probabilities(left_s, code.loads / code.n_tasks)
         if late is not None and np.prod(late) < SURE:

@@ -34,8 +34,8 @@ class Kind(StrEnum):
     @classmethod
     def of(cls, scheme: Scheme) -> Kind:
         """Return what a scheme is."""
-        if scheme.estimator.name in (cls.SAGA, cls.SAG, cls.SVRG):
-            return cls(scheme.estimator.name)
+        if scheme.estimate.name in (cls.SAGA, cls.SAG, cls.SVRG):
+            return cls(scheme.estimate.name)
         if scheme.exact:
             return cls.EXACT
         return cls.ADAPTIVE if scheme.stop.name == "adaptive" else cls.APPROXIMATE
@@ -95,7 +95,7 @@ class Candidate:
     def arrivals(self) -> str:
         """Code, decoder and stop rule: what decides who arrives when, and with what weight."""
         parsed = Scheme.parse(self.scheme)
-        return replace(parsed, estimator=Spec(PLAIN), written="").long_form
+        return replace(parsed, estimate=Spec(PLAIN), written="").long_form
 
 
 def candidate(scheme: str, load: float) -> Candidate:
@@ -164,9 +164,9 @@ def _short(scheme: Scheme) -> str:
         if scheme.exact:
             return scheme.long_form
         options["scale"] = decoder.options["scale"]
-    if scheme.estimator.name != PLAIN:
-        if "," in str(scheme.estimator):
+    if scheme.estimate.name != PLAIN:
+        if "," in str(scheme.estimate):
             return scheme.long_form
-        options["cache"] = str(scheme.estimator)
+        options["cache"] = str(scheme.estimate)
     name = code.name if code.name == "uncoded" else "egc" if scheme.exact else "agc"
     return str(Spec(name, options))

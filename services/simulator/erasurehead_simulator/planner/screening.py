@@ -9,7 +9,6 @@ from itertools import islice
 
 import numpy as np
 
-from erasurehead.coding.base import RepetitionCode
 from erasurehead.errors import UsageError
 from erasurehead.straggling import DELAYS
 from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
@@ -115,7 +114,7 @@ def play(problem: Problem, scheme_and_rounds: tuple[str, int]) -> Played | None:
         mean_weight=float(played.mean_weight.mean()),
         erased_share=float(played.erased_share.mean()),
         renewed_share=float(played.renewed_share.mean()),
-        n_units=code.n_blocks if isinstance(code, RepetitionCode) else code.n_workers,
+        n_units=code.n_units,
     )
 
 

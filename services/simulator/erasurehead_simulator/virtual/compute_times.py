@@ -31,7 +31,7 @@ def compute_times_s(code: GradientCode, pass_s: float) -> FloatArray:
     tasks = [
         [
             len(np.unique(np.concatenate([code.row(s)[0] for s in code.symbols(slot, part)])))
-            for part in range(code.n_messages)
+            for part in range(code.n_parts)
         ]
         for slot in range(code.n_workers)
     ]

@@ -63,7 +63,7 @@ def _play(played: Rounds, delays_s: FloatArray, present: IntArray) -> float:
         now = float(delays_s[slot])
         if played.wake_at is not None and played.wake_at <= now:
             played.wake(played.wake_at)
-        for part in range(played.code.n_messages):
+        for part in range(played.code.n_parts):
             if played.expects(slot, part):
                 played.arrive(slot, part, now)
         if played.closed is not None:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from erasurehead.arrays import FloatArray, IntArray
-from erasurehead.coding.base import RepetitionCode
 from erasurehead.decoding.base import Decoding
 from erasurehead.records import Arrival
 from erasurehead.schemes.regrouping import regrouped, same_tasks
@@ -73,25 +72,22 @@ def play_rounds(
             compute_s = compute_times_s(code, pass_s)
             rounds = Rounds(code, parts.decoder, parts.stop)
             everybody = range(code.n_workers)
-            unit_of_slot = np.arange(code.n_workers)
-            if isinstance(code, RepetitionCode):
-                unit_of_slot = code.group_of_slot
-            n_units = len(np.unique(unit_of_slot))
         opened = now
         rounds.open(now, everybody)
         delays_s = delays.delays_s(round_, shares)
         # The same sums in the same order as events under a virtual clock, so that both agree to
         # the last bit: the delay ends, then part after part is computed.
         at = (opened + delays_s)[:, np.newaxis] + compute_s[:, :1]
-        for part in range(1, code.n_messages):
+        for part in range(1, code.n_parts):
             at = np.column_stack([at, at[:, -1] + compute_s[:, part]])
         order = sending_order(seed, round_, code.n_workers)
         now = _play(rounds, at, order, compute_s, delays_s)
         assert rounds.closed is not None
         reason, arrivals = rounds.closed, rounds.arrivals
         decoding, _ = rounds.close()
-        renewed = len(np.unique(unit_of_slot[[arrival.slot for arrival in arrivals]])) / n_units
-        yield PlayedRound(round_, opened, now, reason, decoding, arrivals, renewed)
+        renewed = np.unique(code.unit_of_slot[[arrival.slot for arrival in arrivals]])
+        share = len(renewed) / code.n_units
+        yield PlayedRound(round_, opened, now, reason, decoding, arrivals, share)
 
 
 def _play(

@@ -41,7 +41,7 @@ class WorkerRows:
         self._rows = rows
         self._objective = objective
         self.n_rows = rows.n_rows
-        self.n_parts = rows.n_messages
+        self.n_parts = rows.n_parts
         self.take_long = sum(chunk.matrix.size for chunk in rows.chunks) >= LONG_NONZEROS
         self.support = rows.support
 
