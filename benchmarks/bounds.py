@@ -1,12 +1,12 @@
 """What the papers' theorems promise, beside what gradient descent with the real decoders does.
 
-    python benchmarks/bounds.py [--runs 40] [--rounds 300] [--out docs/codes.md]
+    python benchmarks/bounds.py [--runs 40] [--rounds 300] [--out docs/codes-measured.md]
 
 f is the mean of 30 least-squares task functions, beta = 1 and mu = 0.1, whose minimum and
 constants are known. 30 slots hold 3 tasks each and answer in random order; decoders, caches and
 stop rules are the product's. sigma is the largest norm of a task's gradient that any run met, so
 that the theorems' assumption holds. Each measured number is a mean over the runs, and `holds` says
-whether it keeps the bound. The text between the two markers of the page is replaced.
+whether it keeps the bound. The benchmark replaces the text between the page's two markers.
 """
 
 from __future__ import annotations
@@ -288,7 +288,7 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--out", type=Path, default=Path("docs/codes.md"))
+    parser.add_argument("--out", type=Path, default=Path("docs/codes-measured.md"))
     given = parser.parse_args()
     problem = Problem()
     lines = [
