@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from erasurehead.arrays import Array
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+Target = Literal["two classes", "classes", "numbers"]
+"""What labels are: -1 and +1; classes 0, 1, 2, ...; or numbers."""
 
 
 @dataclass(frozen=True, eq=False)

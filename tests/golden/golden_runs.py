@@ -26,7 +26,8 @@ from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.decoding import DECODERS
 from erasurehead.estimating import ESTIMATES
-from erasurehead.models.objectives import OBJECTIVES
+from erasurehead.models import MODELS
+from erasurehead.models.scoring import Evaluator
 from erasurehead.optimizing.optimizers import OPTIMIZERS
 from erasurehead.optimizing.steps import SCHEDULES
 from erasurehead.records import Observer, RoundRecord, RunStart
@@ -36,7 +37,6 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead.stopping import STOPS
 from erasurehead.straggling import DELAYS
 from erasurehead_local.train import train
-from erasurehead_master.run.evaluation import Evaluator
 from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 
@@ -432,7 +432,7 @@ def run_simulated(case: Case, scene: Scene) -> Kept:
     settings = scene.settings(case)
     store = Store.open(settings.store)
     plan = make_plan(settings, store, None)
-    evaluator = Evaluator(store.test, plan.objective)
+    evaluator = Evaluator(store.test, plan.model)
     digests: list[str] = []
 
     def rate(model: npt.NDArray[np.float64]) -> Mapping[str, float]:
@@ -595,7 +595,7 @@ def unrecorded() -> list[str]:
         (DELAYS, named("delay", "none")),
         (OPTIMIZERS, named("optimizer", "gradient-descent")),
         (SCHEDULES, named("step", "auto")),
-        (OBJECTIVES, named("objective", "") | tasks),
+        (MODELS, named("objective", "") | tasks),
     ]
     return [name for registry, names in used for name in registry if name not in names]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.estimating import ESTIMATES
-from erasurehead.models.objectives import OBJECTIVES
+from erasurehead.models import MODELS
 from erasurehead.optimizing.optimizers import OPTIMIZERS
 from erasurehead.optimizing.steps import build_schedule
 from erasurehead.rows import CsrRows
@@ -56,7 +56,7 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
         decoder=built.decoder,
         stop=built.stop,
         estimate=built.estimate,
-        objective=OBJECTIVES.build(chosen.objective or "least-squares"),
+        model=MODELS.build(chosen.objective or "least-squares", rows.n_columns, rows.labels),
         columns=rows.n_columns,
         training_rows=len(rows.labels),
         digest="made-up",

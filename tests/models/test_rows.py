@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
 from erasurehead.errors import DataError
+from erasurehead.models import MODELS
 from erasurehead.models import rows as rows_module
-from erasurehead.models.objectives import OBJECTIVES, Logistic
+from erasurehead.models.least_squares import LeastSquares
+from erasurehead.models.linear import LinearModel
+from erasurehead.models.logistic import Logistic
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
 from erasurehead.rows import CsrRows
@@ -43,12 +46,13 @@ class Case:
             builder.add(rows, weights)
         return builder.finish()
 
-    def expected(self, objective: str, theta: Vector, part: int) -> tuple[Vector, Vector]:
-        kind = OBJECTIVES.build(objective)
-        m = self.X @ theta
+    def expected(self, name: str, theta: Vector, part: int) -> tuple[Vector, Vector]:
+        model = MODELS.build(name, self.X.shape[1], None)
+        assert isinstance(model, LinearModel)
+        loss, derivative = model.loss_and_derivative(self.X @ theta, self.labels)
         n = len(self.labels)
         a = np.ones((1, n)) if self.coefficients is None else self.coefficients[part]
-        return (a * kind.derivative(m, self.labels)) @ self.X, a @ kind.loss(m, self.labels)
+        return (a * derivative) @ self.X, a @ loss
 
 
 @st.composite
@@ -68,11 +72,11 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 def compute(
-    rows: LocalRows, theta: Vector, objective: str = "logistic", part: int = 0
+    rows: LocalRows, theta: Vector, name: str = "logistic", part: int = 0
 ) -> tuple[Vector, Vector]:
     """Run the computation on `theta` over all columns; return the gradient there, and the loss."""
     support = slice(None) if rows.support is None else rows.support
-    work = CodedGradient(rows, OBJECTIVES.build(objective), theta[support], part)
+    work = CodedGradient(rows, MODELS.build(name, len(theta), None), theta[support], part)
     while not work.advance():
         pass
     values = np.zeros((rows.n_vectors, len(theta)))
@@ -81,12 +85,12 @@ def compute(
 
 
 @given(cases(), st.sampled_from(["logistic", "least-squares"]), st.integers(1, 60))
-def test_equals_dense_numpy(case: Case, objective: str, chunk_nonzeros: int) -> None:
+def test_equals_dense_numpy(case: Case, name: str, chunk_nonzeros: int) -> None:
     rows = case.build(chunk_nonzeros=chunk_nonzeros)
     theta = np.random.default_rng(1).normal(size=case.X.shape[1])
     for part in range(rows.n_parts):
-        values, loss = compute(rows, theta, objective, part)
-        expected, expected_loss = case.expected(objective, theta, part)
+        values, loss = compute(rows, theta, name, part)
+        expected, expected_loss = case.expected(name, theta, part)
         np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
         np.testing.assert_allclose(loss, expected_loss, rtol=1e-12, atol=1e-12)
 
@@ -165,7 +169,7 @@ def test_a_column_named_twice_in_a_row_counts_twice() -> None:
         builder = LocalRowsBuilder(n_columns)
         for _ in range(2):
             builder.add(CsrRows(np.array([0, 3]), np.array([1, 1, 0]), None, np.ones(1), n_columns))
-        work = CodedGradient(builder.finish(), OBJECTIVES.build("least-squares"), np.ones(2))
+        work = CodedGradient(builder.finish(), LeastSquares(n_columns), np.ones(2))
         assert work.advance()
         np.testing.assert_allclose(work.values, [[4.0, 8.0]])
 
@@ -182,7 +186,7 @@ def test_offsets_may_start_anywhere() -> None:
 
 def test_a_slot_with_nothing_to_do_sends_zeros() -> None:
     rows = LocalRowsBuilder(4, (1, 2)).finish()
-    work = CodedGradient(rows, Logistic(), np.zeros(0))
+    work = CodedGradient(rows, Logistic(4), np.zeros(0))
     assert work.advance()
     assert work.values.shape == (2, 0)
     np.testing.assert_array_equal(work.loss, [0, 0])
@@ -231,7 +235,7 @@ def test_mostly_full_rows_become_a_plain_array_only_when_that_is_small(
 
 def test_single_precision_models_are_computed_with_in_double() -> None:
     case = Case(np.eye(4), np.ones(4), None, [0, 4], implied=True)
-    work = CodedGradient(case.build(), Logistic(), np.zeros(4, dtype="<f4"))
+    work = CodedGradient(case.build(), Logistic(4), np.zeros(4, dtype="<f4"))
     work.advance()
     assert work.values.dtype == np.float64
 

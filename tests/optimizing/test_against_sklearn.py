@@ -18,7 +18,9 @@ from erasurehead.datasets.kc_housing import KcHousing
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.models.objectives import OBJECTIVES, Objective
+from erasurehead.models.base import Model
+from erasurehead.models.least_squares import LeastSquares
+from erasurehead.models.logistic import Logistic
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
 from erasurehead.optimizing.curvature import automatic_step, largest_eigenvalue
@@ -35,7 +37,7 @@ class Problem:
     """Minimise the mean loss of `rows` plus (l2/2) ||theta||^2."""
 
     rows: CsrRows
-    objective: Objective
+    model: Model
     l2: float
 
     @property
@@ -48,7 +50,7 @@ class Problem:
     def value(self, theta: np.ndarray) -> float:
         """Return the objective, from formulas of this test's own."""
         margins, labels = self.matrix @ theta, self.rows.labels
-        if self.objective.name == "logistic":
+        if self.model.name == "logistic":
             losses = np.logaddexp(0.0, -labels * margins)
         else:
             losses = 0.5 * (margins - labels) ** 2
@@ -67,14 +69,14 @@ def covertype(shared_data: Path) -> Problem:
     encoded: Encoded = Covertype(shared_data / "covtype.data.gz", False).encode()
     rows = on_touched_columns(encoded.train.rows(0, 6_000))
     assert set(np.unique(rows.labels)) == {-1.0, 1.0}
-    return Problem(rows, OBJECTIVES.build("logistic"), l2=1e-2)
+    return Problem(rows, Logistic(rows.n_columns), l2=1e-2)
 
 
 @pytest.fixture(scope="module")
 def kc_housing(shared_data: Path) -> Problem:
     """All real training rows."""
     encoded = KcHousing(shared_data / "kc_house_data.csv.gz", False).encode()
-    return Problem(encoded.train, OBJECTIVES.build("least-squares"), l2=1e-2)
+    return Problem(encoded.train, LeastSquares(encoded.train.n_columns), l2=1e-2)
 
 
 def sklearn_logistic(problem: Problem) -> np.ndarray:
@@ -113,7 +115,7 @@ def minimise(problem: Problem, scheme: str, n_workers: int, rounds: int) -> np.n
         estimate.begin()
         for slot in rng.permutation(n_workers).tolist():
             weight = built.decoder.arrive(slot)
-            values, loss = coded_gradient(held[slot], problem.objective, optimizer.query)
+            values, loss = coded_gradient(held[slot], problem.model, optimizer.query)
             estimate.take(CodedVector(slot, held[slot].support, values, loss), weight)
             if built.decoder.exact:
                 break
@@ -130,11 +132,9 @@ def local_rows(rows: CsrRows, code: Any, slot: int, ranges: list[tuple[int, int]
     return builder.finish()
 
 
-def coded_gradient(
-    rows: LocalRows, objective: Objective, query: np.ndarray
-) -> tuple[np.ndarray, float]:
+def coded_gradient(rows: LocalRows, model: Model, query: np.ndarray) -> tuple[np.ndarray, float]:
     theta = query if rows.support is None else query[rows.support]
-    computation = CodedGradient(rows, objective, theta)
+    computation = CodedGradient(rows, model, theta)
     while not computation.advance():
         pass
     return computation.values[0], float(computation.loss[0])
@@ -144,8 +144,9 @@ def step_of(problem: Problem) -> Constant:
     def chunks() -> Iterator[csr_array]:
         yield csr_array(problem.matrix)
 
+    assert problem.model.curvature is not None
     eigenvalue = largest_eigenvalue(chunks, problem.rows.n_columns)
-    return Constant(eta=automatic_step(problem.objective, eigenvalue, problem.l2))
+    return Constant(eta=automatic_step(problem.model.curvature * eigenvalue, problem.l2))
 
 
 @pytest.mark.parametrize(("scheme", "n_workers"), [("uncoded", 4), ("egc:c=2", 6)])

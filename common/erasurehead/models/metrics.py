@@ -1,29 +1,46 @@
-"""Metrics of a model on test rows, from its margins; shapes (rows,), rows >= 1.
+"""Metrics of a model on test rows, from its outputs and the labels, rows >= 1.
 
 Written out here because scikit-learn must not be imported by a master or a worker.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 
 from erasurehead.arrays import FloatArray
 
-HIGHER_IS_BETTER = {"auc": True, "accuracy": True, "r2": True, "mse": False, "log_loss": False}
-"""Every metric that objectives report, and which way it improves."""
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure by which models are compared.
+
+    Metrics of one name must improve the same way, whatever model reports them.
+
+    Attributes
+    ----------
+    of: from outputs, shape (rows,) or (rows, outputs of a row), and labels, shape (rows,), to the
+        figure; None if it is not defined on these labels.
+    """
+
+    name: str
+    higher_is_better: bool
+    of: Callable[[FloatArray, FloatArray], float | None]
 
 
-def auc(scores: FloatArray, labels: FloatArray) -> float:
+def auc(scores: FloatArray, labels: FloatArray) -> float | None:
     """Return the area under the ROC curve: P(score of a +1 > score of a -1) + P(equal) / 2.
 
     From the Mann-Whitney rank sum, tied scores sharing their mean rank. Labels > 0 are positive;
-    nan if only one class occurs.
+    None if only one class occurs.
     """
     positive = labels > 0
     n_positive = int(np.count_nonzero(positive))
     n_negative = len(labels) - n_positive
     if not n_positive or not n_negative:
-        return float("nan")
+        return None
     _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     mean_rank = np.cumsum(counts) - 0.5 * (counts - 1)
     rank_sum = float(mean_rank[place[positive]].sum())
@@ -50,3 +67,9 @@ def r2(predictions: FloatArray, labels: FloatArray) -> float:
     if total == 0.0:
         return 1.0 if residual == 0.0 else 0.0
     return 1.0 - residual / total
+
+
+AUC = Metric("auc", True, auc)
+ACCURACY = Metric("accuracy", True, accuracy)
+MSE = Metric("mse", False, mse)
+R2 = Metric("r2", True, r2)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
-from erasurehead.models.objectives import Objective
+from erasurehead.models.base import Model
 from erasurehead.models.rows import LocalRows
 
 
@@ -18,20 +18,20 @@ class CodedGradient:
     Parameters
     ----------
     rows: the worker's rows.
-    objective: the loss.
-    theta: the model on the support, shape (support,).
+    model: what is learnt.
+    theta: the parameters that the rows need (`Model.coordinates`), shape (parameters,).
     part: which of the parts of a slot's answer.
     """
 
     def __init__(
         self,
         rows: LocalRows,
-        objective: Objective,
+        model: Model,
         theta: npt.NDArray[np.floating[Any]],
         part: int = 0,
     ) -> None:
         self._rows = rows
-        self._objective = objective
+        self._model = model
         self._theta = np.asarray(theta, dtype=np.float64)
         self._part = part
         self._ahead = [c for c in reversed(rows.chunks) if c.used_by(part)]
@@ -44,18 +44,12 @@ class CodedGradient:
         if not self._ahead:
             return True
         chunk = self._ahead.pop()
-        loss, derivative = self._objective.loss_and_derivative(
-            chunk.matrix @ self._theta, chunk.labels
-        )
-        for v in range(len(self._sums)):
-            if chunk.coefficients is None:
-                weighted = derivative
-                self.loss[v] += loss.sum()
-            else:
-                coefficients = chunk.coefficients[self._part, v]
-                weighted = coefficients * derivative
-                self.loss[v] += coefficients @ loss
-            gradient = chunk.transposed @ weighted
+        if chunk.coefficients is None:
+            found = self._model.sums(chunk, self._theta, [None] * len(self._sums))
+        else:
+            found = self._model.sums(chunk, self._theta, chunk.coefficients[self._part])
+        for v, (loss, gradient) in enumerate(found):
+            self.loss[v] += loss
             so_far = self._sums[v]
             # The first chunk's result is kept rather than added to zeros: most workers have
             # only one chunk, and the support may be long.
@@ -69,6 +63,6 @@ class CodedGradient:
 
     @property
     def values(self) -> FloatArray:
-        """The coded gradient so far on the support, shape (n_vectors, support)."""
-        sums = [np.zeros(self._rows.n_support) if s is None else s for s in self._sums]
+        """The coded gradient so far, shape (n_vectors, parameters)."""
+        sums = [np.zeros(len(self._theta)) if s is None else s for s in self._sums]
         return sums[0][np.newaxis] if len(sums) == 1 else np.stack(sums)

@@ -31,20 +31,30 @@ IndexArray = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chunk:
-    """Successive rows of a worker, as views of its arrays.
+class Piece:
+    """Some rows as a model takes them.
 
     Attributes
     ----------
-    matrix: shape (rows, support), CSR or plain.
+    matrix: shape (rows, columns), CSR or plain; a worker's has the columns of its support only.
     transposed: `matrix` transposed, sharing its memory.
     labels: shape (rows,).
-    coefficients: shape (n_parts, n_vectors, rows), or None when all are one.
     """
 
     matrix: Any
     transposed: Any
     labels: FloatArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chunk(Piece):
+    """Successive rows of a worker, as views of its arrays.
+
+    Attributes
+    ----------
+    coefficients: shape (n_parts, n_vectors, rows), or None when all are one.
+    """
+
     coefficients: FloatArray | None
 
     def used_by(self, part: int) -> bool:
@@ -74,6 +84,14 @@ class LocalRows:
     n_parts: int
     n_vectors: int
     n_bytes: int
+
+
+def pieces(rows: CsrRows, n_rows: int) -> Iterator[Piece]:
+    """Yield the rows on all columns, `n_rows` at a time, so that a mapped store stays on disk."""
+    for lo in range(0, len(rows.labels), n_rows):
+        block = rows.rows(lo, min(lo + n_rows, len(rows.labels)))
+        matrix = block.matrix()
+        yield Piece(matrix, matrix.T, np.asarray(block.labels))
 
 
 class LocalRowsBuilder:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from scipy.sparse import csr_array
 
-from erasurehead.models.objectives import Objective
-
 
 def largest_eigenvalue(
     chunks: Callable[[], Iterable[csr_array]],
@@ -59,10 +57,9 @@ def largest_eigenvalue(
     return estimate
 
 
-def automatic_step(objective: Objective, eigenvalue: float, l2: float) -> float:
-    """Return 1 / (the largest curvature of the objective), or 1 if it has none.
+def automatic_step(curvature: float, l2: float) -> float:
+    """Return 1 / (the largest curvature of mean loss and penalty), or 1 if they have none.
 
     Gradient descent with this step never increases a convex objective.
     """
-    curvature = objective.curvature * eigenvalue + l2
-    return 1.0 / curvature if curvature > 0 else 1.0
+    return 1.0 / (curvature + l2) if curvature + l2 > 0 else 1.0

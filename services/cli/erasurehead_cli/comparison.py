@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from erasurehead.models.metrics import HIGHER_IS_BETTER
+from erasurehead.models import known_metrics
 from erasurehead.runs import Run
 from erasurehead_cli.series import FloatArray, Series, read_series
 
@@ -92,7 +92,7 @@ class Comparison:
     @property
     def higher_is_better(self) -> bool:
         """Which way the metric improves."""
-        return HIGHER_IS_BETTER.get(self.metric or "", True)
+        return _higher_is_better(self.metric)
 
     @property
     def title(self) -> str:
@@ -135,8 +135,7 @@ def compare_series(
     base = next((n for n, o in enumerate(outcomes) if o.scheme == BASELINE), 0)
     if target is None:
         target = _usual_target(outcomes[base])
-    better = HIGHER_IS_BETTER.get(metric or "", True)
-    timed = [_timed(outcome, target, better) for outcome in outcomes]
+    timed = [_timed(outcome, target, _higher_is_better(metric)) for outcome in outcomes]
     settings = every[0].run.settings
     return Comparison(
         store=settings.store,
@@ -148,6 +147,11 @@ def compare_series(
         baseline=timed[base].scheme,
         outcomes=tuple(_against(outcome, timed[base]) for outcome in timed),
     )
+
+
+def _higher_is_better(metric: str | None) -> bool:
+    known = known_metrics().get(metric or "")
+    return known is None or known.higher_is_better
 
 
 def _usual_target(base: Outcome) -> float | None:

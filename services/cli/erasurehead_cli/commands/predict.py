@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from erasurehead.rows import CsrRows
+    from erasurehead.models.base import Model
+    from erasurehead.rows import CsrRows, Target
     from erasurehead.runs import Run
 
-CHUNK_ROWS = 1 << 14
 TABLES = {".csv", ".parquet"}
 
 
@@ -75,33 +75,47 @@ def predict(
     import numpy as np
 
     from erasurehead.datasets.store import Store
-    from erasurehead.models.objectives import OBJECTIVES
+    from erasurehead.models.scoring import metrics_of, outputs_on
     from erasurehead.runs import Run
 
     trained = Run.open(run, allow_unfinished=unfinished)
     theta = trained.theta
-    objective = OBJECTIVES.build(str(trained.model.get("objective", "")))
+    model = _model(trained)
     if Path(rows).is_file() and TABLES.intersection(Path(rows).suffixes):
         found = _table(Path(rows), trained)
     elif Path(rows).is_file():
-        found = _svmlight(Path(rows), first_column, len(theta), constant=constant)
-        found = replace(found, labels=_targets(found.labels, rows, objective.name))
+        found = _svmlight(Path(rows), first_column, model.n_columns, constant=constant)
+        found = replace(found, labels=_labels(found.labels, rows, model.target))
     else:
         store = Store.open(rows)
         _check_meaning(store.manifest.meaning, trained, rows)
         found = store.train if split is Split.train else store.test
-    if found.n_columns != len(theta):
+    if found.n_columns != model.n_columns:
         raise DataError(
-            f"{rows} has {found.n_columns} columns, but the model of {run} has {len(theta)};"
+            f"{rows} has {found.n_columns} columns, but the model of {run} has {model.n_columns};"
             " give data prepared like the run's own"
         )
-    margins = _margins(found, theta)
+    outputs = outputs_on(found, model, theta)
     path = run / "predictions.csv" if out is None else out
-    _write(path, margins, found.labels, probabilities=objective.name == "logistic")
+    _write(path, {"label": found.labels, **model.predictions(outputs)})
     if np.isfinite(found.labels).all():
-        metrics = objective.metrics(margins, found.labels)
+        metrics = metrics_of(model, outputs, found.labels)
         typer.echo(" ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
-    typer.echo(f"{len(margins)} rows: {path}")
+    typer.echo(f"{len(outputs)} rows: {path}")
+
+
+def _model(trained: Run) -> Model:
+    """Return the model whose parameters a run has learnt."""
+    from erasurehead.models import MODELS
+
+    theta, columns = trained.theta, int(trained.model.get("columns", 0))
+    model = MODELS.build(str(trained.model.get("objective", "")), columns, None)
+    if model.n_parameters != len(theta):
+        raise DataError(
+            f"the model of {trained.path} is damaged: {model.spec} of {columns} columns has"
+            f" {model.n_parameters} parameters, and it holds {len(theta)}"
+        )
+    return model
 
 
 def _check_meaning(meaning: str, trained: Run, rows: str) -> None:
@@ -162,11 +176,11 @@ def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -
     return CsrRows(indptr, matrix.indices, matrix.data, labels, columns)
 
 
-def _targets(labels: npt.NDArray[np.float64], path: str, objective: str) -> npt.NDArray[np.float64]:
-    """Return the labels as the objective has them; nan where a file has none to compare with."""
+def _labels(labels: npt.NDArray[np.float64], path: str, target: Target) -> npt.NDArray[np.float64]:
+    """Return the labels as the model has them; nan where a file has none to compare with."""
     import numpy as np
 
-    if objective != "logistic":
+    if target != "two classes":
         return labels
     distinct = np.unique(labels)
     if len(distinct) > 2:
@@ -178,31 +192,9 @@ def _targets(labels: npt.NDArray[np.float64], path: str, objective: str) -> npt.
     return np.where(labels == distinct[1], 1.0, -1.0)
 
 
-def _margins(rows: CsrRows, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return x·theta of each row, some rows at a time so that a mapped store stays on disk."""
+def _write(path: Path, columns: dict[str, npt.NDArray[np.float64]]) -> None:
     import numpy as np
 
-    n_rows = len(rows.labels)
-    margins = np.empty(n_rows)
-    for lo in range(0, n_rows, CHUNK_ROWS):
-        hi = min(lo + CHUNK_ROWS, n_rows)
-        margins[lo:hi] = rows.rows(lo, hi).matrix() @ theta
-    return margins
-
-
-def _write(
-    path: Path,
-    margins: npt.NDArray[np.float64],
-    labels: npt.NDArray[np.float64],
-    *,
-    probabilities: bool,
-) -> None:
-    import numpy as np
-    from scipy.special import expit
-
-    columns = {"label": labels, "margin" if probabilities else "prediction": margins}
-    if probabilities:
-        columns["probability"] = expit(margins)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savetxt(

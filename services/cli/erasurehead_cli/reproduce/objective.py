@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
-from erasurehead.models.objectives import OBJECTIVES
+from erasurehead.models import MODELS
+from erasurehead.models.scoring import mean_loss
 from erasurehead.runs import Run
 from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory
-
-CHUNK_ROWS = 1 << 14
 
 
 def model_after(run: Run, rounds: int) -> FloatArray | None:
@@ -30,10 +27,5 @@ def model_after(run: Run, rounds: int) -> FloatArray | None:
 
 def training_objective(store: Store, theta: FloatArray) -> float:
     """Return the mean loss over the training rows."""
-    objective = OBJECTIVES.build(store.manifest.task)
-    n_rows = store.manifest.rows
-    total = 0.0
-    for lo in range(0, n_rows, CHUNK_ROWS):
-        rows = store.train.rows(lo, min(lo + CHUNK_ROWS, n_rows))
-        total += float(np.sum(objective.loss(rows.matrix() @ theta, np.asarray(rows.labels))))
-    return total / n_rows
+    model = MODELS.build(store.manifest.task, store.manifest.columns, None)
+    return mean_loss(store.train, model, theta)

@@ -11,7 +11,7 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import EXIT_OK
-from erasurehead.models.metrics import HIGHER_IS_BETTER
+from erasurehead.models import known_metrics
 from erasurehead.runs import Run
 from erasurehead_cli.reproduce.cells import EXTRA, Extra, Workshop, read_extra
 from erasurehead_cli.reproduce.grid import UNCODED, Cell, DataSet
@@ -213,7 +213,7 @@ def _timed(measured: Measured, base: float | None) -> Measured:
 
 
 def _reached(measured: Measured, value: float, slack: float) -> Reached | None:
-    sign = 1.0 if HIGHER_IS_BETTER[measured.cell.data_set.metric] else -1.0
+    sign = 1.0 if known_metrics()[measured.cell.data_set.metric].higher_is_better else -1.0
     # AUC and MSE are positive, so a share of the value is on its worse side.
     least = sign * value - slack * value
     for round_, wall_s, seen in zip(

@@ -12,7 +12,7 @@ from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.coding.base import GradientCode
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.decoding.base import Decoder
-from erasurehead.models.objectives import Objective
+from erasurehead.models.base import Model
 from erasurehead.records import RunStart
 from erasurehead.schemes.regrouping import Placement, regrouped
 from erasurehead.schemes.scheme import BuiltScheme, Scheme
@@ -43,7 +43,7 @@ class RunPlan:
     decoder: Decoder
     stop: StopRule
     estimate: str
-    objective: Objective
+    model: Model
     columns: int
     training_rows: int
     digest: str
@@ -91,7 +91,7 @@ class RunPlan:
             rounds=self.settings.rounds,
             first_round=first_round,
             loads=tuple(int(x) for x in self.code.loads),
-            objective=self.objective.name,
+            objective=str(self.model.spec),
             step=step,
             ready_s=ready_s,
             meaning=self.meaning,
@@ -165,7 +165,7 @@ class RunPlan:
             tasks=tasks,
             row_ranges=self.ranges[tasks],
             coefficients=coefficients,
-            objective=self.objective.name,
+            objective=str(self.model.spec),
             store=self.data_reference,
             digest=self.digest,
             wire_dtype=self.wire_dtype,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import secrets
 
+import numpy as np
+
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError
-from erasurehead.models.objectives import OBJECTIVES, Objective
+from erasurehead.models import MODELS
+from erasurehead.models.base import Model
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
@@ -23,7 +26,7 @@ def make_plan(
     Raises
     ------
     UsageError: an impossible combination, in one sentence that names both sides.
-    DataError: the store is damaged, or its labels do not suit the objective.
+    DataError: the store is damaged, or its labels do not suit the model.
     """
     store.check_rows()
     scheme = Scheme.parse(settings.scheme)
@@ -39,7 +42,7 @@ def make_plan(
         decoder=built.decoder,
         stop=built.stop,
         estimate=built.estimate,
-        objective=_objective(settings.objective or store.manifest.task, store),
+        model=_model(settings, store),
         columns=store.manifest.columns,
         training_rows=rows,
         digest=store.digest,
@@ -52,14 +55,15 @@ def make_plan(
     )
 
 
-def _objective(name: str, store: Store) -> Objective:
-    """Return the objective, unless the store's labels mean something else."""
-    objective = OBJECTIVES.build(name)
+def _model(settings: RunSettings, store: Store) -> Model:
+    """Return the model, unless the store's labels mean something else."""
+    name = settings.objective or store.manifest.task
+    model = MODELS.build(name, store.manifest.columns, np.asarray(store.train.labels))
     for labels in (store.train.labels, store.test.labels):
-        if not objective.suits(labels):
+        refusal = model.refusal(labels)
+        if refusal is not None:
             raise DataError(
                 f"the labels of {store.path}, prepared for {store.manifest.task}, do not suit the"
-                f" objective {name}, which needs {objective.labels}; leave --objective out or"
-                " prepare the data for it"
+                f" objective {name}: {refusal}; leave --objective out or prepare the data for it"
             )
-    return objective
+    return model

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from scipy.sparse import csr_array
 
 from erasurehead.datasets.store import Store
+from erasurehead.errors import UsageError
 from erasurehead.estimating.sums import InParts, at_once
+from erasurehead.models.rows import pieces
 from erasurehead.optimizing.curvature import automatic_step, largest_eigenvalue
 from erasurehead.optimizing.optimizers import OPTIMIZERS
 from erasurehead.optimizing.steps import Constant, Schedule, build_schedule
@@ -35,13 +37,20 @@ def make_schedule(plan: RunPlan, rows: CsrRows) -> Schedule:
     settings = plan.settings
     if settings.step != "auto":
         return build_schedule(settings.step)
+    curvature = plan.model.curvature
+    if curvature is None:
+        raise UsageError(
+            f"the curvature of {plan.model.spec} has no bound, so --step auto has nothing to go by;"
+            " give a step size"
+        )
     n_rows = len(rows.labels)
     per_row = max(1, int(rows.indptr[-1]) // max(n_rows, 1))
     looked_at = min(n_rows, max(1, CURVATURE_NONZEROS // per_row))
 
+    sample = rows.rows(0, looked_at)
+
     def chunks() -> Iterator[csr_array]:
-        for lo in range(0, looked_at, CURVATURE_CHUNK_ROWS):
-            yield rows.rows(lo, min(lo + CURVATURE_CHUNK_ROWS, looked_at)).matrix()
+        return (piece.matrix for piece in pieces(sample, CURVATURE_CHUNK_ROWS))
 
     eigenvalue = largest_eigenvalue(chunks, plan.columns, seed=settings.seed, iterations=30)
-    return Constant(eta=automatic_step(plan.objective, eigenvalue, settings.l2))
+    return Constant(eta=automatic_step(curvature * eigenvalue, settings.l2))

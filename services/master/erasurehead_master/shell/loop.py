@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 
+from erasurehead.models.scoring import Evaluator
 from erasurehead.network import sockets
 from erasurehead.network.limits import LogLimit
 from erasurehead.network.sockets import Origin
@@ -53,7 +54,6 @@ from erasurehead_master.machine.events import (
     Woke,
 )
 from erasurehead_master.machine.machine import Master
-from erasurehead_master.run.evaluation import Evaluator
 from erasurehead_master.run.learner import Learner
 from erasurehead_master.run.ledger import NO_TIMES, RoundLedger
 from erasurehead_master.run.streaming import TaskStreamer

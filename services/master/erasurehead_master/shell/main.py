@@ -12,6 +12,7 @@ from contextlib import ExitStack
 import zmq
 
 from erasurehead.datasets.store import Store
+from erasurehead.models.scoring import Evaluator
 from erasurehead.network import sockets
 from erasurehead.network.backlog import Backlog
 from erasurehead.network.curve import AllowedKeys, MasterKeys, read_secret
@@ -30,7 +31,6 @@ from erasurehead_master.keep.checkpoint import (
 from erasurehead_master.keep.checkpointing import CheckpointKeeper
 from erasurehead_master.machine.machine import Master, Phase
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.evaluation import Evaluator
 from erasurehead_master.run.learner import Learner
 from erasurehead_master.run.ledger import NO_TIMES
 from erasurehead_master.run.planning import make_plan
@@ -133,7 +133,7 @@ def host(
                 server = MasterServer(
                     machine,
                     learner,
-                    Evaluator(store.test, plan.objective),
+                    Evaluator(store.test, plan.model),
                     TaskStreamer(machine.plan, store.train),
                     socket,
                     Door(gate, settings.limits, settings.max_connections),

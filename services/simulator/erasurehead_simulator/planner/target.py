@@ -10,11 +10,11 @@ import numpy as np
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
-from erasurehead.models.metrics import HIGHER_IS_BETTER
-from erasurehead.models.objectives import Objective
+from erasurehead.models import known_metrics
+from erasurehead.models.base import Model
+from erasurehead.models.scoring import Evaluator, mean_loss
 from erasurehead.registry import nearest
 from erasurehead.rows import CsrRows
-from erasurehead_master.run.evaluation import Evaluator
 from erasurehead_simulator.virtual.virtual_run import Rate
 
 LOSS = "loss"
@@ -40,7 +40,7 @@ class Target:
             number = float(value)
         except ValueError:
             number = math.nan
-        known = [*HIGHER_IS_BETTER, LOSS]
+        known = [*known_metrics(), LOSS]
         if not equals or not math.isfinite(number):
             raise UsageError(
                 f"--target '{text}' is not of the form METRIC=VALUE; write for example auc=0.69 or"
@@ -55,24 +55,25 @@ class Target:
 
     def reached(self, value: float) -> bool:
         """Tell whether a value is as good as the target."""
-        better = HIGHER_IS_BETTER.get(self.metric, False)
-        return value >= self.value if better else value <= self.value
+        known = known_metrics().get(self.metric)
+        rises = known is not None and known.higher_is_better
+        return value >= self.value if rises else value <= self.value
 
     def __str__(self) -> str:
         return f"{self.metric}={self.value:g}"
 
 
-def rate_of(store: Store, objective: Objective, target: Target, l2: float) -> Rate:
+def rate_of(store: Store, model: Model, target: Target, l2: float) -> Rate:
     """Return what computes the target's metric of a model, on the rows of a store.
 
     Raises
     ------
-    UsageError: the objective does not report it.
+    UsageError: the model does not report it.
     """
     if target.metric == LOSS:
-        return _Loss(store.train, objective, l2)
-    evaluator = Evaluator(store.test, objective)
-    known = [*objective.metrics(np.zeros(2), np.array([-1.0, 1.0])), LOSS]
+        return _Loss(store.train, model, l2)
+    evaluator = Evaluator(store.test, model)
+    known = [*(metric.name for metric in model.metrics), LOSS]
     if target.metric not in known:
         raise UsageError(
             f"a run on {store.path.name} reports no metric '{target.metric}'; --target can be"
@@ -80,7 +81,7 @@ def rate_of(store: Store, objective: Objective, target: Target, l2: float) -> Ra
         )
     if not evaluator:
         raise UsageError(f"{store.path.name} has no test rows; give the target as loss=VALUE")
-    if target.metric not in evaluator.now(np.zeros(store.manifest.columns)):
+    if target.metric not in evaluator.now(np.zeros(model.n_parameters)):
         raise UsageError(
             f"'{target.metric}' is not defined on the {store.manifest.test_rows:,} test rows of"
             f" {store.path.name}, all of one class; give another target, for example loss=VALUE"
@@ -91,13 +92,12 @@ def rate_of(store: Store, objective: Objective, target: Target, l2: float) -> Ra
 class _Loss:
     """The regularised mean loss on the training rows."""
 
-    def __init__(self, rows: CsrRows, objective: Objective, l2: float) -> None:
-        self._matrix = rows.matrix()
-        self._labels = np.asarray(rows.labels)
-        self._objective = objective
+    def __init__(self, rows: CsrRows, model: Model, l2: float) -> None:
+        self._rows = rows
+        self._model = model
         self._l2 = l2
 
-    def __call__(self, model: FloatArray) -> dict[str, float]:
-        """Return the loss of a model."""
-        loss, _ = self._objective.loss_and_derivative(self._matrix @ model, self._labels)
-        return {LOSS: float(loss.mean()) + 0.5 * self._l2 * float(model @ model)}
+    def __call__(self, theta: FloatArray) -> dict[str, float]:
+        """Return the loss at some parameters."""
+        loss = mean_loss(self._rows, self._model, theta)
+        return {LOSS: loss + 0.5 * self._l2 * float(theta @ theta)}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.models.objectives import OBJECTIVES
+from erasurehead.models import MODELS
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
 from erasurehead.rows import CsrRows
@@ -30,8 +30,8 @@ class RealArithmetic:
         self, assign: Assign, step: Step, part: int
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return (values, loss) of one part of the result."""
-        objective = OBJECTIVES.build(assign.objective)
-        computation = CodedGradient(self._local(assign), objective, step.theta, part)
+        model = MODELS.build(assign.objective, assign.columns, None)
+        computation = CodedGradient(self._local(assign), model, step.theta, part)
         # Overflow is for the master to judge, as it is with real workers.
         with np.errstate(over="ignore", invalid="ignore"):
             while not computation.advance():

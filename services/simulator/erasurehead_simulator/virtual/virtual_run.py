@@ -12,13 +12,13 @@ import numpy as np
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
+from erasurehead.models.scoring import Evaluator
 from erasurehead.records import Level, Observer, RoundRecord, RunSummary
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.events import Shutdown
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.evaluation import Evaluator
 from erasurehead_master.run.learner import Learner
 from erasurehead_master.run.ledger import RoundLedger
 from erasurehead_master.run.planning import make_plan
@@ -102,7 +102,7 @@ def run_virtually(
     machine = Master(plan, 0.0)
     ledger = RoundLedger(machine, learner, lambda: 0.0)
     if rate is None:
-        evaluator = Evaluator(store.test, plan.objective)
+        evaluator = Evaluator(store.test, plan.model)
         rate = evaluator.now if evaluator else lambda model: {}
     reporter = _Reporter(plan, learner, rate, observers)
     times_s = cache(lambda epoch: compute_times_s(machine.plan.code, pass_s))

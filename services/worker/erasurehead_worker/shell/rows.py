@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, ErasureHeadError, UsageError
-from erasurehead.models.objectives import OBJECTIVES, Objective
+from erasurehead.models import MODELS
+from erasurehead.models.base import Model
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
 from erasurehead.process.durable import replace_file
@@ -37,9 +38,9 @@ _DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFi
 class WorkerRows:
     """The loaded rows of one assignment and the gradients they give."""
 
-    def __init__(self, rows: LocalRows, objective: Objective) -> None:
+    def __init__(self, rows: LocalRows, model: Model) -> None:
         self._rows = rows
-        self._objective = objective
+        self._model = model
         self.n_rows = rows.n_rows
         self.n_parts = rows.n_parts
         self.take_long = sum(chunk.matrix.size for chunk in rows.chunks) >= LONG_NONZEROS
@@ -47,7 +48,7 @@ class WorkerRows:
 
     def gradient(self, part: int, theta: npt.NDArray[Any]) -> CodedGradient:
         """Return the computation of one part of the result for this model."""
-        return CodedGradient(self._rows, self._objective, theta, part)
+        return CodedGradient(self._rows, self._model, theta, part)
 
 
 class RowSource:
@@ -114,9 +115,9 @@ class RowSource:
         assert self._assign is not None
         assert self._builder is not None
         builder, self._builder = self._builder, None
-        objective = OBJECTIVES.build(self._assign.objective)
+        model = MODELS.build(self._assign.objective, self._assign.columns, None)
         for rows in builder.steps():
-            yield None if rows is None else WorkerRows(rows, objective)
+            yield None if rows is None else WorkerRows(rows, model)
 
     def _begin(self) -> None:
         assert self._assign is not None

@@ -1,0 +1,112 @@
+"""What is learnt: parameters as one flat vector, rows in, sums out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from erasurehead.arrays import Array, FloatArray
+from erasurehead.models.metrics import Metric
+from erasurehead.models.rows import Piece
+from erasurehead.registry import Spec
+from erasurehead.rows import Target
+
+
+class Model(ABC):
+    """Outputs as a function of a row and of the parameters, and a loss of outputs and label.
+
+    A run minimises f(theta) = (1/N) sum_rows loss(outputs(row, theta), label) + penalty(theta).
+    Workers compute sums over their rows; the master divides, and knows nothing of a model but the
+    number of its parameters.
+
+    A subclass is a factory of the registry: it takes (n_columns, labels) and, as keyword-only
+    parameters, the options that a user may write. The labels are the training rows' where they are
+    at hand, at the master, and None at a worker: an option that they decide if a user leaves it
+    out (the number of classes) must be in `spec`, from which a worker makes the same model.
+
+    Parameters
+    ----------
+    n_columns: columns of the store.
+    n_parameters: length of the vector of parameters.
+
+    Attributes
+    ----------
+    name: the registry's.
+    target: the labels it is for; it is the default for a store whose labels are of this kind, if
+        no model comes before it in the registry.
+    metrics: what is reported on test rows; the first is what runs are compared by.
+    curvature: the largest second derivative of a row's loss in its outputs; None: there is none.
+    spec: its name and options, as ASSIGN and model files carry it.
+    """
+
+    name: ClassVar[str]
+    target: ClassVar[Target]
+    metrics: tuple[Metric, ...]
+    curvature: float | None = None
+
+    by_column: ClassVar[bool] = False
+    """Whether a worker's rows may be cut down to the columns that they touch, and renumbered; its
+    parameters are then those of `coordinates`. Else rows have all columns, and every worker has
+    all parameters."""
+
+    def __init__(self, n_columns: int, n_parameters: int) -> None:
+        self.spec = Spec(self.name)
+        self.n_columns = n_columns
+        self.n_parameters = n_parameters
+
+    def start(self, rng: np.random.Generator) -> FloatArray:
+        """Return the parameters of the first round, shape (n_parameters,); zeros by default.
+
+        `rng` is for models that must not start from zeros.
+        """
+        return np.zeros(self.n_parameters)
+
+    def coordinates(self, columns: Array | None) -> Array | None:
+        """Return the parameters that rows on these columns need, ascending (None: all of them).
+
+        `columns` are ascending, too, and None stands for all. `theta` and gradients of such rows
+        hold the values of these parameters, in this order.
+        """
+        return None
+
+    @abstractmethod
+    def outputs(self, rows: Piece, theta: FloatArray) -> FloatArray:
+        """Return what the model says of rows, shape (rows,) or (rows, outputs of a row)."""
+
+    @abstractmethod
+    def losses(self, outputs: FloatArray, labels: FloatArray) -> FloatArray:
+        """Return the loss of each row, shape (rows,)."""
+
+    @abstractmethod
+    def sums(
+        self, rows: Piece, theta: FloatArray, weightings: Sequence[FloatArray | None]
+    ) -> list[tuple[float, FloatArray]]:
+        """Return a sum of losses and a sum of gradients for each weighting of the rows.
+
+        All weightings at once, so that what does not depend on them is computed once; sums are
+        returned rather than added to something, because most workers have only one piece.
+
+        Parameters
+        ----------
+        theta: the parameters of the rows' columns (`coordinates`), shape (parameters,), float64.
+        weightings: what rows count for, of shape (rows,) each; None: one.
+
+        Returns
+        -------
+        One pair a weighting: sum of weight * loss, and sum of weight * gradient in `theta`, an
+        array of its own of shape (parameters,).
+        """
+
+    def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:
+        """Return the columns of a table of predictions, shape (rows,) each, by their headings."""
+        return {"prediction": outputs}
+
+    def refusal(self, labels: FloatArray) -> str | None:
+        """Return why these labels, shape (rows,), do not suit the model; None: they do.
+
+        A sentence that begins with "it" and stands for the model.
+        """
+        return None if np.isfinite(labels).all() else "it needs finite numbers"
