@@ -46,9 +46,9 @@ def main() -> None:
         environment={},
     )
     wall, cpu = time.perf_counter(), time.process_time()
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     parts = build_scheme(settings)
-    played = timeline(parts, delays, settings.rounds, settings.seed)
+    played = timeline(parts, delays, settings.descent.rounds, settings.run.seed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     arrivals = float(np.sum(played.n_arrived))
     print(

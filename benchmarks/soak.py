@@ -131,7 +131,7 @@ class Chaos(threading.Thread):
 def run(settings: RunSettings, observers: Sequence[Observer], chaos: Chaos | None) -> RunSummary:
     """Run once, with or without chaos."""
     begun = time.monotonic()
-    store = Store.open(settings.store)
+    store = Store.open(settings.problem.store)
     plan = make_plan(settings, store, str(store.path))
     with LocalCluster("ERROR") as cluster:
 
@@ -139,7 +139,7 @@ def run(settings: RunSettings, observers: Sequence[Observer], chaos: Chaos | Non
             cluster.start(
                 [
                     WorkerSettings(connect=address, name=f"local-{i}", slot=i)
-                    for i in range(settings.workers)
+                    for i in range(settings.coding.workers)
                 ]
             )
             if chaos is not None:

@@ -52,7 +52,7 @@ def main() -> None:
             environment={},
         )
         store = Store.open(given.store)
-        delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+        delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
         plan = make_plan(settings, store, None)
         ideal = ideal_round_s(plan, delays, range(1, given.rounds + 1))
         summary = train(settings, [])

@@ -9,6 +9,7 @@ import numpy as np
 
 from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs import Run, RunWriter
+from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.plan import build_scheme
@@ -28,15 +29,11 @@ def write_delayed_run(
     **settings: Any,
 ) -> Run:
     """Write a run of exponential delays (mean 0.5 s, seed 0), evaluated after each round."""
-    chosen = RunSettings(
-        store="stores/tiny",
-        scheme=scheme,
-        workers=workers,
-        rounds=rounds,
-        **{"delay": "exponential:mean_s=0.5", **settings},
-    )
+    given = {"store": "stores/tiny", "scheme": scheme, "workers": workers, "rounds": rounds}
+    given |= {"delay": "exponential:mean_s=0.5", **settings}
+    chosen = load(RunSettings, given, environment={})
     parts = build_scheme(chosen)
-    delays = DELAYS.build(chosen.delay, workers, chosen.seed)
+    delays = DELAYS.build(chosen.straggling.delay, workers, chosen.run.seed)
     played = Rounds(parts.code, parts.decoder, parts.stop)
     start = RunStart(
         run="abc",

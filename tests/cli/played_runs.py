@@ -9,6 +9,7 @@ import numpy as np
 
 from erasurehead.records import Arrival, RoundRecord, RunStart, RunSummary
 from erasurehead.runs import Run, RunWriter
+from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 
 MakeRun = Callable[..., Run]
@@ -74,7 +75,8 @@ def write_run(
 ) -> Run:
     """Write a run whose rounds take `round_s`, evaluated after each round; open it."""
     curve = [{metric: value} if metric else {} for value in values]
-    settings = RunSettings(store="stores/tiny", scheme=scheme, workers=4, rounds=len(curve))
+    given = {"store": "stores/tiny", "scheme": scheme, "workers": 4, "rounds": len(curve)}
+    settings = load(RunSettings, given, environment={})
     start = make_start(scheme, rounds=len(curve))
     total = round_s * len(curve)
     with RunWriter(directory, settings) as writer:

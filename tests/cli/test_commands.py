@@ -68,8 +68,8 @@ def test_train_writes_a_whole_run(place: Path) -> None:
     assert [record.round for record in run] == [1, 2, 3, 4, 5, 6]
     assert [record.round for record in run if record.metrics] == [2, 4, 6]
     assert run.theta.shape == (Store.open(place / "store").manifest.columns,)
-    assert run.settings.workers == 3
-    assert run.settings.out == Path("runs") / path.name
+    assert run.settings.coding.workers == 3
+    assert run.settings.run.out == Path("runs") / path.name
     assert "round=1/6" in done.stdout
     assert str(Path("runs") / path.name / "model.npz") in done.stdout
     assert (path / "learning.png").stat().st_size > 5000
@@ -92,7 +92,7 @@ def test_a_run_directory_is_never_written_twice(place: Path, trained: Path) -> N
         (["--scheme", "egc:c=7"], "7"),
         (["--delay", "exponential:mean=1"], "mean_s"),
         (["--step", "fast"], "fast"),
-        (["--objective", "hinge"], "hinge"),
+        (["--model", "hinge"], "hinge"),
         (["--optimizer", "adam"], "adam"),
         (["--tasks", "100000"], "100000"),
     ],
@@ -127,7 +127,7 @@ def test_compare_ends_with_table_figures_and_models(place: Path) -> None:
         assert f"both/{name}" in done.stdout
     uncoded, exact, _ = (Run.open(place / "both" / Path(o["path"]).name) for o in held["outcomes"])
     np.testing.assert_allclose(exact.theta, uncoded.theta, rtol=1e-10)
-    assert exact.settings.seed == uncoded.settings.seed
+    assert exact.settings.run.seed == uncoded.settings.run.seed
     refused = erasurehead("compare", "store", *SMALL, "--out", "both", cwd=place, expect=2)
     assert "both is not empty" in refused.stderr
 

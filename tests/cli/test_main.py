@@ -74,9 +74,10 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     ("variable", "value", "expected"),
     [
         ("ERASUREHEAD_ROUNDZ", "3", "ERASUREHEAD_ROUNDZ (did you mean 'ERASUREHEAD_ROUNDS'?)"),
+        ("ERASUREHEAD_DESCENT__ROUNDS", "3", "(did you mean 'ERASUREHEAD_ROUNDS'?)"),
         ("ERASUREHEAD_ROUNDS", "x", "'rounds' = 'x' from the environment does not fit"),
         ("ERASUREHEAD_ROUNDS", "0", "give ERASUREHEAD_ROUNDS a whole number of at least 1"),
-        ("ERASUREHEAD_MEMBERSHIP__ELASTIC", "7", "give ERASUREHEAD_MEMBERSHIP__ELASTIC yes or no"),
+        ("ERASUREHEAD_REFIT__ELASTIC", "7", "give ERASUREHEAD_REFIT__ELASTIC yes or no"),
     ],
 )
 def test_a_bad_environment_is_one_sentence(
@@ -94,13 +95,14 @@ def test_a_bad_environment_is_one_sentence(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("wrokers: 3\n", "unknown setting 'wrokers' in"),
+        ("coding: {wrokers: 3}\n", "unknown setting 'coding.wrokers' in"),
+        ("wrokers: 3\n", "did you mean 'coding.workers'?"),
         ("wire: {dtpe: <f4}\n", "did you mean 'wire.dtype'?"),
         ("- 1\n", "must be a mapping"),
         ("a: [", "is not YAML"),
-        ("workers: [1]\n", "'workers' = [1] from"),
-        ("rounds: 2.5\n", "give it a whole number"),
-        ("resume: perhaps\n", "give it yes or no"),
+        ("coding: {workers: [1]}\n", "'coding.workers' = [1] from"),
+        ("descent: {rounds: 2.5}\n", "give it a whole number"),
+        ("run: {resume: perhaps}\n", "give it yes or no"),
         ("wire: 3\n", "give it settings of its own"),
     ],
 )

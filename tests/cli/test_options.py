@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from typer.testing import CliRunner
 
 from erasurehead.errors import UsageError
+from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.tree import (
     MasterSettings,
     RunSettings,
@@ -21,7 +22,7 @@ from erasurehead.settings.tree import (
     WorkerSettings,
 )
 from erasurehead_cli.main import app, main
-from erasurehead_cli.options import Given, settings_of
+from erasurehead_cli.options import Given
 
 COMMANDS = {
     "train": RunSettings,
@@ -46,16 +47,23 @@ def leaves(cls: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple
             yield (*prefix, name)
 
 
+def names(cls: type[TreeSettings]) -> Iterator[tuple[str, ...]]:
+    """Walk the tree as the command line sees it: the main groups have no name there."""
+    main = ("problem", "coding", "straggling", "descent", "run")
+    for path in leaves(cls):
+        yield path[1:] if path[0] in main else path
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_setting_has_an_option_with_its_description(command: str) -> None:
     shown = CliRunner().invoke(app, [command, "--help"])
     assert shown.exit_code == 0
     flat = " ".join(shown.output.replace("│", " ").split())
     none = {("resume",)} if command == "compare" else set()  # its runs begin anew
-    for path in set(leaves(COMMANDS[command])) - none:
-        assert f"--{'-'.join(path).replace('_', '-')} " in flat.replace("/--no-", " --no-"), path
+    for name in set(names(COMMANDS[command])) - none:
+        assert f"--{'-'.join(name).replace('_', '-')} " in flat.replace("/--no-", " --no-"), name
     for setting in settings_of(COMMANDS[command]):
-        if setting.path not in {("scheme",)} | none:
+        if setting.name not in {("scheme",)} | none:
             first_words = " ".join((setting.field.description or "").split()[:3])
             assert first_words in flat, setting.path
 
@@ -64,6 +72,7 @@ def test_every_setting_has_an_option_with_its_description(command: str) -> None:
 def test_settings_of_walks_the_whole_tree_once(cls: type[TreeSettings]) -> None:
     found = [setting.path for setting in settings_of(cls)]
     assert found == list(leaves(cls))
+    assert [setting.name for setting in settings_of(cls)] == list(names(cls))
     assert len({setting.flag for setting in settings_of(cls)}) == len(found)
 
 
@@ -105,9 +114,9 @@ def test_a_value_reaches_its_leaf(
         text, expected = "400", 400  # at least `workers`
     flag = f"--no-{setting.flag}" if expected is False else f"--{setting.flag}"
     arguments = ["settings", role, flag, *([text] if text else [])]
-    if role != "worker" and setting.path != ("store",):
+    if role != "worker" and setting.name != ("store",):
         arguments += ["--store", "somewhere"]
-    if setting.path == ("resume",):
+    if setting.name == ("resume",):
         arguments += ["--out", "somewhere"]
     if setting.path[0] == "keys" and setting.path[-1] != "recheck_s":
         pair = {"secret", "workers" if role == "master" else "master"}
@@ -124,21 +133,24 @@ def test_command_line_over_environment_over_file_over_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "run.yaml"
-    config.write_text("store: filed\nworkers: 4\nrounds: 5\nwire:\n  dtype: <f4\n")
+    config.write_text(
+        "problem: {store: filed}\ncoding: {workers: 4}\ndescent: {rounds: 5}\nwire: {dtype: <f4}\n"
+    )
 
     def effective(*arguments: str) -> dict[str, Any]:
         assert main(["settings", "train", "--config", str(config), *arguments]) == 0
         shown: dict[str, Any] = yaml.safe_load(capsys.readouterr().out)
         return shown
 
-    assert (effective()["workers"], effective()["seed"]) == (4, 0)
+    assert (effective()["coding"]["workers"], effective()["run"]["seed"]) == (4, 0)
     assert effective()["wire"]["dtype"] == "<f4"
     monkeypatch.setenv("ERASUREHEAD_WORKERS", "6")
     monkeypatch.setenv("ERASUREHEAD_WIRE__DENSE_SHARE", "0.5")
-    assert effective()["workers"] == 6
+    assert effective()["coding"]["workers"] == 6
     assert effective()["wire"] == {**effective()["wire"], "dtype": "<f4", "dense_share": 0.5}
     given = effective("--workers", "8", "--wire-dense-share", "0.25", "named")
-    assert (given["workers"], given["rounds"], given["store"]) == (8, 5, "named")
+    assert (given["coding"]["workers"], given["descent"]["rounds"]) == (8, 5)
+    assert given["problem"]["store"] == "named"
     assert given["wire"]["dense_share"] == 0.25
 
 
@@ -153,8 +165,8 @@ def test_the_effective_settings_can_be_read_back(
 
 
 def test_an_argument_and_an_option_must_agree() -> None:
-    assert Given({"store": "a"}, None).load(RunSettings, store="a").store == "a"
-    assert Given({}, None).load(RunSettings, store="a").store == "a"
+    assert Given({"store": "a"}, None).load(RunSettings, store="a").problem.store == "a"
+    assert Given({}, None).load(RunSettings, store="a").problem.store == "a"
     with pytest.raises(UsageError, match="store is given twice, as argument 'b' and as --store a"):
         Given({"store": "a"}, None).load(RunSettings, store="b")
 
@@ -166,8 +178,8 @@ def test_a_switch_can_be_said_both_ways(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_options_stand_under_the_words_of_their_section() -> None:
-    groups = {setting.path: setting.group for setting in settings_of(MasterSettings)}
-    assert groups["rounds",] == "One training run"
+    groups = {setting.name: setting.group for setting in settings_of(MasterSettings)}
+    assert groups["rounds",] == "How the model moves, how often, and when it is looked at"
     assert groups["bind",] == "A master for workers on other machines"
     assert groups["wire", "dtype"] == "What travels between master and workers"
 

@@ -15,12 +15,14 @@ from played_runs import MakeRun, make_record, make_start
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
 from erasurehead.records import RunSummary
 from erasurehead.runs import Run, RunWriter
+from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.main import main
 from erasurehead_cli.report import write_report
 from erasurehead_cli.report.material import gather
 from erasurehead_cli.report.page import report_page
 
+NINE_ROUNDS = load(RunSettings, {"store": "s", "workers": 4, "rounds": 9}, environment={})
 SCHEMES = ("uncoded", "egc:c=3", "agc:c=3,r=4")
 VOID = {"meta", "img", "br", "hr", "input", "link"}
 
@@ -179,7 +181,7 @@ def test_names_are_escaped(tmp_path: Path) -> None:
 
 
 def test_what_went_wrong_is_said(tmp_path: Path, make_run: MakeRun) -> None:
-    with RunWriter(tmp_path / "cut", RunSettings(store="s", workers=4, rounds=9)) as writer:
+    with RunWriter(tmp_path / "cut", NINE_ROUNDS) as writer:
         writer.started(make_start())
         for record in make_run().records[:3]:
             writer.round_over(record)
@@ -192,7 +194,7 @@ def test_what_went_wrong_is_said(tmp_path: Path, make_run: MakeRun) -> None:
 
 def test_slots_without_a_worker_are_named(tmp_path: Path) -> None:
     """Slot 3 has a worker in the first two of nine rounds, slot 1 in all but the last."""
-    with RunWriter(tmp_path / "gone", RunSettings(store="s", workers=4, rounds=9)) as writer:
+    with RunWriter(tmp_path / "gone", NINE_ROUNDS) as writer:
         writer.started(make_start())
         for number in range(1, 10):
             absent = {3} if number > 2 else set()

@@ -152,7 +152,7 @@ def test_a_cell_holds_its_run_its_objective_and_its_ideal(
     summary = workshop.run(cell, silent, [])
     assert workshop.finished(cell)
     run, extra = Run.open(workshop.directory(cell)), read_extra(workshop.directory(cell))
-    assert run.settings.delay == "exponential:mean_s=0.05"
+    assert run.settings.straggling.delay == "exponential:mean_s=0.05"
     assert extra.objective_round == 5
     # Virtual workers take no time of their own, so the run is as long as its ideal.
     assert sum(extra.ideal_s) == pytest.approx(summary.rounds_s)
@@ -168,10 +168,10 @@ def test_a_cell_that_was_cut_short_is_run_from_its_beginning(
     def interrupted(
         settings: RunSettings, observers: Sequence[Observer], resume: object, *local: object
     ) -> RunSummary:
-        start = make_start(settings.scheme, settings.workers, settings.rounds)
+        start = make_start(settings.coding.scheme, settings.coding.workers, settings.descent.rounds)
         for observer in observers:
             observer.started(start)
-            observer.round_over(make_record(1, n_workers=settings.workers))
+            observer.round_over(make_record(1, n_workers=settings.coding.workers))
         return ended(observers, RunSummary("interrupted", EXIT_INTERRUPTED, 1, 1.0, 1.0, 0.0))
 
     monkeypatch.setattr(cells, "train", interrupted)
@@ -220,7 +220,7 @@ def test_the_whole_grid_of_one_set_stopped_and_continued(
     def once_interrupted(
         settings: RunSettings, observers: Sequence[Observer], resume: object, *local: object
     ) -> RunSummary:
-        ran.append(settings.scheme)
+        ran.append(settings.coding.scheme)
         if len(ran) == 2:
             nothing = RunSummary("interrupted", EXIT_INTERRUPTED, 0, 0.0, 0.0, 0.0)
             return ended(observers, nothing)

@@ -12,6 +12,7 @@ from played_runs import MakeRun, make_record, make_start
 from erasurehead.errors import DataError
 from erasurehead.records import RunSummary
 from erasurehead.runs import Run, RunWriter
+from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.series import ArrivalGrid, read_series
 
@@ -61,7 +62,8 @@ def test_a_grid_is_never_large(slots: int, rounds: int) -> None:
 
 
 def _write(directory: Path, *records: object, rounds: int) -> Run:
-    with RunWriter(directory, RunSettings(store="stores/tiny", workers=4)) as writer:
+    settings = load(RunSettings, {"store": "stores/tiny", "workers": 4}, environment={})
+    with RunWriter(directory, settings) as writer:
         writer.started(make_start())
         for record in records:
             writer.round_over(record)  # type: ignore[arg-type]

@@ -100,10 +100,10 @@ def test_a_plan_is_a_configuration_that_train_takes(
     assert "smallest and largest of 2 seeds" in said
     planned = load(RunSettings, {}, config=out / "plan.yaml", environment={})
     found = json.loads((out / "plan.json").read_text())
-    assert planned.scheme == found["best"]
-    assert planned.workers == 4
-    assert planned.delay == DELAY[1]
-    assert planned.out is None
+    assert planned.coding.scheme == found["best"]
+    assert planned.coding.workers == 4
+    assert planned.straggling.delay == DELAY[1]
+    assert planned.run.out is None
     assert any(t["on_frontier"] and t["scheme"] == found["best"] for t in found["trials"])
     assert (out / "frontier.png").stat().st_size > 1000
     # It runs: here under a virtual clock, and reaches the target.
@@ -138,9 +138,9 @@ def test_a_plan_for_a_recorded_cluster(
     arguments += ["--max-load", "1", "--seeds", "2", "--finalists", "1", "--step", "2.0", "-q"]
     assert main([*arguments, "--out", str(out)]) == 0
     planned = yaml.safe_load((out / "plan.yaml").read_text())
-    assert planned["workers"] == 4
+    assert planned["coding"]["workers"] == 4
     # The run is meant for the recorded cluster, which has its delays already.
-    assert planned["delay"] == DELAY[1]
+    assert planned["straggling"]["delay"] == DELAY[1]
     assert (out / "trace.npz").exists()
     times = {tuple(t["times_s"]) for t in json.loads((out / "plan.json").read_text())["trials"]}
     # Schemes that were far behind with the first seed are not tried again. Some rounds are needed
@@ -155,10 +155,13 @@ def test_a_plan_for_a_recorded_cluster(
     # What a file says counts as much as what is said here.
     config = tmp_path / "config.yaml"
     for given, words in (
-        ("workers: 7", "has 4 workers, but --workers is 7"),
+        ("coding: {workers: 7}", "has 4 workers, but --workers is 7"),
         # It is checked with the recorded workers, not with as many as there are by default.
         ("membership: {min_workers: 5}", "min_workers=5 can never be met by workers=4"),
-        ("delay: exponential:mean_s=3", "delay=exponential:mean_s=3 is given as well"),
+        (
+            "straggling: {delay: pareto:shape=3}",
+            "delay=pareto:shape=3 is given as well",
+        ),
     ):
         config.write_text(given + "\n")
         more = ["--config", str(config), "--out", str(tmp_path / "other")]

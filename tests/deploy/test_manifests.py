@@ -177,7 +177,7 @@ def test_the_configurations_are_ones_we_take(objects: list[dict[str, Any]], tmp_
             path.write_text(text, encoding="utf-8")
             if key == "master.yaml":
                 master = load(MasterSettings, {}, config=path, environment={})
-                slots = master.workers
+                slots = master.coding.workers
                 assert master.http.bind == "0.0.0.0:9177"
                 assert master.http.linger
                 assert master.bind.endswith(":5577")

@@ -292,7 +292,7 @@ def test_a_run_that_diverges_stops_and_keeps_the_last_good_state(
     watch = Watch()
     changes = {
         "out": out,
-        "objective": "least-squares",
+        "model": "least-squares",
         "step": "100",
         "rounds": FOREVER,
         "checkpoint": {"every_rounds": 1},

@@ -185,7 +185,7 @@ SIMULATIONS: tuple[Case, ...] = (
         rounds=20,
         delay=SLOW_THREE,
         step="0.2",
-        membership__regroup_after_rounds=6,
+        refit__regroup_after_rounds=6,
     ),
     _case(
         "groups are learnt, and regrouped with a cache",
@@ -194,7 +194,7 @@ SIMULATIONS: tuple[Case, ...] = (
         workers=8,
         rounds=16,
         delay=SLOW_THREE,
-        membership__regroup_after_rounds=6,
+        refit__regroup_after_rounds=6,
     ),
     _case(
         "osgc, regrouped",
@@ -203,7 +203,7 @@ SIMULATIONS: tuple[Case, ...] = (
         workers=8,
         rounds=20,
         delay=SLOW_THREE,
-        membership__regroup_after_rounds=6,
+        refit__regroup_after_rounds=6,
     ),
     _case("osgc, given p", "squares", f"osgc:{UNEVEN} / fixed / fraction:r=5", delay=EXPONENTIAL),
     _case(
@@ -319,7 +319,7 @@ SIMULATIONS: tuple[Case, ...] = (
         "logistic",
         "agc:c=3,r=3,scale=group",
         workers=9,
-        objective="least-squares",
+        model="least-squares",
         delay=EXPONENTIAL,
         step="0.2",
     ),
@@ -430,7 +430,7 @@ class _Watch(Observer):
 def run_simulated(case: Case, scene: Scene) -> Kept:
     """Run a case under the virtual clock and return what is kept of it, every round included."""
     settings = scene.settings(case)
-    store = Store.open(settings.store)
+    store = Store.open(settings.problem.store)
     plan = make_plan(settings, store, None)
     evaluator = Evaluator(store.test, plan.model)
     digests: list[str] = []
@@ -595,7 +595,7 @@ def unrecorded() -> list[str]:
         (DELAYS, named("delay", "none")),
         (OPTIMIZERS, named("optimizer", "gradient-descent")),
         (SCHEDULES, named("step", "auto")),
-        (MODELS, named("objective", "") | tasks),
+        (MODELS, named("model", "") | tasks),
     ]
     return [name for registry, names in used for name in registry if name not in names]
 

@@ -255,7 +255,7 @@ def test_tasks_are_placed_anew_by_what_the_rounds_taught(problem: Problem, schem
         rounds=60,
         seed=9,
         delay="persistent:count=2,slow_s=1,jitter_s=0.004",
-        membership={"regroup_after_rounds": 5},
+        refit={"regroup_after_rounds": 5},
     )
     said = [re.match(r"regrouping after round (\d+)", text) for text in watch.notices]
     (first, *_) = [int(match[1]) for match in said if match]

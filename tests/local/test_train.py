@@ -186,7 +186,7 @@ def test_impossible_settings_start_nothing(store: Path) -> None:
         ({"scheme": "egc:c=9"}, "c=9"),
         ({"workers": 601, "scheme": "uncoded"}, "601"),
         ({"delay": "exponental:mean_s=1"}, "exponential"),
-        ({"objective": "logistics"}, "logistic"),
+        ({"model": "logistics"}, "logistic"),
         ({"optimizer": "adam"}, "adam"),
         ({"step": "-1"}, "-1"),
     ]:

@@ -509,10 +509,8 @@ def test_any_interleaving_keeps_the_invariants_and_ends(
             "silence_limit_s": 2.0,
             "max_wait_s": 15,
             "empty_limit_s": 30,
-            "elastic": elastic,
-            "regroup_after_rounds": 3,
-            "rebuild_after_s": 1.0,
         },
+        refit={"elastic": elastic, "regroup_after_rounds": 3, "rebuild_after_s": 1.0},
     )
     start_all(cluster)
     now = 0.0
@@ -582,7 +580,7 @@ def test_an_elastic_run_rebuilds_the_code_for_who_is_there_and_again_on_return(
         workers=4,
         rounds=200,
         delay="exponential:mean_s=0.2",
-        membership={"elastic": True, "rebuild_after_s": 5},
+        refit={"elastic": True, "rebuild_after_s": 5},
     )
     start_all(cluster)
     victim = next(iter(cluster.workers.values()))
@@ -613,7 +611,7 @@ def test_with_fewer_slots_larger_results_are_honest(virtual: Virtual) -> None:
         workers=12,
         rounds=80,
         delay="exponential:mean_s=0.2",
-        membership={"elastic": True, "rebuild_after_s": 5},
+        refit={"elastic": True, "rebuild_after_s": 5},
         limits={"norm_multiple": 4},
     )
     start_all(cluster)
@@ -632,7 +630,7 @@ def test_a_code_that_does_not_exist_for_so_few_stays(virtual: Virtual) -> None:
         workers=4,
         rounds=60,
         delay="exponential:mean_s=0.2",
-        membership={"elastic": True, "rebuild_after_s": 2},
+        refit={"elastic": True, "rebuild_after_s": 2},
     )
     start_all(cluster)
     victim = next(iter(cluster.workers.values()))

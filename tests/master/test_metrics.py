@@ -153,7 +153,7 @@ def test_numbers_go_on_when_the_code_is_rebuilt() -> None:
         scheme="uncoded",
         rounds=200,
         delay="exponential:mean_s=0.2",
-        membership={"elastic": True, "rebuild_after_s": 5},
+        refit={"elastic": True, "rebuild_after_s": 5},
     )
     _, read = watch(made)
     for slot in range(4):
@@ -185,7 +185,7 @@ def test_numbers_go_on_when_tasks_are_placed_anew() -> None:
         rounds=40,
         seed=9,
         delay="persistent:count=2,slow_s=5,jitter_s=0.2",
-        membership={"regroup_after_rounds": 8},
+        refit={"regroup_after_rounds": 8},
     )
     _, read = watch(made)
     for slot in range(6):

@@ -42,7 +42,7 @@ def test_labels_that_are_no_two_classes_do_not_suit_the_logistic_loss(
     """Prices were once trained on as if they were classes."""
     store = store_with(tmp_path / "prices", labels)
     with pytest.raises(DataError, match="two classes, -1 and") as refused:
-        plan_for(store, objective="logistic")
+        plan_for(store, model="logistic")
     assert refused.value.exit_code == EXIT_USAGE
     assert "prepared for least-squares" in str(refused.value)
     assert plan_for(store).model.name == "least-squares"
@@ -57,7 +57,7 @@ def test_labels_that_are_not_finite_suit_no_loss(tmp_path: Path) -> None:
 def test_classes_may_be_fitted_by_least_squares(tmp_path: Path) -> None:
     store = store_with(tmp_path / "classes", [1.0, -1.0, 1.0, -1.0, 1.0, -1.0], "logistic")
     assert plan_for(store).model.name == "logistic"
-    assert plan_for(store, objective="least-squares").model.name == "least-squares"
+    assert plan_for(store, model="least-squares").model.name == "least-squares"
 
 
 def test_more_tasks_than_rows_are_refused(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ BALANCED = "frc:c=3,groups=balanced / fraction:r=11"
 OSGC = "osgc / fixed / fraction:r=20"
 SLOW = "persistent:count=6,slow_s=20,jitter_s=1"
 AFTER = 25
-"""The default of membership.regroup_after_rounds."""
+"""The default of refit.regroup_after_rounds."""
 
 
 def start_all(cluster: VirtualCluster) -> None:
@@ -71,7 +71,7 @@ def most_in_a_group(cluster: VirtualCluster, slots: list[int]) -> int:
 
 def test_balanced_groups_spread_the_slow_slots_and_erase_less() -> None:
     slow = slow_slots(46)
-    never = run(BALANCED, membership={"regroup_after_rounds": 0})
+    never = run(BALANCED, refit={"regroup_after_rounds": 0})
     assert regroupings(never) == []
     assert most_in_a_group(never, slow) > 1, "a seed whose slow slots share a group"
     regrouped = run(BALANCED)
@@ -85,7 +85,7 @@ def test_balanced_groups_spread_the_slow_slots_and_erase_less() -> None:
 
 def test_osgc_gives_slow_slots_less_and_errs_less() -> None:
     slow = slow_slots(46)
-    never = run(OSGC, membership={"regroup_after_rounds": 0})
+    never = run(OSGC, refit={"regroup_after_rounds": 0})
     regrouped = run(OSGC)
     assert regroupings(regrouped)[0] == AFTER
     rows = np.asarray(regrouped.machine.plan.code.matrix.sum(axis=1)).ravel()
@@ -242,7 +242,7 @@ class Interrupted:
             "step": "0.5",
             "seed": 9,
             "delay": "persistent:count=2,slow_s=5,jitter_s=0.2",
-            "membership": {"regroup_after_rounds": 8},
+            "refit": {"regroup_after_rounds": 8},
         }
         plan = make_plan(load(RunSettings, given, environment={}), store, None)
         self.store = store
@@ -333,7 +333,7 @@ def test_an_elastic_run_goes_on_with_the_workers_it_had_come_to(store: Store) ->
             "rounds": 60,
             "step": "0.5",
             "delay": "exponential:mean_s=0.2",
-            "membership": {"elastic": True, "rebuild_after_s": 2},
+            "refit": {"elastic": True, "rebuild_after_s": 2},
         }
         plan = make_plan(load(RunSettings, given, environment={}), store, None)
         learner, machine = make_learner(plan, store), Master(plan, 0.0, first_round)

@@ -46,8 +46,10 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
     chosen: RunSettings = load(
         RunSettings, {"store": "made-up", "step": "0.5", **settings}, environment={}
     )
-    scheme = Scheme.parse(chosen.scheme)
-    built = scheme.build(chosen.workers, chosen.tasks, np.random.default_rng(chosen.seed))
+    scheme = Scheme.parse(chosen.coding.scheme)
+    built = scheme.build(
+        chosen.coding.workers, chosen.coding.tasks, np.random.default_rng(chosen.run.seed)
+    )
     plan = RunPlan(
         run=secrets.token_hex(4),
         settings=chosen,
@@ -56,7 +58,7 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
         decoder=built.decoder,
         stop=built.stop,
         estimate=built.estimate,
-        model=MODELS.build(chosen.objective or "least-squares", rows.n_columns, rows.labels),
+        model=MODELS.build(chosen.problem.model or "least-squares", rows.n_columns, rows.labels),
         columns=rows.n_columns,
         training_rows=len(rows.labels),
         digest="made-up",
@@ -66,8 +68,10 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
         chunk_rows=7,
         placement=built.placement,
     )
-    schedule = build_schedule(chosen.step)
-    optimizer = OPTIMIZERS.build(chosen.optimizer, plan.columns, schedule, chosen.l2)
+    schedule = build_schedule(chosen.descent.step)
+    optimizer = OPTIMIZERS.build(
+        chosen.descent.optimizer, plan.columns, schedule, chosen.problem.l2
+    )
     estimate = ESTIMATES.build(plan.estimate, plan.code, plan.columns, plan.exact)
     learner = Learner(optimizer, estimate, plan.training_rows)
     machine = Master(plan, 0.0)

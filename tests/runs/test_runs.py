@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from erasurehead.errors import DataError, UsageError
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
 from erasurehead.runs import Run, RunWriter
+from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings
 
-SETTINGS = RunSettings(store="stores/x", scheme="egc:c=3", seed=7)
+SETTINGS = load(RunSettings, {"store": "stores/x", "scheme": "egc:c=3", "seed": 7}, environment={})
 THETA = np.linspace(-1.0, 1.0, 5)
 START = RunStart(
     run="abc",
@@ -203,7 +204,8 @@ def test_notices_are_one_line_each_with_their_time(tmp_path: Path) -> None:
 def test_the_kind_of_settings_is_kept_and_the_environment_is_not_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = MasterSettings(store="s3://bucket/x", bind="tcp://127.0.0.1:1234")
+    given = {"store": "s3://bucket/x", "bind": "tcp://127.0.0.1:1234"}
+    settings = load(MasterSettings, given, environment={})
     write(tmp_path / "run", settings=settings)
     monkeypatch.setenv("ERASUREHEAD_SEED", "99")
     assert Run.open(tmp_path / "run").settings == settings
@@ -346,7 +348,7 @@ def test_a_damaged_summary_is_one_sentence(tmp_path: Path, text: str) -> None:
         Run.open(tmp_path / "run")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "store: [1", "store: x\nwrokers: 3\n", "\0"])
+@pytest.mark.parametrize("text", ["", "[]", "store: [1", "problem: {store: x}\nwrokers: 3\n", "\0"])
 def test_a_damaged_configuration_is_one_sentence(tmp_path: Path, text: str) -> None:
     write(tmp_path / "run", record(1))
     (tmp_path / "run" / "config.yaml").write_text(text)

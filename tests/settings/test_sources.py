@@ -21,19 +21,19 @@ def read(tmp_path: Path, text: str) -> RunSettings:
     ("text", "sentence"),
     [
         (
-            "workers: 3\nrounds: 5\nworkers: 4\n",
+            "coding:\n  workers: 3\n  tasks: 5\n  workers: 4\n",
             "'workers' is given twice, the second time",
         ),
         (
             "wire:\n  dtype: <f8\n  dtype: <f4\n",
             "'dtype' is given twice, .* in line 3",
         ),
-        ("workers: yes\n", r"setting 'workers' = true from .* is no switch"),
-        ("objective: no\n", r"setting 'objective' = false from .* is no switch"),
-        ("workers: 2024-99-99\n", r"is not YAML: month must be in 1..12"),
+        ("coding: {workers: yes}\n", r"setting 'coding.workers' = true from .* is no switch"),
+        ("problem: {model: no}\n", r"setting 'problem.model' = false from .* is no switch"),
+        ("coding: {workers: 2024-99-99}\n", r"is not YAML: month must be in 1..12"),
         ("wire: &a\n  dtype: *a\n", r"contains itself"),
-        ("membership: &a\n  elastic: *a\n", r"contains itself"),
-        ("resume: true\n", r"resume goes on .* none is named; give it as out"),
+        ("refit: &a\n  elastic: *a\n", r"contains itself"),
+        ("run: {resume: true}\n", r"resume goes on .* none is named; give it as out"),
     ],
 )
 def test_a_file_that_says_too_much_or_nothing_sensible(
@@ -46,9 +46,9 @@ def test_a_file_that_says_too_much_or_nothing_sensible(
 
 def test_what_yaml_reads_otherwise_than_it_was_meant(tmp_path: Path) -> None:
     """A step is a text that looks like a number; a switch is a switch."""
-    settings = read(tmp_path, "step: 0.1\nmembership:\n  elastic: yes\n")
-    assert settings.step == "0.1"
-    assert settings.membership.elastic
+    settings = read(tmp_path, "descent: {step: 0.1}\nrefit: {elastic: yes}\n")
+    assert settings.descent.step == "0.1"
+    assert settings.refit.elastic
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,7 @@ class Given:
         self.times_s = times_s
 
     def map(self, work: object, given: list[RunSettings], at_once: int) -> list[Outcome]:
-        return [Outcome(s, s) for g in given for s in [self.times_s[g.scheme][g.seed]]]
+        return [Outcome(s, s) for g in given for s in [self.times_s[g.coding.scheme][g.run.seed]]]
 
 
 @pytest.mark.parametrize(

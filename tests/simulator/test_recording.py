@@ -117,7 +117,7 @@ def test_loads_that_change_on_the_way_are_told_and_traced(
         small_store,
         delay,
         scheme="osgc / fixed / fraction:r=4",
-        membership={"regroup_after_rounds": 8},
+        refit={"regroup_after_rounds": 8},
     )
     told = {record.round: record.load_shares for record in run.records if record.load_shares}
     assert next(iter(told)) == 1

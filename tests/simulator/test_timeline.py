@@ -65,12 +65,12 @@ def test_tasks_are_placed_anew_in_the_same_rounds(scheme: str, small_store: Path
         delay="persistent:count=2,slow_s=5,jitter_s=0.2",
         rounds=40,
         seed=9,  # of six slots the slow ones, 0 and 3, share a group at first
-        membership={"regroup_after_rounds": 8},
+        refit={"regroup_after_rounds": 8},
     )
     store = Store.open(small_store)
     records = Records()
     run_virtually(make_plan(settings, store, None), store, [records], 0.3)
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     played = list(play_rounds(build_scheme(settings), delays, 40, 9, 0.3, 8))
     never = list(play_rounds(build_scheme(settings), delays, 40, 9, 0.3))
     for record, round_ in zip(records.all, played, strict=True):
@@ -92,7 +92,7 @@ def test_the_timeline_is_the_virtual_clusters(
     store = Store.open(small_store)
     records = Records()
     run_virtually(make_plan(settings, store, None), store, [records], pass_s)
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     played = list(play_rounds(build_scheme(settings), delays, 12, 5, pass_s))
     assert len(records.all) == 12
     for record, round_ in zip(records.all, played, strict=True):
@@ -150,7 +150,7 @@ def test_snapshots_are_recorded_as_the_full_gradient_that_they_are(
     recorded = Records()
     run_virtually(
         make_plan(
-            settings.model_copy(update={"delay": "exponential:mean_s=1"}),
+            settings.changed(straggling={"delay": "exponential:mean_s=1"}),
             Store.open(small_store),
             None,
         ),

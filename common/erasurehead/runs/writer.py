@@ -179,9 +179,9 @@ class RunWriter(Observer):
             "meaning": start.meaning,
             "objective": start.objective,
             "scheme": start.scheme,
-            "store": self._settings.store,
-            "seed": self._settings.seed,
-            "l2": self._settings.l2,
+            "store": self._settings.problem.store,
+            "seed": self._settings.run.seed,
+            "l2": self._settings.problem.l2,
         }
         if self._try(
             lambda: replace_file(self.directory / MODEL, lambda file: np.savez(file, **described)),

@@ -2,32 +2,86 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from erasurehead.errors import UsageError
 from erasurehead.misfits import misfit
 from erasurehead.registry import nearest
-from erasurehead.settings.tree import (
-    MasterSettings,
-    RunSettings,
-    TreeSettings,
-    WorkerSettings,
-    leaves,
-)
+from erasurehead.settings import spellings
+from erasurehead.settings.leaves import ENV_NESTING, ENV_PREFIX, Setting, key, settings_of, variable
+from erasurehead.settings.nested import Tree, holds, merge, paths, plain, put, take, value_at
+from erasurehead.settings.spellings import RENAMED, Spelling, modernise
+from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
+from erasurehead.settings.yaml_file import read_yaml
 
-ENV_PREFIX = "ERASUREHEAD_"
-ENV_NESTING = "__"
-
-COMMAND_LINE = "the command line"
-ENVIRONMENT = "the environment"
+log = logging.getLogger(__name__)
 
 S = TypeVar("S", bound=TreeSettings)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one place says.
+
+    Attributes
+    ----------
+    what: the place in words.
+    tree: values as it nests and spells them.
+    """
+
+    what: str
+    tree: Tree
+    spelling: Spelling
+
+    def read(self, cls: type[TreeSettings]) -> Tree:
+        """Return the values nested as in the tree.
+
+        Raises
+        ------
+        UsageError: a key is unknown, or a switch stands where none is.
+        """
+        known = {self.spelling.path(setting): setting for setting in settings_of(cls)}
+        for path in paths(self.tree):
+            self._check_known(path, known)
+            if path in known:
+                self._check_switch(path, known[path])
+        tree = plain(self.tree)
+        for path, setting in known.items():
+            if path != setting.path and holds(tree, path):
+                put(tree, setting.path, take(tree, path))
+        return tree
+
+    def told(self, setting: Setting) -> str:
+        """Return what a setting is called where it was given."""
+        if self.spelling is spellings.YAML:
+            return "it"
+        return self.spelling.show(self.spelling.path(setting))
+
+    def _check_known(self, path: tuple[str, ...], known: Mapping[tuple[str, ...], Setting]) -> None:
+        if any(k[: len(path)] == path for k in known):
+            return
+        # What is near may be another source's spelling of it: the answer is in ours.
+        meant = {key(s.path): key(k) for k, s in known.items()}
+        meant |= {key(s.name): key(k) for k, s in known.items()}
+        raise UsageError(
+            f"unknown setting '{key(path)}' in {self.what}{_did_you_mean(key(path), meant)}"
+        )
+
+    def _check_switch(self, path: tuple[str, ...], setting: Setting) -> None:
+        """Refuse yes and no, which YAML also reads where a number or a word was meant."""
+        value = value_at(self.tree, path)
+        if isinstance(value, bool) and setting.kind is not bool:
+            raise UsageError(
+                f"setting '{key(path)}' = {str(value).lower()} from {self.what} is no switch; give"
+                " a number or a text, quoted if YAML takes it for yes or no"
+            )
 
 
 def load(
@@ -37,167 +91,93 @@ def load(
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
     otherwise: Mapping[str, Any] | None = None,
+    warn: Callable[[str], None] = log.warning,
 ) -> S:
     """Merge and validate the sources of a settings tree.
 
     Parameters
     ----------
-    given: values from the command line, nested like the tree.
+    given: values spelled as on the command line: ``{"rounds": 5, "wire": {"dense_share": 1}}``.
     config: a YAML file, or None.
     environment: defaults to the process's own.
-    otherwise: what takes the place of the tree's own defaults.
+    otherwise: what takes the place of the tree's own defaults, spelled like `given`.
+    warn: told, in one sentence a source, of spellings that are old.
 
     Raises
     ------
     UsageError: one sentence naming the source, the key and what was expected.
     """
-    sources = {
-        COMMAND_LINE: dict(given),
-        ENVIRONMENT: _from_environment(cls, os.environ if environment is None else environment),
-        f"{config}": _from_yaml(config) if config else {},
-    }
-    for source, tree in sources.items():
-        for path in _paths(tree):
-            _check_known(cls, path, source)
-            _check_switch(cls, path, tree, source)
-    merged: dict[str, Any] = dict(otherwise or {})
-    for tree in reversed(sources.values()):
-        _merge(merged, tree)
+    variables = _from_environment(cls, os.environ if environment is None else environment)
+    sources = [
+        Source("the command line", plain(given), spellings.COMMAND_LINE),
+        Source("the environment", variables, spellings.ENVIRONMENT),
+        Source(f"{config}", read_yaml(config) if config else {}, spellings.YAML),
+        Source("the defaults", plain(otherwise or {}), spellings.COMMAND_LINE),
+    ]
+    for source in sources:
+        old = modernise(cls, source.tree, source.spelling, source.what)
+        if old is not None:
+            warn(old)
+    trees = [source.read(cls) for source in sources]
+    # A group that has a setting without a default, so that this is found missing and not the group.
+    merged: Tree = {name: {} for name, field in cls.model_fields.items() if field.is_required()}
+    for tree in reversed(trees):
+        merge(merged, tree)
     try:
         return cls(**merged)
     except ValidationError as error:
         first = error.errors()[0]
-        path = tuple(str(p) for p in first["loc"])
-        key = ".".join(path)
-        if first["type"] == "missing":
-            raise UsageError(f"setting '{key}' is missing; give it with --{_flag(key)}") from None
         if first["type"] == "value_error":
             raise UsageError(first["msg"].removeprefix("Value error, ")) from None
-        source = next((s for s, tree in sources.items() if path in _paths(tree)), "the defaults")
-        what = f"setting '{key}' = {first['input']!r} from {source}"
-        raise UsageError(misfit(what, _given_as(path, source), error)) from None
+        path = tuple(str(p) for p in first["loc"])
+        found = [s for s, tree in zip(sources, trees, strict=True) if path in paths(tree)]
+        raise _refusal(cls, path, found[0] if found else sources[-1], error) from None
 
 
-def _given_as(path: tuple[str, ...], source: str) -> str:
-    """Return what a setting is called where it was given."""
-    if source == COMMAND_LINE:
-        return f"--{_flag('.'.join(path))}"
-    return _variable(path) if source == ENVIRONMENT else "it"
-
-
-def _variable(path: tuple[str, ...]) -> str:
-    return ENV_PREFIX + ENV_NESTING.join(path).upper()
-
-
-def _flag(key: str) -> str:
-    return key.replace(".", "-").replace("_", "-")
-
-
-def _paths(tree: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, value in tree.items():
-        path = (*prefix, str(key))
-        if isinstance(value, Mapping) and value:
-            yield from _paths(value, path)
-        else:
-            yield path
-
-
-def _check_known(cls: type[TreeSettings], path: tuple[str, ...], source: str) -> None:
-    known = list(leaves(cls))
-    if path not in known and not any(k[: len(path)] == path for k in known):
-        names = [".".join(k) for k in known]
-        raise UsageError(
-            f"unknown setting '{'.'.join(path)}' in {source}{nearest('.'.join(path), names)}"
+def _refusal(
+    cls: type[TreeSettings], path: tuple[str, ...], source: Source, error: ValidationError
+) -> UsageError:
+    """Return one sentence on the first error, in the words of the source that the value is from."""
+    first = error.errors()[0]
+    setting = next((s for s in settings_of(cls) if s.path == path), None)
+    called = key(path if setting is None else source.spelling.path(setting))
+    if first["type"] == "missing" and setting is not None:
+        return UsageError(
+            f"setting '{key(setting.name)}' is missing; give it with --{setting.flag}"
         )
+    what = f"setting '{called}' = {first['input']!r} from {source.what}"
+    return UsageError(misfit(what, "it" if setting is None else source.told(setting), error))
 
 
-def _check_switch(
-    cls: type[TreeSettings], path: tuple[str, ...], tree: Mapping[str, Any], source: str
-) -> None:
-    """Refuse yes and no, which YAML also reads where a number or a word was meant."""
-    value: Any = tree
-    field: Any = None
-    fields = cls.model_fields
-    for key in path:
-        value, field = value[key], fields.get(key)
-        kind = None if field is None else field.annotation
-        fields = getattr(kind, "model_fields", {})
-    if isinstance(value, bool) and field is not None and field.annotation is not bool:
-        raise UsageError(
-            f"setting '{'.'.join(path)}' = {str(value).lower()} from {source} is no switch; give a"
-            " number or a text, quoted if YAML takes it for yes or no"
-        )
+def _did_you_mean(word: str, meant: Mapping[str, str]) -> str:
+    """Return `nearest`, answering with what the nearest known word stands for."""
+    found = nearest(word, meant)
+    return next((f" (did you mean '{meant[k]}'?)" for k in meant if f"'{k}'" in found), "")
 
 
-def _merge(into: dict[str, Any], tree: Mapping[str, Any]) -> None:
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
-        else:
-            into[key] = dict(value) if isinstance(value, Mapping) else value
-
-
-def _from_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.load(path.read_text(encoding="utf-8"), _OneOfEach)
-    except OSError as error:
-        raise UsageError(f"cannot read configuration {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"configuration {path} is not UTF-8 text; save it as such") from None
-    except (yaml.YAMLError, ValueError) as error:  # a date that there is not is a ValueError
-        reason = " ".join(str(error).split())
-        raise UsageError(f"configuration {path} is not YAML: {reason}") from None
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise UsageError(f"configuration {path} must be a mapping of settings to values")
-    try:
-        return _plain(tree)
-    except RecursionError:
-        raise UsageError(
-            f"configuration {path} holds something that contains itself; write the values out"
-        ) from None
-
-
-class _OneOfEach(yaml.SafeLoader):
-    """Refuses keys that are given twice, of which YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
-            if key is not None and key in seen:
-                line = key_node.start_mark.line + 1
-                raise yaml.YAMLError(f"'{key}' is given twice, the second time in line {line}")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _plain(tree: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a tree of dictionaries with keys of text."""
-    return {
-        str(key): _plain(value) if isinstance(value, Mapping) else value
-        for key, value in tree.items()
-    }
-
-
-def _from_environment(cls: type[TreeSettings], environment: Mapping[str, str]) -> dict[str, Any]:
+def _from_environment(cls: type[TreeSettings], environment: Mapping[str, str]) -> Tree:
     """Read the variables of this tree; a variable of another root of the tree is left alone."""
-    every = {p for root in (RunSettings, MasterSettings, WorkerSettings) for p in leaves(root)}
-    mine = set(leaves(cls))
-    tree: dict[str, Any] = {}
-    for variable, value in environment.items():
-        if not variable.startswith(ENV_PREFIX):
+    roots: set[type[TreeSettings]] = {RunSettings, MasterSettings, WorkerSettings, cls}
+    every = {root: list(settings_of(root)) for root in roots}
+    old = {entry.old: entry.new for entry in RENAMED}
+    known = {s.name for settings in every.values() for s in settings} | set(old)
+    mine = {s.name for s in every[cls]}
+    mine |= {name for name, new in old.items() if any(s.path == new for s in every[cls])}
+    tree: Tree = {}
+    for given, value in environment.items():
+        if not given.startswith(ENV_PREFIX):
             continue
-        path = tuple(variable.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING))
-        if path not in every:
-            names = [_variable(p) for p in sorted(every)]
+        name = tuple(given.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING))
+        if name not in known:
+            meant = {
+                variable(spelled): variable(s.name)
+                for settings in every.values()
+                for s in settings
+                for spelled in (s.path, s.name)
+            }
             raise UsageError(
-                f"unknown setting in environment variable {variable}{nearest(variable, names)}"
+                f"unknown setting in environment variable {given}{_did_you_mean(given, meant)}"
             )
-        if path in mine:
-            branch = tree
-            for key in path[:-1]:
-                branch = branch.setdefault(key, {})
-            branch[path[-1]] = value
+        if name in mine:
+            put(tree, name, value)
     return tree

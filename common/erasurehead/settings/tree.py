@@ -1,15 +1,18 @@
 """The one configuration tree.
 
-Command line over environment (``ERASUREHEAD_WORKERS=30``, ``ERASUREHEAD_WIRE__DTYPE=<f4``) over
-YAML over default. The command line's options, docs/settings.md and the validation all come from
-these classes; nothing is listed twice. Everything is checked before a socket is opened.
+The command line's options, the environment's variables, docs/settings.md and the validation all
+come from these classes. Everything is checked before a socket is opened.
+
+The main groups are named after the part of a run that they choose, and after the library's folders
+where there is one: a group called ``scheme`` would hold a setting called ``scheme``, and its name
+was a setting's own while these settings stood at the root.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -23,6 +26,104 @@ class Section(BaseModel):
     """A group of settings; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MainSection(Section):
+    """A group of which command line and environment leave the name out.
+
+    Its settings are given so often that ``--rounds`` and ``ERASUREHEAD_ROUNDS`` are all there is;
+    only YAML and Python say ``descent.rounds``.
+    """
+
+    # A step of 0.1 in YAML is a number, and the setting a text.
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+
+class ProblemSettings(MainSection):
+    """What is learnt, and from which rows."""
+
+    store: str = Field(description="prepared data: a directory or any fsspec URL")
+    model: str | None = Field(
+        None, description="logistic | least-squares [default: the store's kind of task]"
+    )
+    l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of (l2/2)||theta||^2")
+
+
+class CodingSettings(MainSection):
+    """How tasks are spread over workers, and when a round has heard enough of them."""
+
+    scheme: str = Field(
+        "agc:c=3,delta=0.37",
+        description="uncoded | egc:c=3 | agc:c=3,r=11 | ..., or code / decoder / stop rule",
+    )
+    workers: int = Field(12, ge=1, description="slots of the code (k)")
+    tasks: int | None = Field(
+        None, ge=1, description="row blocks the data is cut into (n) [default: the code's own]"
+    )
+
+
+class StragglingSettings(MainSection):
+    """Stragglers of our own making."""
+
+    delay: str = Field(
+        "none",
+        max_length=4096,
+        description="injected delay: none | exponential:mean_s=0.5 | pareto:shape=1.5,... | ...",
+    )
+
+
+class DescentSettings(MainSection):
+    """How the model moves, how often, and when it is looked at."""
+
+    optimizer: str = Field("gradient-descent", description="gradient-descent | nesterov")
+    step: str = Field(
+        "auto",
+        description="step size: a number | constant:eta= | exponential:eta=,decay= | inverse:eta="
+        " | auto (1 / largest curvature)",
+    )
+    rounds: int = Field(100, ge=1, description="rounds to run")
+    evaluate_every_rounds: int = Field(
+        10, ge=1, description="rounds between evaluations on the test rows"
+    )
+
+
+class RunIdentitySettings(MainSection):
+    """Which run of them all this is: its seed and its directory."""
+
+    seed: int = Field(0, ge=0, lt=2**31, description="everything random derives from it")
+    out: Path | None = Field(None, description="run directory to write [default: runs/...]")
+    resume: bool = Field(
+        False, description="go on with the run in the directory, or begin it if there is none"
+    )
+
+    @model_validator(mode="after")
+    def _run_is_named(self) -> RunIdentitySettings:
+        if self.resume and self.out is None:
+            raise ValueError(
+                "resume goes on with the run in a directory, and none is named; give it as out"
+            )
+        return self
+
+
+class RefitSettings(Section):
+    """When the code is made to fit the workers there are."""
+
+    elastic: bool = Field(
+        False,
+        description="rebuild the code for the workers there are when a slot stays empty, and again"
+        " when they return",
+    )
+    rebuild_after_s: PositiveSeconds = Field(
+        15.0, description="seconds a slot stays empty, or a spare waits, before the code is rebuilt"
+    )
+    regroup_after_rounds: int = Field(
+        25,
+        ge=0,
+        description="rounds after which tasks are placed anew by the straggler probabilities that"
+        " were learnt, and again after as many if these have moved beyond chance; for schemes that"
+        " place tasks by probabilities (groups=balanced, osgc, matched-cyclic) and were given none;"
+        " 0: never",
+    )
 
 
 class WireSettings(Section):
@@ -67,22 +168,6 @@ class MembershipSettings(Section):
     )
     empty_limit_s: PositiveSeconds = Field(
         60.0, description="seconds without any worker after which the run ends (exit code 3)"
-    )
-    elastic: bool = Field(
-        False,
-        description="rebuild the code for the workers there are when a slot stays empty, and again"
-        " when they return",
-    )
-    rebuild_after_s: PositiveSeconds = Field(
-        15.0, description="seconds a slot stays empty, or a spare waits, before the code is rebuilt"
-    )
-    regroup_after_rounds: int = Field(
-        25,
-        ge=0,
-        description="rounds after which tasks are placed anew by the straggler probabilities that"
-        " were learnt, and again after as many if these have moved beyond chance; for schemes that"
-        " place tasks by probabilities (groups=balanced, osgc, matched-cyclic) and were given none;"
-        " 0: never",
     )
     set_aside_after: int = Field(
         3, ge=1, description="malformed or non-finite results after which a worker is set aside"
@@ -211,52 +296,34 @@ class MasterHttpSettings(HttpSettings):
 class TreeSettings(BaseModel):
     """A root of the tree."""
 
-    # A step of 0.1 in YAML is a number, and the setting a text.
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     def to_yaml(self) -> str:
         """Return the effective settings as YAML that `load` reads back."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
+    def changed(self, **groups: Mapping[str, Any]) -> Self:
+        """Return a copy with other values in some groups: ``changed(descent={"rounds": 5})``.
+
+        Values are taken as they are; only `load` checks them.
+        """
+        sections = {
+            name: getattr(self, name).model_copy(update=values) for name, values in groups.items()
+        }
+        return self.model_copy(update=sections)
+
 
 class RunSettings(TreeSettings):
     """One training run."""
 
-    store: str = Field(description="prepared data: a directory or any fsspec URL")
-    scheme: str = Field(
-        "agc:c=3,delta=0.37",
-        description="uncoded | egc:c=3 | agc:c=3,r=11 | ..., or code / decoder / stop rule",
-    )
-    workers: int = Field(12, ge=1, description="slots of the code (k)")
-    tasks: int | None = Field(
-        None, ge=1, description="row blocks the data is cut into (n) [default: the code's own]"
-    )
-    rounds: int = Field(100, ge=1, description="rounds to run")
-    seed: int = Field(0, ge=0, lt=2**31, description="everything random derives from it")
-    delay: str = Field(
-        "none",
-        max_length=4096,
-        description="injected delay: none | exponential:mean_s=0.5 | pareto:shape=1.5,... | ...",
-    )
-    objective: str | None = Field(
-        None, description="logistic | least-squares [default: the store's kind of task]"
-    )
-    optimizer: str = Field("gradient-descent", description="gradient-descent | nesterov")
-    step: str = Field(
-        "auto",
-        description="step size: a number | constant:eta= | exponential:eta=,decay= | inverse:eta="
-        " | auto (1 / largest curvature)",
-    )
-    l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of (l2/2)||theta||^2")
-    evaluate_every_rounds: int = Field(
-        10, ge=1, description="rounds between evaluations on the test rows"
-    )
-    out: Path | None = Field(None, description="run directory to write [default: runs/...]")
-    resume: bool = Field(
-        False, description="go on with the run in the directory, or begin it if there is none"
-    )
+    problem: ProblemSettings
+    coding: CodingSettings = CodingSettings()
+    straggling: StragglingSettings = StragglingSettings()
+    descent: DescentSettings = DescentSettings()
+    run: RunIdentitySettings = RunIdentitySettings()
     wire: WireSettings = WireSettings()
     membership: MembershipSettings = MembershipSettings()
+    refit: RefitSettings = RefitSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     limits: LimitSettings = LimitSettings()
     http: MasterHttpSettings = MasterHttpSettings()
@@ -264,27 +331,19 @@ class RunSettings(TreeSettings):
     @property
     def max_connections(self) -> int:
         """Connections, and members, there may be at one time."""
-        return self.limits.max_connections or 2 * self.workers + 256
-
-    @model_validator(mode="after")
-    def _run_is_named(self) -> RunSettings:
-        if self.resume and self.out is None:
-            raise ValueError(
-                "resume goes on with the run in a directory, and none is named; give it as out"
-            )
-        return self
+        return self.limits.max_connections or 2 * self.coding.workers + 256
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> RunSettings:
-        minimum = self.membership.min_workers
-        if minimum is not None and minimum > self.workers:
+        minimum, workers = self.membership.min_workers, self.coding.workers
+        if minimum is not None and minimum > workers:
             raise ValueError(
-                f"membership.min_workers={minimum} can never be met by workers={self.workers}"
+                f"membership.min_workers={minimum} can never be met by workers={workers}"
             )
-        if self.max_connections < self.workers:
+        if self.max_connections < workers:
             raise ValueError(
                 f"limits.max_connections={self.max_connections} leaves no room for"
-                f" workers={self.workers}"
+                f" workers={workers}"
             )
         return self
 
@@ -347,13 +406,3 @@ class WorkerSettings(TreeSettings):
     def _address_is_one(self) -> WorkerSettings:
         check_address("connect", self.connect, listens=False)
         return self
-
-
-def leaves(cls: type[BaseModel], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every setting of a tree."""
-    for name, field in cls.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            yield from leaves(kind, (*prefix, name))
-        else:
-            yield (*prefix, name)

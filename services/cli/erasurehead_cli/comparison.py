@@ -138,10 +138,10 @@ def compare_series(
     timed = [_timed(outcome, target, _higher_is_better(metric)) for outcome in outcomes]
     settings = every[0].run.settings
     return Comparison(
-        store=settings.store,
-        workers=settings.workers,
-        delay=settings.delay,
-        seed=settings.seed,
+        store=settings.problem.store,
+        workers=settings.coding.workers,
+        delay=settings.straggling.delay,
+        seed=settings.run.seed,
         metric=metric,
         target=None if metric is None else target,
         baseline=timed[base].scheme,
@@ -166,7 +166,7 @@ def _outcome(series: Series, metric: str | None) -> Outcome:
     assert summary is not None
     evaluated = [e for e in series.evaluations if metric is not None and metric in e.metrics]
     return Outcome(
-        scheme=run.settings.scheme,
+        scheme=run.settings.coding.scheme,
         path=str(run.path),
         reason=summary.reason,
         exit_code=summary.exit_code,

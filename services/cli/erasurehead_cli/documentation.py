@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import groupby
 
-from erasurehead.settings.sources import ENV_NESTING, ENV_PREFIX
+from erasurehead.settings.leaves import Setting, key, settings_of
 from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
-from erasurehead_cli.options import Setting, settings_of
 
-_HEAD = f"""# Settings
+_HEAD = """# Settings
 
 <!-- Written by `make docs` from common/erasurehead/settings/tree.py; do not edit. -->
 
 One tree of settings, read from four places. The first that has a value wins:
 
-1. the command line: `--rounds 50`, `--wire-dtype '<f4'`, `--no-share-store`;
-2. the environment: `{ENV_PREFIX}ROUNDS=50`, `{ENV_PREFIX}WIRE{ENV_NESTING}DTYPE='<f4'`
-   (two underscores between the levels);
+1. the command line: `--rounds 50`, `--wire-dense-share 0.5`, `--no-share-store`;
+2. the environment: `ERASUREHEAD_ROUNDS=50`, `ERASUREHEAD_WIRE__DENSE_SHARE=0.5` (the option's words
+   in capitals, with two underscores where a file has a dot);
 3. a YAML file named with `--config`, nested as the dots in the names below;
 4. the default.
+
+The first five groups choose what is learnt and how. Their settings have short options and variables
+without the name of the group; a file and Python name it: `descent: {rounds: 50}`.
 
 Everything is checked together before a socket is opened. `erasurehead settings train STORE`,
 `... master STORE` and `... worker` print the effective settings as YAML without running anything;
 every run keeps them as `config.yaml` in its directory.
+
+Spellings of older versions are still taken, with a warning that names the new one: `rounds` and the
+like at the root of a file, `objective` (now `model`), and `membership.elastic`,
+`membership.rebuild_after_s` and `membership.regroup_after_rounds` (now in `refit`).
 """
 
 
@@ -44,8 +50,8 @@ def settings_markdown() -> str:
 def _part(title: str, settings: Iterable[Setting]) -> str:
     lines = [f"## {title}", ""]
     for group, members in groupby(settings, key=lambda setting: setting.group):
-        lines += [f"### {group}", "", "| setting | values | default | what it is |"]
-        lines.append("| --- | --- | --- | --- |")
+        lines += [f"### {group}", "", "| setting | option | values | default | what it is |"]
+        lines.append("| --- | --- | --- | --- | --- |")
         lines += [_row(setting) for setting in members]
         lines.append("")
     return "\n".join(lines)
@@ -57,5 +63,6 @@ def _row(setting: Setting) -> str:
     default = rule.rstrip("]") if setting.default is None else f"`{setting.default}`"
     if setting.field.is_required():
         default = "required"
-    cells = [f"`{'.'.join(setting.path)}`", f"`{setting.values}`", default, told]
+    names = [f"`{key(setting.path)}`", f"`--{setting.flag}`"]
+    cells = [*names, f"`{setting.values}`", default, told]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -10,93 +10,34 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-import types
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from rich.markup import escape
 
 from erasurehead.errors import UsageError
+from erasurehead.settings import spellings
+from erasurehead.settings.leaves import Setting, SettingPath, flag, settings_of
+from erasurehead.settings.nested import put
 from erasurehead.settings.sources import S, load
-from erasurehead.settings.tree import Section, TreeSettings
-
-SettingPath = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A leaf of the tree.
-
-    Attributes
-    ----------
-    path: keys from the root.
-    group: what the class that declares it says of itself, in its first line.
-    """
-
-    path: SettingPath
-    field: FieldInfo
-    group: str
-
-    @property
-    def flag(self) -> str:
-        """The option without its dashes: ``wire-max-frame-bytes``."""
-        return "-".join(self.path).replace("_", "-")
-
-    @property
-    def kind(self) -> Any:
-        """The type of its value; None aside."""
-        kind = self.field.annotation
-        if get_origin(kind) in (Union, types.UnionType):
-            [kind] = [k for k in get_args(kind) if k is not type(None)]
-        while get_origin(kind) is Annotated:
-            kind = get_args(kind)[0]
-        return kind
-
-    @property
-    def values(self) -> str:
-        """What may stand after the option, in one word."""
-        if get_origin(self.kind) is Literal:
-            return "|".join(str(value) for value in get_args(self.kind))
-        return {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}.get(self.kind, "TEXT")
-
-    @property
-    def default(self) -> str | None:
-        """The default as text; None where there is none or the description tells it."""
-        if self.field.is_required() or self.field.default is None:
-            return None
-        return str(self.field.default)
-
-    @property
-    def help(self) -> str:
-        """Description, unit and default."""
-        told = self.field.description or ""
-        return told if self.default is None else f"{told} [default: {self.default}]"
-
-
-def settings_of(cls: type[BaseModel], prefix: SettingPath = ()) -> Iterator[Setting]:
-    """Yield every leaf of a tree, in order."""
-    for name, field in cls.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            yield from settings_of(kind, (*prefix, name))
-        else:
-            declared_in = next(
-                c for c in reversed(cls.__mro__) if name in vars(c).get("__annotations__", {})
-            )
-            yield Setting((*prefix, name), field, _first_line(declared_in))
+from erasurehead.settings.tree import TreeSettings
 
 
 @dataclass(frozen=True)
 class Given:
-    """What the command line gave, before environment, file and defaults are asked."""
+    """What the command line gave, before environment, file and defaults are asked.
+
+    Attributes
+    ----------
+    tree: values, spelled as `load` takes them.
+    """
 
     tree: Mapping[str, Any]
     config: Path | None
+    _warned: set[str] = field(default_factory=set)
 
     def load(self, cls: type[S], otherwise: Mapping[str, Any] | None = None, **arguments: Any) -> S:
         """Merge with the other sources and check the whole.
@@ -120,20 +61,30 @@ class Given:
                     " give it once"
                 )
             tree[name] = value
-        return load(cls, tree, config=self.config, otherwise=otherwise)
+        return load(cls, tree, config=self.config, otherwise=otherwise, warn=self._warn)
+
+    def _warn(self, sentence: str) -> None:
+        """Say it once, however many settings a command loads."""
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            typer.echo(f"erasurehead: {sentence}", err=True)
 
 
 def with_settings(
     cls: type[TreeSettings], leave_out: Collection[str] = ()
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command one option for each setting of a tree.
+    """Give a command one option for each setting of a tree, and a hidden one for an old spelling.
 
     Parameters
     ----------
-    leave_out: top-level settings that the command takes in another way.
+    leave_out: first names of settings that the command takes in another way, or not at all.
     """
+    every = [(s.name, s, False) for s in settings_of(cls)]
+    every += [(old.old, s, True) for old, s in spellings.renamed(cls, spellings.COMMAND_LINE)]
     options = {
-        "setting__" + "__".join(s.path): s for s in settings_of(cls) if s.path[0] not in leave_out
+        "setting__" + "__".join(name): (name, setting, hidden)
+        for name, setting, hidden in every
+        if name[0] not in leave_out
     }
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,18 +94,15 @@ def with_settings(
         def run(**values: Any) -> Any:
             config = values.pop("config")
             tree: dict[str, Any] = {}
-            for name, setting in options.items():
-                value = values.pop(name)
+            for parameter, (name, _, _) in options.items():
+                value = values.pop(parameter)
                 if value is not None:
-                    branch = tree
-                    for key in setting.path[:-1]:
-                        branch = branch.setdefault(key, {})
-                    branch[setting.path[-1]] = value
+                    put(tree, name, value)
             return command(Given(tree, config), **values)
 
         parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in own]
         parameters.append(_parameter("config", Path | None, _CONFIG))
-        parameters += [_option(name, setting) for name, setting in options.items()]
+        parameters += [_option(parameter, *option) for parameter, option in options.items()]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
         return run
@@ -169,26 +117,23 @@ _CONFIG = typer.Option(
 )
 
 
-def _option(name: str, setting: Setting) -> inspect.Parameter:
+def _option(parameter: str, name: SettingPath, setting: Setting, hidden: bool) -> inspect.Parameter:
     switch = setting.kind is bool
     info = typer.Option(
-        f"--{setting.flag}/--no-{setting.flag}" if switch else f"--{setting.flag}",
+        f"--{flag(name)}/--no-{flag(name)}" if switch else f"--{flag(name)}",
+        hidden=hidden,
         metavar=None if switch else setting.values,
         help=escape(setting.help),
         rich_help_panel=setting.group,
     )
     # Text: the tree itself reads and checks the value, with one sentence of its own.
-    return _parameter(name, bool | None if switch else str | None, info)
+    return _parameter(parameter, bool | None if switch else str | None, info)
 
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:
     return inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, info]
     )
-
-
-def _first_line(cls: type) -> str:
-    return (cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip(".")
 
 
 def check_target(target: float | None) -> None:

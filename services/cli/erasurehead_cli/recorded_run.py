@@ -52,10 +52,14 @@ def check(settings: RunSettings) -> list[str]:
     from erasurehead.optimizing.steps import Constant, build_schedule
     from erasurehead_master.run.planning import make_plan
 
-    plan = make_plan(settings, Store.open(settings.store), None)
+    plan = make_plan(settings, Store.open(settings.problem.store), None)
     # The automatic step takes a look at the data, and is always right.
-    schedule = Constant(eta=1.0) if settings.step == "auto" else build_schedule(settings.step)
-    OPTIMIZERS.build(settings.optimizer, plan.columns, schedule, settings.l2)
+    schedule = (
+        Constant(eta=1.0)
+        if settings.descent.step == "auto"
+        else build_schedule(settings.descent.step)
+    )
+    OPTIMIZERS.build(settings.descent.optimizer, plan.columns, schedule, settings.problem.l2)
     return [metric.name for metric in plan.model.metrics]
 
 
@@ -90,7 +94,7 @@ def run_recorded(
     ErasureHeadError: whatever the run raises; or its directory could not be written to the end.
     """
     progress = Progress(console, quiet=quiet)
-    settings = settings.model_copy(update={"out": out})
+    settings = settings.changed(run={"out": out})
     point = _resume_point(settings)
     if point is not None and point.finished:
         progress.close()
@@ -121,7 +125,7 @@ def run_recorded(
 
 
 def _resume_point(settings: RunSettings) -> ResumePoint | None:
-    if not settings.resume:
+    if not settings.run.resume:
         return None
     from erasurehead_master.keep.resume import find_resume_point
 
@@ -147,7 +151,7 @@ def report(path: Path, console: Console, *, draw: bool, quiet: bool) -> None:
         write_report([run], page)
         if draw:
             drawn = draw_figures(
-                lambda: figures.run_figures(run.records, run.settings.scheme, path)
+                lambda: figures.run_figures(run.records, run.settings.coding.scheme, path)
             )
     if quiet:
         return

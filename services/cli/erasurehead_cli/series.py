@@ -139,7 +139,7 @@ def read_series(run: Run) -> Series:
         raise DataError(
             f"run {run.path} closed no round ({run.summary.reason}); there is nothing to show"
         )
-    n_slots = run.settings.workers
+    n_slots = run.settings.coding.workers
     grid = ArrivalGrid(n_slots, run.summary.rounds)
     arrived, straggled = np.zeros((2, n_slots), dtype=np.int64)
     took_part = np.zeros((run.summary.rounds, n_slots), dtype=np.bool_)
@@ -183,10 +183,10 @@ def read_series(run: Run) -> Series:
 
 def _slots(run: Run, record: RoundRecord, named: Sequence[int]) -> IntArray:
     slots = np.array(named, dtype=np.int64)
-    strange = slots[(slots < 0) | (slots >= run.settings.workers)]
+    strange = slots[(slots < 0) | (slots >= run.settings.coding.workers)]
     if strange.size:
         raise DataError(
             f"run {run.path} is damaged: round {record.round} names slot {strange[0]}, but there"
-            f" are {run.settings.workers} (from 0)"
+            f" are {run.settings.coding.workers} (from 0)"
         )
     return slots

@@ -25,7 +25,7 @@ def train(
     started: Callable[[LocalCluster], None] | None = None,
     turns: int | None = None,
 ) -> RunSummary:
-    """Run `settings.workers` worker processes and a master, and wait for the end.
+    """Run `settings.coding.workers` worker processes and a master, and wait for the end.
 
     `started` is given the cluster once its workers are under way; `turns` is how many of them may
     be at a long computation at the same time (0: any number; None: one for each core).
@@ -35,7 +35,7 @@ def train(
     UsageError, DataError: the settings or the store do not fit; nothing was started.
     """
     begun = time.monotonic()
-    store = Store.open(settings.store)
+    store = Store.open(settings.problem.store)
     plan = make_plan(settings, store, str(store.path), None if resume is None else resume.run)
     if turns is None and plan.exact and plan.code.tolerance == 0:
         turns = 0  # Everybody is waited for, so being the first to finish is worth nothing.
@@ -45,7 +45,7 @@ def train(
             cluster.start(
                 [
                     WorkerSettings(connect=address, name=f"local-{i}", slot=i)
-                    for i in range(settings.workers)
+                    for i in range(settings.coding.workers)
                 ]
             )
             if started is not None:

@@ -55,7 +55,7 @@ def compare(
     """Run schemes one after another under the same delays, and compare them."""
     check_target(target)
     runs = [given.load(RunSettings, store=store, scheme=each) for each in scheme]
-    if runs[0].resume:
+    if runs[0].run.resume:
         raise UsageError("a comparison begins all its runs anew; leave resume out")
     twice = [each for each, count in Counter(scheme).items() if count > 1]
     if twice:
@@ -72,10 +72,10 @@ def compare(
         metrics = running.check(settings)
     if metric is not None and metric not in metrics:
         raise UsageError(
-            f"a run on {runs[0].store} reports no metric '{metric}'{nearest(metric, metrics)};"
-            f" it reports {', '.join(metrics)}"
+            f"a run on {runs[0].problem.store} reports no metric '{metric}'"
+            f"{nearest(metric, metrics)}; it reports {', '.join(metrics)}"
         )
-    out = runs[0].out or running.fresh_directory("compare")
+    out = runs[0].run.out or running.fresh_directory("compare")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"directory {out} is not empty; name another one with --out")
     logs.beside_progress()
@@ -83,7 +83,7 @@ def compare(
     done: list[Path] = []
     code = EXIT_OK
     for number, settings in enumerate(runs, 1):
-        path = out / f"{number}-{running.slug(settings.scheme)}"
+        path = out / f"{number}-{running.slug(settings.coding.scheme)}"
         summary = running.run_recorded(settings, train, path, console, quiet=quiet)
         if summary.exit_code == EXIT_INTERRUPTED:
             return summary.exit_code

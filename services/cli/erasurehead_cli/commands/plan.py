@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -103,11 +103,12 @@ def plan(
     wanted = Target.parse(target)
     recorded = {}
     if trace is not None:
-        _check_trace_alone(given.tree, pass_s)
+        _check_trace_alone(given.tree.get("delay"), pass_s)
         recorded["workers"] = _workers_of(trace)
     settings = given.load(RunSettings, recorded, store=store)
     if trace is not None:  # a file or a variable may have given it, too
-        _check_trace_alone(settings.model_dump(include=settings.model_fields_set), pass_s)
+        own = settings.straggling
+        _check_trace_alone(own.delay if "delay" in own.model_fields_set else None, pass_s)
 
     from rich.console import Console
 
@@ -116,22 +117,22 @@ def plan(
     from erasurehead_simulator.planner.planner import Effort, search
     from erasurehead_simulator.virtual.virtual_run import check_time_passes
 
-    out = settings.out or running.fresh_directory("plan")
+    out = settings.run.out or running.fresh_directory("plan")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; name a directory with --out")
     if out.is_dir() and any(out.iterdir()):
         raise UsageError(f"directory {out} is not empty; name another one with --out")
-    own_delay = settings.delay
+    own_delay = settings.straggling.delay
     console = Console()
     made = [directory for directory in (out, *out.parents) if not directory.exists()]
     try:
         with _writing(out):
             out.mkdir(parents=True, exist_ok=True)
         if trace is not None:
-            own_delay, replay = _replay(trace, settings.workers, out)
-            settings = settings.model_copy(update={"delay": replay})
+            own_delay, replay = _replay(trace, settings.coding.workers, out)
+            settings = settings.changed(straggling={"delay": replay})
         check_time_passes(settings, pass_s)
-        load = min(4, settings.workers) if max_load is None else max_load
+        load = min(4, settings.coding.workers) if max_load is None else max_load
         findings = search(
             settings,
             wanted,
@@ -141,9 +142,9 @@ def plan(
             scheme,
             lambda text: None if quiet else console.print(text, markup=False, highlight=False),
         )
-        settings = settings.model_copy(update={"delay": own_delay})
-        source = f"the trace of {trace}" if trace else f"delay {settings.delay}"
-        title = f"{Path(settings.store).name}, {settings.workers} workers, {source}"
+        settings = settings.changed(straggling={"delay": own_delay})
+        source = f"the trace of {trace}" if trace else f"delay {settings.straggling.delay}"
+        title = f"{Path(settings.problem.store).name}, {settings.coding.workers} workers, {source}"
         with _writing(out):
             drawn = _write(findings, settings, source, title, out)
     except BaseException:
@@ -174,11 +175,11 @@ def _clear(out: Path, made: Sequence[Path]) -> None:
             directory.rmdir()
 
 
-def _check_trace_alone(tree: Mapping[str, object], pass_s: float) -> None:
+def _check_trace_alone(delay: str | None, pass_s: float) -> None:
     """Refuse what the trace brings itself."""
-    if "delay" in tree:
+    if delay is not None:
         raise UsageError(
-            f"--trace brings the delays of its run, and delay={tree['delay']} is given as well;"
+            f"--trace brings the delays of its run, and delay={delay} is given as well;"
             " leave --delay out, or --trace"
         )
     if pass_s:
@@ -188,7 +189,7 @@ def _check_trace_alone(tree: Mapping[str, object], pass_s: float) -> None:
 def _workers_of(trace: Path) -> int:
     from erasurehead.runs import Run
 
-    return Run.open(trace).settings.workers
+    return Run.open(trace).settings.coding.workers
 
 
 def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
@@ -199,10 +200,10 @@ def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
     from erasurehead_simulator.traces.recording import record_trace
 
     run = Run.open(trace)
-    if run.settings.workers != workers:
+    if run.settings.coding.workers != workers:
         raise UsageError(
-            f"the trace {trace} has {run.settings.workers} workers, but --workers is {workers};"
-            " plan for as many as were recorded, or give a delay model with --delay"
+            f"the trace {trace} has {run.settings.coding.workers} workers, but --workers is"
+            f" {workers}; plan for as many as were recorded, or give a delay model with --delay"
         )
     recorded = record_trace(run)
     file = out / TRACE
@@ -210,7 +211,10 @@ def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
         raise UsageError(f"the path {file} has a comma; name a directory without one with --out")
     with _writing(out):
         np.savez(file, **recorded.arrays())
-    return run.settings.delay, f"trace:file={file},compute=yes,block={TRACE_BLOCK_ROUNDS}"
+    return (
+        run.settings.straggling.delay,
+        f"trace:file={file},compute=yes,block={TRACE_BLOCK_ROUNDS}",
+    )
 
 
 def _write(
@@ -224,17 +228,17 @@ def _write(
     plan_file, json_file, figure = (out / name for name in FILES)
     best = findings.best
     rounds = math.ceil(SPARE_ROUNDS * max(r for r in best.rounds if math.isfinite(r)))
-    chosen = settings.model_copy(
-        update={"scheme": best.candidate.scheme, "rounds": rounds, "out": None}
+    chosen = settings.changed(
+        coding={"scheme": best.candidate.scheme}, descent={"rounds": rounds}, run={"out": None}
     )
     header = (
-        f"# Made by `erasurehead plan` for {findings.target}, {settings.workers} workers and"
+        f"# Made by `erasurehead plan` for {findings.target}, {settings.coding.workers} workers and"
         f" {source}.\n# erasurehead train --config {plan_file}\n"
     )
     plan_file.write_text(header + chosen.to_yaml(), encoding="utf-8")
-    plain = frontier.to_json(findings, settings.workers)
+    plain = frontier.to_json(findings, settings.coding.workers)
     json_file.write_bytes(to_json(plain, indent=2, inf_nan_mode="null") + b"\n")
-    return frontier.draw(findings, title, settings.workers, figure)
+    return frontier.draw(findings, title, settings.coding.workers, figure)
 
 
 def _tell(
@@ -250,7 +254,7 @@ def _tell(
     from erasurehead_cli import recorded_run as running
 
     plan_file, json_file, _ = (out / name for name in FILES)
-    console.print(frontier.table(findings, title, settings.workers))
+    console.print(frontier.table(findings, title, settings.coding.workers))
     running.print_lines(
         {
             "*": ["on the frontier: nothing that stores as little is faster"],

@@ -139,7 +139,7 @@ def _table(path: Path, trained: Run) -> CsrRows:
     from erasurehead.datasets.store import Store
 
     try:
-        store = Store.open(trained.settings.store)
+        store = Store.open(trained.settings.problem.store)
     except DataError as error:
         raise DataError(
             f"{path} must be encoded as the store was that {trained.path} was trained on: {error}"

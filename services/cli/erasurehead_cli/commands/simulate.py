@@ -81,10 +81,12 @@ def _with_gradients(
     from erasurehead_simulator.virtual.virtual_run import simulate as run_here
 
     running.check(settings)
-    if settings.resume:
+    if settings.run.resume:
         raise UsageError("a simulated run cannot be resumed; run it again without resume")
     logs.beside_progress()
-    out = settings.out or running.fresh_directory(f"simulated-{running.slug(settings.scheme)}")
+    out = settings.run.out or running.fresh_directory(
+        f"simulated-{running.slug(settings.coding.scheme)}"
+    )
 
     def run(
         chosen: RunSettings, observers: Sequence[Observer], resume: object = None, /
@@ -93,17 +95,17 @@ def _with_gradients(
 
     summary = running.run_recorded(settings, run, out, console, quiet=quiet)
     if not quiet and summary.rounds:
-        delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+        delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
         parts = build_scheme(settings)
         records = Run.open(out).records
         console.print(
             beside_theory.table(
-                f"{settings.scheme}, {settings.workers} workers, virtual time",
+                f"{settings.coding.scheme}, {settings.coding.workers} workers, virtual time",
                 [r.duration_s for r in records],
                 [len(r.arrivals) for r in records],
                 [r.erased_tasks / parts.code.n_tasks for r in records],
                 [r.decode_error for r in records],
-                expect(parts, delays, pass_s, settings.membership.regroup_after_rounds),
+                expect(parts, delays, pass_s, settings.refit.regroup_after_rounds),
             )
         )
     running.report(out, console, draw=draw, quiet=quiet)
@@ -126,13 +128,13 @@ def _without_gradients(
     from erasurehead_simulator.virtual.timeline import timeline
 
     begun = time.monotonic()
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     parts = build_scheme(settings)
-    out = settings.out
+    out = settings.run.out
     if out is not None and out.exists():
         raise UsageError(f"{out} exists already; name another directory with --out or remove it")
-    after = settings.membership.regroup_after_rounds
-    played = timeline(parts, delays, settings.rounds, settings.seed, pass_s, after)
+    after = settings.refit.regroup_after_rounds
+    played = timeline(parts, delays, settings.descent.rounds, settings.run.seed, pass_s, after)
     took_s = time.monotonic() - begun
     if out is not None:
         try:
@@ -147,7 +149,8 @@ def _without_gradients(
         return EXIT_OK
     console.print(
         beside_theory.table(
-            f"{settings.scheme}, {settings.workers} workers, {settings.rounds} rounds",
+            f"{settings.coding.scheme}, {settings.coding.workers} workers,"
+            f" {settings.descent.rounds} rounds",
             played.duration_s,
             played.n_arrived,
             played.erased_share,

@@ -35,7 +35,7 @@ def train(
     running.check(settings)
     logs.beside_progress()
     console = Console()
-    out = settings.out or running.fresh_directory(running.slug(settings.scheme))
+    out = settings.run.out or running.fresh_directory(running.slug(settings.coding.scheme))
     summary = running.run_recorded(settings, train_here, out, console, quiet=quiet)
     running.report(out, console, draw=figures, quiet=quiet)
     return summary.exit_code

@@ -90,7 +90,15 @@ def gather(runs: Sequence[Run], metric: str | None, target: float | None) -> Mat
     notes = [
         note for series, label in zip(every, labels, strict=True) for note in _flaws(series, label)
     ]
-    if len({(r.settings.delay, r.settings.seed, r.settings.workers) for r in runs}) > 1:
+    if (
+        len(
+            {
+                (r.settings.straggling.delay, r.settings.run.seed, r.settings.coding.workers)
+                for r in runs
+            }
+        )
+        > 1
+    ):
         notes.append(
             "The runs differ in delay, seed or workers, so they did not meet the same stragglers."
         )
@@ -126,11 +134,11 @@ def _check_same_problem(first: Run, other: Run) -> None:
 
 def _labels(runs: Sequence[Run]) -> list[str]:
     """Return the scheme of each run, told apart by directory where two are the same."""
-    labels = [run.settings.scheme for run in runs]
+    labels = [run.settings.coding.scheme for run in runs]
     for part in (lambda run: run.path.name, lambda run: str(run.path)):
         twice = {label for label, count in Counter(labels).items() if count > 1}
         labels = [
-            f"{run.settings.scheme} ({part(run)})" if label in twice else label
+            f"{run.settings.coding.scheme} ({part(run)})" if label in twice else label
             for label, run in zip(labels, runs, strict=True)
         ]
     twice = {label for label, count in Counter(labels).items() if count > 1}
@@ -144,9 +152,9 @@ def _flaws(series: Series, label: str) -> list[str]:
     flaws = []
     if summary.exit_code:
         flaws.append(f"{label} ended with exit code {summary.exit_code}: {summary.reason}.")
-    elif summary.rounds < run.settings.rounds:
+    elif summary.rounds < run.settings.descent.rounds:
         flaws.append(
-            f"{label} ended after {summary.rounds} of {run.settings.rounds} rounds:"
+            f"{label} ended after {summary.rounds} of {run.settings.descent.rounds} rounds:"
             f" {summary.reason}."
         )
     absent = len(series.rounds) - series.took_part.sum(axis=0)
@@ -168,7 +176,7 @@ def _flaws(series: Series, label: str) -> list[str]:
 
 def _ideal(series: Series) -> FloatArray | None:
     settings = series.run.settings
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     if isinstance(delays, NoDelay):
         return None
     rounds = series.rounds.tolist()

@@ -35,9 +35,12 @@ def report_page(
     """
     material = gather(runs, metric, target)
     settings = runs[0].settings
-    store = settings.store.rstrip("/").rpartition("/")[2]
+    store = settings.problem.store.rstrip("/").rpartition("/")[2]
     title = f"{store}: {material.labels[0] if material.single else 'comparison of runs'}"
-    under = f"{settings.workers} workers, delay {settings.delay}, seed {settings.seed}"
+    under = (
+        f"{settings.coding.workers} workers, delay {settings.straggling.delay},"
+        f" seed {settings.run.seed}"
+    )
     style = files("erasurehead_cli.report").joinpath("style.css").read_text(encoding="utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

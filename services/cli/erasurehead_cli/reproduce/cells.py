@@ -122,21 +122,28 @@ class Workshop:
         if not (path / EXTRA).is_file():
             return False
         held, wanted = Run.open(path).settings, self.settings(cell)
-        for name in ("scheme", "rounds", "delay", "step", "workers"):
-            if getattr(held, name) != getattr(wanted, name):
+        for group, name in (
+            ("coding", "scheme"),
+            ("descent", "rounds"),
+            ("straggling", "delay"),
+            ("descent", "step"),
+            ("coding", "workers"),
+        ):
+            was, now = (getattr(getattr(settings, group), name) for settings in (held, wanted))
+            if was != now:
                 raise UsageError(
-                    f"{path} was run with {name}={getattr(held, name)}, and now it is"
-                    f" {getattr(wanted, name)}; name another directory with --out"
+                    f"{path} was run with {name}={was}, and now it is {now}; name another"
+                    " directory with --out"
                 )
         return True
 
     def ideal_s(self, cell: Cell, rounds: int) -> FloatArray:
         """Return what each of the first rounds costs by the drawn delays alone."""
         settings = self.settings(cell)
-        if settings.delay == "none":
+        if settings.straggling.delay == "none":
             return np.zeros(0)
-        plan = make_plan(settings, Store.open(settings.store), None)
-        delays = DELAYS.build(settings.delay, N_WORKERS, cell.seed)
+        plan = make_plan(settings, Store.open(settings.problem.store), None)
+        delays = DELAYS.build(settings.straggling.delay, N_WORKERS, cell.seed)
         return ideal_round_s(plan, delays, range(1, rounds + 1))
 
     def run(self, cell: Cell, console: Console, observers: Sequence[Observer]) -> RunSummary:
@@ -171,7 +178,7 @@ class Workshop:
             use = meter.read()
         if summary.exit_code not in (EXIT_OK, EXIT_DIVERGED):
             return summary  # not finished: it says nothing of the scheme, and is run again
-        store = Store.open(settings.store)
+        store = Store.open(settings.problem.store)
         theta = model_after(Run.open(path), self.rounds)
         extra = Extra(
             objective_round=self.rounds,

@@ -11,15 +11,15 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, Snapshot
 
 IDENTITY = (
-    "scheme",
-    "workers",
-    "tasks",
-    "seed",
-    "delay",
-    "objective",
-    "optimizer",
-    "step",
-    "l2",
+    ("coding", "scheme"),
+    ("coding", "workers"),
+    ("coding", "tasks"),
+    ("run", "seed"),
+    ("straggling", "delay"),
+    ("problem", "model"),
+    ("descent", "optimizer"),
+    ("descent", "step"),
+    ("problem", "l2"),
 )
 """Settings that the model depends on: a run cannot go on under others."""
 
@@ -46,27 +46,27 @@ class ResumePoint:
 
 
 def find_resume_point(settings: RunSettings) -> ResumePoint | None:
-    """Look into the run directory `settings.out`; None if no run was begun there.
+    """Look into the run directory `settings.run.out`; None if no run was begun there.
 
     Raises
     ------
     UsageError: the run there was made with other settings or other data.
     DataError: the directory is damaged beyond that.
     """
-    directory = settings.out
+    directory = settings.run.out
     if directory is None:
         raise UsageError("resuming needs the run's directory: name it with --out")
     if not (directory / "config.yaml").exists():
         return None
     run = Run.open(directory, allow_unfinished=True)
-    for name in IDENTITY:
-        held, wanted = getattr(run.settings, name), getattr(settings, name)
+    for group, name in IDENTITY:
+        held, wanted = (getattr(getattr(s, group), name) for s in (run.settings, settings))
         if held != wanted:
             raise UsageError(
                 f"the run in {directory} was begun with {name}={held}, not {wanted}; resume it"
                 " with its own settings or start another one with --out"
             )
-    finished = run.summary is not None and run.summary.rounds >= settings.rounds
+    finished = run.summary is not None and run.summary.rounds >= settings.descent.rounds
     last = recorded_rounds(directory)
     checkpoints = CheckpointDirectory(directory / DIRECTORY, settings.checkpoint.keep)
     snapshot, notices = checkpoints.load(last)
@@ -78,10 +78,10 @@ def find_resume_point(settings: RunSettings) -> ResumePoint | None:
 def _check_data(settings: RunSettings, snapshot: Snapshot) -> None:
     """Raise UsageError if the state was learnt from other data than the store holds now."""
     held = snapshot.part("store").get("digest")
-    wanted = Store.open(settings.store).digest
+    wanted = Store.open(settings.problem.store).digest
     if held is not None and str(held) != wanted:
         raise UsageError(
-            f"the run in {settings.out} was begun with other data (digest {held!s:.12}) than"
-            f" {settings.store} holds ({wanted:.12}); resume it with its own store or start another"
-            " one with --out"
+            f"the run in {settings.run.out} was begun with other data (digest {held!s:.12}) than"
+            f" {settings.problem.store} holds ({wanted:.12}); resume it with its own store or"
+            " start another one with --out"
         )

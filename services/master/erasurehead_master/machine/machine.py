@@ -102,7 +102,7 @@ class Master:
         self._tick_at = now + self.limits.heartbeat_interval_s
         self._empty_since: float | None = now
         self._stop_after_round: str | None = None
-        self._refit = Refit(self.limits, first_round - 1)
+        self._refit = Refit(plan.settings.refit, first_round - 1)
         self._actions: list[Action] = []
 
     @property
@@ -126,7 +126,7 @@ class Master:
         """Take one event and return what must be done, in order."""
         actions: list[Action] = []
         self._actions = actions
-        if self.phase is Phase.GATHERING and self.round >= self.plan.settings.rounds:
+        if self.phase is Phase.GATHERING and self.round >= self.plan.settings.descent.rounds:
             # A run that was resumed, and had done its last round.
             self._finish(endings.done(self.round))
         if self.phase is Phase.FINISHED:
@@ -180,7 +180,7 @@ class Master:
         """Assert every invariant (on in tests)."""
         self.membership.validate()
         self.rounds.validate()
-        assert 0 <= self.round <= self.plan.settings.rounds
+        assert 0 <= self.round <= self.plan.settings.descent.rounds
         if self.phase is Phase.GATHERING:
             assert not self.rounds.is_open
         for slot, _ in self.membership.ready_slots():
@@ -437,7 +437,7 @@ class Master:
     def _open(self, now: float) -> None:
         self.round += 1
         ready = self.membership.ready_slots()
-        order = sending_order(self.plan.settings.seed, self.round, len(ready))
+        order = sending_order(self.plan.settings.run.seed, self.round, len(ready))
         targets = tuple(ready[i] for i in order)
         self._lateness.opened(self.round, now)
         self._non_finite_slots.clear()
@@ -459,7 +459,7 @@ class Master:
         self.rounds_done = self.round - (diverged is not None)
         if diverged is not None:
             self._finish(endings.diverged(diverged))
-        elif self.round >= self.plan.settings.rounds:
+        elif self.round >= self.plan.settings.descent.rounds:
             self._finish(endings.done(self.round))
         elif self._stop_after_round is not None:
             self._finish(endings.asked(self._stop_after_round))

@@ -84,11 +84,11 @@ class RunPlan:
         return RunStart(
             run=self.run,
             scheme=str(self.scheme),
-            n_workers=self.settings.workers,
+            n_workers=self.settings.coding.workers,
             n_tasks=self.code.n_tasks,
             columns=self.columns,
             training_rows=self.training_rows,
-            rounds=self.settings.rounds,
+            rounds=self.settings.descent.rounds,
             first_round=first_round,
             loads=tuple(int(x) for x in self.code.loads),
             objective=str(self.model.spec),
@@ -105,7 +105,7 @@ class RunPlan:
         UsageError: the scheme does not exist for so many.
         """
         built = build_scheme(self.settings, n_workers)
-        ranges = deal_rows(self.training_rows, built.code.n_tasks, self.settings.seed)
+        ranges = deal_rows(self.training_rows, built.code.n_tasks, self.settings.run.seed)
         return replace(self._with(built), ranges=ranges)
 
     def regrouped(self, probabilities: FloatArray) -> RunPlan:
@@ -169,8 +169,8 @@ class RunPlan:
             store=self.data_reference,
             digest=self.digest,
             wire_dtype=self.wire_dtype,
-            delay=settings.delay,
-            delay_seed=settings.seed,
+            delay=settings.straggling.delay,
+            delay_seed=settings.run.seed,
             load_share=len(tasks) / code.n_tasks,
             heartbeat_interval_s=settings.membership.heartbeat_interval_s,
             silence_limit_s=settings.membership.silence_limit_s,
@@ -187,9 +187,9 @@ def build_scheme(settings: RunSettings, n_workers: int | None = None) -> BuiltSc
     ------
     UsageError: the scheme does not fit the workers.
     """
-    rng = np.random.default_rng((settings.seed, 0xC0DE))
-    scheme = Scheme.parse(settings.scheme)
-    return scheme.build(n_workers or settings.workers, settings.tasks, rng)
+    rng = np.random.default_rng((settings.run.seed, 0xC0DE))
+    scheme = Scheme.parse(settings.coding.scheme)
+    return scheme.build(n_workers or settings.coding.workers, settings.coding.tasks, rng)
 
 
 def deal_rows(n_rows: int, n_tasks: int, seed: int) -> IntArray:

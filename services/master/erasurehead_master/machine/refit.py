@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from erasurehead.errors import UsageError
 from erasurehead.records import Level
 from erasurehead.schemes.regrouping import remember_alike, same_tasks
-from erasurehead.settings.tree import MembershipSettings
+from erasurehead.settings.tree import RefitSettings
 from erasurehead_master.machine.actions import Notice, Rebuild
 from erasurehead_master.machine.plan import RunPlan
 
@@ -33,12 +33,12 @@ class Refit:
 
     Parameters
     ----------
-    limits: whether and after how long.
+    settings: whether and after how long.
     placed_round: the round after which tasks were placed.
     """
 
-    def __init__(self, limits: MembershipSettings, placed_round: int) -> None:
-        self._limits = limits
+    def __init__(self, settings: RefitSettings, placed_round: int) -> None:
+        self._settings = settings
         self.placed_round = placed_round
         self._misfit_since: float | None = None
         self._impossible_size: int | None = None
@@ -52,16 +52,16 @@ class Refit:
 
     def _resize(self, plan: RunPlan, n_members: int, now: float) -> Refitting | None:
         """Fit the code to the workers there are, once they have stayed so."""
-        if not self._limits.elastic:
+        if not self._settings.elastic:
             return None
         old = plan.code.n_workers
-        size = min(n_members, plan.settings.workers)
+        size = min(n_members, plan.settings.coding.workers)
         if size in (0, old):
             self._misfit_since = None
             return None
         if self._misfit_since is None:
             self._misfit_since = now
-        waited = now - self._misfit_since >= self._limits.rebuild_after_s
+        waited = now - self._misfit_since >= self._settings.rebuild_after_s
         if not waited or size == self._impossible_size:
             return None
         self._misfit_since = None
@@ -78,7 +78,7 @@ class Refit:
         """Place tasks by what was learnt of the slots, once that has settled."""
         placement = plan.placement
         waited = round_ - self.placed_round
-        if placement is None or not placement.due(waited, self._limits.regroup_after_rounds):
+        if placement is None or not placement.due(waited, self._settings.regroup_after_rounds):
             return None
         self.placed_round = round_
         learnt, known = placement.learnt.probabilities, placement.probabilities

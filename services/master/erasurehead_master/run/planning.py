@@ -29,9 +29,9 @@ def make_plan(
     DataError: the store is damaged, or its labels do not suit the model.
     """
     store.check_rows()
-    scheme = Scheme.parse(settings.scheme)
+    scheme = Scheme.parse(settings.coding.scheme)
     built = build_scheme(settings)
-    DELAYS.build(settings.delay, settings.workers, settings.seed)
+    DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     rows = store.manifest.rows
     bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
     return RunPlan(
@@ -47,7 +47,7 @@ def make_plan(
         training_rows=rows,
         digest=store.digest,
         meaning=store.manifest.meaning,
-        ranges=deal_rows(rows, built.code.n_tasks, settings.seed),
+        ranges=deal_rows(rows, built.code.n_tasks, settings.run.seed),
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
         placement=built.placement,
@@ -57,13 +57,13 @@ def make_plan(
 
 def _model(settings: RunSettings, store: Store) -> Model:
     """Return the model, unless the store's labels mean something else."""
-    name = settings.objective or store.manifest.task
+    name = settings.problem.model or store.manifest.task
     model = MODELS.build(name, store.manifest.columns, np.asarray(store.train.labels))
     for labels in (store.train.labels, store.test.labels):
         refusal = model.refusal(labels)
         if refusal is not None:
             raise DataError(
                 f"the labels of {store.path}, prepared for {store.manifest.task}, do not suit the"
-                f" objective {name}: {refusal}; leave --objective out or prepare the data for it"
+                f" model {name}: {refusal}; leave --model out or prepare the data for it"
             )
     return model

@@ -28,15 +28,17 @@ def make_learner(plan: RunPlan, store: Store, in_parts: InParts = at_once) -> Le
     """Build optimiser and gradient estimate of a run; `in_parts` is how long sums are formed."""
     settings = plan.settings
     schedule = make_schedule(plan, store.train)
-    optimizer = OPTIMIZERS.build(settings.optimizer, plan.columns, schedule, settings.l2)
+    optimizer = OPTIMIZERS.build(
+        settings.descent.optimizer, plan.columns, schedule, settings.problem.l2
+    )
     return Learner(optimizer, make_estimate(plan), plan.training_rows, in_parts)
 
 
 def make_schedule(plan: RunPlan, rows: CsrRows) -> Schedule:
     """Return the schedule that is asked for; `auto` is a constant 1 / curvature."""
     settings = plan.settings
-    if settings.step != "auto":
-        return build_schedule(settings.step)
+    if settings.descent.step != "auto":
+        return build_schedule(settings.descent.step)
     curvature = plan.model.curvature
     if curvature is None:
         raise UsageError(
@@ -52,5 +54,5 @@ def make_schedule(plan: RunPlan, rows: CsrRows) -> Schedule:
     def chunks() -> Iterator[csr_array]:
         return (piece.matrix for piece in pieces(sample, CURVATURE_CHUNK_ROWS))
 
-    eigenvalue = largest_eigenvalue(chunks, plan.columns, seed=settings.seed, iterations=30)
-    return Constant(eta=automatic_step(curvature * eigenvalue, settings.l2))
+    eigenvalue = largest_eigenvalue(chunks, plan.columns, seed=settings.run.seed, iterations=30)
+    return Constant(eta=automatic_step(curvature * eigenvalue, settings.problem.l2))

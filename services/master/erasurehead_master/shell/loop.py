@@ -299,7 +299,7 @@ class MasterServer:
     # Reporting
 
     def _snapshot_if_due(self, round_: int) -> npt.NDArray[np.float64] | None:
-        every, last = self._settings.evaluate_every_rounds, self._settings.rounds
+        every, last = self._settings.descent.evaluate_every_rounds, self._settings.descent.rounds
         if round_ % every == 0 or round_ == last:
             return self._learner.optimizer.model.copy()
         return None

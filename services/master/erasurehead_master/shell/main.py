@@ -62,8 +62,8 @@ def serve(
     """
     begun = time.monotonic()
     keys = read_keys(settings.keys)
-    store = Store.open(settings.store)
-    reference = settings.store if settings.share_store else None
+    store = Store.open(settings.problem.store)
+    reference = settings.problem.store if settings.share_store else None
     plan = make_plan(settings, store, reference, None if resume is None else resume.run)
     return host(plan, store, settings.bind, observers, begun, resume=resume, keys=keys)
 
@@ -146,7 +146,7 @@ def host(
                     NO_TIMES if resume is None else resume.times,
                 )
                 summary = server.run()
-                if _may_rest(settings) and summary.rounds >= settings.rounds:
+                if _may_rest(settings) and summary.rounds >= settings.descent.rounds:
                     gate.let_go(socket)
                     socket.close()  # workers that come now find no master, rather than a deaf one
                     _linger(signals, pulse)
@@ -192,7 +192,7 @@ def _backlog(settings: RunSettings, largest_frame_bytes: int) -> Backlog:
     """Return the limit of what may wait: full queues of everybody, and the kernel's own buffers."""
     message = largest_frame_bytes + 2 * MAX_HEADER_BYTES
     most = (settings.wire.high_water_mark + 2) * message + KERNEL_BUFFER_BYTES
-    return Backlog(most, 2 * settings.workers * message + 8 * most)
+    return Backlog(most, 2 * settings.coding.workers * message + 8 * most)
 
 
 def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
@@ -207,7 +207,7 @@ def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
     machine.membership.set_aside.update(map(str, snapshot.part("members").get("set_aside", ())))
     code = snapshot.part("code")
     size = int(code.get("n_workers", 0))
-    if size not in (0, machine.plan.code.n_workers) and machine.limits.elastic:
+    if size not in (0, machine.plan.code.n_workers) and machine.plan.settings.refit.elastic:
         plan = machine.plan.resized(size)
         machine.go_on_with(plan, snapshot.round)
         learner.rebuild(plan)
@@ -226,9 +226,9 @@ def _keeper(machine: Master, learner: Learner, resumed_round: int) -> Checkpoint
     `resumed_round` is the round that the run goes on from.
     """
     settings = machine.plan.settings
-    if settings.out is None:
+    if settings.run.out is None:
         return None
-    directory = CheckpointDirectory(settings.out / DIRECTORY, settings.checkpoint.keep)
+    directory = CheckpointDirectory(settings.run.out / DIRECTORY, settings.checkpoint.keep)
     try:
         directory.forget_beyond(resumed_round)
     except OSError as error:

@@ -133,7 +133,7 @@ class MasterMetrics(Observer, Collector):
         if self._summary is not None:
             yield m.EXIT_CODE.number(self._summary.exit_code)
         yield m.ROUND.number(machine.rounds_done)
-        yield m.ROUNDS_PLANNED.number(plan.settings.rounds)
+        yield m.ROUNDS_PLANNED.number(plan.settings.descent.rounds)
         yield m.REBUILDS.number(machine.epoch)
         yield m.TEST_METRIC.numbers([((k,), v) for k, v in self._tests.items()])
         if last is not None:
@@ -201,8 +201,8 @@ class MasterMetrics(Observer, Collector):
         if anew or n_workers != self._plan.code.n_workers:
             self._estimate = StragglerEstimate(n_workers)
         self._plan = plan
-        if plan.settings.delay != "none":
-            delays = DELAYS.build(plan.settings.delay, n_workers, plan.settings.seed)
+        if plan.settings.straggling.delay != "none":
+            delays = DELAYS.build(plan.settings.straggling.delay, n_workers, plan.settings.run.seed)
             shares = np.asarray(plan.code.loads) / plan.code.n_tasks
             self._waiting.injected = lambda round_: delays.delays_s(round_, shares)
 

@@ -83,7 +83,7 @@ def search(
     ------
     UsageError: the cluster, the target or the effort is impossible, or nobody reaches the target.
     """
-    _check(effort, max_load, settings.workers)
+    _check(effort, max_load, settings.coding.workers)
     asked = [_asked(text, settings) for text in extra]
     problem = Problem(settings, target, pass_s, effort.sample_rows)
     every = _codings(settings, max_load)
@@ -105,7 +105,7 @@ def search(
         n_candidates = len({c.scheme for c in (*coarse.screened, *fine.screened)})
         progress(f"{n_candidates} schemes screened, {len(finalists)} are tried")
         trials = _try(searchers, problem, finalists, fine.screened, effort.seeds, progress)
-    whole = Store.open(settings.store).manifest
+    whole = Store.open(settings.problem.store).manifest
     findings = Findings(
         target,
         effort.seeds,
@@ -118,8 +118,8 @@ def search(
     )
     if not findings.frontier:
         raise UsageError(
-            f"no scheme reached {target} within {settings.rounds} rounds under most seeds; raise"
-            " --rounds or take an easier --target"
+            f"no scheme reached {target} within {settings.descent.rounds} rounds under most seeds;"
+            " raise --rounds or take an easier --target"
         )
     return findings
 
@@ -142,20 +142,24 @@ def _check(effort: Effort, max_load: int, n_workers: int) -> None:
 
 def _asked(scheme: str, settings: RunSettings) -> Candidate:
     """Return a scheme that was asked for, under the name it was asked for by."""
-    code = build(scheme, settings.workers, settings.tasks, settings.seed).code
+    code = build(scheme, settings.coding.workers, settings.coding.tasks, settings.run.seed).code
     return Candidate(scheme, load_of(code), Kind.of(Scheme.parse(scheme)))
 
 
 def _codings(settings: RunSettings, max_load: int) -> list[Coding]:
     """Return every code with every decoder that there is to choose from."""
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
-    alike = delays.slots_are_alike or not settings.membership.regroup_after_rounds
-    every = list(codings(settings.workers, settings.tasks, max_load, settings.seed, alike=alike))
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    alike = delays.slots_are_alike or not settings.refit.regroup_after_rounds
+    every = list(
+        codings(
+            settings.coding.workers, settings.coding.tasks, max_load, settings.run.seed, alike=alike
+        )
+    )
     if not every:
         raise UsageError(
-            f"no scheme exists for {settings.workers} workers and"
-            f" {settings.tasks or settings.workers} tasks within --max-load {max_load}; leave"
-            " --tasks out or raise --max-load"
+            f"no scheme exists for {settings.coding.workers} workers and"
+            f" {settings.coding.tasks or settings.coding.workers} tasks within --max-load"
+            f" {max_load}; leave --tasks out or raise --max-load"
         )
     return every
 
@@ -170,7 +174,7 @@ def _play(
 ) -> None:
     """Screen codings under some stop rules, and before them what was asked for."""
     settings = problem.settings
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     found: list[tuple[Candidate, Coding | None]] = [(candidate, None) for candidate in asked]
     for coding in chosen:
         found += [(c, coding) for c in candidates(coding, rules, delays, problem.pass_s)]
@@ -208,12 +212,12 @@ def _try(
 ) -> list[Trial]:
     outcomes = try_all(searchers, problem, finalists, seeds, progress)
     settings = problem.settings
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     trials = []
     for candidate, tried in outcomes.items():
-        parts = build_scheme(settings.model_copy(update={"scheme": candidate.scheme}))
+        parts = build_scheme(settings.changed(coding={"scheme": candidate.scheme}))
         seen = screened[candidate]
-        after = settings.membership.regroup_after_rounds
+        after = settings.refit.regroup_after_rounds
         trials.append(
             Trial(
                 candidate,

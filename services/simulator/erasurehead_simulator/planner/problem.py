@@ -31,7 +31,7 @@ class Problem:
     @cached_property
     def store(self) -> Store:
         """The sampled rows; each process maps the store itself."""
-        return sample(Store.open(self.settings.store), self.sample_rows, TEST_ROWS)
+        return sample(Store.open(self.settings.problem.store), self.sample_rows, TEST_ROWS)
 
     def __reduce__(self) -> tuple[type[Problem], tuple[object, ...]]:
         """Take no rows to another process."""

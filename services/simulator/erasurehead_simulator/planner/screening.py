@@ -100,14 +100,14 @@ def play(problem: Problem, scheme_and_rounds: tuple[str, int]) -> Played | None:
     """Play a scheme without gradients; None if its parts do not fit each other."""
     scheme, rounds = scheme_and_rounds
     settings = problem.settings
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
     try:
-        parts = build(scheme, settings.workers, settings.tasks, settings.seed)
+        parts = build(scheme, settings.coding.workers, settings.coding.tasks, settings.run.seed)
     except UsageError:
         return None
-    after = settings.membership.regroup_after_rounds
+    after = settings.refit.regroup_after_rounds
     code = parts.code
-    played = timeline(parts, delays, rounds, settings.seed, problem.pass_s, after)
+    played = timeline(parts, delays, rounds, settings.run.seed, problem.pass_s, after)
     return Played(
         round_s=float(played.duration_s.mean()),
         decode_error=float(played.decode_error.mean()),

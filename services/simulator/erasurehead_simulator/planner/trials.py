@@ -22,7 +22,10 @@ HOPELESS = 1.5
 """A candidate that takes this many times as long as its load's best under the first seed is not
 tried under the others."""
 
-ALONE = {"workers": 1, "tasks": None, "scheme": "uncoded", "delay": "none"}
+ALONE: dict[str, dict[str, object]] = {
+    "coding": {"workers": 1, "tasks": None, "scheme": "uncoded"},
+    "straggling": {"delay": "none"},
+}
 """Settings of exact gradient descent."""
 
 
@@ -42,14 +45,14 @@ def exact_rounds(problem: Problem) -> int:
     UsageError: even that does not reach the target.
     """
     settings = problem.settings
-    alone = settings.model_copy(update=ALONE)
+    alone = settings.changed(**ALONE)
     one = Problem(alone, problem.target, 1.0, problem.sample_rows)
     rounds = attempt(one, one.settings).rounds
     if math.isinf(rounds):
         raise UsageError(
-            f"exact gradient descent does not reach {problem.target} in {settings.rounds} rounds on"
-            f" {one.store.manifest.rows} sampled rows; take an easier --target, more --rounds,"
-            " another --step or more --sample-rows"
+            f"exact gradient descent does not reach {problem.target} in {settings.descent.rounds}"
+            f" rounds on {one.store.manifest.rows} sampled rows; take an easier --target, more"
+            " --rounds, another --step or more --sample-rows"
         )
     return int(rounds)
 
@@ -57,7 +60,7 @@ def exact_rounds(problem: Problem) -> int:
 def attempt(problem: Problem, settings: RunSettings) -> Outcome:
     """Train with these settings, scheme and seed, until the target is reached."""
     store = problem.store
-    settings = settings.model_copy(update={"evaluate_every_rounds": 1})
+    settings = settings.changed(descent={"evaluate_every_rounds": 1})
     plan = make_plan(settings, store, None)
     found: list[RoundRecord] = []
 
@@ -66,7 +69,7 @@ def attempt(problem: Problem, settings: RunSettings) -> Outcome:
             found.append(record)
         return bool(found)
 
-    rate = rate_of(store, plan.model, problem.target, settings.l2)
+    rate = rate_of(store, plan.model, problem.target, settings.problem.l2)
     run_virtually(plan, store, [], problem.pass_s, rate=rate, enough=enough)
     return Outcome(found[0].closed_s, found[0].round) if found else Outcome(math.inf, math.inf)
 
@@ -83,10 +86,10 @@ def try_all(
     Those have their turn after all if nobody else reaches the target under most seeds.
     """
     outcomes: dict[Candidate, list[Outcome]] = {c: [] for c in finalists}
-    seeded = [_with_seed(problem, problem.settings.seed + seed) for seed in range(seeds)]
+    seeded = [_with_seed(problem, problem.settings.run.seed + seed) for seed in range(seeds)]
 
     def go_on(chosen: Sequence[Candidate], seed: int) -> None:
-        given = [seeded[seed].model_copy(update={"scheme": c.scheme}) for c in chosen]
+        given = [seeded[seed].changed(coding={"scheme": c.scheme}) for c in chosen]
         for candidate, outcome in zip(chosen, crew.map(attempt, given, at_once=1), strict=True):
             outcomes[candidate].append(outcome)
         progress(f"seed {seed + 1} of {seeds} done")
@@ -109,7 +112,7 @@ def try_all(
 
 def _with_seed(problem: Problem, seed: int) -> RunSettings:
     """Return the settings of trials under a seed, whose automatic step is the same for all."""
-    settings = problem.settings.model_copy(update={"seed": seed})
-    alone = settings.model_copy(update=ALONE)
+    settings = problem.settings.changed(run={"seed": seed})
+    alone = settings.changed(**ALONE)
     schedule = make_schedule(make_plan(alone, problem.store, None), problem.store.train)
-    return settings.model_copy(update={"step": str(schedule)})
+    return settings.changed(descent={"step": str(schedule)})

@@ -97,8 +97,8 @@ def record_trace(run: Run) -> RecordedTrace:
     if run.summary is None or run.start is None or not run.summary.rounds:
         raise DataError(f"run {run.path} closed no round; there is nothing to trace")
     start = run.start
-    table = _Table(run.summary.rounds, run.settings.workers)
-    shares = np.full(run.settings.workers, 1.0 / start.n_tasks)
+    table = _Table(run.summary.rounds, run.settings.coding.workers)
+    shares = np.full(run.settings.coding.workers, 1.0 / start.n_tasks)
     shares[: len(start.loads)] = np.array(start.loads) / start.n_tasks
     table.fill(run.path, run, shares)
     if not table.seen.any():
@@ -111,8 +111,10 @@ def record_trace(run: Run) -> RecordedTrace:
     total_s = table.total_s.copy()
     missing = ~table.seen
     scaled_s = np.zeros_like(total_s)
-    if run.settings.delay != "none":
-        delays = DELAYS.build(run.settings.delay, run.settings.workers, run.settings.seed)
+    if run.settings.straggling.delay != "none":
+        delays = DELAYS.build(
+            run.settings.straggling.delay, run.settings.coding.workers, run.settings.run.seed
+        )
         rounds = [*zip(table.rounds.tolist(), share, strict=True)]
         injected_s = np.array([delays.delays_s(t, row) for t, row in rounds])
         twice_s = np.array([delays.delays_s(t, 2.0 * row) for t, row in rounds])
@@ -125,7 +127,7 @@ def record_trace(run: Run) -> RecordedTrace:
         total_s[known] = np.maximum(expected_s, closed_s)[known]
         source[known] = np.where(expected_s >= closed_s, Source.INJECTED, Source.LOWER_BOUND)[known]
         missing &= ~known
-    _draw(table, missing, total_s, source, np.random.default_rng((run.settings.seed, 0x72AC)))
+    _draw(table, missing, total_s, source, np.random.default_rng((run.settings.run.seed, 0x72AC)))
     delays_s = np.maximum(total_s - compute_s, 0.0)
     return RecordedTrace(delays_s, np.clip(scaled_s, 0.0, delays_s), compute_s, share, source)
 

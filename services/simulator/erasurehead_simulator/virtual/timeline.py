@@ -55,7 +55,7 @@ def play_rounds(
     delays: of all slots.
     seed: of the run, for the order in which slots are sent the model.
     pass_s: seconds in which one worker would compute the gradient of all rows.
-    regroup_after_rounds: setting `membership.regroup_after_rounds` of the run.
+    regroup_after_rounds: setting `refit.regroup_after_rounds` of the run.
     """
     placed_round = 0
     now = 0.0

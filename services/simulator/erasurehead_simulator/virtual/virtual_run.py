@@ -40,7 +40,7 @@ NEVER_S = 1e300
 def simulate(
     settings: RunSettings, observers: Sequence[Observer], pass_s: float = 0.0
 ) -> RunSummary:
-    """Run `settings.workers` virtual workers and a virtual master to the end.
+    """Run `settings.coding.workers` virtual workers and a virtual master to the end.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def simulate(
     UsageError, DataError: the settings or the store do not fit, or nothing would take any time.
     """
     check_time_passes(settings, pass_s)
-    store = Store.open(settings.store)
+    store = Store.open(settings.problem.store)
     plan = make_plan(settings, store, None)
     return run_virtually(plan, store, observers, pass_s)
 
@@ -65,12 +65,12 @@ def check_time_passes(settings: RunSettings, pass_s: float) -> None:
     UsageError: every round would take 0 s, or a pass over the rows an impossible time.
     """
     check_pass(pass_s)
-    delays = DELAYS.build(settings.delay, settings.workers, settings.seed)
-    rounds = range(1, min(settings.rounds, LOOKED_AT_ROUNDS) + 1)
+    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    rounds = range(1, min(settings.descent.rounds, LOOKED_AT_ROUNDS) + 1)
     if pass_s == 0 and not any(np.any(delays.delays_s(t, 1.0)) for t in rounds):
         raise UsageError(
-            f"with --delay {settings.delay} and without --pass-s nothing takes any time; give a"
-            " delay model, or the seconds of a pass over all rows"
+            f"with --delay {settings.straggling.delay} and without --pass-s nothing takes any time;"
+            " give a delay model, or the seconds of a pass over all rows"
         )
 
 
@@ -92,10 +92,9 @@ def run_virtually(
     enough: asked with each record, metrics included; True ends the run.
     """
     # Nothing is lost here, so signs of life would only take time: one a virtual second and worker.
-    quiet = plan.settings.membership.model_copy(
-        update={"heartbeat_interval_s": NEVER_S, "silence_limit_s": NEVER_S}
+    settings = plan.settings.changed(
+        membership={"heartbeat_interval_s": NEVER_S, "silence_limit_s": NEVER_S}
     )
-    settings = plan.settings.model_copy(update={"membership": quiet})
     plan = replace(plan, run=f"virtual-{secrets.token_hex(3)}", settings=settings)
     code = plan.code
     learner = make_learner(plan, store)
@@ -152,8 +151,8 @@ class _Reporter(Observer):
     ) -> None:
         self.metrics: Mapping[str, float] = {}
         self.then: Callable[[RoundRecord], None] = lambda record: None
-        self._every = plan.settings.evaluate_every_rounds
-        self._last = plan.settings.rounds
+        self._every = plan.settings.descent.evaluate_every_rounds
+        self._last = plan.settings.descent.rounds
         self._learner = learner
         self._rate = rate
         self._observers = observers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 
-from erasurehead.settings.tree import leaves
+from erasurehead.settings.leaves import key, settings_of
 from erasurehead_cli.number_format import seconds, size
 from erasurehead_cli.report.markup import disclosure, section, table
 from erasurehead_cli.report.material import Material
@@ -31,12 +31,12 @@ def settings(material: Material) -> str:
 
 
 def _facts(series: Series) -> dict[str, str]:
-    """Return settings by their dotted names, then what the run turned out to be."""
+    """Return settings by the names of the command line, then what the run turned out to be."""
     settings = series.run.settings
     facts = {}
-    for path in leaves(type(settings)):
-        value = reduce(getattr, path, settings)
-        facts[".".join(path)] = "-" if value is None else str(value)
+    for setting in settings_of(type(settings)):
+        value = reduce(getattr, setting.path, settings)
+        facts[key(setting.name)] = "-" if value is None else str(value)
     start, summary = series.run.start, series.run.summary
     facts["directory"] = str(series.run.path)
     if start is not None:

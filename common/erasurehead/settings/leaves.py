@@ -1,0 +1,108 @@
+"""Every setting of a tree, with its names: in a file, on the command line, in the environment."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from erasurehead.settings.tree import MainSection, Section
+
+SettingPath = tuple[str, ...]
+
+ENV_PREFIX = "ERASUREHEAD_"
+ENV_NESTING = "__"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A leaf of the tree.
+
+    Attributes
+    ----------
+    path: keys from the root, as YAML has them.
+    name: the same without the name of a main group, as command line and environment have them.
+    group: what the class that declares it says of itself, in its first line.
+    """
+
+    path: SettingPath
+    name: SettingPath
+    field: FieldInfo
+    group: str
+
+    @property
+    def flag(self) -> str:
+        """The option without its dashes: ``wire-max-frame-bytes``."""
+        return flag(self.name)
+
+    @property
+    def kind(self) -> Any:
+        """The type of its value; None aside."""
+        kind = self.field.annotation
+        if get_origin(kind) in (Union, types.UnionType):
+            [kind] = [k for k in get_args(kind) if k is not type(None)]
+        while get_origin(kind) is Annotated:
+            kind = get_args(kind)[0]
+        return kind
+
+    @property
+    def values(self) -> str:
+        """What may stand after the option, in one word."""
+        if get_origin(self.kind) is Literal:
+            return "|".join(str(value) for value in get_args(self.kind))
+        return {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}.get(self.kind, "TEXT")
+
+    @property
+    def default(self) -> str | None:
+        """The default as text; None where there is none or the description tells it."""
+        if self.field.is_required() or self.field.default is None:
+            return None
+        return str(self.field.default)
+
+    @property
+    def help(self) -> str:
+        """Description, unit and default."""
+        told = self.field.description or ""
+        return told if self.default is None else f"{told} [default: {self.default}]"
+
+
+def settings_of(cls: type[BaseModel]) -> Iterator[Setting]:
+    """Yield every leaf of a tree, in order."""
+    yield from _below(cls, (), ())
+
+
+def key(path: SettingPath) -> str:
+    """Return a path as messages and docs write it: ``wire.max_frame_bytes``."""
+    return ".".join(path)
+
+
+def flag(name: SettingPath) -> str:
+    """Return the option without its dashes: ``wire-max-frame-bytes``."""
+    return "-".join(name).replace("_", "-")
+
+
+def variable(name: SettingPath) -> str:
+    """Return the environment variable: ``ERASUREHEAD_WIRE__MAX_FRAME_BYTES``."""
+    return ENV_PREFIX + ENV_NESTING.join(name).upper()
+
+
+def _below(cls: type[BaseModel], path: SettingPath, name: SettingPath) -> Iterator[Setting]:
+    for own, field in cls.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            inner = name if issubclass(kind, MainSection) else (*name, own)
+            yield from _below(kind, (*path, own), inner)
+        else:
+            declared_in = next(
+                c for c in reversed(cls.__mro__) if own in vars(c).get("__annotations__", {})
+            )
+            yield Setting((*path, own), (*name, own), field, _first_line(declared_in))
+
+
+def _first_line(cls: type) -> str:
+    return (cls.__doc__ or cls.__name__).strip().splitlines()[0].rstrip(".")
