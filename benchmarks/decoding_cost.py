@@ -28,11 +28,16 @@ from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.sums import Accumulator
-from erasurehead.optimizing.optimizers import OPTIMIZERS
+from erasurehead.models.least_squares import LeastSquares
+from erasurehead.optimizing.base import Problem
+from erasurehead.optimizing.curvature import RowsCurvature
+from erasurehead.optimizing.gradient_descent import GradientDescent
+from erasurehead.optimizing.penalty import L2
 from erasurehead.optimizing.steps import Constant
 from erasurehead.process.cores import usable_cores
+from erasurehead.rows import CsrRows
 from erasurehead.schemes.scheme import BuiltScheme, Scheme
-from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.two_cores import TwoCores
 
 SEED = 0
@@ -98,7 +103,7 @@ def numpy_sum(
 
 def master_round(
     built: BuiltScheme,
-    learner: Learner,
+    descent: Descent,
     arrivals: Arrivals,
     values: list[FloatArray],
     slots: list[int],
@@ -106,11 +111,11 @@ def master_round(
 ) -> None:
     """Do what the master does between opening a round and the next."""
     built.decoder.begin()
-    learner.begin()
+    descent.begin()
     for slot in slots:
         weight = built.decoder.arrive(slot)
-        learner.take(CodedVector(slot, arrivals.supports[slot], values[slot], 1.0), weight)
-    outcome = learner.step(built.decoder.finish(), round_)
+        descent.take(CodedVector(slot, arrivals.supports[slot], values[slot], 1.0), weight)
+    outcome = descent.step(built.decoder.finish(), round_)
     assert outcome.diverged is None
 
 
@@ -130,8 +135,9 @@ def measure(
     rng = np.random.default_rng(SEED)
     built = scheme.build(workers, None, rng)
     estimate = ESTIMATES.build(built.estimate, built.code, columns, scheme.exact)
-    optimizer = OPTIMIZERS.build("gradient-descent", columns, Constant(eta=1e-9), 1e-6)
-    learner = Learner(optimizer, estimate, 26_215, TwoCores().do)
+    no_rows = CsrRows(np.zeros(1, int), np.zeros(0, int), None, np.zeros(0), columns)
+    problem = Problem(np.zeros(columns), L2(1e-6), RowsCurvature(LeastSquares(columns), no_rows))
+    descent = Descent(GradientDescent(problem), Constant(eta=1e-9), estimate, 26_215, TwoCores().do)
     total = np.zeros(columns)
     decoding_s, sum_s = [], []
     for round_ in range(1, WARM_UP + rounds + 1):
@@ -144,7 +150,7 @@ def measure(
             numpy_sum(arrivals, v, s, total)
 
         def decode(v: list[FloatArray] = values, s: list[int] = slots, t: int = round_) -> None:
-            master_round(built, learner, arrivals, v, s, t)
+            master_round(built, descent, arrivals, v, s, t)
 
         sum_s.append(spent_s(plain))
         decoding_s.append(spent_s(decode))

@@ -49,6 +49,7 @@ MATHEMATICS = (
 MATHEMATICS_MAY_IMPORT = {
     *(f"erasurehead.{name}" for name in MATHEMATICS),
     "erasurehead.arrays",
+    "erasurehead.blas",
     "erasurehead.errors",
     "erasurehead.registry",
     "erasurehead.rows",
@@ -110,7 +111,7 @@ STAMPS_ITS_FILES = {
 STATE_MACHINES = (
     "erasurehead_master.machine.actions",
     "erasurehead_master.machine.lateness",
-    "erasurehead_master.run.learner",
+    "erasurehead_master.run.descent",
     "erasurehead_master.machine.machine",
     "erasurehead_master.machine.membership",
     "erasurehead_master.machine.refit",

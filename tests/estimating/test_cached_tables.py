@@ -14,8 +14,14 @@ import pytest
 from erasurehead.arrays import FloatArray
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.optimizing.optimizers import OPTIMIZERS, Optimizer
-from erasurehead.optimizing.steps import Constant
+from erasurehead.models.least_squares import LeastSquares
+from erasurehead.optimizing import METHODS
+from erasurehead.optimizing.base import Method, Problem
+from erasurehead.optimizing.curvature import RowsCurvature
+from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.penalty import L2
+from erasurehead.optimizing.steps import Constant, StepSize
+from erasurehead.rows import CsrRows
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.stopping.snapshot import SnapshotStop
 from erasurehead.theory.convergence import cached_rounds
@@ -23,6 +29,7 @@ from erasurehead.theory.moments import uncovered_probability
 
 K, ROWS, COLUMNS, BETA = 30, 10, 20, 10.0
 SEEDS = range(5)
+NO_ROWS = CsrRows(np.zeros(1, int), np.zeros(0, int), None, np.zeros(0), COLUMNS)
 
 
 class Quadratic:
@@ -53,19 +60,20 @@ class AsPublished:
     y = (1-theta) beta + theta u, beta <- y - eta g, u <- beta + (beta_new - beta)/theta, with g
     taken at beta, which is what they broadcast, instead of y."""
 
-    def __init__(self, eta: float) -> None:
-        self.eta, self.steps = eta, 0
+    def __init__(self) -> None:
+        self.steps = 0
         self.query = self.model = np.zeros(COLUMNS)
         self.u = np.zeros(COLUMNS)
 
-    def step(self, gradient: FloatArray, round_: int) -> float:
+    def step(self, found: Finding, size: StepSize) -> float:
+        eta = size.size(found)
         weight = 2.0 / (self.steps + 2.0)
         self.steps += 1
         beta = self.model
         y = (1.0 - weight) * beta + weight * self.u
-        self.query = self.model = y - self.eta * gradient
+        self.query = self.model = y - eta * found.gradient
         self.u = beta + (self.model - beta) / weight
-        return self.eta
+        return eta
 
 
 def gaps(
@@ -85,17 +93,19 @@ def gaps(
     built = Scheme.parse(scheme).build(K, None, rng)
     estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
     A = built.code.matrix.toarray()
-    descent: Optimizer | AsPublished
+    method: Method | AsPublished
     if optimizer == "as published":
-        descent = AsPublished(step / BETA)
+        method = AsPublished()
     else:
-        descent = OPTIMIZERS.build(optimizer, COLUMNS, Constant(eta=step / BETA), 0.0)
+        curvature = RowsCurvature(LeastSquares(COLUMNS), NO_ROWS)
+        method = METHODS.build(optimizer, Problem(np.zeros(COLUMNS), L2(0.0), curvature))
+    size = Constant(eta=step / BETA)
     every = built.stop.every if isinstance(built.stop, SnapshotStop) else 0
     rule = built.stop.rule if isinstance(built.stop, SnapshotStop) else built.stop
     r = K if rule.arrivals is None else rule.arrivals
     found = []
     for round_ in range(1, rounds + 1):
-        g = PROBLEM.gradients(descent.query)
+        g = PROBLEM.gradients(method.query)
         built.decoder.begin()
         estimate.begin()
         order = rng.permutation(K)
@@ -107,8 +117,8 @@ def gaps(
             assert weight is not None
             estimate.take(CodedVector(slot, None, A[slot] @ g), weight)
         gradient, _ = estimate.finish(built.decoder.finish())
-        descent.step(gradient, round_)
-        found.append(PROBLEM.gap(descent.model))
+        method.step(Finding(round_, 0.0, gradient, 0.0), size)
+        found.append(PROBLEM.gap(method.model))
     return np.array(found)
 
 

@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from erasurehead import blas
 from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.estimating.sums import (
-    AXPY_COLUMNS,
     PENDING_VECTORS,
     Accumulator,
     JointSums,
@@ -50,7 +50,7 @@ def in_thirds(n_columns: int, work: Work) -> None:
 
 
 @given(
-    n_columns=st.sampled_from([1, 5, AXPY_COLUMNS, 2 * AXPY_COLUMNS + 3]),
+    n_columns=st.sampled_from([1, 5, blas.LONGEST, 2 * blas.LONGEST + 3]),
     weights=st.lists(st.sampled_from(WEIGHTS), max_size=2 * PENDING_VECTORS + 1),
     seed=st.integers(0, 99),
     dirty=st.booleans(),

@@ -24,7 +24,7 @@ from erasurehead_master.keep.checkpoint import (
 from erasurehead_master.machine.events import Received
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.planning import make_plan
-from erasurehead_master.run.setup import make_learner
+from erasurehead_master.run.setup import make_descent
 from erasurehead_master.shell.main import restore
 
 
@@ -106,11 +106,11 @@ def test_who_was_set_aside_stays_so_after_a_restart_of_the_master(small: Path) -
     store = Store.open(small)
     settings = load(RunSettings, {"store": str(small), "workers": 3, "scheme": "uncoded"})
     plan = make_plan(settings, store, None)
-    before, learner = Master(plan, 0.0), make_learner(plan, store)
+    before, descent = Master(plan, 0.0), make_descent(plan, store.train)
     before.membership.set_aside |= {"liar", "naïve"}
-    kept = Snapshot(5, plan.run, RunTimes(1.5), {**learner.state(), **before.state()})
+    kept = Snapshot(5, plan.run, RunTimes(1.5), {**descent.state(), **before.state()})
     again = Master(plan, 0.0, first_round=6)
-    restore(again, make_learner(plan, store), Snapshot.from_bytes(kept.to_bytes()))
+    restore(again, make_descent(plan, store.train), Snapshot.from_bytes(kept.to_bytes()))
     assert again.membership.set_aside == {"liar", "naïve"}
     again.handle(Received(b"1", Hello(PROTOCOL_VERSION, "liar", "1", "h")), 0.0)
     assert again.refused == {"set-aside": 1}

@@ -28,8 +28,8 @@ from erasurehead.decoding import DECODERS
 from erasurehead.estimating import ESTIMATES
 from erasurehead.models import MODELS
 from erasurehead.models.scoring import Evaluator
-from erasurehead.optimizing.optimizers import OPTIMIZERS
-from erasurehead.optimizing.steps import SCHEDULES
+from erasurehead.optimizing import METHODS
+from erasurehead.optimizing.steps import STEP_SIZES
 from erasurehead.records import Observer, RoundRecord, RunStart
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.sources import load
@@ -593,8 +593,8 @@ def unrecorded() -> list[str]:
         (STOPS, {scheme.stop.name for scheme in schemes}),
         (ESTIMATES, {scheme.estimate.name for scheme in schemes}),
         (DELAYS, named("delay", "none")),
-        (OPTIMIZERS, named("optimizer", "gradient-descent")),
-        (SCHEDULES, named("step", "auto")),
+        (METHODS, named("optimizer", "gradient-descent")),
+        (STEP_SIZES, named("step", "auto")),
         (MODELS, named("model", "") | tasks),
     ]
     return [name for registry, names in used for name in registry if name not in names]

@@ -49,7 +49,7 @@ def reference_theta(rounds: int, step: float = 0.5) -> np.ndarray:
 
 
 def theta_of(cluster: VirtualCluster) -> np.ndarray:
-    return np.array(cluster._ledger._learner.optimizer.model)
+    return np.array(cluster._ledger._descent.model)
 
 
 @pytest.mark.parametrize("scheme", ["uncoded", "egc:c=3", "egc:c=2", "agc:c=3,r=6"])

@@ -19,10 +19,10 @@ from erasurehead.straggling import DELAYS
 from erasurehead.straggling.persistent import PersistentDelay
 from erasurehead_master.keep.checkpoint import RunTimes, Snapshot
 from erasurehead_master.machine.machine import Master, Phase
-from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import RoundLedger
 from erasurehead_master.run.planning import make_plan
-from erasurehead_master.run.setup import make_learner
+from erasurehead_master.run.setup import make_descent
 from erasurehead_master.shell.main import restore
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
@@ -246,21 +246,21 @@ class Interrupted:
         }
         plan = make_plan(load(RunSettings, given, environment={}), store, None)
         self.store = store
-        self.learner = make_learner(plan, store)
+        self.descent = make_descent(plan, store.train)
         self.machine = Master(plan, 0.0, first_round)
-        ledger = RoundLedger(self.machine, self.learner, lambda: 0.0)
+        ledger = RoundLedger(self.machine, self.descent, lambda: 0.0)
         arithmetic = RealArithmetic(store.train)
         self.cluster = VirtualCluster(self.machine, ledger, arithmetic, Timing(), checked=True)
 
     def snapshot(self) -> Snapshot:
-        arrays = {**self.learner.state(), **self.machine.state()}
+        arrays = {**self.descent.state(), **self.machine.state()}
         taken = Snapshot(self.machine.rounds_done, self.machine.plan.run, RunTimes(1.0), arrays)
         return Snapshot.from_bytes(taken.to_bytes())
 
     def gone_on(self, rounds: int) -> Interrupted:
         taken = self.snapshot()
         again = Interrupted(self.store, rounds, taken.round + 1)
-        restore(again.machine, again.learner, taken)
+        restore(again.machine, again.descent, taken)
         return again
 
     def run(self) -> None:
@@ -271,7 +271,7 @@ class Interrupted:
 
     @property
     def theta(self) -> np.ndarray:
-        return self.learner.optimizer.model
+        return self.descent.model
 
 
 @pytest.fixture(scope="module")
@@ -325,7 +325,7 @@ def test_resumed_from_just_before_it_regroups_all_the_same(store: Store) -> None
 def test_an_elastic_run_goes_on_with_the_workers_it_had_come_to(store: Store) -> None:
     """Five of six were left; those five suffice when the master starts again."""
 
-    def run(first_round: int) -> tuple[Master, Learner, VirtualCluster]:
+    def run(first_round: int) -> tuple[Master, Descent, VirtualCluster]:
         given = {
             "store": str(store.path),
             "scheme": "uncoded:r=4,cache=saga",
@@ -336,20 +336,20 @@ def test_an_elastic_run_goes_on_with_the_workers_it_had_come_to(store: Store) ->
             "refit": {"elastic": True, "rebuild_after_s": 2},
         }
         plan = make_plan(load(RunSettings, given, environment={}), store, None)
-        learner, machine = make_learner(plan, store), Master(plan, 0.0, first_round)
-        ledger = RoundLedger(machine, learner, lambda: 0.0)
+        descent, machine = make_descent(plan, store.train), Master(plan, 0.0, first_round)
+        ledger = RoundLedger(machine, descent, lambda: 0.0)
         arithmetic = RealArithmetic(store.train)
         cluster = VirtualCluster(machine, ledger, arithmetic, Timing(), checked=True)
-        return machine, learner, cluster
+        return machine, descent, cluster
 
-    machine, learner, cluster = run(1)
+    machine, descent, cluster = run(1)
     start_all(cluster)
     victim = next(iter(cluster.workers.values()))
     cluster.clock.at(0.5, lambda: cluster.depart(victim))
     while machine.rounds_done < 40:
         assert cluster.clock.step()
     assert machine.plan.code.n_workers == 5
-    taken = Snapshot(40, "run", RunTimes(), {**learner.state(), **machine.state()})
+    taken = Snapshot(40, "run", RunTimes(), {**descent.state(), **machine.state()})
     again, resumed, cluster = run(41)
     restore(again, resumed, taken)
     assert again.plan.code.n_workers == 5
@@ -376,6 +376,6 @@ def test_a_checkpoint_without_probabilities_is_gone_on_with(store: Store) -> Non
         if k not in ("code/probabilities", "code/placed_round")
     }
     second = Interrupted(store, 60, 31)
-    restore(second.machine, second.learner, Snapshot(30, "run", RunTimes(1.0), arrays))
+    restore(second.machine, second.descent, Snapshot(30, "run", RunTimes(1.0), arrays))
     second.run()
     assert regroupings(second.cluster)

@@ -8,18 +8,15 @@ from typing import Any
 import numpy as np
 
 from erasurehead.datasets.tasks import task_ranges
-from erasurehead.estimating import ESTIMATES
 from erasurehead.models import MODELS
-from erasurehead.optimizing.optimizers import OPTIMIZERS
-from erasurehead.optimizing.steps import build_schedule
 from erasurehead.rows import CsrRows
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.learner import Learner
 from erasurehead_master.run.ledger import RoundLedger
+from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
 
@@ -68,12 +65,6 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
         chunk_rows=7,
         placement=built.placement,
     )
-    schedule = build_schedule(chosen.descent.step)
-    optimizer = OPTIMIZERS.build(
-        chosen.descent.optimizer, plan.columns, schedule, chosen.problem.l2
-    )
-    estimate = ESTIMATES.build(plan.estimate, plan.code, plan.columns, plan.exact)
-    learner = Learner(optimizer, estimate, plan.training_rows)
     machine = Master(plan, 0.0)
-    ledger = RoundLedger(machine, learner, lambda: 0.0)
+    ledger = RoundLedger(machine, make_descent(plan, rows), lambda: 0.0)
     return VirtualCluster(machine, ledger, RealArithmetic(rows), timing or Timing(), checked=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array, csr_matrix
+from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from erasurehead.datasets.covertype import Covertype
@@ -23,9 +23,11 @@ from erasurehead.models.least_squares import LeastSquares
 from erasurehead.models.logistic import Logistic
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
-from erasurehead.optimizing.curvature import automatic_step, largest_eigenvalue
-from erasurehead.optimizing.optimizers import OPTIMIZERS
-from erasurehead.optimizing.steps import Constant
+from erasurehead.optimizing.base import Problem
+from erasurehead.optimizing.curvature import RowsCurvature
+from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.making import make_method
+from erasurehead.optimizing.penalty import L2
 from erasurehead.rows import CsrRows
 from erasurehead.schemes.scheme import Scheme
 
@@ -33,7 +35,7 @@ RELATIVE = 1e-6
 
 
 @dataclass(frozen=True)
-class Problem:
+class RealProblem:
     """Minimise the mean loss of `rows` plus (l2/2) ||theta||^2."""
 
     rows: CsrRows
@@ -64,22 +66,22 @@ def on_touched_columns(rows: CsrRows) -> CsrRows:
 
 
 @pytest.fixture(scope="module")
-def covertype(shared_data: Path) -> Problem:
+def covertype(shared_data: Path) -> RealProblem:
     """6,000 of the real training rows, on the columns they touch."""
     encoded: Encoded = Covertype(shared_data / "covtype.data.gz", False).encode()
     rows = on_touched_columns(encoded.train.rows(0, 6_000))
     assert set(np.unique(rows.labels)) == {-1.0, 1.0}
-    return Problem(rows, Logistic(rows.n_columns), l2=1e-2)
+    return RealProblem(rows, Logistic(rows.n_columns), l2=1e-2)
 
 
 @pytest.fixture(scope="module")
-def kc_housing(shared_data: Path) -> Problem:
+def kc_housing(shared_data: Path) -> RealProblem:
     """All real training rows."""
     encoded = KcHousing(shared_data / "kc_house_data.csv.gz", False).encode()
-    return Problem(encoded.train, LeastSquares(encoded.train.n_columns), l2=1e-2)
+    return RealProblem(encoded.train, LeastSquares(encoded.train.n_columns), l2=1e-2)
 
 
-def sklearn_logistic(problem: Problem) -> np.ndarray:
+def sklearn_logistic(problem: RealProblem) -> np.ndarray:
     """scikit-learn minimises C sum(loss) + ||w||^2 / 2; the data have a constant column."""
     penalty = 1.0 / (problem.l2 * len(problem.rows.labels))
     model = LogisticRegression(
@@ -89,7 +91,7 @@ def sklearn_logistic(problem: Problem) -> np.ndarray:
     return found
 
 
-def sklearn_ridge(problem: Problem) -> np.ndarray:
+def sklearn_ridge(problem: RealProblem) -> np.ndarray:
     """scikit-learn minimises ||y - X w||^2 + alpha ||w||^2."""
     alpha = problem.l2 * len(problem.rows.labels)
     model = Ridge(alpha=alpha, fit_intercept=False, solver="sparse_cg", tol=1e-10)
@@ -97,7 +99,7 @@ def sklearn_ridge(problem: Problem) -> np.ndarray:
     return found
 
 
-def minimise(problem: Problem, scheme: str, n_workers: int, rounds: int) -> np.ndarray:
+def minimise(problem: RealProblem, scheme: str, n_workers: int, rounds: int) -> np.ndarray:
     """Run Nesterov with the scheme's own workers, decoder and estimate, in one process.
 
     Workers answer in an order drawn for each round; who is not needed is never asked.
@@ -109,19 +111,19 @@ def minimise(problem: Problem, scheme: str, n_workers: int, rounds: int) -> np.n
     ranges = task_ranges(n_rows, built.code.n_tasks)
     held = [local_rows(problem.rows, built.code, slot, ranges) for slot in range(n_workers)]
     estimate = ESTIMATES.build(built.estimate, built.code, n_columns, parsed.exact)
-    optimizer = OPTIMIZERS.build("nesterov", n_columns, step_of(problem), problem.l2)
+    method, size = make_method("nesterov", "auto", described(problem))
     for round_ in range(1, rounds + 1):
         built.decoder.begin()
         estimate.begin()
         for slot in rng.permutation(n_workers).tolist():
             weight = built.decoder.arrive(slot)
-            values, loss = coded_gradient(held[slot], problem.model, optimizer.query)
+            values, loss = coded_gradient(held[slot], problem.model, method.query)
             estimate.take(CodedVector(slot, held[slot].support, values, loss), weight)
             if built.decoder.exact:
                 break
-        total, _ = estimate.finish(built.decoder.finish())
-        optimizer.step(total / n_rows, round_)
-    return optimizer.model
+        total, loss = estimate.finish(built.decoder.finish())
+        method.step(Finding(round_, loss / n_rows, total / n_rows, 0.0), size)
+    return method.model
 
 
 def local_rows(rows: CsrRows, code: Any, slot: int, ranges: list[tuple[int, int]]) -> LocalRows:
@@ -140,13 +142,9 @@ def coded_gradient(rows: LocalRows, model: Model, query: np.ndarray) -> tuple[np
     return computation.values[0], float(computation.loss[0])
 
 
-def step_of(problem: Problem) -> Constant:
-    def chunks() -> Iterator[csr_array]:
-        yield csr_array(problem.matrix)
-
-    assert problem.model.curvature is not None
-    eigenvalue = largest_eigenvalue(chunks, problem.rows.n_columns)
-    return Constant(eta=automatic_step(problem.model.curvature * eigenvalue, problem.l2))
+def described(problem: RealProblem) -> Problem:
+    curvature = RowsCurvature(problem.model, problem.rows)
+    return Problem(np.zeros(problem.rows.n_columns), L2(problem.l2), curvature)
 
 
 @pytest.mark.parametrize(("scheme", "n_workers"), [("uncoded", 4), ("egc:c=2", 6)])
@@ -162,7 +160,7 @@ def test_the_converged_model_is_that_of_scikit_learn(
     n_workers: int,
     request: pytest.FixtureRequest,
 ) -> None:
-    problem: Problem = request.getfixturevalue(name)
+    problem: RealProblem = request.getfixturevalue(name)
     ours = minimise(problem, scheme, n_workers, rounds)
     theirs = solve(problem)
     best = problem.value(theirs)

@@ -1,4 +1,4 @@
-"""The automatic step against a dense eigenvalue computation."""
+"""Curvatures against dense computations."""
 
 from __future__ import annotations
 
@@ -6,14 +6,32 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
-from erasurehead.optimizing.curvature import automatic_step, largest_eigenvalue
+from erasurehead.errors import UsageError
+from erasurehead.models.least_squares import LeastSquares
+from erasurehead.models.logistic import Logistic
+from erasurehead.optimizing import curvature
+from erasurehead.optimizing.curvature import RowsCurvature, largest_eigenvalue
+from erasurehead.rows import CsrRows
+
+
+def some_rows(seed: int) -> csr_array:
+    rng = np.random.default_rng(seed)
+    return csr_array(random_array((80, 40), density=0.2, rng=rng))
+
+
+def as_rows(X: csr_array) -> CsrRows:
+    return CsrRows(X.indptr, X.indices, X.data, np.zeros(X.shape[0]), X.shape[1])
+
+
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curvature, "CHUNK_ROWS", 13)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_estimate_is_near_and_rarely_below(seed: int) -> None:
     """Positive rows, as one-hot data are, have one dominant direction."""
-    rng = np.random.default_rng(seed)
-    X = csr_array(random_array((80, 40), density=0.2, rng=rng))
+    X = some_rows(seed)
     exact = np.linalg.eigvalsh((X.T @ X).toarray() / 80)[-1]
     found = largest_eigenvalue(lambda: (X[i : i + 13] for i in range(0, 80, 13)), 40, seed=seed)
     assert exact * (1 - 1e-9) <= found <= exact * 1.002
@@ -28,10 +46,51 @@ def test_a_run_cut_short_still_errs_upwards() -> None:
 
 def test_rows_of_zeros_have_no_curvature() -> None:
     assert largest_eigenvalue(lambda: [csr_array((3, 2))], 2) == 0.0
-    assert largest_eigenvalue(lambda: [], 2) == 0.0
-    assert automatic_step(0.0, 0.0) == 1.0
+    assert largest_eigenvalue(tuple, 2) == 0.0
+    nothing = RowsCurvature(LeastSquares(2), as_rows(csr_array((0, 2))))
+    assert nothing.largest() == 0.0
+    assert nothing.by_parameter().tolist() == [0.0, 0.0]
 
 
-def test_step_is_one_over_the_largest_curvature() -> None:
-    assert automatic_step(3.0, 1.0) == 0.25
-    assert automatic_step(2.0, 0.0) == 0.5
+def test_the_largest_curvature_is_that_of_a_sample_in_a_metric() -> None:
+    """16 entries a row: a sample of 800 entries is the first 50 rows."""
+    X = csr_array(np.random.default_rng(7).uniform(0.0, 1.0, (80, 16)))
+    found = RowsCurvature(Logistic(16), as_rows(X), sample_nonzeros=800)
+    hessian = 0.25 * (X[:50].T @ X[:50]).toarray() / 50
+    assert found.largest() == pytest.approx(np.linalg.eigvalsh(hessian)[-1], rel=2e-3)
+    metric = np.random.default_rng(0).uniform(0.1, 10.0, 16)
+    scaled = hessian / np.sqrt(np.outer(metric, metric))
+    assert found.largest(metric) == pytest.approx(np.linalg.eigvalsh(scaled)[-1], rel=2e-3)
+
+
+def test_the_curvature_by_parameter_is_that_of_all_rows() -> None:
+    X = some_rows(8)
+    found = RowsCurvature(Logistic(40), as_rows(X), sample_nonzeros=1).by_parameter()
+    np.testing.assert_allclose(found, 0.25 * np.diag((X.T @ X).toarray()) / 80, rtol=1e-12)
+
+
+class Unbounded(LeastSquares):
+    """A model whose loss may curve as much as it likes."""
+
+    curvature = None
+
+
+class TwoOutputs(LeastSquares):
+    """A model with two parameters a column."""
+
+    def __init__(self, n_columns: int) -> None:
+        super().__init__(n_columns)
+        self.n_parameters = 2 * n_columns
+
+
+def test_what_is_not_known_of_a_model_is_one_sentence() -> None:
+    rows = as_rows(some_rows(9))
+    with pytest.raises(UsageError, match="curvature of least-squares has no bound, so --step auto"):
+        RowsCurvature(Unbounded(40), rows).largest()
+    two = RowsCurvature(TwoOutputs(40), rows)
+    assert two.largest() == RowsCurvature(LeastSquares(40), rows).largest()
+    for unknown in (RowsCurvature(Unbounded(40), rows), two):
+        with pytest.raises(UsageError, match="not known by parameter"):
+            unknown.by_parameter()
+    with pytest.raises(UsageError, match="not known by parameter"):
+        two.largest(np.ones(80))

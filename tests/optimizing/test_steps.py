@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from erasurehead.errors import UsageError
-from erasurehead.optimizing.steps import build_schedule
+from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.steps import build_step_size
 
 
 @pytest.mark.parametrize(
@@ -19,9 +21,10 @@ from erasurehead.optimizing.steps import build_schedule
     ],
 )
 def test_step_sizes_of_the_first_rounds(text: str, sizes: list[float]) -> None:
-    schedule = build_schedule(text)
-    assert [schedule.step_size(t) for t in (1, 2, 3)] == pytest.approx(sizes)
-    assert build_schedule(str(schedule)) == schedule
+    size = build_step_size(text)
+    rounds = [Finding(t, 0.0, np.zeros(1), 0.0) for t in (1, 2, 3)]
+    assert [size.size(found) for found in rounds] == pytest.approx(sizes)
+    assert build_step_size(str(size)) == size
 
 
 @pytest.mark.parametrize(
@@ -40,5 +43,5 @@ def test_step_sizes_of_the_first_rounds(text: str, sizes: list[float]) -> None:
 )
 def test_bad_schedules_are_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence) as caught:
-        build_schedule(text)
+        build_step_size(text)
     assert "\n" not in str(caught.value)

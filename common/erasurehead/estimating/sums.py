@@ -9,14 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.linalg.blas import daxpy
 
+from erasurehead import blas
 from erasurehead.arrays import FloatArray, IntArray
 
 Vector = npt.NDArray[Any]
 """A coded gradient on its support, shape (len(support),), float64 or float32."""
-
-AXPY_COLUMNS = 1 << 13
-"""BLAS adds longer vectors with several threads, which wait for each other: on a node that is busy
-with workers that costs more than the sum itself."""
 
 Work = Callable[[slice], None]
 """Does something to the columns of a slice that has both ends and no step; what it does to a column
@@ -95,8 +92,8 @@ def add_weighted(total: FloatArray, values: Vector, weight: float) -> None:
     elif weight == -1.0 and native:
         total -= values
     else:
-        for lo in range(0, len(total), AXPY_COLUMNS):
-            block = slice(lo, lo + AXPY_COLUMNS)
+        for lo in range(0, len(total), blas.LONGEST):
+            block = slice(lo, lo + blas.LONGEST)
             if native:
                 daxpy(values[block], total[block], a=weight)  # in place
             else:

@@ -48,18 +48,12 @@ def check(settings: RunSettings) -> list[str]:
     UsageError, DataError: as the master itself would.
     """
     from erasurehead.datasets.store import Store
-    from erasurehead.optimizing.optimizers import OPTIMIZERS
-    from erasurehead.optimizing.steps import Constant, build_schedule
     from erasurehead_master.run.planning import make_plan
+    from erasurehead_master.run.setup import make_descent
 
-    plan = make_plan(settings, Store.open(settings.problem.store), None)
-    # The automatic step takes a look at the data, and is always right.
-    schedule = (
-        Constant(eta=1.0)
-        if settings.descent.step == "auto"
-        else build_schedule(settings.descent.step)
-    )
-    OPTIMIZERS.build(settings.descent.optimizer, plan.columns, schedule, settings.problem.l2)
+    store = Store.open(settings.problem.store)
+    plan = make_plan(settings, store, None)
+    make_descent(plan, store.train.rows(0, 0))
     return [metric.name for metric in plan.model.metrics]
 
 

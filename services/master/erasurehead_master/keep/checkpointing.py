@@ -7,7 +7,7 @@ import numpy as np
 from erasurehead.settings.tree import CheckpointSettings
 from erasurehead_master.keep.checkpoint import CheckpointWriter, Outcome, RunTimes, Snapshot
 from erasurehead_master.machine.machine import Master
-from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.descent import Descent
 
 
 class CheckpointKeeper:
@@ -19,7 +19,7 @@ class CheckpointKeeper:
     ----------
     settings: how often.
     writer: where snapshots go.
-    learner, machine: whose state they hold.
+    descent, machine: whose state they hold.
     now: the clock's reading at the start.
     """
 
@@ -27,13 +27,13 @@ class CheckpointKeeper:
         self,
         settings: CheckpointSettings,
         writer: CheckpointWriter,
-        learner: Learner,
+        descent: Descent,
         machine: Master,
         now: float,
     ) -> None:
         self._settings = settings
         self._writer = writer
-        self._learner = learner
+        self._descent = descent
         self._machine = machine
         self._taken_at = now
         self._pending: Snapshot | None = None
@@ -69,5 +69,5 @@ class CheckpointKeeper:
         self._newest = round_
         plan = self._machine.plan
         digest = {"store/digest": np.array(plan.digest)}
-        arrays = self._learner.state() | self._machine.state() | digest
+        arrays = self._descent.state() | self._machine.state() | digest
         self._pending = Snapshot(round_, plan.run, times, arrays)

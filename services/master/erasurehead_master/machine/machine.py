@@ -153,7 +153,7 @@ class Master:
         return actions
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return copies of what a checkpoint must hold besides the learner's state."""
+        """Return copies of what a checkpoint must hold besides the descent's state."""
         learnt = {f"stop/{k}": np.array(v) for k, v in self.rounds.stop.state().items()}
         set_aside = np.array(sorted(self.membership.set_aside), dtype=np.str_)
         placed: dict[str, npt.NDArray[Any]] = {}

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from erasurehead.wire.messages import Refusal, Result
 from erasurehead_master.machine.norms import NormLimit
-from erasurehead_master.run.learner import DIVERGED_ABOVE
+from erasurehead_master.run.descent import DIVERGED_ABOVE
 
 
 def is_support(support: npt.NDArray[Any], columns: int) -> bool:

@@ -18,18 +18,18 @@ from erasurehead.wire.messages import Result
 from erasurehead_master.keep.checkpoint import RunTimes
 from erasurehead_master.machine.actions import CloseRound, Fold, FoldLate, Rebuild
 from erasurehead_master.machine.machine import Master
-from erasurehead_master.run.learner import Learner, StepOutcome
+from erasurehead_master.run.descent import Descent, StepOutcome
 
 NO_TIMES = RunTimes()
 
 
 class RoundLedger:
-    """Books arrivals into the learner and time and bytes into the record.
+    """Books arrivals into the descent and time and bytes into the record.
 
     Parameters
     ----------
     machine: knows each slot's support.
-    learner: does the arithmetic.
+    descent: does the arithmetic.
     stopwatch: seconds, for the master's own phases (a simulator's stands still).
     resumed: what the run had taken where it was interrupted; the time in between does not count.
     """
@@ -37,12 +37,12 @@ class RoundLedger:
     def __init__(
         self,
         machine: Master,
-        learner: Learner,
+        descent: Descent,
         stopwatch: Callable[[], float],
         resumed: RunTimes = NO_TIMES,
     ) -> None:
         self._machine = machine
-        self._learner = learner
+        self._descent = descent
         self._stopwatch = stopwatch
         self._resumed_s = resumed.closed_s
         self.origin: float | None = None
@@ -61,11 +61,11 @@ class RoundLedger:
             self.origin = now - self._resumed_s
         self._opened = now
         self._encode_s = self._decode_s = 0.0
-        self._learner.begin()
+        self._descent.begin()
 
     def theta(self, slot: int, dtype: str) -> npt.NDArray[Any]:
         """Return what is broadcast to a slot."""
-        return self._learner.slice(self._machine.supports[slot], dtype)
+        return self._descent.slice(self._machine.supports[slot], dtype)
 
     def encoded(self, seconds: float) -> None:
         """Book time spent on encoding and sending."""
@@ -76,14 +76,14 @@ class RoundLedger:
         start = self._stopwatch()
         vectors = self._vectors(fold.slot, fold.first_symbol, fold.result)
         for vector, weight in zip(vectors, fold.weights, strict=True):
-            self._learner.take(vector, weight)
+            self._descent.take(vector, weight)
         self._decode_s += self._stopwatch() - start
 
     def fold_late(self, late: FoldLate) -> None:
         """Offer a stale result to an estimate that remembers."""
         age = self._machine.round - late.result.round
         for vector in self._vectors(late.slot, late.first_symbol, late.result):
-            self._learner.late(vector, age)
+            self._descent.late(vector, age)
 
     def _vectors(self, slot: int, first_symbol: int, result: Result) -> list[CodedVector]:
         """Return the vectors of a result, which lie on its slot's support."""
@@ -93,7 +93,7 @@ class RoundLedger:
 
     def rebuild(self, rebuild: Rebuild) -> None:
         """Go on with another code."""
-        self._learner.rebuild(rebuild.plan, keep_memory=rebuild.keep_memory)
+        self._descent.rebuild(rebuild.plan, keep_memory=rebuild.keep_memory)
 
     def close(
         self, action: CloseRound, clock: Callable[[], float]
@@ -101,7 +101,7 @@ class RoundLedger:
         """Decode and step; return the round's record (without metrics) and the step's outcome."""
         assert self.origin is not None
         start = self._stopwatch()
-        outcome = self._learner.step(action.decoding, action.round)
+        outcome = self._descent.step(action.decoding, action.round)
         step_s = self._stopwatch() - start
         closed = clock()
         duration_s = closed - self._opened

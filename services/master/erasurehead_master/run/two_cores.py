@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from erasurehead.estimating.sums import AXPY_COLUMNS, Work, at_once
+from erasurehead import blas
+from erasurehead.estimating.sums import Work, at_once
 from erasurehead.process.cores import usable_cores
 
 HALVED_COLUMNS = 1 << 16
@@ -29,7 +30,7 @@ class TwoCores:
         if self._helper is None:
             self._helper = ThreadPoolExecutor(1, thread_name_prefix="two-cores")
         # At a boundary of what is added at a time, so that no bit depends on the number of cores.
-        middle = n_columns // 2 // AXPY_COLUMNS * AXPY_COLUMNS
+        middle = n_columns // 2 // blas.LONGEST * blas.LONGEST
         second = self._helper.submit(work, slice(middle, n_columns))
         try:
             work(slice(0, middle))

@@ -54,7 +54,7 @@ from erasurehead_master.machine.events import (
     Woke,
 )
 from erasurehead_master.machine.machine import Master
-from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import NO_TIMES, RoundLedger
 from erasurehead_master.run.streaming import TaskStreamer
 from erasurehead_master.shell.door import Door
@@ -74,7 +74,7 @@ class MasterServer:
     Parameters
     ----------
     machine: the state machine, fresh.
-    learner: holds the model.
+    descent: holds the model.
     evaluator: rates models on the test rows.
     streamer: reads rows for workers without the store.
     socket: bound ROUTER.
@@ -91,7 +91,7 @@ class MasterServer:
     def __init__(
         self,
         machine: Master,
-        learner: Learner,
+        descent: Descent,
         evaluator: Evaluator,
         streamer: TaskStreamer,
         socket: zmq.Socket[bytes],
@@ -105,8 +105,8 @@ class MasterServer:
         resumed: RunTimes = NO_TIMES,
     ) -> None:
         self._machine = machine
-        self._learner = learner
-        self._ledger = RoundLedger(machine, learner, time.perf_counter, resumed)
+        self._descent = descent
+        self._ledger = RoundLedger(machine, descent, time.perf_counter, resumed)
         self._evaluator = evaluator
         self._streamer = streamer
         self._socket = socket
@@ -301,7 +301,7 @@ class MasterServer:
     def _snapshot_if_due(self, round_: int) -> npt.NDArray[np.float64] | None:
         every, last = self._settings.descent.evaluate_every_rounds, self._settings.descent.rounds
         if round_ % every == 0 or round_ == last:
-            return self._learner.optimizer.model.copy()
+            return self._descent.model.copy()
         return None
 
     def _evaluate_piece(self) -> None:
@@ -354,7 +354,7 @@ class MasterServer:
             observer.notice(level, line)
 
     def _announce(self, now: float) -> None:
-        step = str(self._learner.optimizer.schedule)
+        step = str(self._descent.size)
         ready_s = now - self._begun
         self._start = self._machine.plan.start(step, self._machine.round, ready_s)
         for observer in self._observers:
@@ -364,7 +364,7 @@ class MasterServer:
         """The model of a run that was resumed, and had no round to do any more."""
         self._announce(time.monotonic())
         if self._evaluator:
-            self._metrics = self._evaluator.now(self._learner.optimizer.model)
+            self._metrics = self._evaluator.now(self._descent.model)
 
     def _conclude(self) -> RunSummary:
         assert self._finish is not None
@@ -393,6 +393,6 @@ class MasterServer:
         )
         for observer in self._observers:
             if self._start is not None:
-                observer.model(self._learner.optimizer.model, self._start, summary.rounds)
+                observer.model(self._descent.model, self._start, summary.rounds)
             observer.finished(summary)
         return summary

@@ -31,10 +31,10 @@ from erasurehead_master.keep.checkpoint import (
 from erasurehead_master.keep.checkpointing import CheckpointKeeper
 from erasurehead_master.machine.machine import Master, Phase
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import NO_TIMES
 from erasurehead_master.run.planning import make_plan
-from erasurehead_master.run.setup import make_learner
+from erasurehead_master.run.setup import make_descent
 from erasurehead_master.run.streaming import TaskStreamer
 from erasurehead_master.run.two_cores import TwoCores
 from erasurehead_master.shell.allocator import keep_freed_memory
@@ -127,12 +127,12 @@ def host(
                 observers = [*_monitor(settings.http, machine, pulse, stack), *observers]
                 watched = [] if attach is None else [attach(bound)]
                 # Workers load their rows meanwhile.
-                learner = make_learner(plan, store, TwoCores().do)
+                descent = make_descent(plan, store.train, TwoCores().do)
                 if resume is not None:
-                    restore(machine, learner, resume)
+                    restore(machine, descent, resume)
                 server = MasterServer(
                     machine,
-                    learner,
+                    descent,
                     Evaluator(store.test, plan.model),
                     TaskStreamer(machine.plan, store.train),
                     socket,
@@ -142,7 +142,7 @@ def host(
                     watched,
                     pulse,
                     begun,
-                    _keeper(machine, learner, first_round - 1),
+                    _keeper(machine, descent, first_round - 1),
                     NO_TIMES if resume is None else resume.times,
                 )
                 summary = server.run()
@@ -195,7 +195,7 @@ def _backlog(settings: RunSettings, largest_frame_bytes: int) -> Backlog:
     return Backlog(most, 2 * settings.coding.workers * message + 8 * most)
 
 
-def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
+def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
     """Go on from a checkpoint, with its tasks where they were placed last; an elastic run goes on
     with the code that it had come to. What belongs to a code of another size is learnt anew.
 
@@ -203,24 +203,25 @@ def restore(machine: Master, learner: Learner, snapshot: Snapshot) -> None:
     ------
     DataError: it is of another model size or optimiser.
     """
-    learner.optimizer.load_state(snapshot.part("optimizer"))
+    descent.method.load_state(snapshot.part("optimizer"))
+    descent.size.load_state(snapshot.part("step"))
     machine.membership.set_aside.update(map(str, snapshot.part("members").get("set_aside", ())))
     code = snapshot.part("code")
     size = int(code.get("n_workers", 0))
     if size not in (0, machine.plan.code.n_workers) and machine.plan.settings.refit.elastic:
         plan = machine.plan.resized(size)
         machine.go_on_with(plan, snapshot.round)
-        learner.rebuild(plan)
+        descent.rebuild(plan)
     if size == machine.plan.code.n_workers:
         if "probabilities" in code and machine.plan.placement is not None:
             plan = machine.plan.regrouped(code["probabilities"])
             machine.go_on_with(plan, int(code["placed_round"]))
-            learner.rebuild(plan)
-        learner.estimate.load_state(snapshot.part("estimate"))
+            descent.rebuild(plan)
+        descent.estimate.load_state(snapshot.part("estimate"))
         machine.rounds.stop.load_state(snapshot.part("stop"))
 
 
-def _keeper(machine: Master, learner: Learner, resumed_round: int) -> CheckpointKeeper | None:
+def _keeper(machine: Master, descent: Descent, resumed_round: int) -> CheckpointKeeper | None:
     """Return what takes the checkpoints of a run that has a directory.
 
     `resumed_round` is the round that the run goes on from.
@@ -240,7 +241,7 @@ def _keeper(machine: Master, learner: Learner, resumed_round: int) -> Checkpoint
             resumed_round,
         )
     writer = CheckpointWriter(directory)
-    return CheckpointKeeper(settings.checkpoint, writer, learner, machine, time.monotonic())
+    return CheckpointKeeper(settings.checkpoint, writer, descent, machine, time.monotonic())
 
 
 def _monitor(http: HttpSettings, machine: Master, pulse: Pulse, stack: ExitStack) -> list[Observer]:

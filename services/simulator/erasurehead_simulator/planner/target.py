@@ -13,6 +13,7 @@ from erasurehead.errors import UsageError
 from erasurehead.models import known_metrics
 from erasurehead.models.base import Model
 from erasurehead.models.scoring import Evaluator, mean_loss
+from erasurehead.optimizing.penalty import L2
 from erasurehead.registry import nearest
 from erasurehead.rows import CsrRows
 from erasurehead_simulator.virtual.virtual_run import Rate
@@ -95,9 +96,9 @@ class _Loss:
     def __init__(self, rows: CsrRows, model: Model, l2: float) -> None:
         self._rows = rows
         self._model = model
-        self._l2 = l2
+        self._penalty = L2(l2)
 
     def __call__(self, theta: FloatArray) -> dict[str, float]:
         """Return the loss at some parameters."""
         loss = mean_loss(self._rows, self._model, theta)
-        return {LOSS: loss + 0.5 * self._l2 * float(theta @ theta)}
+        return {LOSS: loss + self._penalty.value(theta)}

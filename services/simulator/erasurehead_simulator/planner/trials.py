@@ -11,7 +11,7 @@ from erasurehead.errors import UsageError
 from erasurehead.records import RoundRecord
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.run.planning import make_plan
-from erasurehead_master.run.setup import make_schedule
+from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.planner.candidates import Candidate
 from erasurehead_simulator.planner.parallel import Crew
 from erasurehead_simulator.planner.problem import Problem
@@ -114,5 +114,5 @@ def _with_seed(problem: Problem, seed: int) -> RunSettings:
     """Return the settings of trials under a seed, whose automatic step is the same for all."""
     settings = problem.settings.changed(run={"seed": seed})
     alone = settings.changed(**ALONE)
-    schedule = make_schedule(make_plan(alone, problem.store, None), problem.store.train)
-    return settings.changed(descent={"step": str(schedule)})
+    descent = make_descent(make_plan(alone, problem.store, None), problem.store.train)
+    return settings.changed(descent={"step": str(descent.size)})

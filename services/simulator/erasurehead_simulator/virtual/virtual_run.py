@@ -19,10 +19,10 @@ from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.events import Shutdown
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.learner import Learner
+from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import RoundLedger
 from erasurehead_master.run.planning import make_plan
-from erasurehead_master.run.setup import make_learner
+from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
 from erasurehead_simulator.virtual.compute_times import check_pass, compute_times_s
@@ -97,13 +97,13 @@ def run_virtually(
     )
     plan = replace(plan, run=f"virtual-{secrets.token_hex(3)}", settings=settings)
     code = plan.code
-    learner = make_learner(plan, store)
+    descent = make_descent(plan, store.train)
     machine = Master(plan, 0.0)
-    ledger = RoundLedger(machine, learner, lambda: 0.0)
+    ledger = RoundLedger(machine, descent, lambda: 0.0)
     if rate is None:
         evaluator = Evaluator(store.test, plan.model)
         rate = evaluator.now if evaluator else lambda model: {}
-    reporter = _Reporter(plan, learner, rate, observers)
+    reporter = _Reporter(plan, descent, rate, observers)
     times_s = cache(lambda epoch: compute_times_s(machine.plan.code, pass_s))
     cluster = VirtualCluster(
         machine,
@@ -119,7 +119,7 @@ def run_virtually(
             cluster.clock.after(0.0, lambda: cluster.handle(end))
 
     reporter.then = ask
-    start = plan.start(str(learner.optimizer.schedule), 1, 0.0)
+    start = plan.start(str(descent.size), 1, 0.0)
     for observer in observers:
         observer.started(start)
         observer.notice("info", "times are virtual: messages, decoding and stepping take none")
@@ -138,7 +138,7 @@ def run_virtually(
         refused=dict(machine.refused.items()),
     )
     for observer in observers:
-        observer.model(learner.optimizer.model, start, summary.rounds)
+        observer.model(descent.model, start, summary.rounds)
         observer.finished(summary)
     return summary
 
@@ -147,20 +147,20 @@ class _Reporter(Observer):
     """Adds the metrics at the rounds at which a real master evaluates, and passes records on."""
 
     def __init__(
-        self, plan: RunPlan, learner: Learner, rate: Rate, observers: Sequence[Observer]
+        self, plan: RunPlan, descent: Descent, rate: Rate, observers: Sequence[Observer]
     ) -> None:
         self.metrics: Mapping[str, float] = {}
         self.then: Callable[[RoundRecord], None] = lambda record: None
         self._every = plan.settings.descent.evaluate_every_rounds
         self._last = plan.settings.descent.rounds
-        self._learner = learner
+        self._descent = descent
         self._rate = rate
         self._observers = observers
 
     def round_over(self, record: RoundRecord) -> None:
         """Evaluate if that is due, then report."""
         if record.round % self._every == 0 or record.round == self._last:
-            self.metrics = self._rate(self._learner.optimizer.model)
+            self.metrics = self._rate(self._descent.model)
             record = replace(record, metrics=dict(self.metrics))
         for observer in self._observers:
             observer.round_over(record)

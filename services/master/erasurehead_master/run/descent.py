@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.arrays import FloatArray
+from erasurehead.blas import squared_norm
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.sums import InParts, at_once
-from erasurehead.optimizing.optimizers import Optimizer
+from erasurehead.optimizing.base import Method
+from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.steps import StepSize
 from erasurehead_master.machine.plan import RunPlan
-
-ROW_COLUMNS = 1 << 13
-"""BLAS multiplies longer vectors with several threads, which wait for each other: on a node that is
-busy with workers that takes a hundred times as long as the product."""
 
 DIVERGED_ABOVE = 1e100
 """A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
@@ -40,29 +40,37 @@ def make_estimate(plan: RunPlan) -> GradientEstimate:
     return ESTIMATES.build(plan.estimate, plan.code, plan.columns, plan.exact)
 
 
-class Learner:
-    """Gradient estimate and optimiser of one run.
+class Descent:
+    """How the model of one run moves: gradient estimate, method and step size.
 
     Parameters
     ----------
-    optimizer: holds the model.
+    method: holds the model, and knows the penalty.
+    size: how far the method steps.
     estimate: applies the decoder's weights to coded gradients.
-    training_rows: N; the objective is the mean loss over them plus (l2/2)||theta||^2.
+    training_rows: N; the objective is the mean loss over them plus the penalty.
     in_parts: how estimates work on long sums.
     """
 
     def __init__(
         self,
-        optimizer: Optimizer,
+        method: Method,
+        size: StepSize,
         estimate: GradientEstimate,
         training_rows: int,
         in_parts: InParts = at_once,
     ) -> None:
-        self.optimizer = optimizer
+        self.method = method
+        self.size = size
         self.estimate = estimate
         self.training_rows = training_rows
         self._in_parts = in_parts
         estimate.in_parts = in_parts
+
+    @property
+    def model(self) -> FloatArray:
+        """The method's estimate of the minimum, its own array: valid until the next step."""
+        return self.method.model
 
     def begin(self) -> None:
         """Forget the last round's arrivals."""
@@ -70,7 +78,7 @@ class Learner:
 
     def slice(self, support: npt.NDArray[Any] | None, dtype: str) -> npt.NDArray[Any]:
         """Return a fresh copy of the point to broadcast, on a support (None: all columns)."""
-        query = self.optimizer.query
+        query = self.method.query
         picked = query.copy() if support is None else query[support]
         return picked.astype(dtype, copy=False)
 
@@ -94,7 +102,11 @@ class Learner:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of everything a checkpoint must hold."""
-        owners = {"optimizer": self.optimizer.state(), "estimate": self.estimate.state()}
+        owners = {
+            "optimizer": self.method.state(),
+            "step": self.size.state(),
+            "estimate": self.estimate.state(),
+        }
         return {
             f"{owner}/{name}": np.array(array)
             for owner, arrays in owners.items()
@@ -102,13 +114,11 @@ class Learner:
         }
 
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
-        """Decode, and take the optimiser's step unless something is not finite."""
+        """Decode, and let the method step unless something is not finite."""
         gradient, loss_sum = self.estimate.finish(decoding)
         gradient /= self.training_rows
-        norm = math.sqrt(_squared_norm(gradient))
-        l2 = self.optimizer.l2
-        penalty = 0.5 * l2 * _squared_norm(self.optimizer.query) if l2 else 0.0
-        loss = loss_sum / self.training_rows + penalty
+        norm = math.sqrt(squared_norm(gradient))
+        loss = loss_sum / self.training_rows + self.method.penalty.value(self.method.query)
         if not (norm < DIVERGED_ABOVE and loss < DIVERGED_ABOVE):
             return StepOutcome(
                 norm,
@@ -117,15 +127,5 @@ class Learner:
                 f"the run diverged in round {round_}: the training loss is {loss:g} and the"
                 f" gradient's norm {norm:g}; take a smaller --step",
             )
-        size = self.optimizer.step(gradient, round_)
-        return StepOutcome(norm, size, loss)
-
-
-def _squared_norm(vector: npt.NDArray[np.float64]) -> float:
-    """Return ||vector||^2."""
-    n_rows, rest = divmod(len(vector), ROW_COLUMNS)
-    rows, tail = (
-        vector[: len(vector) - rest].reshape(n_rows, ROW_COLUMNS),
-        vector[n_rows * ROW_COLUMNS :],
-    )
-    return float(np.vecdot(rows, rows).sum() + np.vecdot(tail, tail))
+        found = Finding(round_, loss, gradient, decoding.decode_error)
+        return StepOutcome(norm, self.method.step(found, self.size), loss)

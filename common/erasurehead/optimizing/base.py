@@ -1,0 +1,105 @@
+"""What a method is: it says where to ask for a gradient next, and what to make of the answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.arrays import FloatArray
+from erasurehead.errors import DataError
+from erasurehead.optimizing.curvature import Curvature
+from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.penalty import Penalty
+from erasurehead.optimizing.steps import StepSize
+
+BLOCK_PARAMETERS = 1 << 14
+"""A part of a model whose vectors fit a cache together."""
+
+Unit = Literal["1/curvature", "1"]
+"""The step size that suits a method when nobody chooses one: methods that follow a gradient need
+the curvature's inverse, methods with an image of the curvature of their own a whole step."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """What is known of the objective before the first round.
+
+    Attributes
+    ----------
+    start: the parameters to begin with, shape (n_parameters,); only read.
+    penalty: what is added to the mean loss.
+    curvature: second derivatives of the mean loss; finding them takes passes over rows.
+    """
+
+    start: FloatArray
+    penalty: Penalty
+    curvature: Curvature
+
+
+class Method(ABC):
+    """Minimises mean loss + penalty with one gradient a round.
+
+    A method is some arrays of model size and in-place arithmetic: a master may hold only a few
+    copies of a model. Steps work through the parameters in blocks that fit a cache, with one block
+    of scratch.
+
+    Parameters
+    ----------
+    problem: what is minimised.
+    """
+
+    unit: ClassVar[Unit] = "1/curvature"
+    """What an automatic step size is for this method."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.n_parameters = len(problem.start)
+        self.penalty = problem.penalty
+        self._scratch = np.empty(min(self.n_parameters, BLOCK_PARAMETERS))
+
+    @property
+    @abstractmethod
+    def query(self) -> FloatArray:
+        """The point to broadcast. The method's own array: valid until the next step."""
+
+    @property
+    @abstractmethod
+    def model(self) -> FloatArray:
+        """The estimate of the minimum. The method's own array: valid until the next step."""
+
+    @abstractmethod
+    def step(self, found: Finding, size: StepSize) -> float:
+        """Move `query` and `model` by what a round has found; return the size of the step."""
+
+    @abstractmethod
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what a checkpoint must hold; the method's own arrays."""
+
+    @abstractmethod
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from `state`, to the last bit as if nothing had happened.
+
+        Raises
+        ------
+        DataError: it is not a state of this method and model size.
+        """
+
+    def _blocks(self) -> Iterator[tuple[slice, FloatArray]]:
+        """Yield blocks of parameters, each with scratch space of its length."""
+        for lo in range(0, self.n_parameters, BLOCK_PARAMETERS):
+            hi = min(lo + BLOCK_PARAMETERS, self.n_parameters)
+            yield slice(lo, hi), self._scratch[: hi - lo]
+
+    def _vector(self, state: Mapping[str, npt.NDArray[Any]], key: str) -> FloatArray:
+        found = state.get(key)
+        if found is None or found.shape != (self.n_parameters,):
+            size = "none" if found is None else f"shape {found.shape}"
+            raise DataError(
+                f"the checkpoint's '{key}' is {size}, expected shape ({self.n_parameters},);"
+                " resume with the store and the optimizer it was written by"
+            )
+        return found

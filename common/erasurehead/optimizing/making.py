@@ -1,0 +1,36 @@
+"""From what a user writes to a method and its step size."""
+
+from __future__ import annotations
+
+from erasurehead.optimizing import METHODS
+from erasurehead.optimizing.base import Method, Problem, Unit
+from erasurehead.optimizing.steps import Constant, StepSize, build_step_size
+
+AUTOMATIC = "auto"
+
+
+def make_method(optimizer: str, step: str, problem: Problem) -> tuple[Method, StepSize]:
+    """Build the method that `optimizer` names, and its step size.
+
+    Parameters
+    ----------
+    step: a number, a step size with options, or ``auto``: the method's unit.
+
+    Raises
+    ------
+    UsageError: an unknown method, step size or option, or a value out of range.
+    """
+    given = None if step == AUTOMATIC else build_step_size(step)
+    method = METHODS.build(optimizer, problem)
+    return method, given or Constant(eta=automatic_step(method.unit, problem))
+
+
+def automatic_step(unit: Unit, problem: Problem) -> float:
+    """Return a method's unit: 1, or 1 / (the largest curvature of the objective) if it has any.
+
+    Gradient descent with that step never increases a convex objective.
+    """
+    if unit == "1":
+        return 1.0
+    curvature = problem.curvature.largest() + problem.penalty.curvature
+    return 1.0 / curvature if curvature > 0 else 1.0

@@ -1,0 +1,98 @@
+"""What is added to the mean loss so that models stay small."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray
+from erasurehead.blas import squared_norm
+
+
+class Penalty(ABC):
+    """A function h of the parameters; a run minimises f(theta) = mean loss + h(theta).
+
+    A penalty may treat parameters differently, by their position (an intercept that is left
+    alone), and need not have a gradient everywhere: methods that descend use `descend`, in which
+    such a penalty takes its proximal step.
+    """
+
+    @property
+    @abstractmethod
+    def curvature(self) -> float:
+        """The largest second derivative of h where it is smooth."""
+
+    @abstractmethod
+    def value(self, theta: FloatArray) -> float:
+        """Return h(theta)."""
+
+    @abstractmethod
+    def add_to(self, gradient: FloatArray, theta: FloatArray) -> None:
+        """Add the gradient of h at `theta` to a gradient of all parameters, in place.
+
+        For methods that need the gradient of f as a whole.
+        """
+
+    @abstractmethod
+    def descend(
+        self,
+        point: FloatArray,
+        gradient: FloatArray,
+        eta: float,
+        here: slice,
+        scratch: FloatArray,
+    ) -> None:
+        """Take a (proximal) gradient step of size eta on f, in place and on a part of the point.
+
+        Without a part of h that has no gradient, that is
+        point <- point - eta (gradient + grad h(point)).
+
+        Parameters
+        ----------
+        point: all parameters; those outside `here` stay.
+        gradient: of the mean loss at `point`; only read.
+        here: the part, with both ends and no step.
+        scratch: of the part's length; overwritten.
+        """
+
+
+class L2(Penalty):
+    """h(theta) = (weight/2) ||theta||^2, also known as ridge.
+
+    Parameters
+    ----------
+    weight: at least 0.
+    """
+
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    @property
+    def curvature(self) -> float:
+        """The weight."""
+        return self.weight
+
+    def value(self, theta: FloatArray) -> float:
+        """Return (weight/2) ||theta||^2."""
+        return 0.5 * self.weight * squared_norm(theta) if self.weight else 0.0
+
+    def add_to(self, gradient: FloatArray, theta: FloatArray) -> None:
+        """Add weight * theta."""
+        if self.weight:
+            gradient += self.weight * theta
+
+    def descend(
+        self,
+        point: FloatArray,
+        gradient: FloatArray,
+        eta: float,
+        here: slice,
+        scratch: FloatArray,
+    ) -> None:
+        """Shrink the point by 1 - eta * weight, then go against the gradient."""
+        np.multiply(gradient[here], eta, out=scratch)
+        part = point[here]
+        if self.weight:
+            part *= 1.0 - eta * self.weight
+        part -= scratch
