@@ -1,0 +1,1 @@
+"""The protocol: messages, and messages to frames and back."""
