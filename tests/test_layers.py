@@ -43,6 +43,7 @@ MATHEMATICS = (
 MATHEMATICS_MAY_IMPORT = {
     *(f"erasurehead.{name}" for name in MATHEMATICS),
     "erasurehead.arrays",
+    "erasurehead.probabilities",
     "erasurehead.blas",
     "erasurehead.errors",
     "erasurehead.registry",

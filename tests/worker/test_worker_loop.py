@@ -31,8 +31,8 @@ from erasurehead_worker.machine.actions import Exit
 from erasurehead_worker.machine.machine import Worker
 from erasurehead_worker.shell.loop import WorkerLoop
 from erasurehead_worker.shell.rows import RowSource
-from erasurehead_worker.shell.tally import Tally
 from erasurehead_worker.shell.turns import Turns
+from erasurehead_worker.watch.tally import Tally
 
 
 @dataclass

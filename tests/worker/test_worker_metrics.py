@@ -12,9 +12,9 @@ from erasurehead.process.pulse import Pulse
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_worker.machine.events import Loaded, Received
 from erasurehead_worker.machine.machine import Worker
-from erasurehead_worker.shell.tally import Tally
 from erasurehead_worker.watch import metrics
 from erasurehead_worker.watch.metrics import METRICS, WorkerMetrics, endpoints
+from erasurehead_worker.watch.tally import Tally
 
 ASSIGN = replace(EXAMPLE, slot=4, n_slots=6, columns=100)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
-from erasurehead.straggling.estimate import LEAST_PROBABILITY
+from erasurehead.probabilities import away_from_certainty
 
 
 class UnknownProbabilitiesError(UsageError):
@@ -67,7 +67,7 @@ def checked_probabilities(p: FloatArray, n_workers: int) -> FloatArray:
             f"straggler probability {p[bad[0]]:g} of worker {bad[0]} must be strictly between 0"
             " and 1; a worker that never straggles can be given 0.0001"
         )
-    return np.clip(p, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
+    return away_from_certainty(p)
 
 
 def same_as_workers(code: str, n_workers: int, n_tasks: int | None) -> int:

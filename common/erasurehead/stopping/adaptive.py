@@ -7,16 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import BoolArray, FloatArray, IntArray
 from erasurehead.coding.base import GradientCode
 from erasurehead.errors import UsageError
 from erasurehead.stopping.base import RoundView, StopRule
 from erasurehead.stopping.exact import exact_reason
 from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
-
-BoolArray = npt.NDArray[np.bool_]
 
 FORGETTING = 0.98
 """Weight of a round against the next: some 50 rounds are remembered."""

@@ -10,10 +10,8 @@ import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError, UsageError
+from erasurehead.probabilities import LEAST_PROBABILITY, away_from_certainty
 from erasurehead.straggling.inverse_share import inverse_share
-
-LEAST_PROBABILITY = 1e-4
-"""Probabilities are kept this far from 0 and 1, so that 1/(1-p) and (1-p)/p stay finite."""
 
 SURPRISE = 6.0
 """Standard deviations beyond what chance explains from which estimates have moved."""
@@ -61,7 +59,7 @@ class StragglerEstimate:
         """Probability that each slot misses the next round, shape (k,), within [1e-4, 1 - 1e-4]."""
         a, b = self.prior
         estimate = (a + self._missed) / (a + b + self._missed + self._made)
-        return np.clip(estimate, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)
+        return away_from_certainty(estimate)
 
     @property
     def common(self) -> float:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import BoolArray, FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.straggling.base import DelayModel
 from erasurehead.straggling.options import not_negative, positive, probability
-
-BoolArray = npt.NDArray[np.bool_]
 
 SNAPSHOT_ROUNDS = 256
 """The chain is kept at every so many rounds, so that an earlier round can be asked for again."""

@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import BoolArray, FloatArray, IntArray
 from erasurehead.errors import DataError
 from erasurehead.records import RoundRecord
 from erasurehead.runs import Run
 from erasurehead.straggling import DELAYS
-from erasurehead_simulator.traces.survival import BoolArray, Survival
+from erasurehead_simulator.traces.survival import Survival
 
 OWN_EVENTS = 5
 """Times of its own that a slot must have shown beyond a bound to be drawn from; else all slots'

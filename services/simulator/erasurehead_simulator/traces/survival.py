@@ -5,11 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
+from erasurehead.arrays import BoolArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)

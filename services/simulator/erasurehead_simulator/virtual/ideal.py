@@ -12,12 +12,11 @@ from typing import Protocol
 
 import numpy as np
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import BoolArray, FloatArray, IntArray
 from erasurehead.decoding.base import Decoder
 from erasurehead.schemes.regrouping import Placed
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.machine.rounds import Rounds
-from erasurehead_simulator.traces.survival import BoolArray
 
 
 class SchemeParts(Placed, Protocol):

@@ -44,8 +44,8 @@ from erasurehead_worker.machine.events import (
 )
 from erasurehead_worker.machine.machine import Worker
 from erasurehead_worker.shell.rows import RowSource, WorkerRows
-from erasurehead_worker.shell.tally import Tally
 from erasurehead_worker.shell.turns import Turns
+from erasurehead_worker.watch.tally import Tally
 
 log = logging.getLogger(__name__)
 

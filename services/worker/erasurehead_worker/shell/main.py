@@ -23,8 +23,8 @@ from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_worker.machine.machine import Worker
 from erasurehead_worker.shell.loop import WorkerLoop
 from erasurehead_worker.shell.rows import RowSource
-from erasurehead_worker.shell.tally import Tally
 from erasurehead_worker.shell.turns import TurnChannel, Turns
+from erasurehead_worker.watch.tally import Tally
 from erasurehead_worker.watch.throttling import cpu_limit
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from erasurehead.monitoring.http import Endpoints, State
 from erasurehead.monitoring.metric import Metric
 from erasurehead.process.pulse import Pulse
 from erasurehead_worker.machine.machine import Phase, Worker
-from erasurehead_worker.shell.tally import Tally
+from erasurehead_worker.watch.tally import Tally
 from erasurehead_worker.watch.throttling import Throttling, cpu_limit, throttling
 
 INFO = Metric(
