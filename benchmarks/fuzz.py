@@ -3,10 +3,10 @@
     python benchmarks/fuzz.py [--seconds 600]
 
 Feeds frames made up by atheris (libFuzzer) to `decode`. Whatever comes back must be a message of a
-known kind, or `ProtocolError` with a reason from the list; and what is decoded, encoded and decoded
-again must be the same. Anything else, a single input over a second or a wish for a gigabyte of
-memory ends the search with the input. Starts from one message of every kind. Needs atheris: pip
-install 'erasurehead[dev]'.
+known kind, or `ProtocolError` with a reason from the list; what is decoded, encoded and decoded
+again must be the same; and a vector that fits its format must become as many values as it says.
+Anything else, a single input over a second or a wish for a gigabyte of memory ends the search with
+the input. Starts from one message of every kind. Needs atheris: pip install 'erasurehead[dev]'.
 """
 
 from __future__ import annotations
@@ -23,18 +23,22 @@ import atheris
 
 with atheris.instrument_imports(include=["erasurehead.wire", "msgpack"]):
     from erasurehead.wire import frames, messages
+    from erasurehead.wire.vectors import FORMATS
+    from erasurehead.wire.vectors.base import Packed
 
 import msgpack
-import numpy as np
 from mutants import originals
 
+# Not before: mutants puts the folder of this module on the path.
+from example_messages import KNOWN, comparable  # isort: skip
+
 MEMORY_LIMIT_BYTES = 1 << 30
-KNOWN = messages.TO_MASTER | messages.TO_WORKER
 SEPARATOR = b"\0|\0"
 """Between the frames of one input."""
 VALUES = [
     *(None, True, -1, 0, 1, 2**53, 2**64 - 1, float("nan"), float("inf"), 0.5),
     *("", "x", "a\nb", b"", b"\0" * 8, [], {}, [[]]),
+    *(["f8", 1, [["<f8", [1], b"\0" * 8]]], [["f4", 2**40, []]], ["f2", 0, [[]] * 9]),
     *(["<f8", [1], b"\0" * 8], ["<i4", [2**40, 2**40], 1], ["|u1", [0, 5], b""], ["<f8", [1], 1]),
 ]
 
@@ -49,13 +53,18 @@ def one_input(data: bytes) -> None:
             raise RuntimeError(f"refused for {error.reason!r}: {error}") from error
         return
     again = frames.decode([bytes(f) for f in frames.encode(message)], KNOWN)
-    for name in type(message).__slots__:
-        first, second = getattr(message, name), getattr(again, name)
-        if isinstance(first, np.ndarray):
-            if first.dtype != second.dtype or first.tobytes() != second.tobytes():
-                raise RuntimeError(f"{message.kind}.{name} changed on its way")
-        elif repr(first) != repr(second):
-            raise RuntimeError(f"{message.kind}.{name} changed on its way: {first!r}, {second!r}")
+    if comparable(message) != comparable(again):
+        raise RuntimeError(f"{message.kind} changed on its way: {message!r}, {again!r}")
+    for vector in [getattr(message, "model", None), *getattr(message, "vectors", ())]:
+        if vector is not None and vector.format in FORMATS:
+            unpack(vector)
+
+
+def unpack(vector: Packed) -> None:
+    """Unpack what came from a peer; raise if that does what it must not."""
+    format = FORMATS.build(vector.format)
+    if format.misfit(vector) is None and format.unpack(vector).shape != (vector.n,):
+        raise RuntimeError(f"{vector!r} became something else than {vector.n} values")
 
 
 def mutate(data: bytes, max_size: int, seed: int) -> bytes:

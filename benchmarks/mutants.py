@@ -12,30 +12,17 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
-import numpy as np
 import zmq
 
 from erasurehead.network.sockets import connect_dealer
 from erasurehead.wire.frames import decode, encode
-from erasurehead.wire.messages import (
-    PROTOCOL_VERSION,
-    TO_MASTER,
-    Assign,
-    Goodbye,
-    Heartbeat,
-    Hello,
-    Message,
-    NeedTask,
-    ProtocolError,
-    Ready,
-    Refuse,
-    Register,
-    Result,
-    Step,
-    Stop,
-    Task,
-)
+from erasurehead.wire.messages import PROTOCOL_VERSION, TO_MASTER, Goodbye, Hello, ProtocolError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from example_messages import messages
 
 Frames = list[bytes]
 SOCKETS = 4
@@ -45,44 +32,13 @@ LARGEST_BYTES = 128 * 1024
 
 
 def originals() -> list[Frames]:
-    """One message of every kind; arrays both within the header and in frames of their own."""
-    wide = np.linspace(-1, 1, 4000)
-    messages: list[Message] = [
-        Hello(PROTOCOL_VERSION, "mutant", "1", "nowhere"),
-        NeedTask(0, 1, 0),
-        Ready(0, 1, 100, "abc", np.arange(20, dtype=np.int32)),
-        Ready(0, 1, 100, "abc", np.arange(5000)),
-        Result(0, 3, 1, 0, wide[np.newaxis, :30], [0.5], 0.1, 0.0),
-        Result(0, 3, 1, 0, wide[np.newaxis], [0.5], 0.1, 0.0),
-        Heartbeat(3, 0.5),
-        Goodbye("away"),
-        Assign(
-            run="r",
-            epoch=0,
-            slot=1,
-            n_slots=4,
-            columns=60,
-            tasks=np.array([1, 2]),
-            row_ranges=np.array([[0, 5], [5, 9]]),
-            coefficients=np.ones((1, 1, 2)),
-            objective="logistic",
-            store=None,
-            digest="abc",
-            wire_dtype="<f8",
-            delay="none",
-            delay_seed=0,
-            load_share=0.5,
-            heartbeat_interval_s=1.0,
-            silence_limit_s=5.0,
-            dense_share=0.7,
-        ),
-        Task(0, 1, 0, 1, np.array([0, 2]), np.array([1, 5], dtype=np.int32), wide[:1]),
-        Step(0, 3, wide[:30]),
-        Register(),
-        Refuse("wrong-version", "no"),
-        Stop("finished", "done"),
+    """Every kind of message; arrays both within the header and in frames of their own."""
+    made = [
+        *messages(20).values(),
+        *messages(5000).values(),
+        *messages(20, "f2").values(),
     ]
-    return [[bytes(frame) for frame in encode(message)] for message in messages]
+    return [[bytes(frame) for frame in encode(message)] for message in made]
 
 
 def mutants(seed: int) -> Iterator[tuple[Frames, str | None]]:

@@ -75,26 +75,29 @@ def echo(address: str, number: int, frames: Sequence[bytes], compute: Compute | 
         answer = frames
         if compute is not None:
             header = msgpack.unpackb(received[0].buffer)
-            values = compute(unpack(header, received, "theta"))
-            answer = pack(header, values.astype(header["theta"][0], copy=False), frames)
+            values = compute(unpack(header["model"], received))
+            answer = pack(header, values, frames)
         socket.send_multipart(answer, copy=False, copy_threshold=1 << 16)
 
 
-def unpack(
-    header: dict[str, Any], frames: Sequence[zmq.Frame], name: str
-) -> npt.NDArray[np.float64]:
-    """Return an array of a message, believing every word of it."""
-    dtype, _, where = header[name]
+def unpack(vector: Sequence[Any], frames: Sequence[zmq.Frame]) -> npt.NDArray[np.float64]:
+    """Return a vector of a message in f8 or f4, believing every word of it."""
+    _, _, [[dtype, _, where]] = vector
     raw = where if isinstance(where, bytes) else frames[where].buffer
     return np.frombuffer(raw, dtype).astype(np.float64, copy=False)
 
 
-def pack(header: dict[str, Any], values: npt.NDArray[Any], like: Sequence[bytes]) -> Sequence[Any]:
-    """Return the frames of a result, in as many frames as `like`."""
+def pack(
+    header: dict[str, Any], values: npt.NDArray[np.float64], like: Sequence[bytes]
+) -> Sequence[Any]:
+    """Return the frames of a result in the format of the model, in as many frames as `like`."""
+    name, _, [[dtype, _, _]] = header["model"]
+    sent = values.astype(dtype, copy=False)
     inline = len(like) == 1
-    described = (values.dtype.str, values.shape, values.tobytes() if inline else 1)
-    packed = msgpack.packb({**RESULT, "round": header["round"], "values": described})
-    return [packed] if inline else [packed, values.data]
+    described = (dtype, sent.shape, sent.tobytes() if inline else 1)
+    vectors = [(name, len(sent), [described])]
+    packed = msgpack.packb({**RESULT, "round": header["round"], "vectors": vectors})
+    return [packed] if inline else [packed, sent.data]
 
 
 RESULT = {"kind": "result", "epoch": 0, "slot": 0, "part": 0, "loss": [0.0], "compute_s": 0.1}
@@ -133,7 +136,7 @@ def exchange_s(
             _, *received = socket.recv_multipart(copy=False)
             if computations is not None:
                 header = msgpack.unpackb(received[0].buffer)
-                norm += float(unpack(header, received, "values").sum())
+                norm += float(unpack(header["vectors"][0], received).sum())
         times.append(time.perf_counter() - start)
     for peer in peers:
         socket.send_multipart([peer, b""])
@@ -153,11 +156,11 @@ def worker_rows(assign: Assign) -> WorkerRows:
 
 
 def gradient(rows: WorkerRows, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the only part of a worker's coded gradient, shape (1, support)."""
+    """Return the only vector of a worker's coded gradient, shape (support,)."""
     computation = rows.gradient(0, theta)
     while not computation.advance():
         pass
-    return computation.values
+    return computation.values[0]
 
 
 def main() -> None:
@@ -200,8 +203,9 @@ def main() -> None:
         values = gradient(rows, theta)
         computations.append(partial(gradient, rows))
         thetas.append(theta)
-        step = Step(0, 1, theta.astype(plan.wire_dtype))
-        result = Result(0, 1, slot, 0, values.astype(plan.wire_dtype), [0.0], 0.1, 0.0)
+        packer = plan.vector_format.packer(np.random.default_rng(0))
+        step = Step(0, 1, packer.pack(theta))
+        result = Result(0, 1, slot, 0, (packer.pack(values),), [0.0], 0.1, 0.0)
         steps.append([bytes(f) for f in encode(step)])
         results.append([bytes(f) for f in encode(result)])
     passes = []

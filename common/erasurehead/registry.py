@@ -64,7 +64,7 @@ class Spec:
 
 
 class Registry(Generic[T]):
-    """A fixed set of named factories of one kind of part.
+    """The named factories of one kind of part.
 
     Parameters
     ----------
@@ -88,6 +88,17 @@ class Registry(Generic[T]):
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
+
+    def register(self, name: str, factory: Callable[..., T]) -> None:
+        """Add a part of somebody else's.
+
+        Raises
+        ------
+        UsageError: the name is taken.
+        """
+        if name in self._entries:
+            raise UsageError(f"{self.what} '{name}' exists already; choose another name")
+        self._entries[name] = factory
 
     def factory(self, name: str) -> Callable[..., T]:
         """Return the factory called `name`, or raise UsageError naming the nearest one."""

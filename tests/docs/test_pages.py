@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from erasurehead import errors
 from erasurehead.wire.messages import REFUSALS
+from erasurehead.wire.vectors import FORMATS
 from erasurehead_cli.documentation import settings_markdown
 from erasurehead_cli.main import main
 
@@ -40,6 +42,20 @@ def test_the_protocol_page_has_every_reason_for_refusing() -> None:
     page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     table = page.partition("| reason | meaning |")[2]
     assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(REFUSALS)
+
+
+def test_the_protocol_page_has_every_vector_format() -> None:
+    page = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+    table = page.partition("| format | arrays | relative error |")[2]
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \| (.*) \|$", table, re.MULTILINE)
+    values = np.ones(7)
+    for (name, arrays, error), known in zip(rows, FORMATS, strict=True):
+        format = FORMATS.build(known)
+        layout = format.pack(values, np.random.default_rng(0)).layout
+        told = [f"{'n' if n == len(values) else n} × `{dtype.str}`" for dtype, n in layout]
+        relative = format.relative_error
+        assert (name, arrays) == (known, ", ".join(told))
+        assert error == (f"{relative:.1e}" if relative else "0")
 
 
 def test_the_readme_names_every_command() -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
+from example_messages import packed
 from scraped_metrics import free_port, placements, refused, scrape
 
 from erasurehead.datasets.prepare import prepare
@@ -276,7 +277,7 @@ def test_strangers_learn_nothing_and_stop_nothing(
             master = read_public(scene.keys / "master.pub")
             wrong = WorkerKeys(read_secret(scene.keys / "stranger.key"), master)
             hello = encode(Hello(PROTOCOL_VERSION, "w1", "1", "h", slot=1))
-            result = encode(Result(0, 1, 1, 0, np.full((1, 60), 1e9), [0.0], 0.0, 0.0))
+            result = encode(Result(0, 1, 1, 0, (packed(np.full(60, 1e9)),), [0.0], 0.0, 0.0))
             for i, keys in enumerate([None, wrong] * 5):
                 caller = connect_dealer(context, scene.address, identity=b"s%d" % i, keys=keys)
                 caller.setsockopt(zmq.LINGER, 0)

@@ -12,6 +12,7 @@ import msgpack
 import numpy as np
 import pytest
 import zmq
+from example_messages import packed
 from fault_scene import FOREVER, LIMIT_S, K, Scene, Watch, after, end
 from scraped_metrics import placements, refused, workers
 
@@ -68,9 +69,9 @@ class Peer:
         """Return a result of the next round that comes."""
         step = self.hear(Step)
         assert isinstance(step, Step)
-        values = np.zeros((assign.coefficients.shape[1], assign.columns))
-        loss = [0.0] * len(values)
-        return Result(assign.epoch, step.round, assign.slot, 0, values, loss, 0.0, 0.0)
+        vectors = (packed(np.zeros(assign.columns)),) * assign.coefficients.shape[1]
+        loss = [0.0] * len(vectors)
+        return Result(assign.epoch, step.round, assign.slot, 0, vectors, loss, 0.0, 0.0)
 
 
 @contextmanager
@@ -201,7 +202,7 @@ def test_a_worker_that_sends_no_numbers_is_set_aside(fault_scene: Scene, value: 
             assign = liar.take_part("liar", K - 1)
             for _ in range(3):
                 result = liar.result(assign)
-                liar.say(encode(replace(result, values=np.full_like(result.values, value))))
+                liar.say(encode(replace(result, vectors=(packed(np.full(assign.columns, value)),))))
             stop = liar.hear(Stop)
             assert isinstance(stop, Stop)
             assert stop.code == "set-aside"

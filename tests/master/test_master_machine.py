@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from example_messages import packed
 from grouped import groups_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from virtual_run import COLUMNS, make_virtual, some_rows
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Refuse, Result, Step
+from erasurehead.wire.vectors.base import Packed
 from erasurehead_master.machine.actions import Finish, Send
 from erasurehead_master.machine.events import (
     Departed,
@@ -278,7 +280,7 @@ def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Rece
         "round": 1,
         "slot": slot,
         "part": 0,
-        "values": np.ones((1, width)),
+        "vectors": (packed(np.ones(width)),),
         "loss": [1.0],
         "compute_s": 0.0,
         "delay_s": 0.0,
@@ -296,10 +298,14 @@ def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Rece
         ({"round": 9}, "wrong-shape"),
         ({"round": 0}, "wrong-shape"),
         ({"part": 1}, "wrong-shape"),
-        ({"values": np.ones((1, 3))}, "wrong-shape"),
-        ({"values": np.ones((2, COLUMNS))}, "wrong-shape"),
+        ({"vectors": (packed(np.ones(3)),)}, "wrong-shape"),
+        ({"vectors": (packed(np.ones(COLUMNS)),) * 2}, "wrong-shape"),
+        ({"vectors": (Packed("f8", 10**18, ()),)}, "wrong-shape"),
+        ({"vectors": (packed(np.ones(COLUMNS), "f4"),)}, "wrong-format"),
+        ({"vectors": (Packed("mystery", COLUMNS, ()),)}, "wrong-format"),
+        ({"vectors": (Packed("f8", COLUMNS, packed(np.ones(3)).arrays),)}, "wrong-format"),
         ({"loss": [1.0, 1.0]}, "wrong-shape"),
-        ({"values": np.full((1, COLUMNS), np.nan)}, "non-finite"),
+        ({"vectors": (packed(np.full(COLUMNS, np.nan)),)}, "non-finite"),
         ({"loss": [float("inf")]}, "non-finite"),
         # One such number in the sum of all losses would look like divergence.
         ({"loss": [1e200]}, "non-finite"),
@@ -331,7 +337,7 @@ def test_a_worker_that_keeps_sending_nan_is_set_aside(virtual: Virtual) -> None:
     cluster = running(virtual)
     peer = result_of(cluster).peer
     for _ in range(3):
-        cluster.handle(result_of(cluster, values=np.full((1, COLUMNS), np.nan)))
+        cluster.handle(result_of(cluster, vectors=(packed(np.full(COLUMNS, np.nan)),)))
     assert cluster.machine.membership.set_aside == {"w0"}
     assert peer not in cluster.machine.membership.members
     cluster.run(until_s=cluster.clock.now + 0.001)
@@ -561,7 +567,7 @@ def test_theta_travels_on_the_support_only(virtual: Virtual) -> None:
 
     def spy(peer: bytes, message: object, later_s: float = 0.0) -> None:
         if isinstance(message, Step):
-            sizes.append(message.theta.size)
+            sizes.append(message.model.n)
         original(peer, message, later_s)  # type: ignore[arg-type]
 
     cluster._send = spy  # type: ignore[method-assign,assignment]

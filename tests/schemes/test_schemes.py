@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -116,21 +118,21 @@ def test_parts_that_do_not_fit_are_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("text", "bears"),
+    ("text", "loses"),
     [
-        ("agc:c=3,r=7", True),
-        ("uncoded:r=11", True),
-        ("agc:c=3,r=11", False),  # 12 workers, and no group is as large as the one that is missing
-        ("egc:c=3", False),
-        ("uncoded", False),
-        ("agc:c=3,r=7,cache=sag", False),
-        ("agc:c=3,deadline_s=0.5", False),
-        ("cyclic-mds:s=3 / fraction:r=7", False),
+        ("agc:c=3,r=7", 1 / math.sqrt(12)),
+        ("uncoded:r=11", 1 / math.sqrt(12)),
+        ("agc:c=3,r=11", 0.0),  # of 12 workers, and no group is as large as what is missing
+        ("egc:c=3", 0.0),
+        ("uncoded", 0.0),
+        ("agc:c=3,r=7,cache=sag", 0.0),
+        ("agc:c=3,deadline_s=0.5", 0.0),
+        ("cyclic-mds:s=3 / fraction:r=7", 0.0),
     ],
 )
-def test_single_precision_is_for_rounds_that_lose_tasks(text: str, bears: bool) -> None:
+def test_what_rounds_lose_is_known_where_first_copies_are_added(text: str, loses: float) -> None:
     built = Scheme.parse(text).build(12, None, np.random.default_rng(0))
-    assert built.bears_rounding is bears
+    assert built.loses == pytest.approx(loses)
 
 
 def test_decoders_that_need_probabilities_learn_them() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from example_messages import ASSIGN
+from example_messages import ASSIGN, packed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +26,19 @@ from erasurehead.wire.messages import (
     Stop,
     Task,
 )
-from erasurehead_worker.machine.actions import Abandon, Action, Compute, Exit, Feed, Load, Send
+from erasurehead.wire.vectors import FORMATS
+from erasurehead.wire.vectors.base import Packed, Packer
+from erasurehead.wire.vectors.f8 import F8
+from erasurehead_worker.machine.actions import (
+    Abandon,
+    Action,
+    Compute,
+    Exit,
+    Feed,
+    Load,
+    Notice,
+    Send,
+)
 from erasurehead_worker.machine.events import (
     Loaded,
     PartDone,
@@ -54,7 +66,7 @@ def ready_worker(assign: Assign = ASSIGN) -> Worker:
 
 
 def step(round_: int) -> Received:
-    return Received(Step(0, round_, np.zeros(3)))
+    return Received(Step(0, round_, packed(np.zeros(3))))
 
 
 def done(round_: int, part: int = 0, last: bool = True) -> PartDone:
@@ -102,7 +114,7 @@ def test_a_delay_is_waited_for_and_given_up_for_a_newer_round() -> None:
     until = machine._until
     assert until > 0.1
     (compute,) = [a for a in machine.handle(Woke(), until) if isinstance(a, Compute)]
-    assert compute.step.round == 2
+    assert compute.round == 2
     (result,) = sent(machine.handle(done(2), until))
     assert isinstance(result, Result)
     assert result.delay_s == pytest.approx(until - 0.1)
@@ -175,7 +187,7 @@ def test_register_makes_it_greet() -> None:
 
 def test_a_round_of_a_rebuilt_code_that_it_was_not_told_of_makes_it_greet() -> None:
     machine = ready_worker()
-    newer = Step(1, 5, step(5).message.theta)
+    newer = Step(1, 5, step(5).message.model)
     (hello,) = sent(machine.handle(Received(newer), 1.0))
     assert isinstance(hello, Hello)
     machine = ready_worker(replace(ASSIGN, epoch=2))
@@ -258,11 +270,86 @@ def test_it_gives_up_after_its_limit_only_when_it_has_one() -> None:
         assert not any(isinstance(a, Exit) for a in patient.handle(Woke(), now))
 
 
-def test_a_delay_model_it_does_not_know_is_said() -> None:
+@pytest.mark.parametrize("name", list(FORMATS))
+def test_models_come_and_results_go_in_the_format_of_the_run(name: str) -> None:
+    machine = ready_worker(replace(ASSIGN, vector_format=name))
+    values = np.array([0.5, -1.0, 0.25])
+    (compute,) = machine.handle(Received(Step(0, 1, packed(values, name))), 0.0)
+    assert isinstance(compute, Compute)
+    assert compute.theta.tolist() == values.tolist()
+    (result,) = sent(machine.handle(done(1), 0.0))
+    assert isinstance(result, Result)
+    (vector,) = result.vectors
+    assert vector.format == name
+    assert FORMATS.build(name).unpack(vector).tolist() == [1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (packed(np.zeros(4)), "a model of 4 values came, 3 are needed"),
+        (packed(np.zeros(3), "f4"), "it is in vector format 'f4', not 'f8'"),
+        (Packed("f8", 3, ()), "its arrays are no vector in format 'f8'"),
+    ],
+)
+def test_a_model_it_cannot_read_is_said_and_left_alone(model: Packed, words: str) -> None:
+    machine = ready_worker()
+    (notice,) = machine.handle(Received(Step(0, 1, model)), 0.0)
+    assert isinstance(notice, Notice)
+    assert words in notice.text
+    assert machine.phase is Phase.IDLE
+
+
+class Counted(F8):
+    """Sends with each vector how many its sender has packed of the same kind."""
+
+    name = "counted"
+
+    def packer(self, rng: np.random.Generator) -> Packer:
+        return Counter(self, rng)
+
+
+class Counter(Packer):
+    """Remembers how often it was asked."""
+
+    packed = 0
+
+    def pack(self, values: np.ndarray) -> Packed:
+        self.packed += 1
+        return Packed("counted", len(values), (np.array([self.packed]),))
+
+
+def test_each_vector_of_each_part_has_a_packer_of_its_own_until_the_next_assignment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(FORMATS, "_entries", {**FORMATS._entries, "counted": Counted})
+    assign = replace(ASSIGN, vector_format="counted", coefficients=np.ones((2, 2, 2)))
+    machine = ready_worker(assign)
+
+    def counts(round_: int) -> list[int]:
+        machine.handle(Received(Step(0, round_, Packed("counted", 3, (np.zeros(3),)))), 0.0)
+        parts = [PartDone(round_, p, p == 1, np.ones((2, 3)), np.ones(2), 0.0) for p in (0, 1)]
+        results = [sent(machine.handle(part, 0.0))[0] for part in parts]
+        return [int(v.arrays[0][0]) for r in results for v in r.vectors]  # type: ignore[attr-defined]
+
+    assert counts(1) == [1, 1, 1, 1]
+    assert counts(2) == [2, 2, 2, 2]
+    machine.handle(Received(replace(assign, epoch=0)), 0.0)
+    assert counts(3) == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"delay": "nap"}, "unknown delay model 'nap'"),
+        ({"vector_format": "f3"}, "unknown vector format 'f3'"),
+    ],
+)
+def test_a_part_it_does_not_know_is_said(changes: dict[str, str], words: str) -> None:
     machine = worker()
     machine.handle(Woke(), 0.0)
-    goodbye, leave = machine.handle(Received(replace(ASSIGN, delay="nap")), 0.0)
-    assert "unknown delay model 'nap'" in sent([goodbye])[0].reason  # type: ignore[attr-defined]
+    goodbye, leave = machine.handle(Received(replace(ASSIGN, **changes)), 0.0)
+    assert words in sent([goodbye])[0].reason  # type: ignore[attr-defined]
     assert isinstance(leave, Exit)
     assert leave.code == EXIT_USAGE
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from erasurehead.arrays import IntArray
-from erasurehead.estimating.sums import Vector
+from erasurehead.arrays import IntArray, Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)

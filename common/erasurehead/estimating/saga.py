@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray, Vector
 from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import EXACT_ERROR, Decoding
 from erasurehead.errors import DataError, UsageError
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.estimating.sums import Accumulator, JointSums, Share, Vector, add_weighted
+from erasurehead.estimating.sums import Accumulator, JointSums, Share, add_weighted
 from erasurehead.estimating.weighed_memory import WeighedMemory
 
 NEVER = -1

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg.blas import daxpy
 
 from erasurehead import blas
-from erasurehead.arrays import FloatArray, IntArray
-
-Vector = npt.NDArray[Any]
-"""A coded gradient on its support, shape (len(support),), float64 or float32."""
+from erasurehead.arrays import FloatArray, IntArray, Vector
 
 Work = Callable[[slice], None]
 """Does something to the columns of a slice that has both ends and no step; what it does to a column

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray, Vector
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.estimating.sums import Accumulator, Vector
+from erasurehead.estimating.sums import Accumulator
 
 
 class Known(Protocol):

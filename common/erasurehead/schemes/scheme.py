@@ -47,10 +47,10 @@ class BuiltScheme:
     columns. `placement` is there if tasks are placed by learnt probabilities: the code follows
     some, was given none, and rounds do not wait for the full gradient.
 
-    `bears_rounding` says that single precision on the wire changes nothing that matters. First
-    copies are added with weights near one, so messages good to 6e-8 make a gradient as good, and
-    one that lacks the tasks of stragglers is off by far more. (A cache brings the error of
-    erasures to zero, and that of the messages would be left.)
+    `loses` is the least relative error of a gradient that rounds with erasures have, 0.0 where
+    there are none or something makes up for them. It is known where first copies are added with
+    weights near one: a round without one of n tasks has the decode error 1/n, and so the gradient
+    the relative error 1/sqrt(n). (A cache brings the error of erasures to zero.)
     """
 
     code: GradientCode
@@ -58,7 +58,7 @@ class BuiltScheme:
     stop: StopRule
     estimate: str
     placement: Placement | None = None
-    bears_rounding: bool = False
+    loses: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -201,8 +201,9 @@ class Scheme:
         if sized.snapshot_every is not None:
             stop = SnapshotStop(stop, sized.snapshot_every)
         sums = decoder.sums_first_copies and not sized.remembers
-        loses = arrivals is not None and arrivals + code.tolerance < n_workers
-        return BuiltScheme(code, decoder, stop, str(self.estimate), placement, sums and loses)
+        erased = arrivals is not None and arrivals + code.tolerance < n_workers
+        loses = code.n_tasks**-0.5 if sums and erased else 0.0
+        return BuiltScheme(code, decoder, stop, str(self.estimate), placement, loses)
 
     def _guess(
         self, groups: Groups, arrivals: int | None, learnt: StragglerEstimate | None

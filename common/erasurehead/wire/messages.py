@@ -12,7 +12,7 @@ Numbers are checked here once, so the state machines may trust what they are han
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +20,16 @@ from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
+    InstanceOf,
     PlainValidator,
     TypeAdapter,
     ValidationError,
 )
 
 from erasurehead.errors import ErasureHeadError
+from erasurehead.wire.vectors.base import Packed
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised whenever an old peer could misread a new message."""
 
 _CHECKS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -55,6 +57,7 @@ Refusal = Literal[
     "unknown-peer",
     "wrong-slot",
     "wrong-shape",
+    "wrong-format",
     "non-finite",
     "duplicate",
     "set-aside",
@@ -96,20 +99,26 @@ class ProtocolError(ErasureHeadError):
         self.greeting = greeting
 
 
-def _array(kinds: str, *ndims: int) -> AfterValidator:
+_FLOATS = (np.dtype("<f8"), np.dtype("<f4"))
+_INTEGERS = (np.dtype("<i8"), np.dtype("<i4"))
+
+
+def _array(dtypes: tuple[np.dtype[Any], ...], ndim: int) -> AfterValidator:
     def check(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if array.dtype.kind not in kinds or array.ndim not in ndims:
+        if array.dtype not in dtypes or array.ndim != ndim:
             raise ValueError(f"array of {array.dtype.str} with {array.ndim} axes is not expected")
         return array
 
     return AfterValidator(check)
 
 
-Vector = Annotated[npt.NDArray[Any], _array("f", 1)]
-Vectors = Annotated[npt.NDArray[Any], _array("f", 2)]
-Coefficients = Annotated[npt.NDArray[Any], _array("f", 3)]
-Indices = Annotated[npt.NDArray[Any], _array("i", 1)]
-Ranges = Annotated[npt.NDArray[Any], _array("i", 2)]
+Floats = Annotated[npt.NDArray[Any], _array(_FLOATS, 1)]
+Coefficients = Annotated[npt.NDArray[Any], _array(_FLOATS, 3)]
+Indices = Annotated[npt.NDArray[Any], _array(_INTEGERS, 1)]
+Ranges = Annotated[npt.NDArray[Any], _array(_INTEGERS, 2)]
+
+MAX_VECTORS = 16
+"""In one message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +162,8 @@ class Assign:
     store: Text | None
     """Where the store may be read; None means: ask me for the rows."""
     digest: Label
-    wire_dtype: Literal["<f8", "<f4"]
+    vector_format: Label
+    """How models and gradients travel: a name of `FORMATS`, perhaps with options."""
     delay: Text
     delay_seed: Count
     load_share: Number
@@ -186,8 +196,8 @@ class Task:
     chunks: Count
     indptr: Indices
     indices: Indices
-    labels: Vector
-    values: Vector | None = None
+    labels: Floats
+    values: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +221,7 @@ class Step:
     __pydantic_config__ = _CHECKS
     epoch: Count
     round: Count
-    theta: Vector
+    model: InstanceOf[Packed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +234,10 @@ class Result:
     round: Count
     slot: Count
     part: Count
-    values: Vectors
-    """Shape (vectors, support)."""
-    loss: Annotated[list[AnyNumber], Field(strict=True, max_length=16)]
+    vectors: Annotated[
+        tuple[InstanceOf[Packed], ...], Field(strict=True, min_length=1, max_length=MAX_VECTORS)
+    ]
+    loss: Annotated[list[AnyNumber], Field(strict=True, max_length=MAX_VECTORS)]
     """Coded loss sums, one a vector."""
     compute_s: Seconds
     delay_s: Seconds
@@ -294,17 +305,25 @@ _ADAPTERS: dict[type, TypeAdapter[Any]] = {
 }
 
 
-def _holds_array(hint: Any) -> bool:
-    return hint is np.ndarray or any(
-        _holds_array(a) for a in (getattr(hint, "__origin__", None), *get_args(hint)) if a
-    )
+Form = Literal["array", "vector", "vectors"]
+"""How a field travels beside the header: a numpy array, a `Packed`, or several of these."""
 
 
-ARRAY_FIELDS: dict[type, tuple[str, ...]] = {
-    cls: tuple(name for name, hint in get_type_hints(cls).items() if _holds_array(hint))
+def _form(hint: Any) -> Form | None:
+    if hint is Packed:
+        return "vector"
+    if hint == tuple[Packed, ...]:
+        return "vectors"
+    if np.ndarray in (get_origin(hint), *map(get_origin, get_args(hint))):
+        return "array"
+    return None
+
+
+ARRAY_FIELDS: dict[type, dict[str, Form]] = {
+    cls: {name: form for name, hint in get_type_hints(cls).items() if (form := _form(hint))}
     for cls in _ADAPTERS
 }
-"""Per message, the fields that travel as arrays."""
+"""Per message, the fields that hold arrays."""
 
 
 def check(cls: type, fields: dict[str, Any]) -> Any:

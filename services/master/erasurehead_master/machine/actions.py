@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from erasurehead.decoding.base import Decoding
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.records import Arrival, Late, Level
-from erasurehead.wire.messages import Result, ToWorker
+from erasurehead.wire.messages import ToWorker
 from erasurehead_master.machine.plan import RunPlan
 
 
@@ -46,23 +47,20 @@ class SendStep:
 class Fold:
     """Take an arrival into the gradient estimate.
 
-    `weights` has one entry a vector of the result: a number to fold it in with, 0.0 to drop it,
-    None to keep it until the round closes.
+    `weights` has one entry a vector: a number to fold it in with, 0.0 to drop it, None to keep it
+    until the round closes.
     """
 
-    first_symbol: int
-    slot: int
-    result: Result
+    vectors: tuple[CodedVector, ...]
     weights: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FoldLate:
-    """Offer a stale result to an estimate that remembers (a cached decoder)."""
+    """Offer a result that is `age` rounds old to an estimate that remembers."""
 
-    first_symbol: int
-    slot: int
-    result: Result
+    vectors: tuple[CodedVector, ...]
+    age: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.records import Level
 from erasurehead.wire.messages import (
     Goodbye,
@@ -307,20 +308,27 @@ class Master:
             return
         support = self.supports[slot]
         width = self.plan.columns if support is None else support.size
-        fault = vetting.fault_of(result, self.plan.code.n_vectors, width, self.norms)
-        if fault is not None:
-            self._strike(member, fault.reason, fault.what, now)
-            if fault.reason == "non-finite":
+        expected = vetting.Expected(self.plan.vector_format, self.plan.code.n_vectors, width)
+        found = vetting.unpacked(result, expected, self.norms)
+        if isinstance(found, vetting.Fault):
+            self._strike(member, found.reason, found.what, now)
+            if found.reason == "non-finite":
                 self._non_finite(slot, result.round)
             return
-        symbol = self.plan.code.symbols(slot, result.part)[0]
+        symbols = self.plan.code.symbols(slot, result.part)
+        vectors = tuple(
+            [
+                CodedVector(symbol, support, values, loss)
+                for symbol, values, loss in zip(symbols, found, result.loss, strict=True)
+            ]
+        )
         if not current:
             self.stale += 1
             self._lateness.stale(slot, result.round, now)
-            self._actions.append(FoldLate(symbol, slot, result))
+            self._actions.append(FoldLate(vectors, self.round - result.round))
             return
         weights = self.rounds.arrive(slot, result.part, now, result.compute_s, result.delay_s)
-        self._actions.append(Fold(symbol, slot, result, weights))
+        self._actions.append(Fold(vectors, weights))
         self._maybe_close()
 
     def _non_finite(self, slot: int, round_: int) -> None:

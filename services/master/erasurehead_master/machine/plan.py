@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
@@ -19,6 +18,9 @@ from erasurehead.schemes.scheme import BuiltScheme, Scheme
 from erasurehead.settings.tree import RunSettings
 from erasurehead.stopping.base import StopRule
 from erasurehead.wire.messages import Assign
+from erasurehead.wire.vectors import FORMATS
+from erasurehead.wire.vectors.automatic import automatic_format
+from erasurehead.wire.vectors.base import VectorFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +35,7 @@ class RunPlan:
     data_reference: where workers may read the store themselves; None: rows are streamed.
     chunk_rows: rows in one streamed chunk.
     placement: there if tasks are placed by straggler probabilities that the rounds teach.
-    bears_rounding: single precision on the wire changes nothing that matters.
+    loses: the relative error of a gradient that erasures leave, 0.0 where they leave none.
     """
 
     run: str
@@ -52,7 +54,7 @@ class RunPlan:
     data_reference: str | None
     chunk_rows: int
     placement: Placement | None = None
-    bears_rounding: bool = False
+    loses: float = 0.0
 
     @property
     def n_parts(self) -> int:
@@ -65,12 +67,15 @@ class RunPlan:
         return self.scheme.exact
 
     @property
-    def wire_dtype(self) -> Literal["<f8", "<f4"]:
-        """Number format of models and gradients on the wire."""
-        chosen = self.settings.wire.dtype
-        if chosen == "auto":
-            return "<f4" if self.bears_rounding else "<f8"
-        return chosen
+    def format_spec(self) -> str:
+        """How models and gradients travel, as workers are told it."""
+        chosen = self.settings.wire.dtype.lstrip("<")
+        return automatic_format(self.loses) if chosen == "auto" else chosen
+
+    @cached_property
+    def vector_format(self) -> VectorFormat:
+        """How models and gradients travel."""
+        return FORMATS.build(self.format_spec)
 
     @cached_property
     def _tasks(self) -> dict[int, IntArray]:
@@ -127,7 +132,7 @@ class RunPlan:
             stop=built.stop,
             estimate=built.estimate,
             placement=built.placement,
-            bears_rounding=built.bears_rounding,
+            loses=built.loses,
         )
 
     def tasks_of(self, slot: int) -> IntArray:
@@ -168,7 +173,7 @@ class RunPlan:
             objective=str(self.model.spec),
             store=self.data_reference,
             digest=self.digest,
-            wire_dtype=self.wire_dtype,
+            vector_format=self.format_spec,
             delay=settings.straggling.delay,
             delay_seed=settings.run.seed,
             load_share=len(tasks) / code.n_tasks,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.arrays import Vector
 from erasurehead.wire.messages import Refusal, Result
+from erasurehead.wire.vectors.base import VectorFormat
 from erasurehead_master.machine.norms import NormLimit
 from erasurehead_master.run.descent import DIVERGED_ABOVE
 
@@ -33,38 +36,44 @@ class Fault:
     what: str
 
 
-def fault_of(result: Result, n_vectors: int, width: int, norms: NormLimit | None) -> Fault | None:
-    """Return what is wrong with a result, None for nothing; `norms` remembers good ones.
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the results of one slot have to have: so many vectors of `width` values each."""
 
-    Parameters
-    ----------
-    n_vectors, width: what its slot's results have to have.
-    """
-    if not has_shape(result, n_vectors, width):
-        return Fault("wrong-shape", f"a result of shape {result.values.shape}")
-    if not is_finite(result):
+    format: VectorFormat
+    n_vectors: int
+    width: int
+
+
+def unpacked(
+    result: Result, expected: Expected, norms: NormLimit | None
+) -> tuple[Vector, ...] | Fault:
+    """Return the vectors of a result, or what is wrong with it; `norms` remembers good ones."""
+    packed = result.vectors
+    sizes = [vector.n for vector in packed]
+    if sizes != [expected.width] * expected.n_vectors or len(result.loss) != expected.n_vectors:
+        counts = " and ".join(map(str, sizes))
+        return Fault("wrong-shape", f"a result of {counts} values with {len(result.loss)} losses")
+    why = next(filter(None, map(expected.format.misfit, packed)), None)
+    if why is not None:
+        return Fault("wrong-format", f"a result that cannot be read: {why}")
+    vectors = tuple(map(expected.format.unpack, packed))
+    if not (all(map(is_finite, vectors)) and all(abs(x) < DIVERGED_ABOVE for x in result.loss)):
         return Fault("non-finite", "a result that is not finite")
-    if norms is not None and not norms.admit(norm(result.values)):
+    if norms is not None and not norms.admit(norm(vectors)):
         return Fault("over-norm", f"a result over {norms.multiple:g} times as large as usual")
-    return None
+    return vectors
 
 
-def has_shape(result: Result, n_vectors: int, width: int) -> bool:
-    """Return whether there are `n_vectors` vectors of `width` values, with a loss each."""
-    return result.values.shape == (n_vectors, width) and len(result.loss) == n_vectors
-
-
-def is_finite(result: Result) -> bool:
-    """Return whether no value is NaN or infinite, and no loss on its way there.
+def is_finite(vector: Vector) -> bool:
+    """Return whether no value is NaN or infinite.
 
     Usually one pass over the values, without a temporary.
     """
-    values = result.values
-    finite = math.isfinite(values.sum()) or bool(np.isfinite(values).all())
-    return finite and all(abs(loss) < DIVERGED_ABOVE for loss in result.loss)
+    return math.isfinite(vector.sum()) or bool(np.isfinite(vector).all())
 
 
-def norm(values: npt.NDArray[Any]) -> float:
-    """Return the Euclidean norm; infinite where that is the best a float can say."""
+def norm(vectors: Sequence[Vector]) -> float:
+    """Return the Euclidean norm of all values; infinite where that is the best a float can say."""
     with np.errstate(over="ignore"):
-        return float(np.linalg.norm(values))
+        return math.hypot(*[float(np.linalg.norm(vector)) for vector in vectors])

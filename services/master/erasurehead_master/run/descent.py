@@ -76,11 +76,10 @@ class Descent:
         """Forget the last round's arrivals."""
         self.estimate.begin()
 
-    def slice(self, support: npt.NDArray[Any] | None, dtype: str) -> npt.NDArray[Any]:
+    def slice(self, support: npt.NDArray[Any] | None) -> FloatArray:
         """Return a fresh copy of the point to broadcast, on a support (None: all columns)."""
         query = self.method.query
-        picked = query.copy() if support is None else query[support]
-        return picked.astype(dtype, copy=False)
+        return query.copy() if support is None else query[support]
 
     def take(self, vector: CodedVector, weight: float | None) -> None:
         """Take one vector of an arrival with its weight (None: known when the round closes)."""

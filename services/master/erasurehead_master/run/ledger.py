@@ -7,14 +7,12 @@ differ in the clocks they hand in.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-import numpy.typing as npt
+import numpy as np
 
 from erasurehead.coding.base import GradientCode
-from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.records import RoundRecord
-from erasurehead.wire.messages import Result
+from erasurehead.wire.vectors.base import ROUNDING, Packed, Packer
 from erasurehead_master.keep.checkpoint import RunTimes
 from erasurehead_master.machine.actions import CloseRound, Fold, FoldLate, Rebuild
 from erasurehead_master.machine.machine import Master
@@ -54,6 +52,10 @@ class RoundLedger:
         self._encode_s = 0.0
         self._decode_s = 0.0
         self._told: GradientCode | None = None
+        self._rng = np.random.default_rng((machine.plan.settings.run.seed, ROUNDING))
+        self._packers: dict[int, Packer] = {}
+        self._packed: dict[int, Packed] = {}
+        """The open round's model by the number of the support it is for."""
 
     def open(self, now: float) -> None:
         """A round opens."""
@@ -61,11 +63,20 @@ class RoundLedger:
             self.origin = now - self._resumed_s
         self._opened = now
         self._encode_s = self._decode_s = 0.0
+        self._packed.clear()
         self._descent.begin()
 
-    def theta(self, slot: int, dtype: str) -> npt.NDArray[Any]:
-        """Return what is broadcast to a slot."""
-        return self._descent.slice(self._machine.supports[slot], dtype)
+    def model(self, slot: int) -> Packed:
+        """Return what is broadcast to a slot, and to all others with its support."""
+        supports = self._machine.supports
+        key = supports.keys[slot]
+        packed = self._packed.get(key)
+        if packed is None:
+            if key not in self._packers:
+                self._packers[key] = self._machine.plan.vector_format.packer(self._rng)
+            values = self._descent.slice(supports[slot])
+            packed = self._packed[key] = self._packers[key].pack(values)
+        return packed
 
     def encoded(self, seconds: float) -> None:
         """Book time spent on encoding and sending."""
@@ -74,25 +85,18 @@ class RoundLedger:
     def fold(self, fold: Fold) -> None:
         """Take an arrival."""
         start = self._stopwatch()
-        vectors = self._vectors(fold.slot, fold.first_symbol, fold.result)
-        for vector, weight in zip(vectors, fold.weights, strict=True):
+        for vector, weight in zip(fold.vectors, fold.weights, strict=True):
             self._descent.take(vector, weight)
         self._decode_s += self._stopwatch() - start
 
     def fold_late(self, late: FoldLate) -> None:
         """Offer a stale result to an estimate that remembers."""
-        age = self._machine.round - late.result.round
-        for vector in self._vectors(late.slot, late.first_symbol, late.result):
-            self._descent.late(vector, age)
-
-    def _vectors(self, slot: int, first_symbol: int, result: Result) -> list[CodedVector]:
-        """Return the vectors of a result, which lie on its slot's support."""
-        support = self._machine.supports[slot]
-        sent = enumerate(zip(result.values, result.loss, strict=True), start=first_symbol)
-        return [CodedVector(symbol, support, values, loss) for symbol, (values, loss) in sent]
+        for vector in late.vectors:
+            self._descent.late(vector, late.age)
 
     def rebuild(self, rebuild: Rebuild) -> None:
         """Go on with another code."""
+        self._packers.clear()
         self._descent.rebuild(rebuild.plan, keep_memory=rebuild.keep_memory)
 
     def close(

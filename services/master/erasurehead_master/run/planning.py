@@ -51,7 +51,7 @@ def make_plan(
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
         placement=built.placement,
-        bears_rounding=built.bears_rounding,
+        loses=built.loses,
     )
 
 

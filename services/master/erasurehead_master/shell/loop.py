@@ -263,14 +263,13 @@ class MasterServer:
         """Send the model; slots with one support share the encoded frames."""
         start = time.perf_counter()
         keys = self._machine.supports.keys
-        dtype = self._machine.plan.wire_dtype
         lost: list[bytes] = []
         for slot, peer in targets:
             key = keys[slot]
             frames = self._encoded.get(key)
             if frames is None:
-                theta = self._ledger.theta(slot, dtype)
-                frames = self._encoded[key] = encode(Step(self._machine.epoch, round_, theta))
+                step = Step(self._machine.epoch, round_, self._ledger.model(slot))
+                frames = self._encoded[key] = encode(step)
             if not self._send(peer, frames):
                 lost.append(peer)
         self._ledger.encoded(time.perf_counter() - start)

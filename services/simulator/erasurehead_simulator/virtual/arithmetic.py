@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.arrays import Vector
 from erasurehead.models import MODELS
 from erasurehead.models.partial_sums import CodedGradient
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
 from erasurehead.rows import CsrRows
-from erasurehead.wire.messages import Assign, Step
+from erasurehead.wire.messages import Assign
 
 
 class RealArithmetic:
@@ -27,11 +28,11 @@ class RealArithmetic:
         return local.n_rows, local.support
 
     def gradient(
-        self, assign: Assign, step: Step, part: int
+        self, assign: Assign, theta: Vector, part: int
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return (values, loss) of one part of the result."""
         model = MODELS.build(assign.objective, assign.columns, None)
-        computation = CodedGradient(self._local(assign), model, step.theta, part)
+        computation = CodedGradient(self._local(assign), model, theta, part)
         # Overflow is for the master to judge, as it is with real workers.
         with np.errstate(over="ignore", invalid="ignore"):
             while not computation.advance():

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from erasurehead.arrays import Vector
 from erasurehead.records import Observer, RoundRecord
 from erasurehead.wire.messages import PROTOCOL_VERSION, Assign, Hello, Step, ToMaster, ToWorker
 from erasurehead_master.machine.actions import (
@@ -45,7 +46,7 @@ class Arithmetic(Protocol):
     def load(self, assign: Assign) -> tuple[int, np.ndarray | None]:
         """Return (rows, support)."""
 
-    def gradient(self, assign: Assign, step: Step, part: int) -> tuple[np.ndarray, np.ndarray]:
+    def gradient(self, assign: Assign, theta: Vector, part: int) -> tuple[np.ndarray, np.ndarray]:
         """Return (values, loss) of one part."""
 
 
@@ -126,9 +127,9 @@ class VirtualWorker:
                 self._assign = assign
                 rows, support = cluster.arithmetic.load(assign)
                 cluster.clock.after(0.0, lambda: self.deliver(worker_events.Loaded(rows, support)))
-            case worker_actions.Compute(step):
+            case worker_actions.Compute(round_, theta):
                 self._job += 1
-                self._compute(self._job, step, 0)
+                self._compute(self._job, round_, theta, 0)
             case worker_actions.Abandon():
                 self._job += 1
             case worker_actions.Exit():
@@ -137,7 +138,7 @@ class VirtualWorker:
             case _:
                 pass
 
-    def _compute(self, job: int, step: Step, part: int) -> None:
+    def _compute(self, job: int, round_: int, theta: Vector, part: int) -> None:
         assign = self._assign
         assert assign is not None
         spent_s = self.cluster.timing.compute_s(assign.slot, part)
@@ -145,11 +146,11 @@ class VirtualWorker:
         def done() -> None:
             if job != self._job or not self.alive:
                 return
-            values, loss = self.cluster.arithmetic.gradient(assign, step, part)
+            values, loss = self.cluster.arithmetic.gradient(assign, theta, part)
             more = part + 1 < assign.coefficients.shape[0]
-            self.deliver(worker_events.PartDone(step.round, part, not more, values, loss, spent_s))
+            self.deliver(worker_events.PartDone(round_, part, not more, values, loss, spent_s))
             if more and job == self._job:
-                self._compute(job, step, part + 1)
+                self._compute(job, round_, theta, part + 1)
 
         self.cluster.clock.after(spent_s, done)
 
@@ -262,9 +263,8 @@ class VirtualCluster:
             case OpenRound():
                 self._ledger.open(self.clock.now)
             case SendStep(round_, targets):
-                dtype = self.machine.plan.wire_dtype
                 for i, (slot, peer) in enumerate(targets):
-                    step = Step(self.machine.epoch, round_, self._ledger.theta(slot, dtype))
+                    step = Step(self.machine.epoch, round_, self._ledger.model(slot))
                     self._send(peer, step, i * self.timing.send_s)
             case CloseRound():
                 record, outcome = self._ledger.close(action, lambda: self.clock.now)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from erasurehead.arrays import Vector
 from erasurehead.records import Level
-from erasurehead.wire.messages import Assign, Step, Task, ToMaster
+from erasurehead.wire.messages import Assign, Task, ToMaster
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ class Feed:
 class Compute:
     """Drop any older work and compute the coded gradient at this model."""
 
-    step: Step
+    round: int
+    theta: Vector
+    """The model's parameters on the support of the rows."""
 
 
 @dataclass(frozen=True, slots=True)

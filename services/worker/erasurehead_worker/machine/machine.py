@@ -40,6 +40,8 @@ from erasurehead.wire.messages import (
     ToMaster,
     ToWorker,
 )
+from erasurehead.wire.vectors import FORMATS
+from erasurehead.wire.vectors.base import ROUNDING, Packer, VectorFormat
 from erasurehead_worker.machine.actions import (
     Abandon,
     Action,
@@ -115,6 +117,9 @@ class Worker:
         self._until = math.inf
         self._delay_s = 0.0
         self._delays: DelayModel | None = None
+        self._format: VectorFormat | None = None
+        self._packers: list[list[Packer]] = []
+        """One for each vector of each part of a result."""
         self._wanted: list[tuple[int, int]] = []
         self._streams = False
         self._actions: list[Action] = []
@@ -197,11 +202,15 @@ class Worker:
         self.round = 0
         try:
             self._delays = DELAYS.build(assign.delay, assign.n_slots, assign.delay_seed)
+            self._format = FORMATS.build(assign.vector_format)
         except ErasureHeadError as error:
             self._send(Goodbye(str(error)), now)
             self._exit(EXIT_USAGE, str(error))
             return
         self.assign = assign
+        rng = np.random.default_rng((assign.delay_seed, ROUNDING, assign.slot))
+        parts, vectors, _ = assign.coefficients.shape
+        self._packers = [[self._format.packer(rng) for _ in range(vectors)] for _ in range(parts)]
         self._retry_at, self._retry_s = math.inf, FIRST_RETRY_S
         if self.loaded is not None and held is not None and _same_rows(held, assign):
             self._loaded(self.loaded, now)
@@ -266,10 +275,15 @@ class Worker:
             return
         support = self.loaded.support
         width = self.assign.columns if support is None else support.size
-        if step.theta.size != width:
+        assert self._format is not None
+        if step.model.n != width:
             self._actions.append(
-                Notice("error", f"a model of {step.theta.size} values came, {width} are needed")
+                Notice("error", f"a model of {step.model.n} values came, {width} are needed")
             )
+            return
+        why = self._format.misfit(step.model)
+        if why is not None:
+            self._actions.append(Notice("error", f"a model came that cannot be read: {why}"))
             return
         self._drop()
         self.round = step.round
@@ -286,9 +300,10 @@ class Worker:
 
     def _compute(self) -> None:
         assert self._step is not None
+        assert self._format is not None
         self.phase = Phase.COMPUTING
         self._until = math.inf
-        self._actions.append(Compute(self._step))
+        self._actions.append(Compute(self.round, self._format.unpack(self._step.model)))
 
     def _part_done(self, done: PartDone, now: float) -> None:
         assign = self.assign
@@ -297,14 +312,14 @@ class Worker:
         if done.last:
             self._step = None
             self.phase = Phase.IDLE
-        dtype = np.dtype(assign.wire_dtype)
+        packers = self._packers[done.part]
         self._send(
             Result(
                 epoch=assign.epoch,
                 round=done.round,
                 slot=assign.slot,
                 part=done.part,
-                values=done.values.astype(dtype, copy=False),
+                vectors=tuple([p.pack(v) for p, v in zip(packers, done.values, strict=True)]),
                 loss=done.loss.tolist(),
                 compute_s=done.compute_s,
                 delay_s=self._delay_s,

@@ -22,7 +22,7 @@ from erasurehead.network.handshakes import Handshakes
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.signals import SignalWatch
 from erasurehead.wire.frames import decode, encode
-from erasurehead.wire.messages import TO_WORKER, ProtocolError, Result, Step
+from erasurehead.wire.messages import TO_WORKER, ProtocolError, Result
 from erasurehead_worker.machine.actions import (
     Abandon,
     Action,
@@ -85,7 +85,7 @@ class WorkerLoop:
         self._handshakes = handshakes
         self._turns = turns
         self._exit: Exit | None = None
-        self._step: Step | None = None
+        self._ordered: Compute | None = None
         self._rows: WorkerRows | None = None
         self._work: Iterator[Event | None] | None = None
         self._computation: CodedGradient | None = None
@@ -108,7 +108,7 @@ class WorkerLoop:
             now, wake_at = time.monotonic(), self._machine.wake_at
             if now >= wake_at:
                 self._handle(Woke(), now)
-                if self._step is None:  # not when a delay is over: that is hurried
+                if self._ordered is None:  # not when a delay is over: that is hurried
                     self._look_at_handshakes()
             news = bool(poller.poll(0))
             if news:
@@ -127,7 +127,7 @@ class WorkerLoop:
     @property
     def _has_work(self) -> bool:
         """True when the next chunk can be done, if need be because it is our turn."""
-        at_hand = self._work is not None or self._step is not None
+        at_hand = self._work is not None or self._ordered is not None
         return at_hand and not self._turns.awaited
 
     def _look_at_handshakes(self) -> None:
@@ -149,9 +149,9 @@ class WorkerLoop:
 
     def _advance(self) -> None:
         """Do one chunk of whatever is at hand."""
-        if self._step is not None:
+        if self._ordered is not None:
             assert self._rows is not None
-            self._work, self._step = self._compute(self._rows, self._step), None
+            self._work, self._ordered = self._compute(self._rows, self._ordered), None
         if self._work is None:
             return
         try:
@@ -169,10 +169,10 @@ class WorkerLoop:
             if last:
                 self._turns.give_back()
 
-    def _compute(self, rows: WorkerRows, step: Step) -> Iterator[Event | None]:
+    def _compute(self, rows: WorkerRows, ordered: Compute) -> Iterator[Event | None]:
         """Yield None after a chunk of arithmetic, `PartDone` after a part."""
         for part in range(rows.n_parts):
-            computation = self._computation = rows.gradient(part, step.theta)
+            computation = self._computation = rows.gradient(part, ordered.theta)
             spent_s = 0.0
             finished = False
             while not finished:
@@ -185,7 +185,7 @@ class WorkerLoop:
                 if not finished:
                     yield None
             last = part + 1 == rows.n_parts
-            yield PartDone(step.round, part, last, computation.values, computation.loss, spent_s)
+            yield PartDone(ordered.round, part, last, computation.values, computation.loss, spent_s)
 
     def _handle(self, event: Event, now: float) -> None:
         for action in self._machine.handle(event, now):
@@ -201,15 +201,15 @@ class WorkerLoop:
                         self._tally.delay_s += message.delay_s
                 except sockets.UnsendableError:
                     log.debug("the master does not read; dropped %s", message.kind)
-            case Compute(step):
-                self._step = step
+            case Compute():
+                self._ordered = action
                 if self._rows is not None and self._rows.take_long:
                     self._turns.ask()
             case Abandon():
                 self._turns.give_back()
                 if self._work is not None and self._computation is not None:
                     self._tally.chunks_dropped += self._computation.chunks_ahead
-                self._step = self._work = self._computation = None
+                self._ordered = self._work = self._computation = None
             case Load(assign):
                 self._rows = None
                 self._work = self._load(self._source.read(assign))

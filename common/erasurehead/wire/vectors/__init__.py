@@ -1,0 +1,13 @@
+"""The formats in which models and gradients travel. A new one is one file and one line here."""
+
+from __future__ import annotations
+
+from erasurehead.registry import Registry
+from erasurehead.wire.vectors.base import VectorFormat
+from erasurehead.wire.vectors.f2 import F2
+from erasurehead.wire.vectors.f4 import F4
+from erasurehead.wire.vectors.f8 import F8
+
+FORMATS: Registry[VectorFormat] = Registry(
+    "vector format", {kind.name: kind for kind in (F8, F4, F2)}
+)
