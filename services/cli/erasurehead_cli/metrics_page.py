@@ -20,8 +20,8 @@ PAGE = """\
 
 Master and workers answer `GET /metrics`, `/healthz` and `/readyz` when an address is configured
 (`--http-bind 127.0.0.1:9177`, or `ERASUREHEAD_HTTP__BIND`; a port alone means loopback). Without
-one nothing listens. There is no authentication on these endpoints: let nobody but your Prometheus
-reach them.
+one nothing listens. There is no authentication on these endpoints: let only your Prometheus reach
+them.
 
 | endpoint | master | worker |
 | --- | --- | --- |
@@ -29,23 +29,24 @@ reach them.
 | `/readyz` | 200 from the first answer to the end of the run | 200 with its rows at hand |
 
 Everything is in base units: seconds, bytes, ratios. The `worker` label is a *slot* of the code,
-not a process: small and stable. A slot that nobody is ready in has no series, so a departed
-worker's disappear; when the slot is filled again its counters go on from where they were.
+not a process: small and stable. A slot without a ready worker has no series, so those of a
+departed worker disappear; when another worker fills the slot, its counters go on from where they
+were.
 
-Every number about rounds comes from the round's one record (the line in `rounds.jsonl`),
-everything about membership is read when scraped. The standard `process_*` metrics (memory, CPU,
-descriptors) are there as well.
+Every number about rounds comes from the round's one record (the line in `rounds.jsonl`), and every
+number about membership from the master's state at the time of the scrape. The standard
+`process_*` metrics (memory, CPU, descriptors) are there as well.
 
 ## Master
 
 {master}
 
 Two of these need a word. *Straggler probability* is the posterior mean of a Beta distribution
-that forgets: about the last fifty rounds count, and it belongs to the stop rule in force, because
-whoever was not waited for has missed the round. *Waiting for all* is a lower bound: a straggler
-drops its work when the next round opens, so unless its late result was heard, or its delay was
-injected (and so is known from the seed), it counts as if it had come at the moment the round
-closed.
+that forgets: about the last fifty rounds count. It belongs to the stop rule in force, because a
+worker that the round did not wait for has missed it. *Waiting for all* is a lower bound: a
+straggler drops its work when the next round opens, so unless its late result was heard, or its
+delay was injected (and so is known from the seed), it counts as if it had come at the moment the
+round closed.
 
 ## Worker
 
