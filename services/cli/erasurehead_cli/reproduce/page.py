@@ -57,7 +57,7 @@ def write_page(
     for setting, reason in skipped.items():
         lines += [f"## {HEADING[setting].partition(':')[0]}", "", f"Not run: {reason}.", ""]
     if cdf:
-        lines += ["## Who is how late", "", *_stragglers(), *_images(cdf, page.parent)]
+        lines += ["## How late the workers are", "", *_stragglers(), *_images(cdf, page.parent)]
     page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
 
 
@@ -81,16 +81,16 @@ def _head(results: Results) -> Iterator[str]:
         "SHA-256 of the raw records": f"`{results.digest}`",
     }
     if others:
-        told["cores used by others meanwhile"] = (
+        told["cores that other work used meanwhile"] = (
             f"median {np.median(others):.2f}, most {max(others):.2f}"
         )
     yield from _table(["what", "value"], [[k, v] for k, v in told.items()])
     yield ""
     yield _paragraph(
         "*Target*: the test metric that uncoded has after its last round; *within 0.5 %* of it is"
-        " easier. Both are looked for at evaluations, every 5 rounds. *Ideal*: what the drawn"
-        " delays alone cost, if computing, sending and decoding took no time. *Objective*: the mean"
-        " loss over all training rows, against uncoded's after as many rounds. With several seeds:"
+        " easier. Both can only be seen at evaluations, every 5 rounds. *Ideal*: what the drawn"
+        " delays alone would cost, if computing, sending and decoding took no time. *Objective*: the"
+        " mean loss over all training rows, against uncoded's after as many rounds. With several seeds:"
         " the median (least to greatest)."
     )
     yield ""
@@ -105,10 +105,10 @@ def _claims(results: Results) -> Iterator[str]:
     claims = {kind: found for kind, every in sections.items() if (found := list(every))}
     if not claims:
         return
-    yield from ("## What was to be reached", "")
+    yield from ("## Aims", "")
     yield _paragraph(
-        "Measured on the wall clock, and in brackets the ideal of injected delays; what misses its"
-        " bound is in bold."
+        "Measured on the wall clock, and in brackets the ideal of injected delays. A number that"
+        " misses its bound is bold."
     )
     yield ""
     for kind, every in claims.items():
