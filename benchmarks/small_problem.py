@@ -23,7 +23,7 @@ def some_rows(source: Store, n_rows: int, out: Path) -> Store:
     train = CsrRows(rows.indptr, columns.astype(np.int32), rows.values, rows.labels, len(touched))
     made = Provenance(source.manifest.name, source.digest, "some-rows", {}, {})
     return write_store(
-        out, source.manifest.name, source.manifest.task, train, train.rows(0, 1), made
+        out, source.manifest.name, source.manifest.target, train, train.rows(0, 1), made
     )
 
 
@@ -32,12 +32,12 @@ class Problem:
 
     Parameters
     ----------
-    store: logistic or least-squares.
+    store: of two classes or of numbers.
     l2: above 0.
     """
 
     def __init__(self, store: Store, l2: float) -> None:
-        self.logistic = store.manifest.task == "logistic"
+        self.logistic = store.manifest.target == "two classes"
         self.l2 = l2
         self._x = store.train.matrix()
         self._y = np.asarray(store.train.labels)

@@ -236,6 +236,22 @@ def test_rows_without_labels_get_predictions_but_no_metrics(
     assert (tmp_path / "p.csv").read_text().splitlines()[1].startswith("nan,")
 
 
+def test_prepare_takes_the_old_name_of_an_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Labels were once described by the loss that was taken for them."""
+    arguments = ["prepare", "synthetic", "--out", str(tmp_path / "s")]
+    arguments += ["-o", "rows=50", "-o", "columns=5", "-o", "nnz=2"]
+    assert main([*arguments, "-o", "task=least-squares"]) == 0
+    told = capsys.readouterr()
+    assert "option task is called labels now: give labels=numbers" in told.err
+    assert "5 columns, numbers, prepared in" in told.out
+    assert main([*arguments, "-o", "labels=numbers"]) == 0
+    told = capsys.readouterr()
+    assert not told.err
+    assert "there already" in told.out
+
+
 def test_a_model_of_other_columns_is_refused(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,7 +17,7 @@ from erasurehead.datasets.store import Store, write_store
 def small_store(tmp_path: Path) -> Store:
     """A store of nine training and three test rows."""
     train, test = rows_of(9), rows_of(3, seed=1)
-    return write_store(tmp_path / "small", "small", "logistic", train, test, MADE_UP)
+    return write_store(tmp_path / "small", "small", "two classes", train, test, MADE_UP)
 
 
 @pytest.fixture(scope="session")

@@ -38,26 +38,26 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], PreparedS
     """Prepare the whole year for a task, once."""
     out = tmp_path_factory.mktemp("flights")
 
-    def get(task: str) -> PreparedStore:
-        return prepare("flights", source=None, out=out / task, options={"task": task})
+    def get(labels: str) -> PreparedStore:
+        return prepare("flights", source=None, out=out / labels, options={"labels": labels})
 
     return get
 
 
 def test_the_whole_year(whole: Callable[[str], PreparedStore]) -> None:
-    manifest = whole("logistic").store.manifest
+    manifest = whole("two-classes").store.manifest
     assert manifest.rows + manifest.test_rows == 327_346
     assert manifest.columns == 10_576
     assert manifest.nnz == 12 * manifest.rows
     assert manifest.values_are_ones
-    labels = whole("logistic").store.train.labels
+    labels = whole("two-classes").store.train.labels
     assert set(labels) == {-1.0, 1.0}
-    assert whole("logistic").reused
+    assert whole("two-classes").reused
 
 
 def test_both_tasks_are_of_the_same_flights(whole: Callable[[str], PreparedStore]) -> None:
-    late, hours = whole("logistic").store, whole("least-squares").store
-    assert hours.manifest.task == "least-squares"
+    late, hours = whole("two-classes").store, whole("numbers").store
+    assert hours.manifest.target == "numbers"
     np.testing.assert_array_equal(late.train.indices, hours.train.indices)
     np.testing.assert_array_equal(late.train.labels > 0, hours.train.labels > 0.25)
 
@@ -86,7 +86,7 @@ def test_rows_of_a_small_table(table: Path, tmp_path: Path) -> None:
 
 
 def test_the_delay_in_hours(table: Path, tmp_path: Path) -> None:
-    options = {"task": "least-squares"}
+    options = {"labels": "numbers"}
     store = prepare("flights", source=table, out=tmp_path / "s", options=options).store
     expected = np.array([16.0, 15.0, -30.0])[split(3)[0]] / 60
     np.testing.assert_allclose(store.train.labels, expected, rtol=1e-15)

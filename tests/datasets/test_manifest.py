@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,11 @@ def test_no_store_there(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_another_format_version(small_store: Store, version: object) -> None:
     text = edited(small_store, lambda raw: raw.update(format_version=version))
-    with pytest.raises(DataError, match=f"has format version {version}, this program reads 1;"):
+    sentence = f"has format version {version}, this program reads 1 to 2;"
+    with pytest.raises(DataError, match=sentence):
         parse_manifest(text, small_store.path)
 
 
@@ -51,8 +53,8 @@ def test_another_format_version_is_told_even_if_all_else_differs() -> None:
         (lambda raw: raw.update(rows=-1), "rows is no count"),
         (lambda raw: raw.update(rows=True), "rows is no count"),
         (lambda raw: raw.update(rows=8), "array indptr is <i8 of shape (10,), expected <i8"),
-        (lambda raw: raw.update(task="ranking"), "task ranking is unknown"),
-        (lambda raw: raw.update(task=[]), "task [] is unknown"),
+        (lambda raw: raw.update(target="ranking"), "target ranking is unknown"),
+        (lambda raw: raw.update(target=[]), "target [] is unknown"),
         (lambda raw: raw.update(name=3), "name is no text"),
         (lambda raw: raw.update(columns=2**31), "array indices is <i4"),
         (lambda raw: raw.update(values_are_ones=False), "array test_values is absent, expected"),
@@ -92,6 +94,43 @@ def test_a_manifest_that_no_store_can_have(
 def test_no_manifest_at_all(text: bytes) -> None:
     with pytest.raises(DataError, match="it is no JSON object with a format_version"):
         parse_manifest(text, "s")
+
+
+def as_version_1(raw: Json) -> None:
+    """Say what version 1 said: labels by the loss that it took for them."""
+    raw["format_version"] = 1
+    raw["task"] = {"two classes": "logistic", "numbers": "least-squares"}[raw.pop("target")]
+    raw["provenance"]["options"] = {"target": "sold", "task": "logistic"}
+
+
+def test_a_manifest_of_version_1_says_the_same_in_todays_words(small_store: Store) -> None:
+    read = parse_manifest(edited(small_store, as_version_1), "s")
+    assert read.target == "two classes"
+    assert read.provenance.options == {"target": "sold", "labels": "two-classes"}
+    assert read.digest == small_store.digest
+    assert parse_manifest(read.to_json().encode(), "s") == read
+
+
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        (lambda raw: raw.update(task="ranking"), "target ranking is unknown"),
+        (lambda raw: raw.update(task=[]), "target [] is unknown"),
+        (lambda raw: raw.pop("task"), "the manifest lacks the key target"),
+        (lambda raw: raw.update(target="numbers"), "the manifest has an unknown key task"),
+        (lambda raw: raw.update(task="least-squares"), "its digest is not that of its arrays"),
+        (lambda raw: raw["provenance"].update(options={"task": []}), "options is no text"),
+    ],
+)
+def test_a_manifest_of_version_1_that_no_store_can_have(
+    small_store: Store, edit: Callable[[Json], object], reason: str
+) -> None:
+    def both(raw: Json) -> None:
+        as_version_1(raw)
+        edit(raw)
+
+    with pytest.raises(DataError, match=re.escape(f"is damaged: {reason}")):
+        parse_manifest(edited(small_store, both), "s")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])

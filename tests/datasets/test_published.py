@@ -42,19 +42,19 @@ def assert_is(store: Store, table: np.ndarray, labels: np.ndarray) -> None:  # t
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "columns", "per_row", "task"),
+    ("name", "rows", "columns", "per_row", "target"),
     [
-        ("amazon", 26_215, 241_915, 44, "logistic"),
-        ("covertype", 396_112, 15_509, 55, "logistic"),
-        ("kc-housing", 17_290, 27_654, 19, "least-squares"),
+        ("amazon", 26_215, 241_915, 44, "two classes"),
+        ("covertype", 396_112, 15_509, 55, "two classes"),
+        ("kc-housing", 17_290, 27_654, 19, "numbers"),
     ],
 )
 def test_the_papers_sizes(
-    prepared: Prepared, name: str, rows: int, columns: int, per_row: int, task: str
+    prepared: Prepared, name: str, rows: int, columns: int, per_row: int, target: str
 ) -> None:
     store = prepared(name).store
     manifest = store.manifest
-    assert (manifest.rows, manifest.columns, manifest.task) == (rows, columns, task)
+    assert (manifest.rows, manifest.columns, manifest.target) == (rows, columns, target)
     assert manifest.test_rows == -(-(manifest.rows + manifest.test_rows) // 5)
     assert manifest.values_are_ones
     for part in (store.train, store.test):

@@ -19,7 +19,7 @@ from small_rows import MADE_UP, assert_same_rows, matrix_of, rows_of
 from erasurehead.datasets import store as store_module
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import DataError, UsageError
-from erasurehead.rows import CsrRows
+from erasurehead.rows import CsrRows, Target
 
 
 @settings(max_examples=25)
@@ -27,40 +27,40 @@ from erasurehead.rows import CsrRows
     n_train=st.integers(0, 12),
     n_test=st.integers(0, 5),
     ones=st.booleans(),
-    task=st.sampled_from(["logistic", "least-squares"]),
+    target=st.sampled_from(["two classes", "classes", "numbers"]),
     seed=st.integers(0, 99),
 )
 def test_what_was_written_is_read(
-    n_train: int, n_test: int, ones: bool, task: str, seed: int
+    n_train: int, n_test: int, ones: bool, target: Target, seed: int
 ) -> None:
     train = rows_of(n_train, ones=ones, seed=seed)
     test = rows_of(n_test, ones=ones, seed=seed + 1)
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "store"
-        written = write_store(path, "any", task, train, test, MADE_UP)  # type: ignore[arg-type]
+        written = write_store(path, "any", target, train, test, MADE_UP)
         opened = Store.open(path)
         opened.verify()
         assert_same_rows(opened.train, train)
         assert_same_rows(opened.test, test)
         assert opened.manifest == written.manifest
-        assert opened.manifest.task == task
+        assert opened.manifest.target == target
         assert opened.manifest.rows == n_train
         assert opened.manifest.test_nnz == test.indptr[-1]
         assert os.listdir(place) == ["store"]  # noqa: PTH208
 
 
 def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
-    """Equal for equal rows under any name, another for one label, one column or the task."""
+    """Equal for equal rows under any name, another for one label, one column or what labels are."""
     train, test = rows_of(5), rows_of(2)
 
-    def digest(name: str, task: str = "logistic", rows: CsrRows = train) -> str:
+    def digest(name: str, target: Target = "two classes", rows: CsrRows = train) -> str:
         part = replace(test, n_columns=rows.n_columns)
-        return write_store(tmp_path / name, name, task, rows, part, MADE_UP).digest  # type: ignore[arg-type]
+        return write_store(tmp_path / name, name, target, rows, part, MADE_UP).digest
 
     first = digest("a")
     assert digest("b") == first
     others = {
-        digest("task", task="least-squares"),
+        digest("target", target="numbers"),
         digest("label", rows=replace(train, labels=train.labels + 1)),
         digest("columns", rows=replace(train, n_columns=7)),
     }
@@ -75,7 +75,7 @@ def test_arrays_have_the_formats_dtypes_whatever_the_callers(tmp_path: Path) -> 
         indices=rows.indices.astype(np.int64),
         labels=rows.labels.astype(np.float32),
     )
-    opened = write_store(tmp_path / "s", "s", "logistic", odd, odd, MADE_UP)
+    opened = write_store(tmp_path / "s", "s", "two classes", odd, odd, MADE_UP)
     assert_same_rows(opened.train, rows)
     assert opened.train.indptr.dtype == np.int64
     assert opened.train.indices.dtype == np.int32
@@ -85,7 +85,7 @@ def test_arrays_have_the_formats_dtypes_whatever_the_callers(tmp_path: Path) -> 
 def test_column_numbers_take_eight_bytes_when_four_are_too_few(tmp_path: Path) -> None:
     last = 2**31
     rows = CsrRows(np.array([0, 1]), np.array([last]), None, np.ones(1), last + 1)
-    opened = write_store(tmp_path / "wide", "wide", "logistic", rows, rows, MADE_UP)
+    opened = write_store(tmp_path / "wide", "wide", "two classes", rows, rows, MADE_UP)
     assert opened.train.indices.dtype == np.int64
     assert opened.train.indices[0] == last
 
@@ -200,7 +200,7 @@ def test_rows_that_cannot_be_are_seen_before_anything_runs(
 ) -> None:
     path = tmp_path / "store"
     train, test = rows_of(5, ones=False), rows_of(4, ones=False)
-    write_store(path, "s", "logistic", train, test, MADE_UP).check_rows()
+    write_store(path, "s", "two classes", train, test, MADE_UP).check_rows()
     file = path / f"{array}.npy"
     changed = np.load(file)
     changed[where] = value
@@ -211,12 +211,12 @@ def test_rows_that_cannot_be_are_seen_before_anything_runs(
 
 def test_an_existing_directory_is_not_overwritten(small_store: Store) -> None:
     with pytest.raises(UsageError, match="exists already"):
-        write_store(small_store.path, "x", "logistic", rows_of(2), rows_of(2), MADE_UP)
+        write_store(small_store.path, "x", "two classes", rows_of(2), rows_of(2), MADE_UP)
 
 
 def test_values_are_implied_in_both_parts_or_in_none(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="both"):
-        write_store(tmp_path / "s", "s", "logistic", rows_of(2), rows_of(2, ones=False), MADE_UP)
+        write_store(tmp_path / "s", "s", "two classes", rows_of(2), rows_of(2, ones=False), MADE_UP)
     assert not list(tmp_path.iterdir())
 
 
@@ -247,7 +247,7 @@ def test_a_full_disk_leaves_nothing_behind(
 
     monkeypatch.setattr(store_module, "_write_array", write_until_full)
     with pytest.raises(DataError, match=f"cannot write the store .*: {reason}; free space"):
-        write_store(tmp_path / "s", "s", "logistic", rows_of(2), rows_of(2), MADE_UP)
+        write_store(tmp_path / "s", "s", "two classes", rows_of(2), rows_of(2), MADE_UP)
     assert not list(tmp_path.iterdir())
 
 
@@ -277,7 +277,7 @@ def test_a_killed_writer_leaves_no_store_and_does_not_stop_the_next(
     assert list(tmp_path.iterdir())  # what was written so far, under a hidden name
     with pytest.raises(DataError, match="is not a store"):
         Store.open(path)
-    write_store(path, "s", "logistic", rows_of(3), rows_of(2), MADE_UP).verify()
+    write_store(path, "s", "two classes", rows_of(3), rows_of(2), MADE_UP).verify()
 
 
 def test_importing_the_store_loads_numpy_only() -> None:

@@ -50,7 +50,7 @@ def test_rows_are_kept_and_a_constant_added(
 def test_ones_are_implied(tmp_path: Path) -> None:
     store = store_of(tmp_path, "1 1:1 3:1\n-1 2:1\n1 1:1\n")
     assert store.train.values is None
-    assert store.manifest.task == "logistic"
+    assert store.manifest.target == "two classes"
     assert store.manifest.columns == 4
 
 
@@ -91,7 +91,7 @@ def test_any_two_labels(tmp_path: Path) -> None:
         ("x,y\n1,2\n", {}, "cannot be read as svmlight"),
         ("1 1:1\n-1 2:nan\n", {}, "row 2 of .* holds a number that is not finite; fill it in"),
         ("1 1:1\ninf 2:1\n", {}, "row 2 of .* holds a number that is not finite"),
-        ("1 1:1\n2 1:1\n3 1:1\n", {"task": "logistic"}, "3 distinct labels; a logistic task needs"),
+        ("1 1:1\n2 1:1\n3 1:1\n", {"labels": "two-classes"}, "3 distinct values; two classes need"),
     ],
 )
 def test_bad_files(tmp_path: Path, content: str, options: dict[str, str], sentence: str) -> None:

@@ -44,9 +44,7 @@ def test_categories_follow_the_power_law(tmp_path: Path, exponent: float) -> Non
 
 @pytest.mark.parametrize("dense", [False, True])
 def test_without_noise_least_squares_explains_everything(tmp_path: Path, dense: bool) -> None:
-    store = store_of(
-        tmp_path, rows=400, columns=20, nnz=4, dense=dense, noise=0, task="least-squares"
-    )
+    store = store_of(tmp_path, rows=400, columns=20, nnz=4, dense=dense, noise=0, labels="numbers")
     matrix = matrix_of(store.train).toarray()
     model, *_ = np.linalg.lstsq(matrix, store.train.labels, rcond=None)
     np.testing.assert_allclose(matrix_of(store.test) @ model, store.test.labels, atol=1e-10)

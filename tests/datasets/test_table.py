@@ -81,7 +81,7 @@ def test_text_is_categorical_and_numbers_are_numeric(kitchen: Kitchen, frame: pd
         np.testing.assert_array_equal(
             part.labels, np.where(frame["sold"].iloc[chosen] == "yes", 1.0, -1.0)
         )
-    assert store.manifest.task == "logistic"
+    assert store.manifest.target == "two classes"
     assert labels_of(store) == {"-1": "no", "+1": "yes"}
 
 
@@ -148,7 +148,7 @@ def test_a_store_that_does_not_say_what_its_columns_are(
 def test_named_columns_only(kitchen: Kitchen, frame: pd.DataFrame) -> None:
     store = kitchen.store(frame, target="price", categorical="town+floor", numeric="area")
     assert store.manifest.columns == 3 + frame["floor"].nunique() + 1 + 1
-    assert store.manifest.task == "least-squares"
+    assert store.manifest.target == "numbers"
     np.testing.assert_array_equal(store.test.labels, frame["price"].iloc[split(N_ROWS)[1]])
 
 
@@ -157,19 +157,19 @@ def test_categories_alone_imply_their_values(kitchen: Kitchen, frame: pd.DataFra
 
 
 @pytest.mark.parametrize("low_high", [(0, 1), (1, 2), (-1, 1), (False, True), ("a", "b")])
-def test_two_values_are_a_logistic_task(
+def test_two_values_are_two_classes(
     kitchen: Kitchen, frame: pd.DataFrame, low_high: tuple[Any, Any]
 ) -> None:
     frame["y"] = [low_high[i % 2] for i in range(N_ROWS)]
     store = kitchen.store(frame, target="y", numeric="area")
-    assert store.manifest.task == "logistic"
+    assert store.manifest.target == "two classes"
     assert labels_of(store) == {"-1": str(low_high[0]), "+1": str(low_high[1])}
     np.testing.assert_array_equal(store.train.labels, np.where(split(N_ROWS)[0] % 2, 1.0, -1.0))
 
 
 def test_two_values_may_be_numbers_after_all(kitchen: Kitchen, frame: pd.DataFrame) -> None:
     frame["y"] = [3.0 + i % 2 for i in range(N_ROWS)]
-    store = kitchen.store(frame, target="y", numeric="area", task="least-squares")
+    store = kitchen.store(frame, target="y", numeric="area", labels="numbers")
     assert set(store.train.labels) == {3.0, 4.0}
 
 
@@ -244,10 +244,16 @@ def test_an_infinite_value(kitchen: Kitchen, frame: pd.DataFrame, column: str) -
             {"target": "sold", "numeric": "area", "categorical": "area"},
             "column 'area' is named both categorical and numeric",
         ),
-        ({"target": "town"}, "target 'town' of .* holds text in 3 distinct values; least squares"),
-        ({"target": "town", "task": "logistic"}, "has 3 distinct values; a logistic task needs ex"),
-        ({"target": "sold", "task": "least-squares"}, "holds text in 2 distinct values"),
-        ({"target": "sold", "task": "ranking"}, "option task=ranking of data set 'csv' does not"),
+        ({"target": "town"}, "target 'town' of .* holds text in 3 distinct values; labels must be"),
+        (
+            {"target": "town", "labels": "two-classes"},
+            "has 3 distinct values; two classes need",
+        ),
+        ({"target": "sold", "labels": "numbers"}, "holds text in 2 distinct values"),
+        (
+            {"target": "sold", "labels": "ranking"},
+            "option labels=ranking of data set 'csv' does",
+        ),
         ({}, "data set 'csv' needs target; write for example --option target="),
         ({"targets": "sold"}, r"has no option 'targets' \(did you mean 'target'\?\)"),
     ],

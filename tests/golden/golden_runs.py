@@ -88,7 +88,7 @@ COMMON: Mapping[str, Any] = {
 
 STORES: Mapping[str, Mapping[str, str]] = {
     "logistic": {"rows": "240", "columns": "60", "nnz": "4", "seed": "1"},
-    "squares": {"rows": "240", "columns": "60", "nnz": "4", "seed": "2", "task": "least-squares"},
+    "squares": {"rows": "240", "columns": "60", "nnz": "4", "seed": "2", "labels": "numbers"},
     # Labels of two classes, as the margins of dense rows are only known to the last bit or so.
     "dense": {"rows": "150", "columns": "12", "nnz": "12", "seed": "3", "dense": "true"},
 }
@@ -586,7 +586,10 @@ def unrecorded() -> list[str]:
     def named(key: str, default: str) -> set[str]:
         return {str(each.get(key, default)).partition(":")[0] for each in settings}
 
-    tasks = {options.get("task", "logistic") for options in STORES.values()}
+    by_default = {
+        "least-squares" if options.get("labels") == "numbers" else "logistic"
+        for options in STORES.values()
+    }
     used: list[tuple[Iterable[str], set[str]]] = [
         (CODES, {scheme.code.name for scheme in schemes}),
         (DECODERS, {scheme.decoder.name for scheme in schemes}),
@@ -595,7 +598,7 @@ def unrecorded() -> list[str]:
         (DELAYS, named("delay", "none")),
         (METHODS, named("optimizer", "gradient-descent")),
         (STEP_SIZES, named("step", "auto")),
-        (MODELS, named("model", "") | tasks),
+        (MODELS, named("model", "") | by_default),
     ]
     return [name for registry, names in used for name in registry if name not in names]
 

@@ -176,7 +176,7 @@ def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
     out = tmp_path_factory.mktemp("stores") / "houses"
     if not KC_HOUSING.exists():
         shape = {"rows": str(ROWS + TEST_ROWS), "columns": "2500", "nnz": "19"}
-        prepare("synthetic", source=None, out=out, options={**shape, "task": "least-squares"})
+        prepare("synthetic", source=None, out=out, options={**shape, "labels": "numbers"})
         return Problem(out, floor=0.25)
     encoded = KcHousing(KC_HOUSING, False).encode()
     rows = [encoded.train.rows(0, ROWS), encoded.test.rows(0, TEST_ROWS)]
@@ -189,7 +189,7 @@ def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
         for part, piece in zip(rows, pieces, strict=True)
     )
     made = Provenance("subset", "", "test", {}, {})
-    write_store(out, "houses", encoded.task, training, test, made)
+    write_store(out, "houses", encoded.target, training, test, made)
     return Problem(out, floor=0.05)
 
 

@@ -55,7 +55,7 @@ def eventually(condition: object, limit_s: float = 30.0) -> None:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("stores") / "small"
-    options = {"rows": "600", "columns": "200", "nnz": "6", "task": "logistic", "seed": "3"}
+    options = {"rows": "600", "columns": "200", "nnz": "6", "labels": "two-classes", "seed": "3"}
     return prepare("synthetic", source=None, out=out, options=options).path
 
 

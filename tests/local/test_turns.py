@@ -185,7 +185,7 @@ class Freezer(Observer):
 def long_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Rows enough for half of them to be more than one chunk."""
     out = tmp_path_factory.mktemp("stores") / "long"
-    options = {"rows": "75000", "columns": "500", "nnz": "20", "task": "logistic", "seed": "3"}
+    options = {"rows": "75000", "columns": "500", "nnz": "20", "labels": "two-classes", "seed": "3"}
     return prepare("synthetic", source=None, out=out, options=options).path
 
 

@@ -10,14 +10,14 @@ import pytest
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
-from erasurehead.rows import CsrRows
+from erasurehead.rows import CsrRows, Target
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
 
 
-def store_with(path: Path, labels: list[float], task: str = "least-squares") -> Store:
+def store_with(path: Path, labels: list[float], target: Target = "numbers") -> Store:
     """Write a store of rows with one entry each; the last two rows are test rows."""
 
     def rows(chosen: list[float]) -> CsrRows:
@@ -25,7 +25,7 @@ def store_with(path: Path, labels: list[float], task: str = "least-squares") -> 
         return CsrRows(np.arange(n + 1), np.zeros(n, np.int32), None, np.array(chosen), 3)
 
     made_up = Provenance("made up", "0" * 64, "made-up-1")
-    return write_store(path, "made-up", task, rows(labels[:-2]), rows(labels[-2:]), made_up)  # type: ignore[arg-type]
+    return write_store(path, "made-up", target, rows(labels[:-2]), rows(labels[-2:]), made_up)
 
 
 def plan_for(store: Store, **changes: object) -> RunPlan:
@@ -44,7 +44,7 @@ def test_labels_that_are_no_two_classes_do_not_suit_the_logistic_loss(
     with pytest.raises(DataError, match="two classes, -1 and") as refused:
         plan_for(store, model="logistic")
     assert refused.value.exit_code == EXIT_USAGE
-    assert "prepared for least-squares" in str(refused.value)
+    assert "prepared as numbers" in str(refused.value)
     assert plan_for(store).model.name == "least-squares"
 
 
@@ -55,7 +55,7 @@ def test_labels_that_are_not_finite_suit_no_loss(tmp_path: Path) -> None:
 
 
 def test_classes_may_be_fitted_by_least_squares(tmp_path: Path) -> None:
-    store = store_with(tmp_path / "classes", [1.0, -1.0, 1.0, -1.0, 1.0, -1.0], "logistic")
+    store = store_with(tmp_path / "classes", [1.0, -1.0, 1.0, -1.0, 1.0, -1.0], "two classes")
     assert plan_for(store).model.name == "logistic"
     assert plan_for(store, model="least-squares").model.name == "least-squares"
 

@@ -12,5 +12,5 @@ from erasurehead.datasets.prepare import prepare
 @pytest.fixture(scope="session")
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("stores") / "small"
-    options = {"rows": "400", "columns": "40", "nnz": "5", "task": "logistic", "seed": "3"}
+    options = {"rows": "400", "columns": "40", "nnz": "5", "labels": "two-classes", "seed": "3"}
     return prepare("synthetic", source=None, out=out, options=options).path

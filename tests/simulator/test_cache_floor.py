@@ -19,7 +19,7 @@ L2, ROUNDS = 0.5, 160
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     out = tmp_path_factory.mktemp("stores") / "houses"
-    options = {"rows": "600", "columns": "60", "nnz": "6", "task": "least-squares", "seed": "5"}
+    options = {"rows": "600", "columns": "60", "nnz": "6", "labels": "numbers", "seed": "5"}
     return prepare("synthetic", source=None, out=out, options=options).store
 
 

@@ -42,7 +42,7 @@ LEFT_OUT = {(5, 7), (2, 3)}
 class Amazon(Preset):
     """Nine columns and 34 of their pairs one-hot, and a constant: 241,915 columns, 44 ones a row.
 
-    Logistic; label 2 ACTION - 1.
+    Two classes; label 2 ACTION - 1.
     """
 
     name = "amazon"
@@ -67,7 +67,7 @@ class Amazon(Preset):
             if (i, j) not in LEFT_OUT
         ]
         labels = 2.0 * frame[TARGET].to_numpy().astype(np.float64) - 1.0
-        return one_hot_rows([*single, *pairs], [], labels, "logistic")
+        return one_hot_rows([*single, *pairs], [], labels, "two classes")
 
     @cached_property
     def _frame(self) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.frames import complete, numbers
+from erasurehead.datasets.labels import class_labels
 from erasurehead.datasets.sources import pandas
 from erasurehead.errors import DataError
 from erasurehead.rows import CsrRows
@@ -30,13 +31,14 @@ class TableColumns:
     Attributes
     ----------
     target: name of the column that is predicted.
-    classes: what -1 and +1 are called, of a logistic task; else None.
+    classes: what the target's classes are called, in the order of their labels; None: it holds
+        numbers.
     categorical: name -> its values, each of which has a column of ones and zeros.
     numeric: name -> mean and deviation, by which numbers are standardised.
     """
 
     target: str
-    classes: tuple[str, str] | None
+    classes: tuple[str, ...] | None
     categorical: Mapping[str, list[Any]]
     numeric: Mapping[str, tuple[float, float]]
 
@@ -50,10 +52,9 @@ class TableColumns:
         """
         try:
             held = json.loads((store / COLUMNS).read_bytes())
-            classes = held["classes"]
             return cls(
                 held["target"],
-                None if classes is None else (classes[0], classes[1]),
+                _names(held["classes"]),
                 held["categorical"],
                 {name: (mean, deviation) for name, (mean, deviation) in held["numeric"].items()},
             )
@@ -74,7 +75,7 @@ class TableColumns:
         Another table of the same shape has other categories or scales, and a model of one says
         nothing about the rows of the other.
         """
-        told: list[object] = [self.target, self.classes and self.classes[1]]
+        told: list[object] = [self.target, self.classes and "\n".join(self.classes[1:])]
         told += [[name, sorted(map(str, values))] for name, values in self.categorical.items()]
         told += [[name, mean, deviation] for name, (mean, deviation) in self.numeric.items()]
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
@@ -141,12 +142,18 @@ class TableColumns:
             stranger = column.iloc[int((codes < 0).argmax())]
             raise DataError(
                 f"target '{self.target}' of {path} has the value {stranger}, but the model tells"
-                f" {self.classes[0]} from {self.classes[1]}; leave such rows out"
+                f" {' from '.join(self.classes)}; leave such rows out"
             )
-        return np.where(codes == 0, -1.0, 1.0)
+        return class_labels(codes, len(self.classes))
 
 
-def _as_numbers(classes: tuple[str, str]) -> list[Any]:
+def _names(classes: list[str] | None) -> tuple[str, ...] | None:
+    if classes is not None and len(classes) < 2:
+        raise ValueError("a target of fewer than two classes")
+    return None if classes is None else tuple(classes)
+
+
+def _as_numbers(classes: tuple[str, ...]) -> list[Any]:
     """Return the numbers that two names are, so that 1 and 1.0 are the same; else the names."""
     try:
         return [float(name) for name in classes]

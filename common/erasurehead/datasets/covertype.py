@@ -36,7 +36,7 @@ Table = npt.NDArray[np.int32]
 class Covertype(Preset):
     """Rows of cover type 1 or 2, each of the 54 columns one-hot, and a constant.
 
-    15,509 columns, 55 ones a row. Logistic; label -1 for type 1 and +1 for type 2.
+    15,509 columns, 55 ones a row. Two classes; label -1 for type 1 and +1 for type 2.
     """
 
     name = "covertype"
@@ -61,7 +61,7 @@ class Covertype(Preset):
         table = table[table[:, -1] <= 2]
         columns = [codes_of(table[:, i]) for i in range(table.shape[1] - 1)]
         labels = np.where(table[:, -1] == 1, -1.0, 1.0)
-        return one_hot_rows(columns, [], labels, "logistic")
+        return one_hot_rows(columns, [], labels, "two classes")
 
     @cached_property
     def _table(self) -> Table:

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import Array
-from erasurehead.datasets.manifest import COLUMNS_OF_INT32, Task
+from erasurehead.datasets.manifest import COLUMNS_OF_INT32
 from erasurehead.errors import DataError
-from erasurehead.rows import CsrRows
+from erasurehead.rows import CsrRows, Target
 
 ROWS_PER_TEST_ROW = 5
 SPLIT_SEED = 0
@@ -23,10 +23,11 @@ Codes = npt.NDArray[np.int32]
 class Encoded:
     """Rows ready to be written, training and test apart.
 
-    `columns` says what the columns stand for (`erasurehead.datasets.columns`), if that can be said.
+    `target` is what labels are. `columns` says what the columns stand for
+    (`erasurehead.datasets.columns`), if that can be said.
     """
 
-    task: Task
+    target: Target
     train: CsrRows
     test: CsrRows
     columns: bytes | None = None
@@ -56,7 +57,7 @@ def one_hot_rows(
     categorical: Sequence[tuple[Codes, int]],
     numeric: Sequence[npt.NDArray[np.float64]],
     labels: npt.NDArray[np.float64],
-    task: Task,
+    target: Target,
 ) -> Encoded:
     """Encode a table and split it.
 
@@ -67,6 +68,7 @@ def one_hot_rows(
     numeric: per column the numbers, shape (rows,); standardised by the training rows' mean and
         deviation.
     labels: shape (rows,).
+    target: what they are.
 
     Returns
     -------
@@ -99,7 +101,7 @@ def one_hot_rows(
             n_columns=n_columns,
         )
 
-    return Encoded(task, take(train), take(test))
+    return Encoded(target, take(train), take(test))
 
 
 def codes_of(column: Array) -> tuple[Codes, int]:

@@ -7,13 +7,14 @@ import io
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.encoding import Encoded, codes_of, one_hot_rows
+from erasurehead.datasets.labels import TARGETS, Kind, class_labels
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import pandas, read_plain
 from erasurehead.errors import DataError, UsageError
@@ -39,8 +40,8 @@ COLUMNS = (
 class Flights(Preset):
     """Schedule, carrier, tail number, route and distance one-hot, and a constant.
 
-    About 327,000 flights and 10,500 columns, 12 ones a row. task=logistic: label +1 for an arrival
-    more than 15 minutes late, else -1. task=least-squares: the label is the delay in hours.
+    About 327,000 flights and 10,500 columns, 12 ones a row. labels=two-classes: +1 for an
+    arrival more than 15 minutes late, else -1. labels=numbers: the delay in hours.
     """
 
     name = "flights"
@@ -51,15 +52,15 @@ class Flights(Preset):
         source: Path | None,
         download: bool,
         *,
-        task: Literal["logistic", "least-squares"] = "logistic",
+        labels: Kind = "two-classes",
     ) -> None:
         super().__init__(source, download)
-        self._task: Literal["logistic", "least-squares"] = task
+        self._kind: Kind = labels
         self._path = source or packaged_file()
 
     def options(self) -> dict[str, str]:
-        """Return the task."""
-        return {"task": self._task}
+        """Return what labels are."""
+        return {"labels": self._kind}
 
     def source_sha256(self) -> str:
         """Return the digest of the table's file."""
@@ -70,11 +71,11 @@ class Flights(Preset):
         frame = self._frame()
         columns = [codes_of(frame[c].to_numpy()) for c in COLUMNS]
         delay_min: npt.NDArray[np.float64] = frame["arr_delay"].to_numpy().astype(np.float64)
-        if self._task == "logistic":
-            labels = np.where(delay_min > LATE_ABOVE_MIN, 1.0, -1.0)
+        if self._kind == "two-classes":
+            labels = class_labels(delay_min > LATE_ABOVE_MIN, 2)
         else:
             labels = delay_min / MIN_PER_HOUR
-        return one_hot_rows(columns, [], labels, self._task)
+        return one_hot_rows(columns, [], labels, TARGETS[self._kind])
 
     def _frame(self) -> Any:
         pd = pandas()

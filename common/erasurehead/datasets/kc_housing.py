@@ -49,7 +49,7 @@ PRICE_UNIT = 1e6
 class KcHousing(Preset):
     """Columns `bedrooms` to `sqft_lot15` one-hot, and a constant: 27,654 columns, 19 ones a row.
 
-    Least squares; the label is the price in millions.
+    Numbers; the label is the price in millions.
     """
 
     name = "kc-housing"
@@ -69,7 +69,7 @@ class KcHousing(Preset):
         expect_table(frame, self.name, N_ROWS, (*COLUMNS, TARGET))
         columns = [codes_of(frame[c].to_numpy().astype(np.float64)) for c in COLUMNS]
         labels = frame[TARGET].to_numpy().astype(np.float64) / PRICE_UNIT
-        return one_hot_rows(columns, [], labels, "least-squares")
+        return one_hot_rows(columns, [], labels, "numbers")
 
     @cached_property
     def _frame(self) -> Any:

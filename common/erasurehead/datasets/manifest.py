@@ -11,11 +11,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from erasurehead.datasets.older import OLD_TASKS, upgraded
 from erasurehead.errors import DataError
+from erasurehead.rows import Target
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST = "manifest.json"
 ARRAYS = ("indptr", "indices", "values", "labels")
 PREFIXES = ("", "test_")
@@ -24,8 +26,6 @@ MEANING = "columns"
 
 COLUMNS_OF_INT32 = 2**31
 """Below this many columns, column numbers are stored in 4 bytes."""
-
-Task = Literal["logistic", "least-squares"]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,15 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The store's ``manifest.json``."""
+    """The store's ``manifest.json``.
+
+    `target` is what labels are. A manifest of an older format is read as if it had been written
+    today.
+    """
 
     format_version: int
     name: str
-    task: Task
+    target: Target
     rows: int
     columns: int
     nnz: int
@@ -97,13 +101,13 @@ def parse_manifest(text: bytes, location: object) -> Manifest:
         version = raw["format_version"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise _damaged(location, "it is no JSON object with a format_version") from None
-    if version != FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise DataError(
-            f"store {location} has format version {version}, this program reads {FORMAT_VERSION};"
-            " prepare it again with this version"
+            f"store {location} has format version {version}, this program reads 1 to"
+            f" {FORMAT_VERSION}; prepare it again with this version"
         )
     try:
-        manifest = _manifest(raw)
+        manifest = _manifest(raw if version == FORMAT_VERSION else upgraded(raw))
     except ValueError as error:
         raise _damaged(location, str(error)) from None
     expected = expected_arrays(manifest)
@@ -115,7 +119,7 @@ def parse_manifest(text: bytes, location: object) -> Manifest:
             f"array {wrong} is {_described(found.get(wrong))}, expected"
             f" {_described(expected.get(wrong))}",
         )
-    if manifest.digest != content_digest(manifest.task, manifest.columns, manifest.arrays):
+    if manifest.digest != content_digest(manifest.target, manifest.columns, manifest.arrays):
         raise _damaged(location, "its digest is not that of its arrays")
     return manifest
 
@@ -151,10 +155,14 @@ def expected_arrays(manifest: Manifest) -> dict[str, tuple[str, tuple[int, ...]]
     return expected
 
 
-def content_digest(task: str, columns: int, arrays: Mapping[str, ArrayEntry]) -> str:
-    """Return a SHA-256 over the content: the arrays and what their numbers mean."""
+def content_digest(target: Target, columns: int, arrays: Mapping[str, ArrayEntry]) -> str:
+    """Return a SHA-256 over the content: the arrays and what their numbers mean.
+
+    Equal content has the same digest in every version of the format, so that runs, caches and
+    workers with a store of an older version know it again.
+    """
     content = {name: [e.dtype, e.shape, e.sha256] for name, e in sorted(arrays.items())}
-    text = json.dumps([FORMAT_VERSION, task, columns, content])
+    text = json.dumps([1, OLD_TASKS.get(target, target), columns, content])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -175,7 +183,7 @@ def _manifest(raw: object) -> Manifest:
     for key in ("rows", "columns", "nnz", "test_rows", "test_nnz"):
         _require(type(keys[key]) is int and keys[key] >= 0, f"{key} is no count")
     _require(type(keys["values_are_ones"]) is bool, "values_are_ones is neither true nor false")
-    _require(keys["task"] in get_args(Task), f"task {keys['task']} is unknown")
+    _require(keys["target"] in get_args(Target), f"target {keys['target']} is unknown")
     _require(isinstance(keys["arrays"], dict), "arrays is no object")
     arrays = {name: _entry(name, entry) for name, entry in keys["arrays"].items()}
     source = _object(keys["provenance"], Provenance.__dataclass_fields__, "provenance")

@@ -67,7 +67,7 @@ def prepare(
     made = replace(provenance, notes=preset.notes)
     try:
         beside = {} if encoded.columns is None else {COLUMNS: encoded.columns}
-        store = write_store(out, name, encoded.task, encoded.train, encoded.test, made, beside)
+        store = write_store(out, name, encoded.target, encoded.train, encoded.test, made, beside)
     except StoreExistsError:
         return PreparedStore(out, _kept(out, provenance), True, time.monotonic() - begun)
     return PreparedStore(out, store, False, time.monotonic() - begun)

@@ -30,13 +30,12 @@ from erasurehead.datasets.manifest import (
     ArrayEntry,
     Manifest,
     Provenance,
-    Task,
     content_digest,
     read_manifest,
 )
 from erasurehead.errors import DataError, UsageError
 from erasurehead.process.durable import sync_directory
-from erasurehead.rows import CsrRows
+from erasurehead.rows import CsrRows, Target
 
 NOTHING_BESIDE: Mapping[str, bytes] = {}
 
@@ -120,7 +119,7 @@ class Store:
 def write_store(
     path: Path,
     name: str,
-    task: Task,
+    target: Target,
     train: CsrRows,
     test: CsrRows,
     provenance: Provenance,
@@ -128,7 +127,8 @@ def write_store(
 ) -> Store:
     """Write a store under `path`, which must not exist, as a whole or not at all.
 
-    `beside` are further files by name, which are none of the store's content.
+    `target` is what labels are; `beside` are further files by name, which are none of the store's
+    content.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def write_store(
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             name=name,
-            task=task,
+            target=target,
             rows=len(train.labels),
             columns=train.n_columns,
             nnz=int(train.indptr[-1]),
@@ -166,7 +166,7 @@ def write_store(
             test_nnz=int(test.indptr[-1]),
             values_are_ones=train.values is None,
             arrays=entries,
-            digest=content_digest(task, train.n_columns, entries),
+            digest=content_digest(target, train.n_columns, entries),
             provenance=provenance,
         )
         for file_name, content in {**beside, MANIFEST: manifest.to_json().encode()}.items():

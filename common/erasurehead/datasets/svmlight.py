@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import vstack
 
 from erasurehead.datasets.encoding import Encoded, split
-from erasurehead.datasets.manifest import Task
+from erasurehead.datasets.labels import Coded, KindOrAuto, are_classes, code_classes
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import read_plain, sklearn_datasets
 from erasurehead.errors import DataError, UsageError
@@ -22,8 +22,8 @@ from erasurehead.rows import CsrRows
 class SvmLight(Preset):
     """The rows as they are, with a constant column added last.
 
-    task=auto is logistic when there are two distinct labels (the larger becomes +1), else least
-    squares. `test` names a second file with the test rows; else the usual split is made.
+    labels=auto makes two classes of two distinct labels (the larger becomes +1), and takes others
+    as numbers. `test` names a second file with the test rows; else the usual split is made.
     """
 
     name = "svmlight"
@@ -34,7 +34,7 @@ class SvmLight(Preset):
         source: Path | None,
         download: bool,
         *,
-        task: Literal["auto", "logistic", "least-squares"] = "auto",
+        labels: KindOrAuto = "auto",
         test: str = "",
     ) -> None:
         super().__init__(source, download)
@@ -42,12 +42,12 @@ class SvmLight(Preset):
             raise UsageError("prepare svmlight needs a file: give it with --from")
         self._path = source
         self._test = Path(test) if test else None
-        self._task = task
+        self._kind = labels
 
     def options(self) -> dict[str, str]:
-        """Return the task and the digest of the test file."""
+        """Return what labels are and the digest of the test file."""
         test = hashlib.sha256(read_plain(self._test)).hexdigest() if self._test else ""
-        return {"task": self._task, "test": test}
+        return {"labels": self._kind, "test": test}
 
     def source_sha256(self) -> str:
         """Return the digest of the file."""
@@ -64,7 +64,8 @@ class SvmLight(Preset):
             n_train = len(all_labels[0])
             train = np.random.default_rng(0).permutation(n_train)
             test = np.arange(n_train, len(labels))
-        labels, task = self._labels(labels)
+        coded = self._labels(labels)
+        self.notes.update(coded.notes)
         ones = bool(np.all(matrix.data == 1.0))
 
         def take(chosen: npt.NDArray[np.int64]) -> CsrRows:
@@ -74,11 +75,11 @@ class SvmLight(Preset):
                 indptr=part.indptr.astype(np.int64) + np.arange(len(chosen) + 1),
                 indices=np.insert(part.indices, ends, matrix.shape[1]),
                 values=None if ones else np.insert(part.data, ends, 1.0),
-                labels=labels[chosen],
+                labels=coded.labels[chosen],
                 n_columns=matrix.shape[1] + 1,
             )
 
-        return Encoded(task, take(train), take(test))
+        return Encoded(coded.target, take(train), take(test))
 
     def _read(self, paths: list[Path]) -> tuple[list[Any], list[npt.NDArray[np.float64]]]:
         """Read all files together, so that they agree on columns and on the number of the first."""
@@ -107,14 +108,9 @@ class SvmLight(Preset):
                 )
         return matrices, labels
 
-    def _labels(self, labels: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], Task]:
-        distinct = np.unique(labels)
-        if self._task == "logistic" or (self._task == "auto" and len(distinct) == 2):
-            if len(distinct) != 2:
-                raise DataError(
-                    f"{self._path} has {len(distinct)} distinct labels; a logistic task needs"
-                    " exactly two, or use task=least-squares"
-                )
-            self.notes.update({"-1": f"{distinct[0]:g}", "+1": f"{distinct[1]:g}"})
-            return np.where(labels == distinct[0], -1.0, 1.0), "logistic"
-        return labels, "least-squares"
+    def _labels(self, labels: npt.NDArray[np.float64]) -> Coded:
+        distinct, codes = np.unique(labels, return_inverse=True)
+        if are_classes(self._kind, len(distinct)):
+            what = f"the label of {self._path}"
+            return code_classes(codes, len(distinct), what, lambda code: f"{distinct[code]:g}")
+        return Coded(labels, "numbers")

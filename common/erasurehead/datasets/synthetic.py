@@ -6,12 +6,12 @@ import hashlib
 import itertools
 import math
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.encoding import Encoded, split
+from erasurehead.datasets.labels import TARGETS, Kind, class_labels
 from erasurehead.datasets.preset import Preset
 from erasurehead.errors import UsageError
 from erasurehead.rows import CsrRows
@@ -22,7 +22,8 @@ class Synthetic(Preset):
 
     Columns are cut into `nnz` fields of equal size; in each a row has one category, the i-th most
     frequent with probability proportional to i^-exponent. dense=true: all columns, with Gaussian
-    values. Labels come from a planted Gaussian model of unit-variance margins plus `noise`.
+    values. Labels come from a planted Gaussian model of unit-variance margins plus `noise`:
+    labels=two-classes by their sign, labels=numbers as they are.
     """
 
     name = "synthetic"
@@ -39,7 +40,7 @@ class Synthetic(Preset):
         nnz: int = 10,
         exponent: float = 1.0,
         dense: bool = False,
-        task: Literal["logistic", "least-squares"] = "logistic",
+        labels: Kind = "two-classes",
         noise: float = 0.5,
         seed: int = 0,
     ) -> None:
@@ -56,7 +57,7 @@ class Synthetic(Preset):
             )
         self._rows, self._columns, self._nnz = rows, columns, nnz
         self._exponent, self._dense, self._noise = exponent, dense, noise
-        self._task: Literal["logistic", "least-squares"] = task
+        self._kind: Kind = labels
         self._seed = seed
 
     def options(self) -> dict[str, str]:
@@ -67,7 +68,7 @@ class Synthetic(Preset):
             "nnz": str(self._nnz),
             "exponent": repr(self._exponent),
             "dense": str(self._dense),
-            "task": self._task,
+            "labels": self._kind,
             "noise": repr(self._noise),
             "seed": str(self._seed),
         }
@@ -91,7 +92,7 @@ class Synthetic(Preset):
             indices = self._categories(rng)
             margins = model[indices].sum(axis=1) / np.sqrt(per_row)
         noisy = margins + self._noise * rng.standard_normal(self._rows)
-        labels = np.where(noisy > 0, 1.0, -1.0) if self._task == "logistic" else noisy
+        labels = class_labels(noisy > 0, 2) if self._kind == "two-classes" else noisy
 
         def take(chosen: npt.NDArray[np.int64]) -> CsrRows:
             return CsrRows(
@@ -103,7 +104,7 @@ class Synthetic(Preset):
             )
 
         train, test = split(self._rows)
-        return Encoded(self._task, take(train), take(test))
+        return Encoded(TARGETS[self._kind], take(train), take(test))
 
     def _categories(self, rng: np.random.Generator) -> npt.NDArray[np.int32]:
         """Draw one category a field for each row, shape (rows, nnz)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,8 @@ import numpy.typing as npt
 from erasurehead.datasets.columns import TableColumns, distinct_values
 from erasurehead.datasets.encoding import Codes, Encoded, codes_of, one_hot_rows, split
 from erasurehead.datasets.frames import complete, numbers, read_table
-from erasurehead.datasets.manifest import MEANING, Task
+from erasurehead.datasets.labels import Coded, KindOrAuto, are_classes, code_classes
+from erasurehead.datasets.manifest import MEANING
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import pandas, read_plain
 from erasurehead.errors import DataError, UsageError
@@ -24,8 +25,8 @@ class TablePreset(Preset):
     """Categorical columns one-hot, numeric columns standardised, and a constant.
 
     Without lists, columns of text are categorical and columns of numbers numeric. Lists are
-    separated by `+`. task=auto is logistic when the target has two distinct values, and the larger
-    one (in sorted order) becomes +1; else least squares on the target as it is.
+    separated by `+`. labels=auto makes two classes of a target with two distinct values, of which
+    the larger (in sorted order) becomes +1, and takes other targets as numbers.
     """
 
     name = "csv"
@@ -39,7 +40,7 @@ class TablePreset(Preset):
         target: str,
         categorical: str = "",
         numeric: str = "",
-        task: Literal["auto", "logistic", "least-squares"] = "auto",
+        labels: KindOrAuto = "auto",
     ) -> None:
         super().__init__(source, download)
         if source is None:
@@ -48,15 +49,15 @@ class TablePreset(Preset):
         self._target = target
         self._categorical = [c for c in categorical.split("+") if c]
         self._numeric = [c for c in numeric.split("+") if c]
-        self._task = task
+        self._kind = labels
 
     def options(self) -> dict[str, str]:
-        """Return the columns and the task."""
+        """Return the columns and what labels are."""
         return {
             "target": self._target,
             "categorical": "+".join(self._categorical),
             "numeric": "+".join(self._numeric),
-            "task": self._task,
+            "labels": self._kind,
         }
 
     def source_sha256(self) -> str:
@@ -74,15 +75,18 @@ class TablePreset(Preset):
             )
         for column in (*categorical, *numeric, self._target):
             complete(frame, column, self._path)
-        labels, task = self._labels(frame[self._target])
+        coded = self._labels(frame[self._target])
+        self.notes.update(coded.notes)
         codes = [_codes(frame[c]) for c in categorical]
         scaled = [self._numbers(frame[c]) for c in numeric]
-        told = self._told(frame, categorical, numeric)
+        told = self._told(frame, coded.classes, categorical, numeric)
         self.notes[MEANING] = told.meaning
-        encoded = one_hot_rows(codes, scaled, labels, task)
+        encoded = one_hot_rows(codes, scaled, coded.labels, coded.target)
         return replace(encoded, columns=told.to_bytes())
 
-    def _told(self, frame: Any, categorical: list[str], numeric: list[str]) -> TableColumns:
+    def _told(
+        self, frame: Any, classes: tuple[str, ...], categorical: list[str], numeric: list[str]
+    ) -> TableColumns:
         """Return what other rows need to be encoded alike."""
         train, _ = split(len(frame))
         scales = {}
@@ -91,7 +95,7 @@ class TablePreset(Preset):
             scales[column] = float(found.mean()), float(found.std())
         return TableColumns(
             self._target,
-            (self.notes["-1"], self.notes["+1"]) if "+1" in self.notes else None,
+            classes or None,
             {column: distinct_values(frame[column]) for column in categorical},
             scales,
         )
@@ -119,23 +123,19 @@ class TablePreset(Preset):
     def _numbers(self, column: Any) -> npt.NDArray[np.float64]:
         return numbers(column, self._path, "name it in categorical=")
 
-    def _labels(self, target: Any) -> tuple[npt.NDArray[np.float64], Task]:
+    def _labels(self, target: Any) -> Coded:
         codes, count = _codes(target)
-        if self._task == "logistic" or (self._task == "auto" and count == 2):
-            if count != 2:
-                raise DataError(
-                    f"target '{self._target}' of {self._path} has {count} distinct values; a"
-                    " logistic task needs exactly two, or use task=least-squares"
-                )
-            low, high = (target.iloc[int((codes == c).argmax())] for c in (0, 1))
-            self.notes.update({"-1": str(low), "+1": str(high)})
-            return np.where(codes == 0, -1.0, 1.0), "logistic"
+        if are_classes(self._kind, count):
+            what = f"target '{self._target}' of {self._path}"
+            return code_classes(
+                codes, count, what, lambda code: str(target.iloc[int((codes == code).argmax())])
+            )
         if target.dtype.kind not in "iufb":
             raise DataError(
                 f"target '{self._target}' of {self._path} holds text in {count} distinct values;"
-                " least squares needs numbers, and a logistic task exactly two values"
+                " labels must be numbers, or two classes of exactly two values"
             )
-        return self._numbers(target), "least-squares"
+        return Coded(self._numbers(target), "numbers")
 
 
 def _codes(column: Any) -> tuple[Codes, int]:

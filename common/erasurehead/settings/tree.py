@@ -44,7 +44,7 @@ class ProblemSettings(MainSection):
 
     store: str = Field(description="prepared data: a directory or any fsspec URL")
     model: str | None = Field(
-        None, description="logistic | least-squares [default: the store's kind of task]"
+        None, description="logistic | least-squares [default: the one for the store's labels]"
     )
     l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of (l2/2)||theta||^2")
 

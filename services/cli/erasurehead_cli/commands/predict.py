@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from erasurehead.models.base import Model
-    from erasurehead.rows import CsrRows, Target
+    from erasurehead.rows import CsrRows
     from erasurehead.runs import Run
 
 TABLES = {".csv", ".parquet"}
@@ -74,6 +74,7 @@ def predict(
     """Predict with a run's model: write a CSV file and print metrics."""
     import numpy as np
 
+    from erasurehead.datasets.labels import comparable_labels
     from erasurehead.datasets.store import Store
     from erasurehead.models.scoring import metrics_of, outputs_on
     from erasurehead.runs import Run
@@ -85,7 +86,7 @@ def predict(
         found = _table(Path(rows), trained)
     elif Path(rows).is_file():
         found = _svmlight(Path(rows), first_column, model.n_columns, constant=constant)
-        found = replace(found, labels=_labels(found.labels, rows, model.target))
+        found = replace(found, labels=comparable_labels(found.labels, model.target, rows))
     else:
         store = Store.open(rows)
         _check_meaning(store.manifest.meaning, trained, rows)
@@ -174,22 +175,6 @@ def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -
         matrix = hstack([matrix, csr_array(np.ones((len(labels), 1)))], format="csr")
     indptr = matrix.indptr.astype(np.int64)
     return CsrRows(indptr, matrix.indices, matrix.data, labels, columns)
-
-
-def _labels(labels: npt.NDArray[np.float64], path: str, target: Target) -> npt.NDArray[np.float64]:
-    """Return the labels as the model has them; nan where a file has none to compare with."""
-    import numpy as np
-
-    if target != "two classes":
-        return labels
-    distinct = np.unique(labels)
-    if len(distinct) > 2:
-        raise DataError(
-            f"{path} has {len(distinct)} distinct labels, but the model tells two classes apart"
-        )
-    if len(distinct) < 2:
-        return np.full(len(labels), np.nan)
-    return np.where(labels == distinct[1], 1.0, -1.0)
 
 
 def _write(path: Path, columns: dict[str, npt.NDArray[np.float64]]) -> None:

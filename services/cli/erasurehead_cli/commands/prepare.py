@@ -82,18 +82,22 @@ def prepare(
             raise UsageError(f"option '{key}' is given twice; give it once")
         options[key] = value
 
+    from erasurehead.datasets.older import renamed
     from erasurehead.datasets.prepare import prepare as prepare_store
 
+    today = renamed(options)
+    if today != options:
+        typer.echo(f"option task is called labels now: give labels={today['labels']}", err=True)
     made = prepare_store(
         name,
         source=source,
         out=Path("stores") / name if out is None else out,
         download=download,
-        options=options,
+        options=today,
     )
     manifest = made.store.manifest
     how = "there already" if made.reused else f"prepared in {made.seconds:.1f} s"
     typer.echo(
         f"{made.path}: {manifest.rows:,} training rows x {manifest.columns:,} columns,"
-        f" {manifest.task}, {how}"
+        f" {manifest.target}, {how}"
     )

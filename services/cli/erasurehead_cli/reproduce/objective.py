@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
-from erasurehead.models import MODELS
+from erasurehead.models import MODELS, default_model
 from erasurehead.models.scoring import mean_loss
 from erasurehead.runs import Run
 from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory
@@ -27,5 +27,5 @@ def model_after(run: Run, rounds: int) -> FloatArray | None:
 
 def training_objective(store: Store, theta: FloatArray) -> float:
     """Return the mean loss over the training rows."""
-    model = MODELS.build(store.manifest.task, store.manifest.columns, None)
+    model = MODELS.build(default_model(store.manifest.target), store.manifest.columns, None)
     return mean_loss(store.train, model, theta)

@@ -8,7 +8,7 @@ import numpy as np
 
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError
-from erasurehead.models import MODELS
+from erasurehead.models import MODELS, default_model
 from erasurehead.models.base import Model
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.tree import RunSettings
@@ -57,13 +57,13 @@ def make_plan(
 
 def _model(settings: RunSettings, store: Store) -> Model:
     """Return the model, unless the store's labels mean something else."""
-    name = settings.problem.model or store.manifest.task
+    name = settings.problem.model or default_model(store.manifest.target)
     model = MODELS.build(name, store.manifest.columns, np.asarray(store.train.labels))
     for labels in (store.train.labels, store.test.labels):
         refusal = model.refusal(labels)
         if refusal is not None:
             raise DataError(
-                f"the labels of {store.path}, prepared for {store.manifest.task}, do not suit the"
+                f"the labels of {store.path}, prepared as {store.manifest.target}, do not suit the"
                 f" model {name}: {refusal}; leave --model out or prepare the data for it"
             )
     return model
