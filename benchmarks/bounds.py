@@ -125,6 +125,7 @@ def descend(
         stop.observe([(s, 0.0) for s in order[: view.n_arrived]], 0.0)
         gradient, _ = estimate.finish(built.decoder.finish())
         x = x - step * gradient
+        estimate.absorb()
         gaps.append(problem.gap(x))
         closed.append(closed[-1] + float(times[order[view.n_arrived - 1]]))
     return np.array(gaps), np.array(closed)

@@ -118,6 +118,7 @@ def gaps(
             estimate.take(CodedVector(slot, None, A[slot] @ g), weight)
         gradient, _ = estimate.finish(built.decoder.finish())
         method.step(Finding(round_, 0.0, gradient, 0.0), size)
+        estimate.absorb()
         found.append(PROBLEM.gap(method.model))
     return np.array(found)
 

@@ -86,6 +86,7 @@ def test_two_threads_estimate_to_the_last_bit_what_one_does(text: str, n_arrive:
                 values = values.astype(np.float32) if round_ == 2 else values
                 estimate.take(CodedVector(slot, None, values), weight)
             estimates[-1].append(estimate.finish(built.decoder.finish())[0].copy())
+            estimate.absorb()
     for one, two in zip(*estimates, strict=True):
         np.testing.assert_array_equal(one, two)
     assert np.abs(estimates[0][-1]).max() > 0

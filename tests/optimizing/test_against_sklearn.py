@@ -123,6 +123,7 @@ def minimise(problem: RealProblem, scheme: str, n_workers: int, rounds: int) -> 
                 break
         total, loss = estimate.finish(built.decoder.finish())
         method.step(Finding(round_, loss / n_rows, total / n_rows, 0.0), size)
+        estimate.absorb()
     return method.model
 
 

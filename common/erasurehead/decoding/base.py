@@ -2,9 +2,9 @@
 
 A decoder decides on *weights* only; it never sees a gradient. For the survivors R it fixes w_i and
 the master forms g_hat = sum_{i in R} w_i y_i, so the *realised task weights* are
-alpha_j = sum_i w_i A[i, j] and the decode error is ||alpha - 1||^2 / n. `estimate.py` applies the
-weights to vectors. Keeping the two apart lets stop rules and the simulator ask for coverage and
-error without any arithmetic on models.
+alpha_j = sum_i w_i A[i, j] and the decode error is ||alpha - 1||^2 / n. `erasurehead.estimating`
+applies the weights to vectors. Keeping the two apart lets stop rules and the simulator ask for
+coverage and error without any arithmetic on models.
 """
 
 from __future__ import annotations

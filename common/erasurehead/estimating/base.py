@@ -11,34 +11,32 @@ import numpy.typing as npt
 from erasurehead.arrays import FloatArray
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.coded_vector import CodedVector
+from erasurehead.estimating.memory import Memory
 from erasurehead.estimating.sums import InParts, at_once
 
 
 class GradientEstimate(ABC):
     """Sums weighted coded gradients of one round after another.
 
-    `begin`; then `take` for each vector with what its decoder said; then `finish`. `late` may
-    come at any time. A vector's loss is weighted like its values.
-
-    `in_parts` is how long sums are worked on; whoever has several cores sets another.
+    `begin`; then `take` for each vector with what its decoder said; then `finish`; then, once it
+    is clear what becomes of the round, `absorb` or `reject`. `late` may come at any time but
+    between `finish` and those. A vector's loss is weighted like its values.
     """
 
     in_parts: InParts = staticmethod(at_once)
+    """How long sums are worked on; a process with several cores sets another, between rounds."""
 
-    remembers = False
-    """True when one vector for each unit of the code is remembered from round to round."""
+    memory: Memory | None = None
+    """What is remembered from round to round; None: nothing."""
 
     snapshot_every: int | None = None
     """Rounds from one full gradient that is remembered to the next; None: whatever arrives renews
     what is remembered of its unit, if anything is."""
 
-    uses_weights = True
-    """False when the decoder's weights do not matter for gradients (they always do for losses)."""
-
     @property
     def renews_on_arrival(self) -> bool:
         """True when what is remembered of a unit is renewed whenever it arrives."""
-        return self.remembers and self.snapshot_every is None
+        return self.memory is not None and self.snapshot_every is None
 
     @abstractmethod
     def begin(self) -> None:
@@ -66,6 +64,12 @@ class GradientEstimate(ABC):
         The array is the estimate's own: the caller may scale it in place, and it is valid until
         the next `finish`.
         """
+
+    def absorb(self) -> None:  # noqa: B027
+        """Go on from the round that was finished, whose estimate was used."""
+
+    def reject(self) -> None:  # noqa: B027
+        """Go on as if nothing had arrived in the round that was finished."""
 
     def late(self, vector: CodedVector, age: int = 1) -> None:  # noqa: B027
         """Take note of a vector for the round `age` rounds ago; most estimates have no use."""

@@ -2,23 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
-from erasurehead.estimating.saga import NEVER, SagaEstimate
+from erasurehead.coding.base import GradientCode
+from erasurehead.decoding.base import Decoding
+from erasurehead.estimating.base import GradientEstimate
+from erasurehead.estimating.coded_vector import CodedVector
+from erasurehead.estimating.decoded import Decoded
+from erasurehead.estimating.memory import Memory
+from erasurehead.estimating.sums import Accumulator
 
 
-class SagEstimate(SagaEstimate):
-    """g_hat = c sum_u h_u after h_u <- y_u for what arrived: biased, no weights, stable.
+class SagEstimate(GradientEstimate):
+    """g_hat = sum_u c_u h_u after h_u <- y_u for what arrived: biased, no weights, stable.
 
-    Until every unit was seen once, the sum is scaled up by units over units seen.
+    Until every unit was heard once, the sum is scaled up by units over units heard. When the
+    decoding is exact, g_hat = D(y). After Schmidt, Le Roux, Bach (arXiv 1309.2388), with coded
+    gradients in place of samples.
+
+    Memory: one vector a unit, and three of all columns.
+
+    Parameters
+    ----------
+    code, n_columns: see `erasurehead.estimating.memory.Memory`.
+    ordered: not used; the sum depends on the order of arrival to rounding.
     """
 
-    uses_weights = False
+    memory: Memory
 
-    def _estimate(
-        self, gradient: FloatArray, total: FloatArray, renewed: FloatArray, step: float
-    ) -> None:
-        """Fill a part of the estimate from the new sum alone."""
-        n_seen = sum(u.round != NEVER or i in self._fresh for i, u in enumerate(self._units))
-        np.multiply(renewed, self._n_active / n_seen if n_seen else 1.0, out=gradient)
+    def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
+        self.memory = Memory(code, n_columns)
+        self._decoded = Decoded(self.memory)
+        self._gradient = Accumulator(n_columns)
+
+    def begin(self) -> None:
+        """Start a round with nothing in it."""
+        self.memory.begin()
+        self._decoded.begin()
+
+    def fold(self, vector: CodedVector, weight: float) -> None:
+        """Add a vector whose weight is known."""
+        self._decoded.fold(vector, weight)
+        self.memory.arrive(vector, self.in_parts)
+
+    def hold(self, vector: CodedVector) -> None:
+        """Keep a vector whose weight is known only when the round closes."""
+        self._decoded.hold(vector)
+        self.memory.arrive(vector, self.in_parts)
+
+    def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
+        """Return the estimated sums of gradients and losses."""
+        memory = self.memory
+        memory.close(self.in_parts)
+        if self._decoded.is_enough(decoding):
+            loss = self._decoded.add_up(decoding, self._gradient)
+            self.in_parts(memory.n_columns, memory.renewal())
+            return self._gradient.sum, loss
+        loss = memory.total_loss + self._decoded.loss_change(decoding)
+        scale = memory.units.n_held / memory.n_heard if memory.n_heard else 1.0
+        renew, renewed, gradient = memory.renewal(), memory.renewed, self._gradient.sum
+
+        def form(part: slice) -> None:
+            renew(part)
+            np.multiply(renewed[part], scale, out=gradient[part])
+
+        self.in_parts(memory.n_columns, form)
+        return gradient, loss
+
+    def absorb(self) -> None:
+        """Remember what arrived in the round that was finished."""
+        self.memory.absorb()
+
+    def late(self, vector: CodedVector, age: int = 1) -> None:
+        """Remember a stale vector if it is newer than what is remembered, but not its loss."""
+        self.memory.late(vector, age)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what a checkpoint must hold; partly the estimate's own arrays."""
+        return self.memory.state()
+
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from what `state` returned; see `erasurehead.estimating.memory.Memory`."""
+        self.memory.load_state(state)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray, IntArray, Vector
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.estimating.coded_vector import CodedVector
+from erasurehead.estimating.memory import Remembered
 from erasurehead.estimating.sums import Accumulator
-
-
-class Known(Protocol):
-    """A remembered vector: values on a support, of no columns before the first."""
-
-    support: IntArray | None
-    values: Vector
 
 
 class WeighedMemory:
@@ -49,8 +43,8 @@ class WeighedMemory:
         self._new_weights[unit] = weight
         return self._new, weight
 
-    def changes(self, known: Sequence[Known]) -> FloatArray:
-        """Return the sum of the weighed changes; valid until `begin`."""
+    def changes(self, known: Sequence[Remembered]) -> FloatArray:
+        """Return the sum of the weighed changes, valid until `absorb` or `reject`; once a round."""
         differing = np.flatnonzero(self._new_weights != self._old_weights)
         arrived = np.flatnonzero(self._new_weights)
         if len(differing) <= len(arrived):
@@ -63,22 +57,21 @@ class WeighedMemory:
         np.subtract(self._new.sum, changes, out=changes)
         return changes
 
-    def renew(self, changes: FloatArray, *, remember: bool) -> None:
-        """Go on from the new vectors, or from the old ones if they are still what is remembered.
+    def absorb(self) -> None:
+        """Go on from the new vectors, after `changes`."""
+        self._old, self._new = self._new, self._old
 
-        `changes` is what the method of that name returned; it is used up.
-        """
-        if remember:
-            self._old, self._new = self._new, self._old
-        else:
-            np.subtract(self._new.sum, changes, out=self._old.sum)
+    def reject(self) -> None:
+        """Go on from the old vectors, which are still what is remembered, after `changes`."""
+        changes = self._old.sum
+        np.subtract(self._new.sum, changes, out=changes)
 
-    def replace(self, unit: int, known: Known, vector: CodedVector) -> None:
+    def replace(self, unit: int, old: Remembered, vector: CodedVector) -> None:
         """Take note that a unit's remembered vector was replaced between two rounds' ends."""
         weight = float(self._old_weights[unit])
         if weight:
             self._old.add(vector.support, vector.values, weight)
-            self._old.add(known.support, known.values, -weight)
+            self._old.add(old.support, old.values, -weight)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold between two rounds; partly the memory's own arrays."""
@@ -89,7 +82,7 @@ class WeighedMemory:
         self._old.sum[:] = state["weighed"]
         self._old_weights[:] = state["weights"]
 
-    def _move(self, known: Sequence[Known], units: IntArray, weights: FloatArray) -> None:
+    def _move(self, known: Sequence[Remembered], units: IntArray, weights: FloatArray) -> None:
         for unit in units.tolist():
             if len(known[unit].values):
                 self._old.add(known[unit].support, known[unit].values, float(weights[unit]))

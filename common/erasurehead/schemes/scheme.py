@@ -200,7 +200,7 @@ class Scheme:
             stop = LearningStop(stop, slots, erasures)
         if sized.snapshot_every is not None:
             stop = SnapshotStop(stop, sized.snapshot_every)
-        sums = decoder.sums_first_copies and not sized.remembers
+        sums = decoder.sums_first_copies and sized.memory is None
         erased = arrivals is not None and arrivals + code.tolerance < n_workers
         loses = code.n_tasks**-0.5 if sums and erased else 0.0
         return BuiltScheme(code, decoder, stop, str(self.estimate), placement, loses)

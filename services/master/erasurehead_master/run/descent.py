@@ -119,6 +119,7 @@ class Descent:
         norm = math.sqrt(squared_norm(gradient))
         loss = loss_sum / self.training_rows + self.method.penalty.value(self.method.query)
         if not (norm < DIVERGED_ABOVE and loss < DIVERGED_ABOVE):
+            self.estimate.reject()
             return StepOutcome(
                 norm,
                 0.0,
@@ -127,4 +128,6 @@ class Descent:
                 f" gradient's norm {norm:g}; take a smaller --step",
             )
         found = Finding(round_, loss, gradient, decoding.decode_error)
-        return StepOutcome(norm, self.method.step(found, self.size), loss)
+        size = self.method.step(found, self.size)
+        self.estimate.absorb()
+        return StepOutcome(norm, size, loss)

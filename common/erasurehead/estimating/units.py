@@ -1,0 +1,83 @@
+"""What a cache remembers one vector for, and how these vectors add up to the full gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray
+from erasurehead.coding.base import GradientCode
+from erasurehead.decoding.base import EXACT_ERROR
+from erasurehead.errors import UsageError
+
+ROUNDING = 1e-14
+"""Relative differences of weights up to this are none."""
+
+NEGLIGIBLE = 1e-6
+"""Share of the largest c below which a decoder's weights are not compared with c."""
+
+
+class Units:
+    """The groups of a repetition code, or the symbols of another code, with weights c.
+
+    Parameters
+    ----------
+    code: a repetition code, or one whose symbols add up to the full gradient with some weights.
+
+    Attributes
+    ----------
+    of_symbol: for each symbol, the unit whose vector it is.
+    weights: c_u for each unit u, such that sum_u c_u y_u is the full gradient.
+    are_groups: several symbols may be the vector of one unit.
+    n_held: units that some symbol renews; a group without a slot is none of them.
+
+    Raises
+    ------
+    UsageError: there are no such weights.
+    """
+
+    def __init__(self, code: GradientCode) -> None:
+        self.are_groups = code.groups is not None
+        self.of_symbol: list[int] = code.unit_of_symbol.tolist()
+        self.weights: list[float] = (
+            full_weights(code).tolist() if code.groups is None else [1.0] * code.groups.count
+        )
+        self.n_held = len(set(self.of_symbol))
+        self._largest = max(map(abs, self.weights))
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def multiple(self, unit: int, weight: float) -> float:
+        """Return weight / c, or another number where c is next to nothing: any one will do."""
+        own = self.weights[unit]
+        return weight / (own if abs(own) > NEGLIGIBLE * self._largest else self._largest)
+
+    def beyond(self, unit: int, weight: float, multiple: float) -> float:
+        """Return what a weight has beyond a multiple of c, zero for rounding."""
+        beyond = weight - multiple * self.weights[unit]
+        return beyond if abs(beyond) > ROUNDING * abs(weight) else 0.0
+
+
+def full_weights(code: GradientCode) -> FloatArray:
+    """Return weights c with sum_u c_u A[u, j] = 1 for every task j, shape (n_symbols,).
+
+    All equal where that is possible, of least norm otherwise.
+
+    Raises
+    ------
+    UsageError: all symbols together do not hold the sum of all task gradients.
+    """
+    wanted = np.ones(code.n_tasks)
+    sums = np.asarray(code.matrix.sum(axis=0)).ravel()
+    mean = float(sums.mean())
+    if mean > 0 and np.abs(sums - mean).max() <= ROUNDING * code.n_symbols * mean:
+        return np.full(code.n_symbols, 1.0 / mean)
+    dense = code.matrix.toarray()
+    weights: FloatArray = np.linalg.lstsq(dense.T, wanted, rcond=None)[0]
+    if np.mean((weights @ dense - wanted) ** 2) > EXACT_ERROR:
+        raise UsageError(
+            f"a cached estimate adds up what is remembered of all workers, and code '{code.name}'"
+            " does not get the full gradient in that way; use frc, pairwise-balanced, regular,"
+            " osgc or another code in which all tasks count equally"
+        )
+    return weights

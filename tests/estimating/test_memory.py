@@ -1,0 +1,164 @@
+"""What is remembered from round to round, in checkpoints too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from estimate_rounds import decoding, play_round, step, uncoded_estimate
+
+from erasurehead.arrays import FloatArray
+from erasurehead.coding import CODES
+from erasurehead.errors import DataError
+from erasurehead.estimating import ESTIMATES
+from erasurehead.estimating.base import GradientEstimate
+from erasurehead.estimating.coded_vector import CodedVector
+from erasurehead.schemes.scheme import Scheme
+
+
+def test_late_results_count_only_if_newer() -> None:
+    """SAG on three slots: a stale result fills a gap, an older one never overwrites a newer."""
+    estimate = uncoded_estimate("sag")
+    ones = np.ones(4)
+    for _ in range(5):
+        estimate.begin()
+        estimate.fold(CodedVector(0, None, ones), 1.0)
+        step(estimate, decoding())
+    estimate.begin()
+    estimate.late(CodedVector(1, None, 10 * ones), age=2)  # of round 4, never seen before: taken
+    estimate.late(CodedVector(1, None, 99 * ones), age=3)  # older than that: ignored
+    estimate.late(CodedVector(0, None, 99 * ones), age=1)  # round 5 is known already: ignored
+    estimate.fold(CodedVector(2, None, 100 * ones), 1.0)
+    estimate.late(CodedVector(2, None, 99 * ones), age=1)  # slot 2 has answered this round: ignored
+    gradient, _ = step(estimate, decoding())
+    np.testing.assert_allclose(gradient, 111.0)
+    estimate.begin()
+    estimate.late(
+        CodedVector(0, None, 5 * ones), age=1
+    )  # of round 6, in which slot 0 was late: taken
+    np.testing.assert_allclose(step(estimate, decoding())[0], 115.0)
+
+
+def test_float32_values_are_kept_as_they_came() -> None:
+    estimate = uncoded_estimate("saga", k=1)
+    values = np.array([0.1, 0.2, 0.3, 0.4], dtype=np.float32)
+    for _ in range(2):
+        estimate.begin()
+        estimate.fold(CodedVector(0, None, values), 1.0)
+        gradient, _ = step(estimate, decoding())
+        np.testing.assert_allclose(gradient, values.astype(np.float64), atol=1e-16)
+    assert estimate.state()["values_0"].dtype == np.float32
+
+
+@pytest.mark.parametrize("weights", ["alike", "unequal"])
+@pytest.mark.parametrize("name", ["saga", "sag", "svrg:every=3"])
+def test_a_rejected_round_is_not_remembered(name: str, weights: str) -> None:
+    """Of six slots some arrive; half of the rounds are rejected, snapshots of svrg too. What is
+    remembered stays as it was to the last bit, and later rounds obey the formula."""
+    k, columns = 6, 5
+    code = CODES.build("uncoded", k, None, np.random.default_rng(0))
+    estimate = ESTIMATES.build(name, code, columns, False)
+    rng = np.random.default_rng(5)
+    w = np.ones(k) if weights == "alike" else np.arange(1.0, k + 1)
+    known, losses, heard = np.zeros((k, columns)), np.zeros(k), np.zeros(k, dtype=bool)
+    n_rejected = 0
+    for number in range(1, 25):
+        before = {key: np.array(value) for key, value in estimate.state().items()}
+        slots = rng.permutation(k)[: rng.integers(1, k + 1)].tolist()
+        news, its_losses = rng.normal(size=(k, columns)), rng.normal(size=k)
+        estimate.begin()
+        for slot in slots:
+            estimate.fold(CodedVector(slot, None, news[slot], its_losses[slot]), w[slot])
+        gradient, loss = estimate.finish(decoding(0.5))
+        expected = known.sum(axis=0) + 0.5 * w[slots] @ (news[slots] - known[slots])
+        expected_loss = losses.sum() + 0.5 * w[slots] @ (its_losses[slots] - losses[slots])
+        renewed, renewed_losses, renewed_heard = known.copy(), losses.copy(), heard.copy()
+        renewed[slots], renewed_losses[slots] = news[slots], its_losses[slots]
+        renewed_heard[slots] = True
+        if name == "sag":
+            expected = renewed.sum(axis=0) * k / renewed_heard.sum()
+        snapshot = (number - 1) % 3 == 0
+        if name.startswith("svrg") and snapshot and len(slots) == k:
+            expected, expected_loss = news.sum(axis=0), its_losses.sum()
+        np.testing.assert_allclose(gradient, expected, atol=1e-12)
+        assert loss == pytest.approx(expected_loss, abs=1e-12)
+        if rng.random() < 0.5:
+            n_rejected += 1
+            estimate.reject()
+            after = estimate.state()
+            assert after["round"] == number
+            for key in set(before) - {"round", "weighed", "weights"}:
+                np.testing.assert_array_equal(after[key], before[key])
+        else:
+            estimate.absorb()
+            if not name.startswith("svrg") or snapshot:
+                known, losses, heard = renewed, renewed_losses, renewed_heard
+    assert 6 < n_rejected < 18
+
+
+@pytest.mark.parametrize("name", ["saga", "svrg:every=4"])
+def test_an_open_round_is_no_part_of_the_state(name: str) -> None:
+    """A run that is interrupted in the middle of a round goes on with that round."""
+    code = CODES.build("uncoded", 4, None, np.random.default_rng(0))
+    rng = np.random.default_rng(3)
+    news = rng.normal(size=(20, 4, 5))
+
+    def play(estimate: GradientEstimate, rounds: range) -> list[bytes]:
+        gradients = []
+        for number in rounds:
+            estimate.begin()
+            for slot in range(4 if number % 4 == 0 else 2):
+                estimate.fold(CodedVector(slot, None, news[number, slot]), 1.0)
+            gradients.append(step(estimate, decoding(1.0))[0].tobytes())
+        return gradients
+
+    calm, first, second = (ESTIMATES.build(name, code, 5, False) for _ in range(3))
+    wanted = play(calm, range(20))
+    assert play(first, range(7)) == wanted[:7]
+    first.begin()
+    first.fold(CodedVector(3, None, np.full(5, 1e6)), 1.0)
+    second.load_state({key: np.array(value) for key, value in first.state().items()})
+    assert play(second, range(7, 20)) == wanted[7:]
+
+
+UNEQUAL = "/".join(f"{0.1 + 0.05 * i:.2f}" for i in range(12))
+
+
+@pytest.mark.parametrize("cache", ["saga", "sag", "svrg:every=3"])
+@pytest.mark.parametrize(
+    "scheme", ["frc:c=3 / first-copy / fraction:r=5", f"uncoded / fixed:p={UNEQUAL} / fraction:r=9"]
+)
+def test_a_checkpoint_continues_bit_for_bit(scheme: str, cache: str) -> None:
+    """Interrupted after 7 rounds and resumed from state(): the same gradients from then on."""
+    parsed = Scheme.parse(f"{scheme} / {cache}")
+    rng = np.random.default_rng(1)
+    rounds = [(rng.permutation(12).tolist(), rng.normal(size=(12, 5))) for _ in range(14)]
+
+    def run(
+        first: int, state: dict[str, FloatArray] | None
+    ) -> tuple[list[bytes], dict[str, FloatArray]]:
+        built = parsed.build(12, None, np.random.default_rng(0))
+        estimate = ESTIMATES.build(built.estimate, built.code, 5, False)
+        if state is not None:
+            estimate.load_state({k: v for k, v in state.items() if not k.startswith("stop_")})
+            built.stop.load_state({k[5:]: v for k, v in state.items() if k.startswith("stop_")})
+        found = []
+        saved: dict[str, FloatArray] = {}
+        for number, (order, g) in enumerate(rounds[first:], start=first + 1):
+            gradient, loss, _ = play_round(built, estimate, order, g, g[:, 0])
+            found.append(gradient.tobytes() + np.float64(loss).tobytes())
+            if number == 7:
+                saved = {k: v.copy() for k, v in estimate.state().items()}
+                saved |= {f"stop_{k}": v for k, v in built.stop.state().items()}
+        return found, saved
+
+    whole, saved = run(0, None)
+    resumed, _ = run(7, saved)
+    assert whole[7:] == resumed
+
+
+def test_a_checkpoint_of_another_scheme_is_refused() -> None:
+    estimate = uncoded_estimate("saga")
+    with pytest.raises(DataError, match="5 units of"):
+        estimate.load_state(uncoded_estimate("saga", k=5).state())
+    with pytest.raises(DataError, match="0 units of"):
+        estimate.load_state({})
