@@ -89,9 +89,9 @@ def _head(results: Results) -> Iterator[str]:
     yield _paragraph(
         "*Target*: the test metric that uncoded has after its last round; *within 0.5 %* of it is"
         " easier. Both can only be seen at evaluations, every 5 rounds. *Ideal*: what the drawn"
-        " delays alone would cost, if computing, sending and decoding took no time. *Objective*: the"
-        " mean loss over all training rows, against uncoded's after as many rounds. With several seeds:"
-        " the median (least to greatest)."
+        " delays alone would cost, if computing, sending and decoding took no time. *Objective*:"
+        " the mean loss over all training rows, against uncoded's after as many rounds. With"
+        " several seeds: the median (least to greatest)."
     )
     yield ""
 
