@@ -134,6 +134,23 @@ class Registry(Generic[T]):
         """
         if isinstance(spec, str):
             spec = Spec.parse(spec)
+        return self.factory(spec.name)(*context, **self._values(spec))
+
+    def check(self, spec: Spec | str) -> None:
+        """Refuse what `build` would refuse in any context.
+
+        Raises
+        ------
+        UsageError: an unknown name or option, a missing option, or a value of the wrong type.
+        """
+        self._values(Spec.parse(spec) if isinstance(spec, str) else spec)
+
+    def forms(self) -> list[str]:
+        """Return each name with the options that must be given: ``exponential:mean_s=``."""
+        return [_form(name, factory) for name, factory in self._entries.items()]
+
+    def _values(self, spec: Spec) -> dict[str, Any]:
+        """Return the options that a text gives, converted to the factory's types."""
         factory = self.factory(spec.name)
         accepted = _keyword_only(factory)
         hints = _hints(factory)
@@ -156,7 +173,12 @@ class Registry(Generic[T]):
                 f"{self.what} '{spec.name}' needs {', '.join(missing)};"
                 f" write for example {self._example.format(name=spec.name, option=missing[0])}"
             )
-        return factory(*context, **values)
+        return values
+
+
+def _form(name: str, factory: Callable[..., Any]) -> str:
+    required = [f"{k}=" for k, p in _keyword_only(factory).items() if p.default is p.empty]
+    return f"{name}:{','.join(required)}" if required else name
 
 
 @functools.cache

@@ -81,6 +81,10 @@ def sample(setting: Any) -> tuple[str, Any]:
     default = setting.field.default
     if setting.kind is bool:
         return "", not default
+    if setting.forms:
+        words = [form for form in setting.forms if form.replace("-", "").isalpha()]
+        other = next((word for word in words if word != default), "0.5")
+        return other, other
     if "|" in setting.values:
         other = next(v for v in setting.values.split("|") if v != default)
         return other, other

@@ -159,8 +159,8 @@ def test_a_plan_for_a_recorded_cluster(
         # It is checked with the recorded workers, not with as many as there are by default.
         ("membership: {min_workers: 5}", "min_workers=5 can never be met by workers=4"),
         (
-            "straggling: {delay: pareto:shape=3}",
-            "delay=pareto:shape=3 is given as well",
+            "straggling: {delay: bimodal:base_s=3}",
+            "delay=bimodal:base_s=3 is given as well",
         ),
     ):
         config.write_text(given + "\n")

@@ -97,12 +97,12 @@ def test_old_options_and_variables_are_taken_as_well(tmp_path: Path) -> None:
 def test_a_source_in_an_old_spelling_keeps_its_rank(tmp_path: Path) -> None:
     settings, _ = read(
         tmp_path,
-        "store: s\nobjective: filed\nrounds: 3\n",
-        {"ERASUREHEAD_MODEL": "in-the-environment"},
-        objective="said",
+        "store: s\nobjective: nothing\nrounds: 3\n",
+        {"ERASUREHEAD_MODEL": "nothing either"},
+        objective="logistic",
         rounds=4,
     )
-    assert (settings.problem.model, settings.descent.rounds) == ("said", 4)
+    assert (settings.problem.model, settings.descent.rounds) == ("logistic", 4)
 
 
 @pytest.mark.parametrize(

@@ -147,9 +147,8 @@ def _read_settings(path: Path) -> RunSettings:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
         cls = MasterSettings if isinstance(tree, dict) and "bind" in tree else RunSettings
-        # The run's own file alone: what the environment says today was not so then. Nor need
-        # anybody hear of spellings that were right when an older version wrote the file.
-        return load(cls, {}, config=path, environment={}, warn=lambda sentence: None)
+        # The run's own file alone: what the environment says today was not so then.
+        return load(cls, {}, config=path, environment={}, recorded=True)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ErasureHeadError) as error:
         raise DataError(f"{path} is damaged: {_reason(error)}") from None
 

@@ -11,12 +11,16 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from erasurehead.settings.parts import Choice
 from erasurehead.settings.tree import MainSection, Section
 
 SettingPath = tuple[str, ...]
 
 ENV_PREFIX = "ERASUREHEAD_"
 ENV_NESTING = "__"
+
+_DEFAULT = " [default: "
+"""Where the default is no value but a rule, the description ends in it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Setting:
         return {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}.get(self.kind, "TEXT")
 
     @property
+    def forms(self) -> list[str]:
+        """What may be written, where a registry knows; this loads it."""
+        return [form for choice in _choices(self.field) for form in choice.forms()]
+
+    @property
     def default(self) -> str | None:
         """The default as text; None where there is none or the description tells it."""
         if self.field.is_required() or self.field.default is None:
@@ -66,9 +75,20 @@ class Setting:
 
     @property
     def help(self) -> str:
-        """Description, unit and default."""
-        told = self.field.description or ""
-        return told if self.default is None else f"{told} [default: {self.default}]"
+        """Description, unit, what may be written, and default; this loads the registry."""
+        return f"{self.told} [default: {self.rule}]" if self.rule else self.told
+
+    @property
+    def told(self) -> str:
+        """The description without the default, and what may be written."""
+        told, _, _ = (self.field.description or "").partition(_DEFAULT)
+        return f"{told}: {' | '.join(self.forms)}" if self.forms else told
+
+    @property
+    def rule(self) -> str:
+        """The default: a value, or the rule in which the description ends; may be empty."""
+        _, _, rule = (self.field.description or "").partition(_DEFAULT)
+        return rule.rstrip("]") if self.default is None else self.default
 
 
 def settings_of(cls: type[BaseModel]) -> Iterator[Setting]:
@@ -102,6 +122,12 @@ def _below(cls: type[BaseModel], path: SettingPath, name: SettingPath) -> Iterat
                 c for c in reversed(cls.__mro__) if own in vars(c).get("__annotations__", {})
             )
             yield Setting((*path, own), (*name, own), field, _first_line(declared_in))
+
+
+def _choices(field: FieldInfo) -> list[Choice]:
+    """Return the metadata that says which texts are taken; ``X | None`` keeps it in the type."""
+    inner = [m for kind in get_args(field.annotation) for m in getattr(kind, "__metadata__", ())]
+    return [m for m in (*field.metadata, *inner) if isinstance(m, Choice)]
 
 
 def _first_line(cls: type) -> str:

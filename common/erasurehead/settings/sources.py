@@ -17,6 +17,7 @@ from erasurehead.registry import nearest
 from erasurehead.settings import spellings
 from erasurehead.settings.leaves import ENV_NESTING, ENV_PREFIX, Setting, key, settings_of, variable
 from erasurehead.settings.nested import Tree, holds, merge, paths, plain, put, take, value_at
+from erasurehead.settings.parts import MISNAMED, RECORDED
 from erasurehead.settings.spellings import RENAMED, Spelling, modernise
 from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
 from erasurehead.settings.yaml_file import read_yaml
@@ -59,9 +60,7 @@ class Source:
         return tree
 
     def told(self, setting: Setting) -> str:
-        """Return what a setting is called where it was given."""
-        if self.spelling is spellings.YAML:
-            return "it"
+        """Return what a user writes there for a setting."""
         return self.spelling.show(self.spelling.path(setting))
 
     def _check_known(self, path: tuple[str, ...], known: Mapping[tuple[str, ...], Setting]) -> None:
@@ -91,6 +90,7 @@ def load(
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
     otherwise: Mapping[str, Any] | None = None,
+    recorded: bool = False,
     warn: Callable[[str], None] = log.warning,
 ) -> S:
     """Merge and validate the sources of a settings tree.
@@ -101,6 +101,8 @@ def load(
     config: a YAML file, or None.
     environment: defaults to the process's own.
     otherwise: what takes the place of the tree's own defaults, spelled like `given`.
+    recorded: the file was written by a run, perhaps of an older version: its spellings are no
+        news, and the parts that it names are not looked up.
     warn: told, in one sentence a source, of spellings that are old.
 
     Raises
@@ -116,7 +118,7 @@ def load(
     ]
     for source in sources:
         old = modernise(cls, source.tree, source.spelling, source.what)
-        if old is not None:
+        if old is not None and not recorded:
             warn(old)
     trees = [source.read(cls) for source in sources]
     # A group that has a setting without a default, so that this is found missing and not the group.
@@ -124,7 +126,7 @@ def load(
     for tree in reversed(trees):
         merge(merged, tree)
     try:
-        return cls(**merged)
+        return cls.model_validate(merged, context={RECORDED: recorded})
     except ValidationError as error:
         first = error.errors()[0]
         if first["type"] == "value_error":
@@ -145,8 +147,13 @@ def _refusal(
         return UsageError(
             f"setting '{key(setting.name)}' is missing; give it with --{setting.flag}"
         )
+    in_file = source.spelling is spellings.YAML
+    if first["type"] == MISNAMED and setting is not None:
+        where = f"{called} in {source.what}" if in_file else source.told(setting)
+        return UsageError(f"{where}: {first['msg']}")
     what = f"setting '{called}' = {first['input']!r} from {source.what}"
-    return UsageError(misfit(what, "it" if setting is None else source.told(setting), error))
+    name = "it" if setting is None or in_file else source.told(setting)
+    return UsageError(misfit(what, name, error))
 
 
 def _did_you_mean(word: str, meant: Mapping[str, str]) -> str:

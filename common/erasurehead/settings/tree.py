@@ -18,6 +18,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from erasurehead.network.addresses import check_address, stays_on_this_machine
+from erasurehead.settings.parts import DelayText, ModelText, OptimizerText, SchemeText, StepText
 
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -43,18 +44,18 @@ class ProblemSettings(MainSection):
     """What is learnt, and from which rows."""
 
     store: str = Field(description="prepared data: a directory or any fsspec URL")
-    model: str | None = Field(
-        None, description="logistic | least-squares [default: the one for the store's labels]"
+    model: ModelText | None = Field(
+        None, description="what is fitted to the labels [default: the one for the store's labels]"
     )
     l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of (l2/2)||theta||^2")
 
 
 class CodingSettings(MainSection):
-    """How tasks are spread over workers, and when a round has heard enough of them."""
+    """How tasks are spread over workers, and when a round closes."""
 
-    scheme: str = Field(
+    scheme: SchemeText = Field(
         "agc:c=3,delta=0.37",
-        description="uncoded | egc:c=3 | agc:c=3,r=11 | ..., or code / decoder / stop rule",
+        description="a paper's scheme or its parts, of which all but the code may be left out",
     )
     workers: int = Field(12, ge=1, description="slots of the code (k)")
     tasks: int | None = Field(
@@ -65,22 +66,16 @@ class CodingSettings(MainSection):
 class StragglingSettings(MainSection):
     """Stragglers of our own making."""
 
-    delay: str = Field(
-        "none",
-        max_length=4096,
-        description="injected delay: none | exponential:mean_s=0.5 | pareto:shape=1.5,... | ...",
-    )
+    delay: DelayText = Field("none", max_length=4096, description="injected delay")
 
 
 class DescentSettings(MainSection):
     """How the model moves, how often, and when it is looked at."""
 
-    optimizer: str = Field("gradient-descent", description="gradient-descent | nesterov")
-    step: str = Field(
-        "auto",
-        description="step size: a number | constant:eta= | exponential:eta=,decay= | inverse:eta="
-        " | auto (1 / largest curvature)",
+    optimizer: OptimizerText = Field(
+        "gradient-descent", description="what a round's gradient does to the model"
     )
+    step: StepText = Field("auto", description="step size (auto is 1 / largest curvature)")
     rounds: int = Field(100, ge=1, description="rounds to run")
     evaluate_every_rounds: int = Field(
         10, ge=1, description="rounds between evaluations on the test rows"

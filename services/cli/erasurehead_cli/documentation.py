@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import groupby
+from typing import Any
 
+from erasurehead.coding import CODES
+from erasurehead.decoding import DECODERS
+from erasurehead.estimating import ESTIMATES
+from erasurehead.registry import Registry
 from erasurehead.settings.leaves import Setting, key, settings_of
 from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
+from erasurehead.stopping import STOPS
 
 _HEAD = """# Settings
 
@@ -33,6 +39,16 @@ like at the root of a file, `objective` (now `model`), and `membership.elastic`,
 """
 
 
+_PARTS = """## Parts of a scheme
+
+`--scheme` takes a paper's scheme with its options, or its parts: `code / decoder / stop rule /
+estimate`. A part that is left out is the one that suits the code, `exact` and `sum`. Here are the
+names with the options that must be given; docs/codes.md tells what each is and which more it has.
+
+| part | names |
+| --- | --- |"""
+
+
 def settings_markdown() -> str:
     """Return the page."""
     run = list(settings_of(RunSettings))
@@ -43,6 +59,7 @@ def settings_markdown() -> str:
         _part("`erasurehead train`, `compare` and `master`", run),
         _part("`erasurehead master` besides", master),
         _part("`erasurehead worker`", settings_of(WorkerSettings)),
+        _scheme_parts(),
     ]
     return "\n".join(parts)
 
@@ -57,12 +74,18 @@ def _part(title: str, settings: Iterable[Setting]) -> str:
     return "\n".join(lines)
 
 
+def _scheme_parts() -> str:
+    kinds: list[Registry[Any]] = [CODES, DECODERS, STOPS, ESTIMATES]
+    rows = [
+        f"| {kind.what} | {', '.join(f'`{form}`' for form in kind.forms())} |" for kind in kinds
+    ]
+    return "\n".join([_PARTS, *rows, ""])
+
+
 def _row(setting: Setting) -> str:
-    # Where the default is no value but a rule, the description ends in it.
-    told, _, rule = (setting.field.description or "").partition(" [default: ")
-    default = rule.rstrip("]") if setting.default is None else f"`{setting.default}`"
+    default = setting.rule if setting.default is None else f"`{setting.default}`"
     if setting.field.is_required():
         default = "required"
     names = [f"`{key(setting.path)}`", f"`--{setting.flag}`"]
-    cells = [*names, f"`{setting.values}`", default, told]
+    cells = [*names, f"`{setting.values}`", default, setting.told]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -23,6 +23,7 @@ from erasurehead_cli.commands.simulate import simulate
 from erasurehead_cli.commands.trace import trace
 from erasurehead_cli.commands.train import train
 from erasurehead_cli.commands.worker import worker
+from erasurehead_cli.options import SettingsCommand
 
 app = typer.Typer(
     name="erasurehead",
@@ -44,7 +45,7 @@ for command in (
     master,
     worker,
 ):
-    app.command()(command)
+    app.command(cls=SettingsCommand)(command)
 app.add_typer(settings)
 app.add_typer(keys)
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from typer.core import TyperCommand
 
 from erasurehead.errors import UsageError
 from erasurehead.settings import spellings
@@ -105,9 +106,22 @@ def with_settings(
         parameters += [_option(parameter, *option) for parameter, option in options.items()]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {p.name: p.annotation for p in parameters}
+        run.settings = {name: s for name, (_, s, _) in options.items()}  # type: ignore[attr-defined]
         return run
 
     return decorate
+
+
+class SettingsCommand(TyperCommand):
+    """A command that asks the registries for what they know when its help is shown."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the page, with the names that a setting may have."""
+        settings: Mapping[str, Setting] = getattr(self.callback, "settings", {})
+        for parameter in self.params:
+            if parameter.name in settings:
+                parameter.help = escape(settings[parameter.name].help)  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
 
 
 _CONFIG = typer.Option(
@@ -123,7 +137,6 @@ def _option(parameter: str, name: SettingPath, setting: Setting, hidden: bool) -
         f"--{flag(name)}/--no-{flag(name)}" if switch else f"--{flag(name)}",
         hidden=hidden,
         metavar=None if switch else setting.values,
-        help=escape(setting.help),
         rich_help_panel=setting.group,
     )
     # Text: the tree itself reads and checks the value, with one sentence of its own.

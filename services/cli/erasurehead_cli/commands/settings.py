@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
-from erasurehead_cli.options import Given, with_settings
+from erasurehead_cli.options import Given, SettingsCommand, with_settings
 
 settings = typer.Typer(name="settings", rich_markup_mode="rich")
 
@@ -30,21 +30,21 @@ def of(
         typer.echo(context.get_help())
 
 
-@settings.command()
+@settings.command(cls=SettingsCommand)
 @with_settings(RunSettings)
 def train(given: Given, store: Annotated[str | None, _STORE] = None) -> None:
     """Print what `erasurehead train` would run with."""
     _show(given.load(RunSettings, store=store))
 
 
-@settings.command()
+@settings.command(cls=SettingsCommand)
 @with_settings(MasterSettings)
 def master(given: Given, store: Annotated[str | None, _STORE] = None) -> None:
     """Print what `erasurehead master` would run with."""
     _show(given.load(MasterSettings, store=store))
 
 
-@settings.command()
+@settings.command(cls=SettingsCommand)
 @with_settings(WorkerSettings)
 def worker(given: Given) -> None:
     """Print what `erasurehead worker` would run with."""
