@@ -90,7 +90,7 @@ class Registry(Generic[T]):
         return name in self._entries
 
     def register(self, name: str, factory: Callable[..., T]) -> None:
-        """Add a part of somebody else's.
+        """Add a part from outside our packages.
 
         Raises
         ------

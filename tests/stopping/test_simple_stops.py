@@ -58,7 +58,7 @@ def test_groups_that_nobody_holds_are_not_said_to_be_covered() -> None:
     for slot in range(12):
         round_.arrive(slot)
         reasons.append(rule.judge(round_))
-    assert next(filter(None, reasons)) == "all 3 groups covered that anybody holds, of 4"
+    assert next(filter(None, reasons)) == "all 3 groups covered, 1 held by no slot"
 
 
 def test_fraction_closes_at_the_rth_arrival_or_when_exact(round_: Round) -> None:

@@ -35,7 +35,8 @@ def optimal_row_sums(p: FloatArray, n_tasks: int) -> tuple[FloatArray, float]:
 def capped_row_sums(p: FloatArray, n_tasks: int, caps: FloatArray) -> tuple[FloatArray, float]:
     """Return the optimal Y with Y_i <= caps_i, and its value: water-filling.
 
-    Y_i = min(caps_i, t / delta_i); whoever is over its cap is set to it and the rest shared again.
+    Y_i = min(caps_i, t / delta_i): slots over their caps are set to them, and the others share the
+    rest again.
 
     Raises
     ------

@@ -10,8 +10,8 @@ import numpy as np
 from erasurehead.arrays import FloatArray, IntArray
 
 MOST_PAIRS, MOST_PASSES = 2000, 20
-"""Pairs of groups that are looked at in a pass, and passes: a master places tasks anew between two
-rounds, and with many groups what comes first leaves little to gain."""
+"""Pairs of groups that a pass looks at, and passes. A master regroups tasks between two rounds, so
+it must not take long, and with many groups the first pairs leave little to gain."""
 
 
 def balanced_groups(probabilities: FloatArray, n_groups: int) -> IntArray:

@@ -11,7 +11,7 @@ Nearly every code has one symbol a slot, so row i is slot i. Two families need m
 Symbol ``(slot * n_parts + part) * n_vectors + vector`` is row of A in that order.
 
 What else is known of a code (its groups, how few arrivals suffice, ...) is an attribute of it, so
-that nobody has to ask for its name.
+that no module has to ask for its name.
 """
 
 from __future__ import annotations
@@ -160,8 +160,8 @@ def code_from_rows(
 def matrix_from_rows(rows: list[tuple[IntArray, FloatArray]], n_tasks: int) -> csr_array:
     """Stack (tasks, coefficients) pairs into a CSR matrix of shape (len(rows), n_tasks).
 
-    A task with coefficient zero is not stored, for nobody has to hold it; rows of zeros alone (the
-    imaginary part of a real row) stay as they are.
+    A task with coefficient zero is not stored, because no slot has to hold it; rows of zeros alone
+    (the imaginary part of a real row) stay as they are.
     """
     rows = [(tasks[c != 0], c[c != 0]) if np.any(c) else (tasks, c) for tasks, c in rows]
     indptr = np.concatenate([[0], np.cumsum([len(tasks) for tasks, _ in rows])])

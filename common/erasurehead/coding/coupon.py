@@ -25,7 +25,7 @@ def coupon(
 
     arXiv 1710.09990. Needs no coordination: slots may come and go without touching the others. All
     B batches are in after B H_B slots on average (H the harmonic numbers), so k should be well
-    above that; a batch that nobody picked stays erased.
+    above that; a batch that no slot picked stays erased.
 
     Parameters
     ----------

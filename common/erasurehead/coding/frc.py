@@ -91,7 +91,7 @@ def block_count(n_workers: int, n_tasks: int, c: int) -> int:
 
 
 def least_load(n_workers: int, n_tasks: int, s: int) -> int:
-    """Return the least c with which any s < k stragglers leave somebody in every group."""
+    """Return the least c with which any s < k stragglers leave a slot in every group."""
     return next(c for c in range(1, n_tasks + 1) if n_workers // max(1, _nearest(n_tasks, c)) > s)
 
 

@@ -84,7 +84,7 @@ def copies_by_speed(speeds: FloatArray, n_tasks: int, replication: int) -> IntAr
     share = np.zeros(len(speeds))
     full = np.zeros(len(speeds), dtype=bool)
     while True:
-        # Whoever would get more than all tasks gets all; the rest is shared out again.
+        # A slot that would get more than all tasks gets all; the others share what is left.
         share[~full] = (total - n_tasks * full.sum()) * speeds[~full] / speeds[~full].sum()
         over = ~full & (share > n_tasks)
         if not over.any():

@@ -56,7 +56,7 @@ def hybrid_sums(
 
     The HR placement of the same work. Slots fall into `groups` of m = k/groups; the t-th slot of a
     group holds the c1 tasks before its own, going round the group, and the c2 tasks from its own
-    on, going round everybody. c1 = 0 is `cyclic-sums`, c1 = m and c2 = 0 is `frc`.
+    on, going round all slots. c1 = 0 is `cyclic-sums`, c1 = m and c2 = 0 is `frc`.
 
     Raises
     ------

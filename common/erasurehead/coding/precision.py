@@ -78,7 +78,7 @@ def _decodes(code: GradientCode, s: int) -> bool:
 
 
 def _error(code: GradientCode, late: np.ndarray) -> float:
-    """Return the least decode error of everybody else."""
+    """Return the least decode error of the slots that are not late."""
     here = np.ones(code.n_workers, dtype=bool)
     here[late] = False
     rows = code.matrix.toarray()[np.repeat(here, code.symbols_per_slot)]

@@ -1,4 +1,4 @@
-"""The store: prepared rows on disk, mapped by whoever needs them.
+"""The store: prepared rows on disk, mapped by the processes that need them.
 
 A directory with ``manifest.json`` and one ``.npy`` file an array: ``indptr``, ``indices``,
 ``values`` (absent when all are one) and ``labels`` of the training rows, and the same with the

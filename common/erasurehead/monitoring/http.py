@@ -70,7 +70,7 @@ class HealthServer:
         except OSError as error:
             raise BindError(
                 f"cannot serve metrics on {bind}: {error.strerror or error};"
-                " choose another address with --http-bind or end whoever uses it"
+                " choose another address with --http-bind or end the process that uses it"
             ) from None
         # Polled only so that `shutdown` is noticed.
         self._thread = threading.Thread(

@@ -1,4 +1,4 @@
-"""What an address says about who can reach it."""
+"""What an address says about where it can be reached from."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The connections of a listening socket, as its monitor tells of them. No I/O.
 
-libzmq's events do not always say whose they are: a failure comes without the descriptor of its
-connection, but right before that connection's end, and a success comes without it altogether. The
-bookkeeping here puts the two together.
+libzmq's events do not always name their connection: a failure comes without the descriptor, but
+right before the end of its connection, and a success comes without it altogether. The bookkeeping
+here puts the two together.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ UNKNOWN_ADDRESS = "an address that was gone at once"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A connection ended as it should not: why, and whose it was."""
+    """A connection ended as it should not: why, and from which address it came."""
 
     reason: Refusal
     address: str
@@ -32,7 +32,7 @@ class _Connection:
 
 
 class Connections:
-    """What is open, and who of it has said something.
+    """The open connections, and which of them have spoken.
 
     Parameters
     ----------
@@ -57,8 +57,8 @@ class Connections:
     def accepted(self, descriptor: int, address: str | None) -> int | None:
         """A connection was accepted; return the descriptor of one to cut, if there are too many.
 
-        Whoever has not said anything yet goes first, the oldest first, so that strangers who hold
-        connections open push out each other and not a worker.
+        The oldest connection that has not spoken goes first, so that strangers who hold connections
+        open push out each other and not a worker.
         """
         self._forget(descriptor)
         self._open[descriptor] = _Connection(address or UNKNOWN_ADDRESS)

@@ -1,4 +1,4 @@
-"""Keys for CURVE: their files, who is allowed, and putting them on a socket.
+"""Keys for CURVE: their files, the keys that are allowed, and putting them on a socket.
 
 A key is two files, in the format that ZeroMQ's own tools read: ``NAME.key`` with the secret half,
 for its owner alone, and ``NAME.pub`` without it, which the other side is given.
@@ -74,7 +74,7 @@ def _certificate(public: bytes, secret: bytes | None) -> str:
     kind = (
         "public key: give it to the other side"
         if secret is None
-        else "SECRET KEY: share it with nobody"
+        else "SECRET KEY: keep it to yourself"
     )
     lines = [f"# ErasureHead {kind}", "curve", f'    public-key = "{public.decode()}"']
     if secret is not None:
@@ -173,7 +173,7 @@ class AllowedKeys:
         """Look again; return the keys that were allowed before and no longer are.
 
         A directory that cannot be read (a mount that went away) changes nothing; an empty one
-        allows nobody.
+        allows no worker.
         """
         before = self.names
         try:
@@ -219,8 +219,8 @@ class MasterKeys:
     def put_on(self, socket: zmq.Socket[bytes]) -> None:
         """Make an unbound socket talk CURVE with allowed workers only.
 
-        Enforcing the domain refuses everybody if nobody answers for it: libzmq would otherwise
-        take any key.
+        With the domain enforced libzmq refuses every peer while no gate answers for it; otherwise
+        it would take any key.
         """
         socket.setsockopt(zmq.CURVE_SERVER, 1)
         socket.setsockopt(zmq.CURVE_SECRETKEY, self.own.secret)

@@ -1,4 +1,4 @@
-"""Who gets through the master's door: one thread that answers for keys and watches connections.
+"""The gate to the master's socket: one thread that answers for keys and watches connections.
 
 The thread answers libzmq's question about each key (ZAP, RFC 27), reads the events of the listening
 socket so that they can never pile up in front of libzmq's own thread, and looks at the directory of
@@ -55,7 +55,7 @@ _EVENT = struct.Struct("=Hi")
 
 @dataclass(frozen=True, slots=True)
 class TurnedAway:
-    """Somebody did not get in."""
+    """A connection did not get in."""
 
     reason: Refusal
 
@@ -87,7 +87,7 @@ class Gate:
     Parameters
     ----------
     context: of the listening socket.
-    keys: None: everybody may come.
+    keys: None: every peer may come.
     max_connections: held at one time.
     backlog: how much may wait to become messages.
     """
@@ -130,7 +130,7 @@ class Gate:
     def let_go(self, socket: zmq.Socket[bytes]) -> None:
         """Stop following the socket; must come before it is closed.
 
-        libzmq would wait for somebody to read its last events, while it closes connections.
+        libzmq would wait for its last events to be read, while it closes connections.
         """
         if not socket.closed:
             socket.disable_monitor()
@@ -263,10 +263,11 @@ class Gate:
             if failure is not None and failure.reason != "handshake-key":
                 self._turn_away(failure, _WHY[failure.reason])
         elif event == zmq.EVENT_ACCEPT_FAILED:
-            self._turn_away(Failure("too-many-connections", "somebody"), os.strerror(value))
+            failure = Failure("too-many-connections", "an unknown address")
+            self._turn_away(failure, os.strerror(value))
 
     def _weigh(self) -> None:
-        """Cut whoever holds the memory of unfinished messages."""
+        """Cut the connections that hold the memory of unfinished messages."""
         received = {d: n for d in self._connections if (n := _bytes_received(d)) is not None}
         for descriptor in self._backlog.excessive(received, self._delivered):
             self._connections.doom(descriptor, "endless-message")

@@ -57,7 +57,7 @@ class Handshakes:
         return sentence
 
     def try_again(self, socket: zmq.Socket[bytes]) -> None:
-        """Connect anew if libzmq has given up: a key may be allowed later, a master get keys."""
+        """Connect again if libzmq has given up: a key may be allowed later, a master get keys."""
         if self._given_up:
             self._given_up = False
             # One connection in any case: two would share the messages between them.
@@ -68,7 +68,7 @@ class Handshakes:
     def let_go(self, socket: zmq.Socket[bytes]) -> None:
         """Stop following the socket; must come before it is closed.
 
-        libzmq would wait for somebody to read its last events, while it closes the connection.
+        libzmq would wait for its last events to be read, while it closes the connection.
         """
         socket.disable_monitor()
         self._monitor.close(0)

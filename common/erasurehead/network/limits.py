@@ -1,4 +1,4 @@
-"""How much of a nuisance anybody may be: refused messages, log lines, connections. No I/O."""
+"""How much of a nuisance a peer may be: refused messages, log lines, connections. No I/O."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ class _Record:
 
 
 class RefusalLimit:
-    """Who sends too much that is refused is not listened to for a while.
+    """Mutes a peer for a while that sends too much that is refused.
 
-    Only peers with refused messages are remembered, and at most `REMEMBERED_PEERS` of them.
+    It remembers only peers with refused messages, and at most `REMEMBERED_PEERS` of them.
 
     Parameters
     ----------
-    burst: refused messages at once that are put up with.
-    per_s: refused messages a second that are put up with in the long run.
-    mute_s: seconds for which a peer that went beyond is ignored.
+    burst: refused messages that a peer may send at once.
+    per_s: refused messages a second that a peer may send in the long run.
+    mute_s: seconds for which the master ignores a peer that sent more.
     """
 
     def __init__(self, burst: int, per_s: float, mute_s: float) -> None:

@@ -74,7 +74,7 @@ def bind_router(
         socket.close(0)
         raise BindError(
             f"cannot listen on {address}: {error.strerror or error};"
-            " choose another address with --bind or end whoever uses it"
+            " choose another address with --bind or end the process that uses it"
         ) from None
     return socket
 

@@ -133,7 +133,7 @@ class AdaptiveStop(StopRule):
         return reason
 
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:
-        """Learn from a closed round and choose r anew."""
+        """Learn from a closed round and choose the next r."""
         m = min(len(arrivals_s), self._n_judged)
         if m:
             slots = [slot for slot, _ in arrivals_s[:m]]
@@ -217,7 +217,7 @@ class AdaptiveStop(StopRule):
         all_times[:m], all_renewed[:m] = times_s, renewed
         known = m
         if not truncated:
-            # Exact, or nobody else could come: any larger r would have ended here, too.
+            # Exact, or no other slot could arrive: any larger r would have ended here, too.
             all_times[m:] = times_s[-1] if self._was_exact else max(duration_s, times_s[-1])
             all_errors[m:], all_renewed[m:] = all_errors[m - 1], renewed[-1]
             known = k

@@ -33,7 +33,7 @@ class RoundView(Protocol):
 class StopRule(ABC):
     """Judges one round after another. Pure: time and arrivals come in, a reason comes out.
 
-    That nobody else can arrive closes any round; that is the round's business, not the rule's.
+    A round also closes when no other slot can arrive; the round sees to that, not the rule.
     """
 
     waits_for_all = False

@@ -27,5 +27,5 @@ def exact_reason(code: GradientCode) -> str:
         return "exact"
     count, held = code.groups.count, int(np.count_nonzero(code.groups.sizes))
     if held < count:
-        return f"all {held} groups covered that anybody holds, of {count}"
+        return f"all {held} groups covered, {count - held} held by no slot"
     return f"all {count} arrived" if count == code.n_workers else f"all {count} groups covered"

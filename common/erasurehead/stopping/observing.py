@@ -16,7 +16,7 @@ ESTIMATE, ERASURES = "estimate_", "erasures_"
 
 
 class LearningStop(StopRule):
-    """Judges as `rule` does, and counts who arrived in time: p_i belongs to the rule in force.
+    """Judges as `rule` does, and counts the slots that arrived in time: p_i belongs to this rule.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ class SnapshotStop(StopRule):
         return f"snapshot: {round_.n_arrived} of {round_.n_workers} arrived" if complete else None
 
     def sums_all(self, round_: RoundView) -> bool:
-        """True in the round of a snapshot that everybody, or somebody of every group, is in."""
+        """True in the round of a snapshot once all slots, or one of every group, have arrived."""
         grouped = round_.decoder.code.groups is not None
         complete = round_.n_arrived == round_.n_workers or (grouped and round_.decoder.exact)
         return self._due and complete
@@ -46,7 +46,7 @@ class SnapshotStop(StopRule):
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:
         """Count a closed round; `rule` learns only from those that it judged.
 
-        Everybody arrives in the others, which says nothing of who straggles under `rule`.
+        All slots arrive in the others, which says nothing of which straggle under `rule`.
         """
         due = self._due
         self._n_closed += 1

@@ -1,4 +1,4 @@
-"""How often each group of slots is erased as a whole, learnt from who arrived."""
+"""How often each group of slots is erased as a whole, learnt from the arrivals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORGETTING = 0.98
 
 
 class GroupErasures:
-    """The weights 1/(1-q_b), with q_b the share of rounds in which nobody of group b was in time.
+    """The weights 1/(1-q_b), with q_b the share of rounds in which no slot of group b was in time.
 
     Whole groups are counted, not slots: where a round closes as soon as enough groups are covered,
     or at the r-th arrival, slots do not straggle independently, and the product of their
@@ -52,7 +52,7 @@ class GroupErasures:
 
     @property
     def weights(self) -> FloatArray:
-        """1/(1-q_b), shape (B,), at least 1; infinite for a group nobody was ever in."""
+        """1/(1-q_b), shape (B,), at least 1; infinite for a group that no slot is in."""
         return inverse_share(self._covered, self._rounds, self._squares)
 
     def state(self) -> dict[str, FloatArray]:

@@ -1,4 +1,4 @@
-"""How likely each slot is to be a straggler, learnt from who arrived."""
+"""How likely each slot is to be a straggler, learnt from the arrivals."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class StragglerEstimate:
     """Posterior mean of each slot's straggling probability, Beta prior, exponential forgetting.
 
     With s and f the counts of rounds missed and made, each round multiplied by `forgetting` before
-    it counts the new one: p = (a + s) / (a + b + s + f). Whoever is not a survivor missed the
+    it counts the new one: p = (a + s) / (a + b + s + f). A slot that is no survivor missed the
     round, so the estimate belongs to the stop rule in force while it was learnt.
 
     Parameters

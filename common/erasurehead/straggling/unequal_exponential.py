@@ -21,7 +21,7 @@ class UnequalExponentialDelay(DelayModel):
 
     Parameters
     ----------
-    shift_s: seconds that everybody takes at least.
+    shift_s: seconds that every slot takes at least.
     low, high: range of the rates, per second.
     """
 

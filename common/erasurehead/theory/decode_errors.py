@@ -70,7 +70,7 @@ def coverage_error(covered: FloatArray) -> float:
 def least_error(missing: FloatArray) -> tuple[float, float]:
     """Return the least E||alpha - 1||^2 / n of any decoder, and of any unbiased one.
 
-    `missing`, shape (n,), is the probability P_j that nobody who holds task j arrives. Then
+    `missing`, shape (n,), is the probability P_j that no slot that holds task j arrives. Then
     alpha_j = 0, so the error is at least the mean of P_j; and of alpha_j with mean 1 it is at least
     P_j/(1-P_j) (p^d/(1-p^d) of arXiv 2006.09638 for d independent copies).
     """
@@ -119,7 +119,7 @@ def design_error(n_tasks: int, load: int, shared: int, n_arrivals: int) -> float
 
 def expander_bound(second_eigenvalue: float, degree: int, n_workers: int, stragglers: int) -> float:
     """Return the bound (lambda/d) sqrt(k s/(k-s)) on ||alpha - 1|| of an expander code with
-    weights k/(k-s), whoever the s < k stragglers are (arXiv 1707.03858, Section 5)."""
+    weights k/(k-s), for any s < k stragglers (arXiv 1707.03858, Section 5)."""
     k, s = n_workers, stragglers
     return second_eigenvalue / degree * math.sqrt(k * s / (k - s))
 

@@ -32,8 +32,8 @@ def quantized_reliability(p: FloatArray, bits: IntArray, spread: float) -> Float
 def best_bits(p: FloatArray, budget: int, spread: float) -> IntArray:
     """Return the b_i >= 0 that add up to `budget` and make the sum of reliabilities largest.
 
-    Each slot's term is flat at first, so one bit at a time to whom it helps most can fail; this is
-    dynamic programming over slots and bits, O(k budget^2).
+    Each slot's term is flat at first, so giving one bit at a time to the slot that gains most can
+    fail; this is dynamic programming over slots and bits, O(k budget^2).
     """
     choices = np.arange(budget + 1)
     value = np.full(budget + 1, -np.inf)

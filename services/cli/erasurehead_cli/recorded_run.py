@@ -134,7 +134,7 @@ def _resume_notices(point: ResumePoint | None) -> list[str]:
 
 
 def report(path: Path, console: Console, *, draw: bool, quiet: bool) -> None:
-    """Write the report of a finished run; unless `quiet`, print what it came to and where it is."""
+    """Write the report of a finished run; unless `quiet`, print its results and where they are."""
     from erasurehead_cli.report import write_report
 
     run = Run.open(path)

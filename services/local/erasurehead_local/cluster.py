@@ -142,7 +142,7 @@ class LocalCluster:
     def _order(self, order: dict[str, object]) -> None:
         assert self._process is not None
         assert self._process.stdin is not None
-        # Who reads no orders any more has closed its other end too, which `poll` finds out.
+        # A nursery that reads no orders has closed its other end too, which `poll` finds out.
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()

@@ -141,7 +141,7 @@ def _say(line: dict[str, Any]) -> None:
     try:
         os.write(1, json.dumps(line).encode() + b"\n")
     except BrokenPipeError:
-        logging.getLogger(__name__).debug("nobody hears that %s", line)
+        logging.getLogger(__name__).debug("the parent is gone and does not hear that %s", line)
 
 
 def main() -> None:

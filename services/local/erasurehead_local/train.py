@@ -38,7 +38,7 @@ def train(
     store = Store.open(settings.problem.store)
     plan = make_plan(settings, store, str(store.path), None if resume is None else resume.run)
     if turns is None and plan.exact and plan.code.tolerance == 0:
-        turns = 0  # Everybody is waited for, so being the first to finish is worth nothing.
+        turns = 0  # Rounds wait for every worker, so being the first to finish is worth nothing.
     with LocalCluster(turns=turns) as cluster:
 
         def attach(address: str) -> Watched:
@@ -59,7 +59,7 @@ def train(
                 last = [Departed(name, why, last=True)]
             else:
                 last = []
-            # Who ended well has said GOODBYE.
+            # A worker that ended well has said GOODBYE.
             return [*(Departed(name, why) for name, code, why in ended if code != 0), *last]
 
         return host(plan, store, LOOPBACK, observers, begun, attach, resume)

@@ -45,7 +45,7 @@ class TurnDesk:
 
     @property
     def patience_s(self) -> float | None:
-        """Seconds after which `serve` wants to be called; None: when somebody says something."""
+        """Seconds after which `serve` wants to be called; None: when a worker says something."""
         wake_at = self._keeper.wake_at
         return None if wake_at == math.inf else max(0.0, wake_at - self._clock())
 
@@ -54,7 +54,7 @@ class TurnDesk:
         for worker in ready:
             self._hear(worker)
         for worker, wish in self._keeper.grant(self._clock()):
-            # Who is gone, or reads nothing at all, lets its turn expire.
+            # The turn of a worker that is gone, or reads nothing at all, expires.
             self._channels[worker].say(GRANTED, wish)
 
     def _hear(self, worker: int) -> None:

@@ -1,9 +1,9 @@
-"""Who of the workers on this machine computes now: as many at a time as there are cores.
+"""Which workers of this machine compute now: as many at a time as there are cores.
 
 Thirty workers that all start on a long gradient at once on two cores all finish near the end, each
-having found the caches full of the others' rows; whoever closes rounds at the r-th arrival then
-waits as long as for the last. In turns the first is done after a thirtieth of the time (times two),
-and whoever learns in the queue that the round is over has not computed for nothing.
+having found the caches full of the others' rows. A round that closes at the r-th arrival then waits
+as long as for the last. In turns the first is done after a thirtieth of the time (times two), and a
+worker that learns in the queue that the round is over has not computed for nothing.
 
 No I/O here: the nursery carries messages between this and its workers.
 """
@@ -14,7 +14,7 @@ import math
 from collections import OrderedDict
 
 EXPIRY_S = 0.1
-"""A turn counts as given back after so long, so a frozen worker stops nobody for longer, and
+"""A turn counts as given back after so long, so a frozen worker stops no other for longer, and
 computations that take longer share the cores as usual."""
 
 
@@ -33,7 +33,7 @@ class TurnKeeper:
 
     @property
     def wake_at(self) -> float:
-        """When somebody's turn expires while others wait."""
+        """When a turn expires while other workers wait."""
         return min(self._expires.values(), default=math.inf) if self._queue else math.inf
 
     def ask(self, worker: int, wish: int) -> None:
@@ -47,7 +47,7 @@ class TurnKeeper:
         self._expires.pop(worker, None)
 
     def grant(self, now: float) -> list[tuple[int, int]]:
-        """Return who has a turn from now on, each with the number of its wish."""
+        """Return the workers that have a turn from now on, each with the number of its wish."""
         if self._queue:
             self._expires = {w: at for w, at in self._expires.items() if at > now}
         granted = []

@@ -1,4 +1,4 @@
-"""Who arrived when: a picture of slots by rounds, and how often each slot was missed.
+"""When each slot arrived: a picture of slots by rounds, and how often rounds went without it.
 
 The picture is a PNG of one pixel a cell, written here and put into the page: as SVG it would be
 a hundred times as large.

@@ -42,7 +42,7 @@ EXTRA = "cell.json"
 
 FAST, SLOW = Quota(1000, 25_000), Quota(1000, 150_000)
 SILENCE_LIMIT_S = 60.0
-"""Under a small quota a heartbeat comes late, and nobody is dead."""
+"""Under a small quota a heartbeat comes late although the worker is alive."""
 
 NEVER_S = 1e9
 

@@ -20,7 +20,7 @@ APPROXIMATE_ROUNDS = 1.5
 """Schemes that may need more rounds than uncoded run so many times as many."""
 
 SLOW_WORKERS = 6
-"""Of the workers under CPU quotas; who they are is drawn from the seed."""
+"""Of the workers under CPU quotas; the seed draws which."""
 
 SLOW_PROBABILITY, FAST_PROBABILITY = 0.9, 0.3
 """What codes that know their workers are told of the two kinds."""

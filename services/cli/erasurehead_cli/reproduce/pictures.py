@@ -38,7 +38,7 @@ def draw_all(results: Results, settings: Sequence[str], directory: Path) -> dict
 
 
 def draw_stragglers(results: Results, settings: Sequence[str], path: Path) -> Path:
-    """Draw who is how late: arrival times of uncoded rounds over the round's median."""
+    """Draw how late workers are: arrival times of uncoded rounds over the round's median."""
 
     def fill(figure: Any) -> None:
         axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""What the finished cells came to, each against uncoded and exact coding of the same seed."""
+"""The results of the finished cells, each against uncoded and exact coding of the same seed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was to be reached, and what was."""
+"""The aims, and the numbers that were reached."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def our_claims(results: Results) -> Iterator[Claim]:
 
 
 def undelayed_claims(results: Results) -> Iterator[Claim]:
-    """Yield what is asked of ErasureHead where nobody is made late: to be no slower."""
+    """Yield what is asked of ErasureHead without injected delays: to be no slower."""
     whats: dict[str, Callable[[Measured], float | None]] = {
         "a round": lambda m: results.per_round(m, UNCODED),
         "to the target": lambda m: results.to_value(m, [UNCODED], lambda one: one.target),

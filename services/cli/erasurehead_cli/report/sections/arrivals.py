@@ -1,4 +1,4 @@
-"""Who arrived when, and how often each slot was missed."""
+"""When each slot arrived, and how often rounds went without it."""
 
 from __future__ import annotations
 
