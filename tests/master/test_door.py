@@ -14,8 +14,9 @@ from erasurehead.network.sockets import Origin
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import LimitSettings, RunSettings
 from erasurehead.wire.messages import PROTOCOL_VERSION, REFUSALS, Hello, Refuse
+from erasurehead_master.machine import events
 from erasurehead_master.machine.actions import Send
-from erasurehead_master.machine.events import CutOff, Received, Refused
+from erasurehead_master.machine.events import CutOff, Received
 from erasurehead_master.shell import door as porter_module
 from erasurehead_master.shell.door import Door
 from erasurehead_simulator.virtual.cluster import VirtualCluster
@@ -97,7 +98,7 @@ def test_what_the_gate_turns_away_is_counted(scene: SimpleNamespace, virtual: Vi
     scene.gate.waiting = [TurnedAway("handshake-failed"), TurnedAway("handshake-key")] * 2
     cluster = virtual(workers=2, scheme="uncoded")
     for event in scene.door.news():
-        assert isinstance(event, Refused)
+        assert isinstance(event, events.TurnedAway)
         assert event.reason in REFUSALS
         cluster.handle(event)
     assert cluster.machine.refused == {"handshake-failed": 2, "handshake-key": 2}

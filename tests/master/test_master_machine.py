@@ -15,7 +15,7 @@ from virtual_run import COLUMNS, make_virtual, some_rows
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
-from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Refuse, Result, Step
+from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Refuse, Result, Step, ToWorker
 from erasurehead.wire.vectors.base import Packed
 from erasurehead_master.machine.actions import Finish, Send
 from erasurehead_master.machine.events import (
@@ -51,7 +51,7 @@ def reference_theta(rounds: int, step: float = 0.5) -> np.ndarray:
 
 
 def theta_of(cluster: VirtualCluster) -> np.ndarray:
-    return np.array(cluster._ledger._descent.model)
+    return np.array(cluster.conductor.model)
 
 
 @pytest.mark.parametrize("scheme", ["uncoded", "egc:c=3", "egc:c=2", "agc:c=3,r=6"])
@@ -444,7 +444,7 @@ def test_a_run_that_is_resumed_at_its_end_does_no_more(virtual: Virtual, beyond:
     cluster = virtual(workers=2, scheme="uncoded", rounds=5)
     machine = Master(cluster.machine.plan, 0.0, first_round=6 + beyond)
     actions = machine.handle(Woke(), machine.wake_at)
-    assert Finish(EXIT_OK, f"all {5 + beyond} rounds done") in actions
+    assert Finish(EXIT_OK, f"all {5 + beyond} rounds done", 5 + beyond, {}) in actions
     assert machine.rounds_done == 5 + beyond
 
 
@@ -563,14 +563,14 @@ def test_theta_travels_on_the_support_only(virtual: Virtual) -> None:
     cluster = virtual(scheme="uncoded", workers=20, tasks=20, rounds=1)
     start_all(cluster)
     sizes: list[int] = []
-    original = cluster._send
+    send = cluster.send
 
-    def spy(peer: bytes, message: object, later_s: float = 0.0) -> None:
-        if isinstance(message, Step):
-            sizes.append(message.model.n)
-        original(peer, message, later_s)  # type: ignore[arg-type]
+    def spy(peer: bytes, parcel: ToWorker) -> bool:
+        if isinstance(parcel, Step):
+            sizes.append(parcel.model.n)
+        return send(peer, parcel)
 
-    cluster._send = spy  # type: ignore[method-assign,assignment]
+    cluster.send = spy  # type: ignore[method-assign]
     cluster.run()
     assert sizes
     assert min(sizes) < COLUMNS

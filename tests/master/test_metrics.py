@@ -29,7 +29,7 @@ START = RunStart("r", "agc", 6, 6, 8, 60, 40, 1, (3,) * 6, "logistic", "constant
 def watch(cluster: VirtualCluster) -> tuple[MasterMetrics, Read]:
     """Let an exporter observe a virtual run; return it and what reads one sample."""
     metrics = MasterMetrics(cluster.machine, clock=lambda: cluster.clock.now)
-    cluster._observers = [metrics]
+    cluster.observers.append(metrics)
     registry = CollectorRegistry()
     registry.register(metrics)
 

@@ -85,4 +85,4 @@ def test_a_liar_is_found_out_and_costs_nothing(virtual: Virtual) -> None:
 
 
 def model(cluster: VirtualCluster) -> np.ndarray:
-    return np.array(cluster._ledger._descent.model)
+    return np.array(cluster.conductor.model)

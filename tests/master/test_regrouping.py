@@ -20,7 +20,6 @@ from erasurehead.straggling.persistent import PersistentDelay
 from erasurehead_master.keep.checkpoint import RunTimes, Snapshot
 from erasurehead_master.machine.machine import Master, Phase
 from erasurehead_master.run.descent import Descent
-from erasurehead_master.run.ledger import RoundLedger
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
 from erasurehead_master.shell.main import restore
@@ -248,9 +247,10 @@ class Interrupted:
         self.store = store
         self.descent = make_descent(plan, store.train)
         self.machine = Master(plan, 0.0, first_round)
-        ledger = RoundLedger(self.machine, self.descent, lambda: 0.0)
         arithmetic = RealArithmetic(store.train)
-        self.cluster = VirtualCluster(self.machine, ledger, arithmetic, Timing(), checked=True)
+        self.cluster = VirtualCluster(
+            self.machine, self.descent, arithmetic, Timing(), checked=True
+        )
 
     def snapshot(self) -> Snapshot:
         arrays = {**self.descent.state(), **self.machine.state()}
@@ -337,9 +337,8 @@ def test_an_elastic_run_goes_on_with_the_workers_it_had_come_to(store: Store) ->
         }
         plan = make_plan(load(RunSettings, given, environment={}), store, None)
         descent, machine = make_descent(plan, store.train), Master(plan, 0.0, first_round)
-        ledger = RoundLedger(machine, descent, lambda: 0.0)
         arithmetic = RealArithmetic(store.train)
-        cluster = VirtualCluster(machine, ledger, arithmetic, Timing(), checked=True)
+        cluster = VirtualCluster(machine, descent, arithmetic, Timing(), checked=True)
         return machine, descent, cluster
 
     machine, descent, cluster = run(1)

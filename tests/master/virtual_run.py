@@ -15,7 +15,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.ledger import RoundLedger
+from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
@@ -40,6 +40,12 @@ def some_rows(seed: int = 0) -> CsrRows:
 
 def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -> VirtualCluster:
     """Return a checked virtual cluster without workers."""
+    machine, descent = make_master(rows, **settings)
+    return VirtualCluster(machine, descent, RealArithmetic(rows), timing or Timing(), checked=True)
+
+
+def make_master(rows: CsrRows, **settings: Any) -> tuple[Master, Descent]:
+    """Return the machine and the descent of a fresh run."""
     chosen: RunSettings = load(
         RunSettings, {"store": "made-up", "step": "0.5", **settings}, environment={}
     )
@@ -65,6 +71,4 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
         chunk_rows=7,
         placement=built.placement,
     )
-    machine = Master(plan, 0.0)
-    ledger = RoundLedger(machine, make_descent(plan, rows), lambda: 0.0)
-    return VirtualCluster(machine, ledger, RealArithmetic(rows), timing or Timing(), checked=True)
+    return Master(plan, 0.0), make_descent(plan, rows)

@@ -17,6 +17,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import TO_WORKER, Assign, Task
+from erasurehead_master.machine.actions import SendTask
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.streaming import TaskStreamer
@@ -51,10 +52,12 @@ def plan_of(store: Store, scheme: str = "egc:c=2", reference: str | None = None)
 
 def streamed(plan: RunPlan, store: Store) -> Iterator[Task]:
     """Yield what the master sends, as it comes off the wire."""
-    streamer = TaskStreamer(plan, store.train)
+    streamer = TaskStreamer(store.train)
     for task in plan.tasks_of(SLOT).tolist():
         for chunk in range(plan.n_chunks(task)):
-            frames = [bytes(f) for f in encode(streamer.chunk(0, task, chunk))]
+            rows = plan.chunk_range(task, chunk)
+            asked = SendTask(b"peer", 0, task, chunk, plan.n_chunks(task), rows)
+            frames = [bytes(f) for f in encode(streamer.chunk(asked))]
             yield decode(frames, TO_WORKER)
 
 

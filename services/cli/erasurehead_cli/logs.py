@@ -16,4 +16,4 @@ def beside_progress() -> None:
     """Log warnings and errors, but not those that the progress display shows as notices."""
     to_stderr("WARNING")
     for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: record.name != "erasurehead_master.shell.loop")
+        handler.addFilter(lambda record: record.name != "erasurehead_master.shell.notices")

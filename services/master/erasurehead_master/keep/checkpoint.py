@@ -23,6 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.process.durable import replace_file
+from erasurehead_master.run.ledger import RunTimes
+from erasurehead_master.run.seams import Outcome
 
 log = logging.getLogger(__name__)
 
@@ -31,25 +33,6 @@ DIRECTORY = "checkpoint"
 _NAME = re.compile(r"round-(\d{9})\.ckpt")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-
-Outcome = tuple[int, str | None]
-"""A round, and why its checkpoint could not be written; None: it was."""
-
-
-@dataclass(frozen=True)
-class RunTimes:
-    """Seconds that a run has taken so far, interruptions left out.
-
-    Attributes
-    ----------
-    closed_s: the run's clock at the end of the last round.
-    rounds_s: of all rounds.
-    evaluation_s: of evaluations between rounds.
-    """
-
-    closed_s: float = 0.0
-    rounds_s: float = 0.0
-    evaluation_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from erasurehead.settings.tree import CheckpointSettings
-from erasurehead_master.keep.checkpoint import CheckpointWriter, Outcome, RunTimes, Snapshot
+from erasurehead_master.keep.checkpoint import CheckpointWriter, Snapshot
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.ledger import RunTimes
+from erasurehead_master.run.seams import Outcome
 
 
 class CheckpointKeeper:

@@ -1,4 +1,7 @@
-"""What the master's state machine may ask its shell to do. Actions are data; order matters."""
+"""What the master's state machine wants done. Actions are data; their order matters.
+
+Every action is whole: whoever carries it out asks the machine nothing more.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,10 @@ from dataclasses import dataclass
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.records import Arrival, Late, Level
-from erasurehead.wire.messages import ToWorker
+from erasurehead.wire.messages import Refusal, ToWorker
+from erasurehead.wire.vectors.base import VectorFormat
 from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.machine.supports import Support
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +26,28 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class SendTask:
-    """Send one chunk of the rows of a task to a peer that cannot read the store."""
+    """Send one chunk of the rows of a task to a peer that cannot read the store.
+
+    Attributes
+    ----------
+    chunk, chunks: which of how many chunks of the task.
+    rows: first and past-the-end training row of the chunk.
+    """
 
     peer: bytes
+    epoch: int
     task: int
     chunk: int
+    chunks: int
+    rows: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message of this peer was refused and counted; a few of them are put up with."""
+
+    peer: bytes
+    reason: Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +59,19 @@ class OpenRound:
 
 @dataclass(frozen=True, slots=True)
 class SendStep:
-    """Send the open round's model to these (slot, peer) pairs, in this order."""
+    """Send the open round's model to peers, each on its support.
+
+    Attributes
+    ----------
+    format: how the model travels.
+    targets: (peer, support), in the order of sending. Equal supports are one object, so that one
+        encoded model serves all who have it.
+    """
 
     round: int
-    targets: tuple[tuple[int, bytes], ...]
+    epoch: int
+    format: VectorFormat
+    targets: tuple[tuple[bytes, Support], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +88,7 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class FoldLate:
-    """Offer a result that is `age` rounds old to an estimate that remembers."""
+    """Offer a result that is `age` rounds old to an estimate that remembers (a cache)."""
 
     vectors: tuple[CodedVector, ...]
     age: int
@@ -73,6 +104,13 @@ class CloseRound:
     arrivals: tuple[Arrival, ...]
     stragglers: tuple[int, ...]
     late: tuple[Late, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluate:
+    """Rate the model as this round has left it; its record is complete with the metrics."""
+
+    round: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,20 +134,30 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The run is over."""
+    """The run is over.
+
+    Attributes
+    ----------
+    rounds: those that are done, also in earlier processes.
+    refused: how many messages and connections were refused, by reason.
+    """
 
     exit_code: int
     reason: str
+    rounds: int
+    refused: dict[Refusal, int]
 
 
 Action = (
     Send
     | SendTask
+    | Refused
     | OpenRound
     | SendStep
     | Fold
     | FoldLate
     | CloseRound
+    | Evaluate
     | Rebuild
     | Notice
     | Finish

@@ -9,10 +9,14 @@ from erasurehead.wire.messages import Refusal, ToMaster
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A well-formed message came."""
+    """A well-formed message came.
+
+    `key` is what the key is called that a HELLO came under, if connections have keys.
+    """
 
     peer: bytes
     message: ToMaster
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ class CutOff:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class TurnedAway:
     """Something was turned away before it was looked at; counted, and nothing else."""
 
     reason: Refusal
@@ -79,4 +83,6 @@ class Shutdown:
     reason: str
 
 
-Event = Received | Garbage | Refused | Unreachable | Departed | CutOff | Woke | Stepped | Shutdown
+Event = (
+    Received | Garbage | TurnedAway | Unreachable | Departed | CutOff | Woke | Stepped | Shutdown
+)

@@ -1,8 +1,8 @@
 """The master without I/O: `Master.handle(event, now) -> actions` is the only way its state changes.
 
-The shell (`server.py`) and the simulator deliver events and carry out actions in order. Deadlines
-live in here: after handling, `wake_at` says when the machine wants a `Woke` event at the latest
-(a property rather than an action, so that a thousand results do not make a thousand timers).
+The conductor (`run/conductor.py`) delivers events and carries out actions in order. Deadlines live
+in here: after handling, `wake_at` says when the machine wants a `Woke` event at the latest (a
+property rather than an action, so that a thousand results do not make a thousand timers).
 """
 
 from __future__ import annotations
@@ -29,18 +29,19 @@ from erasurehead.wire.messages import (
     Result,
     Stop,
     StopCode,
-    ToMaster,
 )
 from erasurehead_master.machine import endings, vetting
 from erasurehead_master.machine.actions import (
     Action,
     CloseRound,
+    Evaluate,
     Finish,
     Fold,
     FoldLate,
     Notice,
     OpenRound,
     Rebuild,
+    Refused,
     Send,
     SendStep,
     SendTask,
@@ -51,9 +52,9 @@ from erasurehead_master.machine.events import (
     Event,
     Garbage,
     Received,
-    Refused,
     Shutdown,
     Stepped,
+    TurnedAway,
     Unreachable,
     Woke,
 )
@@ -133,8 +134,8 @@ class Master:
         if self.phase is Phase.FINISHED:
             return actions
         match event:
-            case Received(peer, message):
-                self._received(peer, message, now)
+            case Received():
+                self._received(event, now)
             case Stepped(diverged):
                 self._stepped(diverged, now)
             case Woke():
@@ -147,7 +148,7 @@ class Master:
                 self._departed(event, now)
             case CutOff(peer, why):
                 self._cut_off(peer, why, now)
-            case Refused(reason):
+            case TurnedAway(reason):
                 self.refused[reason] += 1
             case Shutdown(at_once, reason):
                 self._shutdown(at_once, reason)
@@ -189,12 +190,14 @@ class Master:
 
     # What peers say
 
-    def _received(self, peer: bytes, message: ToMaster, now: float) -> None:
+    def _received(self, received: Received, now: float) -> None:
+        peer, message = received.peer, received.message
         member = self.membership.hear(peer, now)
         if isinstance(message, Hello):
-            self._hello(peer, message, now)
+            self._hello(peer, message, received.key, now)
         elif member is None:
-            self._refuse("unknown-peer", f"a {message.kind} of somebody who is not registered")
+            what = f"a {message.kind} of somebody who is not registered"
+            self._refuse(peer, "unknown-peer", what)
             self._actions.append(Send(peer, Register()))
         elif isinstance(message, Result):
             self._result(member, message, now)
@@ -208,9 +211,9 @@ class Master:
             self._notice("info", f"worker {member.name} leaves: {message.reason}")
             self._apply(self.membership.leave(peer), now)
 
-    def _hello(self, peer: bytes, hello: Hello, now: float) -> None:
+    def _hello(self, peer: bytes, hello: Hello, key: str | None, now: float) -> None:
         if hello.name in self.membership.set_aside:
-            self.refused["set-aside"] += 1
+            self._count(peer, "set-aside")
             reason = f"worker {hello.name} was set aside in this run for its wrong results"
             self._actions.append(Send(peer, Refuse("set-aside", reason)))
             return
@@ -221,7 +224,7 @@ class Master:
             # Who comes back takes its own place.
             and all(m.name != hello.name for m in self.membership.members.values())
         ):
-            self.refused["too-many-members"] += 1
+            self._count(peer, "too-many-members")
             reason = f"{len(self.membership.members)} workers are registered already"
             self._actions.append(Send(peer, Refuse("too-many-members", reason)))
             return
@@ -234,6 +237,8 @@ class Master:
         if not known:
             place = "as a spare" if member.slot is None else f"in slot {member.slot}"
             self._notice("debug", f"worker {member.name} on {member.host} registered {place}")
+            if key is not None:
+                self._notice("info", f"worker {member.name} came in under the key {key}")
 
     def _ready(self, member: Member, ready: Ready, now: float) -> None:
         slot = member.slot
@@ -241,14 +246,15 @@ class Master:
             self.stale += 1
             return
         if slot is None or ready.slot != slot or ready.epoch != self.epoch:
-            self._refuse("wrong-slot", f"ready for slot {ready.slot}, from {member.name}")
+            what = f"ready for slot {ready.slot}, from {member.name}"
+            self._refuse(member.peer, "wrong-slot", what)
             return
         support = ready.support
         if support is not None and not vetting.is_support(support, self.plan.columns):
             self._strike(member, "wrong-shape", "a support that is not a sorted set of columns")
             return
         if ready.digest != self.plan.digest:
-            self.refused["wrong-shape"] += 1
+            self._count(member.peer, "wrong-shape")
             reason = (
                 f"it read another store (digest {ready.digest:.12}, not {self.plan.digest:.12})"
             )
@@ -260,7 +266,7 @@ class Master:
         if self.phase is Phase.GATHERING:
             self._maybe_start(now)
         elif self.rounds.is_open and self.rounds.closed is None and self.rounds.join(slot):
-            self._actions.append(SendStep(self.round, ((slot, member.peer),)))
+            self._send_step([(slot, member.peer)])
 
     def _need_task(self, member: Member, need: NeedTask) -> None:
         slot = member.slot
@@ -270,9 +276,12 @@ class Master:
             or need.task not in self.plan.tasks_of(slot)
             or need.chunk >= self.plan.n_chunks(need.task)
         ):
-            self._refuse("wrong-slot", f"a wish for task {need.task}, from {member.name}")
+            what = f"a wish for task {need.task}, from {member.name}"
+            self._refuse(member.peer, "wrong-slot", what)
             return
-        self._actions.append(SendTask(member.peer, need.task, need.chunk))
+        chunks = self.plan.n_chunks(need.task)
+        rows = self.plan.chunk_range(need.task, need.chunk)
+        self._actions.append(SendTask(member.peer, self.epoch, need.task, need.chunk, chunks, rows))
 
     def _heartbeat(self, member: Member, beat: Heartbeat, now: float) -> None:
         self._actions.append(Send(member.peer, self._sign_of_life()))
@@ -289,7 +298,7 @@ class Master:
         assert age_s is not None
         behind = beat.round < self.round and age_s > self.limits.heartbeat_interval_s
         if behind and self.rounds.closed is None and self.rounds.join(slot):
-            self._actions.append(SendStep(self.round, ((slot, member.peer),)))
+            self._send_step([(slot, member.peer)])
 
     def _result(self, member: Member, result: Result, now: float) -> None:
         slot = member.slot
@@ -297,14 +306,16 @@ class Master:
             self.stale += 1
             return
         if slot is None or result.slot != slot or not member.ready or result.epoch != self.epoch:
-            self._refuse("wrong-slot", f"a result of slot {result.slot}, from {member.name}")
+            what = f"a result of slot {result.slot}, from {member.name}"
+            self._refuse(member.peer, "wrong-slot", what)
             return
         current = result.round == self.round and self.rounds.is_open
         if result.round > self.round or result.round == 0 or result.part >= self.plan.n_parts:
             self._strike(member, "wrong-shape", f"a result of round {result.round}", now)
             return
         if current and not self.rounds.expects(slot, result.part):
-            self._refuse("duplicate", f"another result of round {result.round}, from {member.name}")
+            what = f"another result of round {result.round}, from {member.name}"
+            self._refuse(member.peer, "duplicate", what)
             return
         support = self.supports[slot]
         width = self.plan.columns if support is None else support.size
@@ -347,11 +358,16 @@ class Master:
         if garbage.greeting:
             # It would greet for ever, and nobody would know why.
             self._actions.append(Send(garbage.peer, Refuse(garbage.reason, garbage.sentence)))
-        self._refuse(garbage.reason, garbage.sentence)
+        self._refuse(garbage.peer, garbage.reason, garbage.sentence)
 
-    def _refuse(self, reason: Refusal, sentence: str) -> None:
-        """Count a message that is not used, and say so to who reads closely."""
+    def _count(self, peer: bytes, reason: Refusal) -> None:
+        """Count a message that is not used."""
         self.refused[reason] += 1
+        self._actions.append(Refused(peer, reason))
+
+    def _refuse(self, peer: bytes, reason: Refusal, sentence: str) -> None:
+        """Count a message that is not used, and say so to those who read closely."""
+        self._count(peer, reason)
         self._notice("debug", f"refused a message ({reason}): {sentence}")
 
     # What happens to peers
@@ -383,7 +399,7 @@ class Master:
 
     def _strike(self, member: Member, reason: Refusal, what: str, now: float | None = None) -> None:
         """Count a wrong message against a member; after a few, set it aside."""
-        self.refused[reason] += 1
+        self._count(member.peer, reason)
         member.strikes += 1
         allowed = self.limits.set_aside_after
         self._notice(
@@ -452,7 +468,12 @@ class Master:
         self.rounds.open(now, [slot for slot, _ in targets])
         self._actions.append(OpenRound(self.round))
         if targets:
-            self._actions.append(SendStep(self.round, targets))
+            self._send_step(targets)
+
+    def _send_step(self, targets: Iterable[tuple[int, bytes]]) -> None:
+        """Send the open round's model to these (slot, peer) pairs."""
+        on_supports = tuple([(peer, self.supports[slot]) for slot, peer in targets])
+        self._actions.append(SendStep(self.round, self.epoch, self.plan.vector_format, on_supports))
 
     def _maybe_close(self) -> None:
         if not self.rounds.is_open or self.rounds.closed is None:
@@ -465,6 +486,10 @@ class Master:
 
     def _stepped(self, diverged: str | None, now: float) -> None:
         self.rounds_done = self.round - (diverged is not None)
+        descent = self.plan.settings.descent
+        last = self.round == descent.rounds
+        if diverged is None and (last or self.round % descent.evaluate_every_rounds == 0):
+            self._actions.append(Evaluate(self.round))
         if diverged is not None:
             self._finish(endings.diverged(diverged))
         elif self.round >= self.plan.settings.descent.rounds:
@@ -559,7 +584,9 @@ class Master:
         self.phase = Phase.FINISHED
         for peer in self.membership.members:
             self._actions.append(Send(peer, Stop(ending.code, ending.reason)))
-        self._actions.append(Finish(ending.exit_code, ending.reason))
+        self._actions.append(
+            Finish(ending.exit_code, ending.reason, self.rounds_done, dict(self.refused))
+        )
 
     def _sign_of_life(self) -> Heartbeat:
         return Heartbeat(self.round, 0.0)

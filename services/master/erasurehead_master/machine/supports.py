@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,16 +10,14 @@ import numpy.typing as npt
 Support = npt.NDArray[Any] | None
 """Columns touched, ascending; None: all of them."""
 
+V = TypeVar("V")
+
 
 class Supports:
-    """What READY said of each slot; slots with the same tasks share one array.
-
-    `keys` has a number for each slot: equal numbers, equal supports, so one encoded model serves
-    them all.
-    """
+    """What READY said of each slot; equal supports are one array."""
 
     def __init__(self) -> None:
-        self.keys: dict[int, int] = {}
+        self._keys: dict[int, int] = {}
         self._of: dict[int, Support] = {}
 
     def __getitem__(self, slot: int) -> Support:
@@ -31,7 +29,7 @@ class Supports:
     def remember(self, slot: int, support: Support) -> None:
         """Take note of a slot's support, sorted and without repetitions."""
         key = 0 if support is None else hash(support.tobytes()) or 1
-        twin = next((s for s, k in self.keys.items() if k == key and s != slot), None)
+        twin = next((s for s, k in self._keys.items() if k == key), None)
         shared = None if twin is None else self._of[twin]
         if support is None:
             self._of[slot] = None
@@ -40,9 +38,33 @@ class Supports:
         else:
             # Fancy indexing converts anything narrower on every use.
             self._of[slot] = support.astype(np.intp)
-        self.keys[slot] = key
+        self._keys[slot] = key
 
     def clear(self) -> None:
         """Forget all slots: their tasks have changed."""
-        self.keys.clear()
+        self._keys.clear()
         self._of.clear()
+
+
+class BySupport(Generic[V]):
+    """Values for supports, each known by being the same object.
+
+    The support is kept with its value, or another one could be given its place in memory.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[int, tuple[V, Support]] = {}
+
+    def get(self, support: Support) -> V | None:
+        """Return the value for this very support, None if there is none."""
+        found = self._values.get(id(support))
+        return None if found is None else found[0]
+
+    def put(self, support: Support, value: V) -> V:
+        """Remember and return the value for a support."""
+        self._values[id(support)] = value, support
+        return value
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._values.clear()

@@ -6,27 +6,28 @@ import numpy as np
 
 from erasurehead.rows import CsrRows
 from erasurehead.wire.messages import Task
-from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.machine.actions import SendTask
 
 
 class TaskStreamer:
-    """Cuts tasks into chunks. Stateless: the worker asks for one chunk after another.
+    """Reads rows chunk by chunk. Stateless: the worker asks for one chunk after another.
 
-    `plan` is replaced when the code is rebuilt.
+    Parameters
+    ----------
+    rows: the training rows, mapped.
     """
 
-    def __init__(self, plan: RunPlan, rows: CsrRows) -> None:
-        self.plan = plan
+    def __init__(self, rows: CsrRows) -> None:
         self._rows = rows
 
-    def chunk(self, epoch: int, task: int, chunk: int) -> Task:
+    def chunk(self, asked: SendTask) -> Task:
         """Return one chunk of a task's rows as a message."""
-        rows = self._rows.rows(*self.plan.chunk_range(task, chunk))
+        rows = self._rows.rows(*asked.rows)
         return Task(
-            epoch=epoch,
-            task=task,
-            chunk=chunk,
-            chunks=self.plan.n_chunks(task),
+            epoch=asked.epoch,
+            task=asked.task,
+            chunk=asked.chunk,
+            chunks=asked.chunks,
             indptr=np.asarray(rows.indptr, dtype=np.int64),
             indices=np.asarray(rows.indices),
             labels=np.asarray(rows.labels),

@@ -17,7 +17,7 @@ from erasurehead.network.sockets import Origin
 from erasurehead.settings.tree import LimitSettings
 from erasurehead.wire.frames import Buffer
 from erasurehead.wire.messages import Refusal
-from erasurehead_master.machine.events import CutOff, Event, Refused
+from erasurehead_master.machine import events
 
 
 class Door:
@@ -69,17 +69,17 @@ class Door:
         """Note that a message of this peer was refused."""
         self._refusals.refused(peer, now)
 
-    def news(self) -> Iterator[Event]:
+    def news(self) -> Iterator[events.Event]:
         """Yield what the machine must hear of the gate."""
         for news in self._gate.news():
             if isinstance(news, TurnedAway):
-                yield Refused(news.reason)
+                yield events.TurnedAway(news.reason)
             elif isinstance(news, Revoked):
                 yield from self._revoke(news)
 
-    def _revoke(self, revoked: Revoked) -> Iterator[Event]:
+    def _revoke(self, revoked: Revoked) -> Iterator[events.Event]:
         for peer, origin in list(self._origins.items()):
             if origin.key in revoked.names:
                 del self._origins[peer]
                 cut(origin.descriptor)
-                yield CutOff(peer, f"its key {revoked.names[origin.key]} was revoked")
+                yield events.CutOff(peer, f"its key {revoked.names[origin.key]} was revoked")

@@ -31,6 +31,7 @@ from erasurehead_master.keep.checkpoint import (
 from erasurehead_master.keep.checkpointing import CheckpointKeeper
 from erasurehead_master.machine.machine import Master, Phase
 from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import NO_TIMES
 from erasurehead_master.run.planning import make_plan
@@ -39,7 +40,9 @@ from erasurehead_master.run.streaming import TaskStreamer
 from erasurehead_master.run.two_cores import TwoCores
 from erasurehead_master.shell.allocator import keep_freed_memory
 from erasurehead_master.shell.door import Door
-from erasurehead_master.shell.loop import MasterServer, Watched
+from erasurehead_master.shell.loop import MasterLoop, Watched
+from erasurehead_master.shell.notices import LoggedNotices
+from erasurehead_master.shell.post import SocketPost
 
 log = logging.getLogger(__name__)
 
@@ -124,28 +127,30 @@ def host(
                 first_round = 1 if resume is None else resume.round + 1
                 machine = Master(plan, time.monotonic(), first_round)
                 pulse = Pulse(settings.http.stalled_after_s)
-                observers = [*_monitor(settings.http, machine, pulse, stack), *observers]
+                monitoring = _monitor(settings.http, machine, pulse, stack)
                 watched = [] if attach is None else [attach(bound)]
                 # Workers load their rows meanwhile.
                 descent = make_descent(plan, store.train, TwoCores().do)
                 if resume is not None:
                     restore(machine, descent, resume)
-                server = MasterServer(
+                evaluator = Evaluator(store.test, plan.model)
+                door = Door(gate, settings.limits, settings.max_connections)
+                post = SocketPost(socket, door)
+                conductor = Conductor(
                     machine,
                     descent,
-                    Evaluator(store.test, plan.model),
-                    TaskStreamer(machine.plan, store.train),
-                    socket,
-                    Door(gate, settings.limits, settings.max_connections),
-                    signals,
-                    observers,
-                    watched,
-                    pulse,
-                    begun,
-                    _keeper(machine, descent, first_round - 1),
-                    NO_TIMES if resume is None else resume.times,
+                    post,
+                    clock=time.monotonic,
+                    stopwatch=time.perf_counter,
+                    observers=[LoggedNotices(), *monitoring, *observers],
+                    rating=evaluator.steps if evaluator else None,
+                    read_rows=TaskStreamer(store.train).chunk,
+                    keeper=_keeper(machine, descent, first_round - 1),
+                    begun=begun,
+                    resumed=NO_TIMES if resume is None else resume.times,
                 )
-                summary = server.run()
+                loop = MasterLoop(conductor, post, door, signals, watched, pulse, settings)
+                summary = loop.run()
                 if _may_rest(settings) and summary.rounds >= settings.descent.rounds:
                     gate.let_go(socket)
                     socket.close()  # workers that come now find no master, rather than a deaf one

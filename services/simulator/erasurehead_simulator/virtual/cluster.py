@@ -15,25 +15,23 @@ from typing import Protocol
 import numpy as np
 
 from erasurehead.arrays import Vector
-from erasurehead.records import Observer, RoundRecord
-from erasurehead.wire.messages import PROTOCOL_VERSION, Assign, Hello, Step, ToMaster, ToWorker
-from erasurehead_master.machine.actions import (
-    Action,
-    CloseRound,
-    Finish,
-    Fold,
-    FoldLate,
-    Notice,
-    OpenRound,
-    Rebuild,
-    SendStep,
-    SendTask,
+from erasurehead.records import Level, Observer, RoundRecord
+from erasurehead.wire.messages import (
+    PROTOCOL_VERSION,
+    Assign,
+    Hello,
+    Step,
+    Task,
+    ToMaster,
+    ToWorker,
 )
-from erasurehead_master.machine.actions import Send as MasterSend
-from erasurehead_master.machine.events import Departed, Received, Stepped, Woke
+from erasurehead_master.machine.actions import Finish, Notice, SendTask
+from erasurehead_master.machine.events import Departed, Received, Woke
 from erasurehead_master.machine.events import Event as MasterEvent
 from erasurehead_master.machine.machine import Master
-from erasurehead_master.run.ledger import RoundLedger
+from erasurehead_master.run.conductor import Conductor
+from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.seams import Rating
 from erasurehead_simulator.virtual.clock import VirtualClock
 from erasurehead_worker.machine import actions as worker_actions
 from erasurehead_worker.machine import events as worker_events
@@ -156,26 +154,30 @@ class VirtualWorker:
 
 
 class VirtualCluster:
-    """One master and its workers under a virtual clock.
+    """One master and its workers under a virtual clock; the post between them.
+
+    Implements `erasurehead_master.run.seams.Post`: a parcel is the message itself.
 
     Parameters
     ----------
     machine: the master's state machine, fresh at time 0.
-    ledger: the master's arithmetic.
+    descent: the master's arithmetic.
     arithmetic: the workers'.
     timing: how long things take.
-    observers: get records and notices, as in a real run (without evaluations).
+    observers: get what those of a real run get.
+    rating: rates models at the rounds of evaluation; it takes no time.
     checked: whether to assert all invariants after every event.
     """
 
     def __init__(
         self,
         machine: Master,
-        ledger: RoundLedger,
+        descent: Descent,
         arithmetic: Arithmetic,
         timing: Timing,
         observers: Sequence[Observer] = (),
         *,
+        rating: Rating | None = None,
         checked: bool = False,
     ) -> None:
         self.clock = VirtualClock()
@@ -183,14 +185,38 @@ class VirtualCluster:
         self.arithmetic = arithmetic
         self.timing = timing
         self.workers: dict[bytes, VirtualWorker] = {}
-        self.records: list[RoundRecord] = []
-        self.notices: list[Notice] = []
-        self.finished: Finish | None = None
-        self._ledger = ledger
-        self._observers = observers
+        self.told = Told()
+        self.observers = [self.told, *observers]
+        self.conductor = Conductor[ToWorker](
+            machine,
+            descent,
+            self,
+            clock=lambda: self.clock.now,
+            stopwatch=lambda: 0.0,
+            observers=self.observers,
+            rating=rating,
+            read_rows=_no_rows,
+        )
         self._checked = checked
         self._peers = 0
         self._woken_for = -1.0
+        self._broadcast: tuple[float, int, int] | None = None
+        self._sent = 0
+
+    @property
+    def records(self) -> list[RoundRecord]:
+        """Of the rounds so far."""
+        return self.told.records
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What was told so far."""
+        return self.told.notices
+
+    @property
+    def finished(self) -> Finish | None:
+        """How the run has ended."""
+        return self.conductor.finish
 
     def next_peer(self) -> int:
         """Return a number no connection has had."""
@@ -214,12 +240,6 @@ class VirtualCluster:
         while self.finished is None and self.clock.now < until_s and self.clock.step():
             pass
 
-    def to_master(self, worker: VirtualWorker, message: ToMaster) -> None:
-        """Put a worker's message on the way."""
-        if not worker.cut:
-            peer = worker.peer
-            self.clock.after(self.timing.message_s(), lambda: self.handle(Received(peer, message)))
-
     def depart(self, worker: VirtualWorker) -> None:
         """Kill a worker and let the master know at once, as it does for its own children."""
         worker.kill()
@@ -229,60 +249,73 @@ class VirtualCluster:
         """Let an event reach the master."""
         if self.finished is not None:
             return
-        queue: list[Action] = list(self.machine.handle(event, self.clock.now))
-        while queue:
-            queue = self._carry_out(queue.pop(0)) + queue
+        self.conductor.handle(event)
+        self.conductor.finish_work()
         self.check(self.machine.validate)
         self._wake_master()
 
+    # The post
+
+    def to_master(self, worker: VirtualWorker, message: ToMaster) -> None:
+        """Put a worker's message on the way."""
+        if not worker.cut:
+            peer = worker.peer
+            self.clock.after(self.timing.message_s(), lambda: self.handle(Received(peer, message)))
+
+    def wrap(self, message: ToWorker) -> ToWorker:
+        """Return the message."""
+        return message
+
+    def send(self, peer: bytes, parcel: ToWorker) -> bool:
+        """Put a message on the way to a worker; the models of one broadcast leave one by one."""
+        later_s = 0.0
+        if isinstance(parcel, Step):
+            broadcast = (self.clock.now, parcel.epoch, parcel.round)
+            self._sent = self._sent + 1 if broadcast == self._broadcast else 0
+            self._broadcast = broadcast
+            later_s = self._sent * self.timing.send_s
+        worker = self.workers.get(peer)
+        if worker is not None and not worker.cut:
+            self.clock.after(
+                later_s + self.timing.message_s(),
+                lambda: worker.deliver(worker_events.Received(parcel)),
+            )
+        return True
+
+    def refused(self, peer: bytes) -> None:
+        """Nobody is a nuisance here."""
+
+    def traffic(self) -> tuple[int, int]:
+        """Nothing is encoded, so nothing is counted."""
+        return 0, 0
+
     def _wake_master(self) -> None:
-        at = self.machine.wake_at
+        at = self.conductor.wake_at
         if at != self._woken_for:
             self._woken_for = at
             self.clock.at(at, self._woke)
 
     def _woke(self) -> None:
-        if self.machine.wake_at <= self.clock.now:
+        if self.conductor.wake_at <= self.clock.now:
             self._woken_for = -1.0
             self.handle(Woke())
 
-    def _send(self, peer: bytes, message: ToWorker, later_s: float = 0.0) -> None:
-        worker = self.workers.get(peer)
-        if worker is not None and not worker.cut:
-            self.clock.after(
-                later_s + self.timing.message_s(),
-                lambda: worker.deliver(worker_events.Received(message)),
-            )
 
-    def _carry_out(self, action: Action) -> list[Action]:
-        match action:
-            case Fold():
-                self._ledger.fold(action)
-            case FoldLate():
-                self._ledger.fold_late(action)
-            case OpenRound():
-                self._ledger.open(self.clock.now)
-            case SendStep(round_, targets):
-                for i, (slot, peer) in enumerate(targets):
-                    step = Step(self.machine.epoch, round_, self._ledger.model(slot))
-                    self._send(peer, step, i * self.timing.send_s)
-            case CloseRound():
-                record, outcome = self._ledger.close(action, lambda: self.clock.now)
-                if outcome.diverged is None:
-                    self.records.append(record)
-                    for observer in self._observers:
-                        observer.round_over(record)
-                return list(self.machine.handle(Stepped(outcome.diverged), self.clock.now))
-            case MasterSend(peer, message):
-                self._send(peer, message)
-            case Rebuild():
-                self._ledger.rebuild(action)
-            case Notice(level, text):
-                self.notices.append(action)
-                for observer in self._observers:
-                    observer.notice(level, text)
-            case Finish():
-                self.finished = action
-            case SendTask():
-                raise AssertionError("virtual workers have their rows")
-        return []
+class Told(Observer):
+    """Keeps what the master told."""
+
+    def __init__(self) -> None:
+        self.records: list[RoundRecord] = []
+        self.notices: list[Notice] = []
+
+    def round_over(self, record: RoundRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+    def notice(self, level: Level, text: str) -> None:
+        """Keep a notice."""
+        self.notices.append(Notice(level, text))
+
+
+def _no_rows(asked: SendTask) -> Task:
+    raise AssertionError(f"virtual workers have the rows of task {asked.task}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -13,15 +13,14 @@ from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.models.scoring import Evaluator
-from erasurehead.records import Level, Observer, RoundRecord, RunSummary
+from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.events import Shutdown
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.descent import Descent
-from erasurehead_master.run.ledger import RoundLedger
 from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.seams import Rating, Usage
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
@@ -35,6 +34,8 @@ LOOKED_AT_ROUNDS = 10_000
 
 NEVER_S = 1e300
 """A virtual time that does not come."""
+
+SEEN_ENOUGH = Shutdown(True, "the simulation has seen enough")
 
 
 def simulate(
@@ -96,77 +97,63 @@ def run_virtually(
         membership={"heartbeat_interval_s": NEVER_S, "silence_limit_s": NEVER_S}
     )
     plan = replace(plan, run=f"virtual-{secrets.token_hex(3)}", settings=settings)
-    code = plan.code
-    descent = make_descent(plan, store.train)
-    machine = Master(plan, 0.0)
-    ledger = RoundLedger(machine, descent, lambda: 0.0)
-    if rate is None:
-        evaluator = Evaluator(store.test, plan.model)
-        rate = evaluator.now if evaluator else lambda model: {}
-    reporter = _Reporter(plan, descent, rate, observers)
-    times_s = cache(lambda epoch: compute_times_s(machine.plan.code, pass_s))
+    evaluator = Evaluator(store.test, plan.model)
+    rating: Rating | None = evaluator.steps if evaluator else None
+    if rate is not None:
+        rating = _at_once(rate)
+
+    @cache
+    def times_s(plan: RunPlan) -> FloatArray:
+        return compute_times_s(plan.code, pass_s)
+
+    def compute_s(slot: int, part: int) -> float:
+        return float(times_s(cluster.conductor.plan)[slot, part])
+
+    def end() -> None:
+        cluster.clock.after(0.0, lambda: cluster.handle(SEEN_ENOUGH))
+
     cluster = VirtualCluster(
-        machine,
-        ledger,
+        Master(plan, 0.0),
+        make_descent(plan, store.train),
         RealArithmetic(store.train),
-        Timing(compute_s=lambda slot, part: float(times_s(machine.epoch)[slot, part])),
-        [reporter],
+        Timing(compute_s=compute_s),
+        [*observers, _Watch(observers, enough, end)],
+        rating=rating,
     )
-
-    def ask(record: RoundRecord) -> None:
-        if enough(record):
-            end = Shutdown(True, "the simulation has seen enough")
-            cluster.clock.after(0.0, lambda: cluster.handle(end))
-
-    reporter.then = ask
-    start = plan.start(str(descent.size), 1, 0.0)
-    for observer in observers:
-        observer.started(start)
-        observer.notice("info", "times are virtual: messages, decoding and stepping take none")
-    for slot in range(code.n_workers):
+    for slot in range(plan.code.n_workers):
         cluster.start(f"virtual-{slot}", slot)
     cluster.run()
-    assert cluster.finished is not None
-    summary = RunSummary(
-        reason=cluster.finished.reason,
-        exit_code=cluster.finished.exit_code,
-        rounds=machine.rounds_done,
-        wall_s=ledger.rounds_s,
-        rounds_s=ledger.rounds_s,
-        evaluation_s=0.0,
-        metrics=dict(reporter.metrics),
-        refused=dict(machine.refused.items()),
-    )
-    for observer in observers:
-        observer.model(descent.model, start, summary.rounds)
-        observer.finished(summary)
-    return summary
+    return cluster.conductor.conclude(Usage)
 
 
-class _Reporter(Observer):
-    """Adds the metrics at the rounds at which a real master evaluates, and passes records on."""
+def _at_once(rate: Rate) -> Rating:
+    """Return a rating that has all its work in one piece."""
+
+    def pieces(model: FloatArray) -> Iterator[dict[str, float] | None]:
+        yield dict(rate(model))
+
+    return pieces
+
+
+class _Watch(Observer):
+    """Says what virtual times are, and ends the run when it has seen enough."""
 
     def __init__(
-        self, plan: RunPlan, descent: Descent, rate: Rate, observers: Sequence[Observer]
+        self,
+        observers: Sequence[Observer],
+        enough: Callable[[RoundRecord], bool],
+        end: Callable[[], None],
     ) -> None:
-        self.metrics: Mapping[str, float] = {}
-        self.then: Callable[[RoundRecord], None] = lambda record: None
-        self._every = plan.settings.descent.evaluate_every_rounds
-        self._last = plan.settings.descent.rounds
-        self._descent = descent
-        self._rate = rate
         self._observers = observers
+        self._enough = enough
+        self._end = end
+
+    def started(self, start: RunStart) -> None:
+        """Tell the others."""
+        for observer in self._observers:
+            observer.notice("info", "times are virtual: messages, decoding and stepping take none")
 
     def round_over(self, record: RoundRecord) -> None:
-        """Evaluate if that is due, then report."""
-        if record.round % self._every == 0 or record.round == self._last:
-            self.metrics = self._rate(self._descent.model)
-            record = replace(record, metrics=dict(self.metrics))
-        for observer in self._observers:
-            observer.round_over(record)
-        self.then(record)
-
-    def notice(self, level: Level, text: str) -> None:
-        """Pass on."""
-        for observer in self._observers:
-            observer.notice(level, text)
+        """Ask whether that is enough."""
+        if self._enough(record):
+            self._end()

@@ -1,0 +1,287 @@
+"""Between the machine, which decides, and a shell, which sends: what is decided is done here.
+
+Real master and simulator both run this class; they differ in the post and in the clocks that they
+hand in. No I/O.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Generic
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray
+from erasurehead.records import Observer, RoundRecord, RunSummary
+from erasurehead.wire.messages import Step, ToWorker
+from erasurehead.wire.vectors.base import ROUNDING, Packer
+from erasurehead_master.machine.actions import (
+    Action,
+    CloseRound,
+    Evaluate,
+    Finish,
+    Fold,
+    FoldLate,
+    Notice,
+    OpenRound,
+    Rebuild,
+    Refused,
+    Send,
+    SendStep,
+    SendTask,
+)
+from erasurehead_master.machine.events import Event, Stepped, Unreachable
+from erasurehead_master.machine.machine import Master
+from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.machine.supports import BySupport, Support
+from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.ledger import NO_TIMES, RoundLedger, RunTimes
+from erasurehead_master.run.pending import PendingEvaluation
+from erasurehead_master.run.reporting import Reporter
+from erasurehead_master.run.seams import Clock, Keeper, Parcel, Post, Rating, RowReader, Usage
+
+
+class Conductor(Generic[Parcel]):
+    """Runs the machine of one run and carries out its actions.
+
+    The shell hands in every event, wakes the machine at `wake_at`, lets `work` be done while nobody
+    wants anything, and concludes when there is a `finish`.
+
+    Parameters
+    ----------
+    machine: decides; fresh, or restored.
+    descent: holds the model.
+    post: how messages reach workers.
+    clock: of the run.
+    stopwatch: for the master's own phases; a simulator's stands still.
+    observers: watch the run; called in order.
+    rating: rates models on the test rows; None: there are none.
+    read_rows: for workers without the store.
+    keeper: takes checkpoints; None: the run has no directory.
+    begun: the clock when the work for this run began.
+    resumed: what the run had taken where it was interrupted.
+    """
+
+    def __init__(
+        self,
+        machine: Master,
+        descent: Descent,
+        post: Post[Parcel],
+        clock: Clock,
+        stopwatch: Clock,
+        observers: Sequence[Observer],
+        *,
+        rating: Rating | None,
+        read_rows: RowReader,
+        keeper: Keeper | None = None,
+        begun: float = 0.0,
+        resumed: RunTimes = NO_TIMES,
+    ) -> None:
+        self.plan: RunPlan = machine.plan
+        """The plan in force: code and tasks change when the code is rebuilt."""
+        self.finish: Finish | None = None
+        """How the run ends, once it does."""
+        self._machine = machine
+        self._descent = descent
+        self._post = post
+        self._clock = clock
+        self._stopwatch = stopwatch
+        self._rating = rating
+        self._read_rows = read_rows
+        self._keeper = keeper
+        self._begun = begun
+        self._times = resumed
+        self._reporter = Reporter(observers, clock)
+        self._ledger = RoundLedger(descent, stopwatch, resumed)
+        self._evaluation = PendingEvaluation()
+        self._evaluation_s = resumed.evaluation_s
+        """Seconds for which evaluations kept the master busy between rounds."""
+        self._actions: deque[Action] = deque()
+        self._closed: RoundRecord | None = None
+        """Of the round whose step the machine is told of."""
+        self._rng = np.random.default_rng((self.plan.settings.run.seed, ROUNDING))
+        self._packers: BySupport[Packer] = BySupport()
+        self._parcels: BySupport[Parcel] = BySupport()
+        """The open round's model."""
+
+    @property
+    def wake_at(self) -> float:
+        """When the machine wants a `Woke` at the latest."""
+        return self._machine.wake_at
+
+    @property
+    def model(self) -> FloatArray:
+        """The model after the last step."""
+        return self._descent.model
+
+    def handle(self, event: Event) -> None:
+        """Let the machine take an event, and do what it wants done."""
+        self._ask_machine(event)
+        while self._actions:
+            self._carry_out(self._actions.popleft())
+
+    @property
+    def has_work(self) -> bool:
+        """True while a model is to be rated."""
+        return bool(self._evaluation)
+
+    def work(self) -> None:
+        """Do a piece of what can wait; it takes about as long as a message."""
+        record = self._evaluation.work()
+        if record is not None:
+            self._report(record)
+
+    def finish_work(self) -> None:
+        """Do all that can wait: it did not fit into the waiting, and costs time now."""
+        if self.has_work:
+            start = self._clock()
+            while self.has_work:
+                self.work()
+            self._evaluation_s += self._clock() - start
+
+    def tell_of_checkpoints(self) -> None:
+        """Tell what became of checkpoints since the last call."""
+        if self._keeper is not None:
+            self._reporter.checkpointed(self._keeper.outcomes())
+
+    def conclude(self, usage: Callable[[], Usage]) -> RunSummary:
+        """Tell how the run has ended, when all else is told and written.
+
+        `usage` is asked what the process has used.
+        """
+        finish = self.finish
+        assert finish is not None
+        self.finish_work()
+        if self._keeper is not None:
+            self._times = replace(self._times, evaluation_s=self._evaluation_s)
+            last = self._keeper.finish(finish.rounds, self._times, self._clock())
+            self._reporter.checkpointed(last)
+        if self._reporter.start is None and finish.rounds:
+            self._tell_of_what_was_done(finish.rounds)
+        wall_s = self._times.closed_s
+        if self._ledger.origin is not None:
+            wall_s = self._clock() - self._ledger.origin
+        used = usage()
+        summary = RunSummary(
+            reason=finish.reason,
+            exit_code=finish.exit_code,
+            rounds=finish.rounds,
+            wall_s=wall_s,
+            rounds_s=self._ledger.rounds_s,
+            evaluation_s=self._evaluation_s,
+            metrics=self._evaluation.metrics,
+            refused=dict(finish.refused.items()),
+            peak_memory_bytes=used.peak_memory_bytes,
+            cpu_s=used.cpu_s,
+        )
+        self._reporter.finished(self.model, summary)
+        return summary
+
+    # The machine's actions
+
+    def _ask_machine(self, event: Event) -> None:
+        self._actions.extend(self._machine.handle(event, self._clock()))
+
+    def _carry_out(self, action: Action) -> None:
+        match action:
+            case Fold():
+                self._ledger.fold(action)
+            case SendStep():
+                self._broadcast(action)
+            case CloseRound():
+                self._close(action)
+            case OpenRound(round_):
+                self._open(round_)
+            case Send(peer, message):
+                self._send(peer, message)
+            case SendTask(peer):
+                self._send(peer, self._read_rows(action))
+            case FoldLate():
+                self._ledger.fold_late(action)
+            case Refused(peer):
+                self._post.refused(peer)
+            case Evaluate():
+                self._evaluate()
+            case Rebuild(plan, keep_memory):
+                self.plan = plan
+                self._packers.clear()
+                self._descent.rebuild(plan, keep_memory=keep_memory)
+            case Notice(level, text):
+                self._reporter.notice(level, text)
+            case Finish():
+                self.finish = action
+
+    def _send(self, peer: bytes, message: ToWorker) -> None:
+        if not self._post.send(peer, self._post.wrap(message)):
+            self._ask_machine(Unreachable(peer))
+
+    def _open(self, round_: int) -> None:
+        now = self._clock()
+        if self._reporter.start is None:
+            self._announce(round_, now)
+        self._ledger.open(now)
+        self._parcels.clear()
+
+    def _broadcast(self, step: SendStep) -> None:
+        """Send the model; it is packed once for each distinct support."""
+        start = self._stopwatch()
+        lost: list[bytes] = []
+        for peer, support in step.targets:
+            parcel = self._parcels.get(support)
+            if parcel is None:
+                parcel = self._parcels.put(support, self._wrapped(step, support))
+            if not self._post.send(peer, parcel):
+                lost.append(peer)
+        self._ledger.encoded(self._stopwatch() - start)
+        for peer in lost:
+            self._ask_machine(Unreachable(peer))
+
+    def _wrapped(self, step: SendStep, support: Support) -> Parcel:
+        """Return what all who have this support are sent."""
+        packer = self._packers.get(support)
+        if packer is None:
+            packer = self._packers.put(support, step.format.packer(self._rng))
+        model = packer.pack(self._descent.slice(support))
+        return self._post.wrap(Step(step.epoch, step.round, model))
+
+    def _close(self, action: CloseRound) -> None:
+        """Decode, step, let the machine open the next round, then report this one."""
+        record, outcome = self._ledger.close(
+            action, self.plan.code, self._clock, self._post.traffic
+        )
+        self.finish_work()
+        self._times = RunTimes(record.closed_s, self._ledger.rounds_s, self._evaluation_s)
+        if self._keeper is not None and outcome.diverged is None:
+            self._keeper.closed(action.round, self._times, self._clock())
+        self._closed = record
+        # The next round is opened before this one is reported: nobody waits for a reporter.
+        for follow in self._machine.handle(Stepped(outcome.diverged), self._clock()):
+            self._carry_out(follow)
+        # Without a step it is no round of the run; the run's end says why.
+        if outcome.diverged is None and not self._evaluation:
+            self._report(record)
+
+    def _evaluate(self) -> None:
+        """Let the record of the round that was closed wait for its metrics."""
+        assert self._closed is not None
+        if self._rating is not None:
+            self._evaluation.begin(self._closed, self._rating(self.model.copy()))
+
+    # What observers are told
+
+    def _announce(self, round_: int, now: float) -> None:
+        step = str(self._descent.size)
+        self._reporter.started(self.plan.start(step, round_, now - self._begun))
+
+    def _report(self, record: RoundRecord) -> None:
+        self._reporter.round_over(record)
+        if self._keeper is not None:
+            self._keeper.reported(record.round)
+
+    def _tell_of_what_was_done(self, rounds: int) -> None:
+        """The model of a run that was resumed, and had no round to do any more."""
+        self._announce(rounds, self._clock())
+        if self._rating is not None:
+            self._evaluation.rate(self._rating(self.model))
