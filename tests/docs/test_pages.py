@@ -68,6 +68,18 @@ def test_the_readme_names_every_command() -> None:
         assert f"`erasurehead {name}" in text, name
 
 
+def test_the_readme_says_the_two_commands_in_its_first_screen() -> None:
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:25]
+    assert [line.split("#")[0].strip() for line in lines if line.startswith("$ ")] == [
+        "$ make demo",
+        "$ make test",
+    ]
+
+
+def test_contributing_is_one_page() -> None:
+    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 60
+
+
 def test_the_changelog_has_a_place_for_the_next_change() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
