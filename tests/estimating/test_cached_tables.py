@@ -16,7 +16,7 @@ from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.models.least_squares import LeastSquares
 from erasurehead.optimizing import METHODS
-from erasurehead.optimizing.base import Method, Problem
+from erasurehead.optimizing.base import Method, Move, Problem
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.penalty import L2
@@ -65,7 +65,7 @@ class AsPublished:
         self.query = self.model = np.zeros(COLUMNS)
         self.u = np.zeros(COLUMNS)
 
-    def step(self, found: Finding, size: StepSize) -> float:
+    def step(self, found: Finding, size: StepSize) -> Move:
         eta = size.size(found)
         weight = 2.0 / (self.steps + 2.0)
         self.steps += 1
@@ -73,7 +73,7 @@ class AsPublished:
         y = (1.0 - weight) * beta + weight * self.u
         self.query = self.model = y - eta * found.gradient
         self.u = beta + (self.model - beta) / weight
-        return eta
+        return Move(eta)
 
 
 def gaps(

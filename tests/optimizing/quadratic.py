@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.optimizing.base import Method, Problem
+from erasurehead.optimizing.base import Method, Move, Problem
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.penalty import L2
 from erasurehead.optimizing.steps import StepSize
@@ -27,7 +27,7 @@ class Quadratic:
     def gradient(self, x: FloatArray) -> FloatArray:
         return np.asarray(self.H @ (x - self.b))
 
-    def step(self, method: Method, size: StepSize, round_: int) -> float:
+    def step(self, method: Method, size: StepSize, round_: int) -> Move:
         """Let a method have its answer of a round."""
         loss = self.value(method.query) + method.penalty.value(method.query)
         gradient = self.gradient(method.query)

@@ -155,7 +155,7 @@ def described(problem: RealProblem) -> Problem:
 )
 def test_the_converged_model_is_that_of_scikit_learn(
     name: str,
-    solve: Callable[[Problem], np.ndarray],
+    solve: Callable[[RealProblem], np.ndarray],
     rounds: int,
     scheme: str,
     n_workers: int,

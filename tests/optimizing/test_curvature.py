@@ -72,7 +72,9 @@ def test_the_curvature_by_parameter_is_that_of_all_rows() -> None:
 class Unbounded(LeastSquares):
     """A model whose loss may curve as much as it likes."""
 
-    curvature = None
+    def __init__(self, n_columns: int) -> None:
+        super().__init__(n_columns)
+        self.curvature = None  # type: ignore[assignment]
 
 
 class TwoOutputs(LeastSquares):

@@ -49,7 +49,7 @@ def test_nesterov_equals_the_written_recursion() -> None:
         np.testing.assert_allclose(method.query, y, rtol=1e-12, atol=1e-14)
         new = y - eta * (quadratic.gradient(y) + 0.3 * y)
         beta, u = new, beta + (new - beta) / w
-        assert quadratic.step(method, size, i + 1) == pytest.approx(eta)
+        assert quadratic.step(method, size, i + 1).size == pytest.approx(eta)
         np.testing.assert_allclose(method.model, beta, rtol=1e-12, atol=1e-14)
 
 

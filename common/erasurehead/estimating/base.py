@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
@@ -32,6 +32,9 @@ class GradientEstimate(ABC):
     snapshot_every: int | None = None
     """Rounds from one full gradient that is remembered to the next; None: whatever arrives renews
     what is remembered of its unit, if anything is."""
+
+    sums_memory: ClassVar[bool] = False
+    """Whether an estimate is the sum of what is remembered, what arrived in its round included."""
 
     @property
     def renews_on_arrival(self) -> bool:

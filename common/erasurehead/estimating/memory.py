@@ -108,6 +108,16 @@ class Memory:
         """Units that arrived in this round or any before."""
         return sum(u.round != NEVER or i in self.fresh for i, u in enumerate(self.known))
 
+    @property
+    def ages(self) -> list[int | None]:
+        """How many rounds before this one each unit's vector was asked for; None: it has none."""
+        return [None if unit.round == NEVER else self.round - unit.round for unit in self.known]
+
+    @property
+    def rounds(self) -> set[int]:
+        """The rounds from which something is remembered."""
+        return {unit.round for unit in self.known if unit.round != NEVER}
+
     def begin(self) -> None:
         """Start a round with nothing in it."""
         self.round += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ class SagEstimate(GradientEstimate):
     code, n_columns: see `erasurehead.estimating.memory.Memory`.
     ordered: not used; the sum depends on the order of arrival to rounding.
     """
+
+    sums_memory: ClassVar[bool] = True
 
     memory: Memory
 

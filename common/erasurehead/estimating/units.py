@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from erasurehead.arrays import FloatArray
@@ -43,9 +45,18 @@ class Units:
         )
         self.n_held = len(set(self.of_symbol))
         self._largest = max(map(abs, self.weights))
+        self._symbols_per_slot = code.symbols_per_slot
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    @cached_property
+    def slots(self) -> list[frozenset[int]]:
+        """For each unit, the slots that send it."""
+        found: list[set[int]] = [set() for _ in self.weights]
+        for symbol, unit in enumerate(self.of_symbol):
+            found[unit].add(symbol // self._symbols_per_slot)
+        return [frozenset(slots) for slots in found]
 
     def multiple(self, unit: int, weight: float) -> float:
         """Return weight / c, or another number where c is next to nothing: any one will do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError
 from erasurehead.optimizing.curvature import Curvature
-from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.finding import Ages, Finding
 from erasurehead.optimizing.penalty import Penalty
 from erasurehead.optimizing.steps import StepSize
 
@@ -41,8 +41,28 @@ class Problem:
     curvature: Curvature
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What a method made of a round.
+
+    Attributes
+    ----------
+    size: of its step.
+    rejects: the round was not to be trusted. Nothing of it is remembered, as if nobody had arrived
+        in it, and `query` says where to ask instead.
+    """
+
+    size: float
+    rejects: bool = False
+
+
 class Method(ABC):
     """Minimises mean loss + penalty with one gradient a round.
+
+    Before a round: `overdue`, then `query` is broadcast. After it: `step`. Where an estimate has a
+    memory, a method may look into it, if it `follows_units`: it is then handed what each arrival
+    changes there, may reject the round, and may have units waited for. Memory and anchors (what was
+    broadcast when a remembered gradient was taken) are kept for it.
 
     A method is some arrays of model size and in-place arithmetic: a master may hold only a few
     copies of a model. Steps work through the parameters in blocks that fit a cache, with one block
@@ -55,6 +75,10 @@ class Method(ABC):
 
     unit: ClassVar[Unit] = "1/curvature"
     """What an automatic step size is for this method."""
+
+    follows_units: ClassVar[bool] = False
+    """Whether findings must tell of units; the gradient estimate must then sum what it remembers
+    of each."""
 
     def __init__(self, problem: Problem) -> None:
         self.n_parameters = len(problem.start)
@@ -72,8 +96,22 @@ class Method(ABC):
         """The estimate of the minimum. The method's own array: valid until the next step."""
 
     @abstractmethod
-    def step(self, found: Finding, size: StepSize) -> float:
-        """Move `query` and `model` by what a round has found; return the size of the step."""
+    def step(self, found: Finding, size: StepSize) -> Move:
+        """Move `query` and `model` by what a round has found.
+
+        The method may keep the renewals' points and values by reference, not the gradient.
+        """
+
+    def overdue(self, ages: Ages) -> Collection[int]:
+        """Return the units without which the round that opens must not close, if they can arrive.
+
+        Asked of methods that follow units, with the age of each. It must follow from `ages` and
+        the state alone.
+        """
+        return ()
+
+    def forget_units(self) -> None:  # noqa: B027
+        """Go on from `query` with units that hold other rows, of which nothing is remembered."""
 
     @abstractmethod
     def state(self) -> dict[str, npt.NDArray[Any]]:

@@ -2,9 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, IntArray, Vector
+
+Ages = Sequence[int | None]
+"""For each unit, how many rounds ago its remembered gradient was asked for; None: there is none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitGradient:
+    """A unit's gradient at one point; arrays are only to be read.
+
+    Attributes
+    ----------
+    point: where it was taken, as the unit received it, shape (n_parameters,): its anchor, if it is
+        the one that is remembered.
+    support: the parameters that the values belong to, ascending; None: all of them.
+    values: the sum over the unit's rows of their gradients, shape (len(support),).
+    loss: the sum of their losses.
+    """
+
+    point: FloatArray
+    support: IntArray | None
+    values: Vector
+    loss: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Renewal:
+    """What an arrival changes in what is remembered of its unit.
+
+    Attributes
+    ----------
+    unit: its number.
+    share: what the unit's sums count in the mean loss over all rows: sum_u share_u loss_u is the
+        mean loss if all are taken at one point, and so for gradients.
+    fresh: what has arrived.
+    known: what was remembered when the round opened; None: the unit had never been heard.
+    """
+
+    unit: int
+    share: float
+    fresh: UnitGradient
+    known: UnitGradient | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,9 +64,14 @@ class Finding:
         valid until the next round.
     decode_error: how far the decoder is from the sum of all tasks, ||alpha - 1||^2 / n for the
         weights alpha that the tasks got; 0: the round is exact.
+    renewals: of the units that have arrived, one each, in order of arrival. Here and in `ages`
+        there is something only for a method that `follows_units`.
+    ages: of all units when the round opened: 1 for those that the last round has renewed.
     """
 
     round: int
     loss: float
     gradient: FloatArray
     decode_error: float
+    renewals: Sequence[Renewal] = ()
+    ages: Ages = ()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
-from erasurehead.optimizing.base import Method, Problem
+from erasurehead.optimizing.base import Method, Move, Problem
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.steps import StepSize
 
@@ -30,12 +30,12 @@ class GradientDescent(Method):
         """Theta."""
         return self._theta
 
-    def step(self, found: Finding, size: StepSize) -> float:
+    def step(self, found: Finding, size: StepSize) -> Move:
         """Move theta against the gradient."""
         eta = size.size(found)
         for here, scratch in self._blocks():
             self.penalty.descend(self._theta, found.gradient, eta, here, scratch)
-        return eta
+        return Move(eta)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return theta."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError
-from erasurehead.optimizing.base import Method, Problem
+from erasurehead.optimizing.base import Method, Move, Problem
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.steps import StepSize
 
@@ -40,7 +40,7 @@ class Nesterov(Method):
         """Beta."""
         return self._beta
 
-    def step(self, found: Finding, size: StepSize) -> float:
+    def step(self, found: Finding, size: StepSize) -> Move:
         """Move beta, u and y."""
         eta = size.size(found)
         weight = _momentum_weight(self._steps)
@@ -53,7 +53,7 @@ class Nesterov(Method):
             np.add(beta, scratch, out=u)
             beta[:] = y
             self._look_ahead(here, scratch)
-        return eta
+        return Move(eta)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return beta, u and the number of steps taken; y follows from them."""

@@ -69,6 +69,13 @@ class Woke:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """The open round is not enough without one slot of each of these groups, if one can arrive."""
+
+    groups: tuple[frozenset[int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stepped:
     """The optimiser has taken the step of the round that was closed; or why it could not."""
 
@@ -84,5 +91,14 @@ class Shutdown:
 
 
 Event = (
-    Received | Garbage | TurnedAway | Unreachable | Departed | CutOff | Woke | Stepped | Shutdown
+    Received
+    | Garbage
+    | TurnedAway
+    | Unreachable
+    | Departed
+    | CutOff
+    | Woke
+    | Wanted
+    | Stepped
+    | Shutdown
 )

@@ -56,6 +56,7 @@ from erasurehead_master.machine.events import (
     Stepped,
     TurnedAway,
     Unreachable,
+    Wanted,
     Woke,
 )
 from erasurehead_master.machine.lateness import Lateness
@@ -140,6 +141,8 @@ class Master:
                 self._stepped(diverged, now)
             case Woke():
                 self._woke(now)
+            case Wanted(groups):
+                self.rounds.want(groups)
             case Garbage():
                 self._garbage(event)
             case Unreachable(peer):

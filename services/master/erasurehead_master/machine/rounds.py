@@ -6,7 +6,7 @@ arrival costs a few microseconds and nothing here depends on the size of the mod
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from erasurehead.records import Arrival
 from erasurehead.stopping.base import StopRule
 
 NOBODY_LEFT = "nobody else can arrive"
+WAITED = "; then waited for overdue units"
 
 
 def sending_order(seed: int, round_: int, n_ready: int) -> IntArray:
@@ -46,6 +47,8 @@ class Rounds:
         self.arrivals: list[Arrival] = []
         self.wake_at: float | None = None
         self._waiting: set[int] = set()
+        self._wanted: list[Set[int]] = []
+        self._enough: str | None = None
         self._parts: set[tuple[int, int]] = set()
         self._sent: set[int] = set()
         self._opened = 0.0
@@ -86,12 +89,22 @@ class Rounds:
         self._opened = self._now = now
         self._waiting = set(slots)
         self._sent = set(self._waiting)
+        self._wanted = []
+        self._enough = None
         self._parts.clear()
         self.arrivals = []
         self.decoder.begin()
         deadline_s = self.stop.deadline_s()
         self.wake_at = None if deadline_s is None else now + deadline_s
         self._deadline_s, self._due_s = deadline_s or 0.0, 0.0
+
+    def want(self, groups: Sequence[Set[int]]) -> None:
+        """Keep the open round open, whatever the stop rule says, until a slot of each group is in.
+
+        A group none of whose slots can still arrive is not waited for.
+        """
+        arrived = {a.slot for a in self.arrivals}
+        self._wanted = [group for group in groups if not group & arrived]
 
     def join(self, slot: int) -> bool:
         """Let a slot take part in the open round; False if its result is in already."""
@@ -124,6 +137,7 @@ class Rounds:
         if complete:
             self._waiting.discard(slot)
             self.arrivals.append(Arrival(slot, now - self._opened, compute_s, delay_s))
+            self._wanted = [group for group in self._wanted if slot not in group]
         self._judge()
         return weights
 
@@ -132,7 +146,9 @@ class Rounds:
         if self.is_open and slot in self._waiting:
             self._now = now
             self._waiting.discard(slot)
-            if self.closed is None:
+            if self._enough is not None:
+                self._judge()  # perhaps only this slot was waited for
+            elif self.closed is None:
                 self._nobody_left()
 
     def wake(self, now: float) -> None:
@@ -181,10 +197,15 @@ class Rounds:
         return any(a.slot == slot for a in self.arrivals)
 
     def _judge(self) -> None:
-        if self.closed is None:
-            self.closed = self.stop.judge(self)
-            if self.closed is None:
-                self._nobody_left()
+        if self.closed is not None:
+            return
+        reason = self.stop.judge(self)
+        if reason is None:
+            self._nobody_left()
+        elif any(group & self._waiting for group in self._wanted):
+            self._enough = self._enough or reason
+        else:
+            self.closed = reason if self._enough is None else self._enough + WAITED
 
     def _nobody_left(self) -> None:
         """Close a round that can learn nothing more, unless it has nothing at all."""

@@ -32,7 +32,7 @@ from erasurehead_master.machine.actions import (
     SendStep,
     SendTask,
 )
-from erasurehead_master.machine.events import Event, Stepped, Unreachable
+from erasurehead_master.machine.events import Event, Stepped, Unreachable, Wanted
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.supports import BySupport, Support
@@ -221,7 +221,9 @@ class Conductor(Generic[Parcel]):
         now = self._clock()
         if self._reporter.start is None:
             self._announce(round_, now)
-        self._ledger.open(now)
+        wanted = self._ledger.open(now)
+        if wanted:
+            self._ask_machine(Wanted(wanted))
         self._parcels.clear()
 
     def _broadcast(self, step: SendStep) -> None:

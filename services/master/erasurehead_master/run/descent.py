@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,11 @@ from erasurehead.decoding.base import Decoding
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
+from erasurehead.estimating.memory import NEVER, Memory, Remembered
 from erasurehead.estimating.sums import InParts, at_once
+from erasurehead.optimizing.anchors import Anchors
 from erasurehead.optimizing.base import Method
-from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.finding import Finding, Renewal, UnitGradient
 from erasurehead.optimizing.steps import StepSize
 from erasurehead_master.machine.plan import RunPlan
 
@@ -43,6 +46,10 @@ def make_estimate(plan: RunPlan) -> GradientEstimate:
 class Descent:
     """How the model of one run moves: gradient estimate, method and step size.
 
+    A method that follows units is told of them what the estimate's memory has; the points at which
+    that was taken are kept here. Late results are not offered then: the memory would move on
+    without the method.
+
     Parameters
     ----------
     method: holds the model, and knows the penalty.
@@ -50,6 +57,7 @@ class Descent:
     estimate: applies the decoder's weights to coded gradients.
     training_rows: N; the objective is the mean loss over them plus the penalty.
     in_parts: how estimates work on long sums.
+    as_received: returns a copy of a point as it is after its way to a worker.
     """
 
     def __init__(
@@ -59,6 +67,7 @@ class Descent:
         estimate: GradientEstimate,
         training_rows: int,
         in_parts: InParts = at_once,
+        as_received: Callable[[FloatArray], FloatArray] = np.copy,
     ) -> None:
         self.method = method
         self.size = size
@@ -66,15 +75,25 @@ class Descent:
         self.training_rows = training_rows
         self._in_parts = in_parts
         estimate.in_parts = in_parts
+        self._as_received = as_received
+        self._anchors = Anchors()
 
     @property
     def model(self) -> FloatArray:
         """The method's estimate of the minimum, its own array: valid until the next step."""
         return self.method.model
 
-    def begin(self) -> None:
-        """Forget the last round's arrivals."""
+    def begin(self) -> tuple[frozenset[int], ...]:
+        """Forget the last round's arrivals; return of which slots the method wants to hear.
+
+        The round should not close without one slot of each of these groups, if one can arrive.
+        """
         self.estimate.begin()
+        memory = self._followed()
+        if memory is None:
+            return ()
+        self._anchors.keep(memory.round, self._as_received(self.method.query))
+        return tuple(memory.units.slots[unit] for unit in self.method.overdue(memory.ages))
 
     def slice(self, support: npt.NDArray[Any] | None) -> FloatArray:
         """Return a fresh copy of the point to broadcast, on a support (None: all columns)."""
@@ -87,7 +106,8 @@ class Descent:
 
     def late(self, vector: CodedVector, age: int) -> None:
         """Offer one vector of a result that is `age` rounds old."""
-        self.estimate.late(vector, age)
+        if not self.method.follows_units:
+            self.estimate.late(vector, age)
 
     def rebuild(self, plan: RunPlan, *, keep_memory: bool = False) -> None:
         """Go on with the gradient estimate of another code; the model stays.
@@ -98,6 +118,9 @@ class Descent:
         self.estimate.in_parts = self._in_parts
         if keep_memory:
             self.estimate.load_state(old.state())
+        else:
+            self._anchors.forget_others(())
+            self.method.forget_units()
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of everything a checkpoint must hold."""
@@ -105,12 +128,38 @@ class Descent:
             "optimizer": self.method.state(),
             "step": self.size.state(),
             "estimate": self.estimate.state(),
+            "anchors": self._anchors.state(),
         }
         return {
             f"{owner}/{name}": np.array(array)
             for owner, arrays in owners.items()
             for name, array in arrays.items()
         }
+
+    def load_state(
+        self, part: Callable[[str], Mapping[str, npt.NDArray[Any]]], *, same_code: bool
+    ) -> None:
+        """Go on from what `state` returned, before the first round.
+
+        Parameters
+        ----------
+        part: returns the arrays of an owner under their own names.
+        same_code: the state was taken under the plan's code, so what is remembered holds. Else it
+            is learnt anew, and the model stays.
+
+        Raises
+        ------
+        DataError: it is of another model size or method.
+        """
+        self.method.load_state(part("optimizer"))
+        self.size.load_state(part("step"))
+        if not same_code:
+            self.method.forget_units()
+            return
+        self.estimate.load_state(part("estimate"))
+        memory = self._followed()
+        if memory is not None:
+            self._anchors.load_state(part("anchors"), memory.rounds)
 
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and let the method step unless something is not finite."""
@@ -127,7 +176,34 @@ class Descent:
                 f"the run diverged in round {round_}: the training loss is {loss:g} and the"
                 f" gradient's norm {norm:g}; take a smaller --step",
             )
-        found = Finding(round_, loss, gradient, decoding.decode_error)
-        size = self.method.step(found, self.size)
-        self.estimate.absorb()
-        return StepOutcome(norm, size, loss)
+        memory = self._followed()
+        of_units = () if memory is None else (list(self._renewals(memory)), memory.ages)
+        found = Finding(round_, loss, gradient, decoding.decode_error, *of_units)
+        move = self.method.step(found, self.size)
+        if move.rejects:
+            self.estimate.reject()
+        else:
+            self.estimate.absorb()
+        if memory is not None:
+            self._anchors.forget_others(memory.rounds)
+        return StepOutcome(norm, move.size, loss)
+
+    def _followed(self) -> Memory | None:
+        """Return the memory that the method must be told of."""
+        return self.estimate.memory if self.method.follows_units else None
+
+    def _renewals(self, memory: Memory) -> Iterator[Renewal]:
+        """Yield what the arrivals of the round change."""
+        for unit, vector in memory.fresh.items():
+            share = memory.units.weights[unit] / self.training_rows
+            known = memory.known[unit]
+            yield Renewal(
+                unit,
+                share,
+                fresh=self._anchored(vector, memory.round),
+                known=None if known.round == NEVER else self._anchored(known, known.round),
+            )
+
+    def _anchored(self, vector: CodedVector | Remembered, round_: int) -> UnitGradient:
+        point = self._anchors.of(round_)
+        return UnitGradient(point, vector.support, vector.values, vector.loss)

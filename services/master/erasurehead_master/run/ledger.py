@@ -57,13 +57,13 @@ class RoundLedger:
         self._decode_s = 0.0
         self._told: GradientCode | None = None
 
-    def open(self, now: float) -> None:
-        """A round opens."""
+    def open(self, now: float) -> tuple[frozenset[int], ...]:
+        """A round opens; return the groups of slots that the method wants to hear in it."""
         if self.origin is None:
             self.origin = now - self._resumed_s
         self._opened = now
         self._encode_s = self._decode_s = 0.0
-        self._descent.begin()
+        return self._descent.begin()
 
     def encoded(self, seconds: float) -> None:
         """Book time spent on encoding and sending."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from erasurehead.arrays import FloatArray
+from erasurehead.errors import UsageError
 from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.optimizing.base import Problem
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead.optimizing.making import make_method
 from erasurehead.optimizing.penalty import L2
 from erasurehead.rows import CsrRows
+from erasurehead.wire.vectors.base import ROUNDING
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent, make_estimate
 
@@ -25,11 +28,25 @@ def make_descent(plan: RunPlan, rows: CsrRows, in_parts: InParts = at_once) -> D
 
     Raises
     ------
-    UsageError: an unknown optimizer, step size or option, or a value out of range.
+    UsageError: an unknown optimizer, step size or option, or a value out of range; or the optimizer
+        does not go with the scheme.
     """
     settings = plan.settings
     rng = np.random.default_rng((settings.run.seed, 0x57A7))
     curvature = RowsCurvature(plan.model, rows, settings.run.seed)
     problem = Problem(plan.model.start(rng), L2(settings.problem.l2), curvature)
     method, size = make_method(settings.descent.optimizer, settings.descent.step, problem)
-    return Descent(method, size, make_estimate(plan), plan.training_rows, in_parts)
+    estimate = make_estimate(plan)
+    if method.follows_units and not estimate.sums_memory:
+        raise UsageError(
+            f"optimizer '{settings.descent.optimizer}' follows what is remembered of each unit, and"
+            f" the gradient estimate '{plan.estimate}' of scheme '{plan.scheme}' is no sum of that;"
+            " take a scheme with the estimate sag (cache=sag)"
+        )
+    rounding = np.random.default_rng((settings.run.seed, ROUNDING))
+
+    def as_received(point: FloatArray) -> FloatArray:
+        packed = plan.vector_format.pack(point.copy(), rounding)
+        return np.asarray(plan.vector_format.unpack(packed), dtype=np.float64)
+
+    return Descent(method, size, estimate, plan.training_rows, in_parts, as_received)

@@ -208,8 +208,6 @@ def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
     ------
     DataError: it is of another model size or optimiser.
     """
-    descent.method.load_state(snapshot.part("optimizer"))
-    descent.size.load_state(snapshot.part("step"))
     machine.membership.set_aside.update(map(str, snapshot.part("members").get("set_aside", ())))
     code = snapshot.part("code")
     size = int(code.get("n_workers", 0))
@@ -217,12 +215,13 @@ def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
         plan = machine.plan.resized(size)
         machine.go_on_with(plan, snapshot.round)
         descent.rebuild(plan)
-    if size == machine.plan.code.n_workers:
-        if "probabilities" in code and machine.plan.placement is not None:
-            plan = machine.plan.regrouped(code["probabilities"])
-            machine.go_on_with(plan, int(code["placed_round"]))
-            descent.rebuild(plan)
-        descent.estimate.load_state(snapshot.part("estimate"))
+    same_code = size == machine.plan.code.n_workers
+    if same_code and "probabilities" in code and machine.plan.placement is not None:
+        plan = machine.plan.regrouped(code["probabilities"])
+        machine.go_on_with(plan, int(code["placed_round"]))
+        descent.rebuild(plan)
+    descent.load_state(snapshot.part, same_code=same_code)
+    if same_code:
         machine.rounds.stop.load_state(snapshot.part("stop"))
 
 
