@@ -175,7 +175,7 @@ def run() -> Json:
 
 
 def workers() -> Json:
-    """Return the dashboard of the workers: who straggles, and why?"""
+    """Return the dashboard of the workers: which straggle, and why?"""
     mine = 'worker=~"$slot"'
     all_slots = [
         lines(
@@ -255,7 +255,7 @@ def workers() -> Json:
     return dashboard(
         "erasurehead-workers",
         "ErasureHead / Workers",
-        "Who straggles, and why? A row for each slot. Runbooks: docs/runbooks.md.",
+        "Which workers straggle, and why? A row for each slot. Runbooks: docs/runbooks.md.",
         [RUN, SLOT],
         [*row("All slots", all_slots), *row("Slot $slot", each_slot, repeat="slot")],
     )

@@ -4,7 +4,7 @@
 - k8s/components/prometheus-operator/prometheusrule.yaml, the rules of
   dashboards/prometheus/rules/ as the Prometheus operator takes them.
 
-Both are kept in the repository, so that nobody needs Python to use them; a test builds them again.
+Both lie in the repository, so that using them needs no Python; a test builds them again.
 """
 
 from __future__ import annotations

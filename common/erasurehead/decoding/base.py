@@ -33,7 +33,7 @@ class DecoderContext:
     probabilities: returns the straggler probability p of each slot, shape (k,), such that 1/(1-p)
         is right on average; asked once a round.
     group_weights: of a repetition code, returns 1/(1-q_b) for each block, shape (B,), with
-        q_b the probability that nobody who holds it is in time; asked once a round.
+        q_b the probability that no slot that holds it is in time; asked once a round.
     """
 
     stop_arrivals: int | None = None
@@ -73,7 +73,7 @@ class Decoder(ABC):
     """
 
     uses_probabilities = False
-    """True when the weights follow `DecoderContext.probabilities`: somebody must learn them."""
+    """True when the weights follow `DecoderContext.probabilities`: a run must learn them."""
 
     sums_first_copies = False
     """True when the estimate is a sum of first copies, with weights near one."""
@@ -82,11 +82,11 @@ class Decoder(ABC):
     """True when `exact` is, as soon as the arrivals hold the full gradient."""
 
     exact_needs_all = False
-    """True when `exact` is not before everybody has arrived."""
+    """True when `exact` only holds once all slots have arrived."""
 
     rarely_exact = False
     """True when hardly any set of arrivals but all of them is exact: stop rule `exact` would then
-    wait for everybody."""
+    wait for all slots."""
 
     may_leave_tasks_out = True
     """False when every task that an arrival holds counts."""

@@ -96,7 +96,7 @@ def _instead_of_exact(code: GradientCode) -> str:
 
 
 class SearchDecoder(DisjointDecoder):
-    """For any placement: branch and bound over who conflicts with whom.
+    """For any placement: branch and bound over the pairs of slots that conflict.
 
     Exact up to 64 slots, then greedy by fewest conflicts (finding a largest set is NP-hard in
     general; placements with a few tasks a slot are easy).

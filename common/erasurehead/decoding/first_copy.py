@@ -16,7 +16,7 @@ from erasurehead.theory.moments import uncovered_probability
 
 GREATEST_WEIGHT = 20.0
 """Of a group, reached when it is erased in 95 % of rounds: 1/(1-q) of one that is erased more often
-would let a rare arrival outweigh everybody else, and is infinite if it never answers."""
+would let a rare arrival outweigh all others, and is infinite if it never answers."""
 
 
 class FirstCopyDecoder(Decoder):
@@ -96,7 +96,7 @@ class FirstCopyDecoder(Decoder):
             if self._group_weights is None:
                 raise UsageError(
                     "scale=group of decoder 'first-copy' needs to know how often each group is"
-                    " erased, which nobody learns here; give straggler probabilities as p=0.3 or"
+                    " erased, which is not learnt here; give straggler probabilities as p=0.3 or"
                     " use scale=coverage"
                 )
         self.uses_probabilities = self._group_weights is not None

@@ -1,4 +1,4 @@
-"""Decoders whose weights depend on who else arrives: everything is kept until the round closes."""
+"""Decoders whose weights depend on the other arrivals: they keep all until the round closes."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ BLOCK_PARAMETERS = 1 << 14
 """A part of a model whose vectors fit a cache together."""
 
 Unit = Literal["1/curvature", "1"]
-"""The step size that suits a method when nobody chooses one: methods that follow a gradient need
+"""The step size that suits a method when the user chooses none: methods that follow a gradient need
 the curvature's inverse, methods with an image of the curvature of their own a whole step."""
 
 

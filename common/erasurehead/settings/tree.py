@@ -101,7 +101,7 @@ class RunIdentitySettings(MainSection):
 
 
 class RefitSettings(Section):
-    """When the code is made to fit the workers there are."""
+    """When the master fits the code to the workers that are there."""
 
     elastic: bool = Field(
         False,
@@ -109,15 +109,17 @@ class RefitSettings(Section):
         " when they return",
     )
     rebuild_after_s: PositiveSeconds = Field(
-        15.0, description="seconds a slot stays empty, or a spare waits, before the code is rebuilt"
+        15.0,
+        description="seconds that a slot stays empty, or a spare waits, before the master rebuilds"
+        " the code",
     )
     regroup_after_rounds: int = Field(
         25,
         ge=0,
-        description="rounds after which tasks are placed anew by the straggler probabilities that"
-        " were learnt, and again after as many if these have moved beyond chance; for schemes that"
-        " place tasks by probabilities (groups=balanced, osgc, matched-cyclic) and were given none;"
-        " 0: never",
+        description="rounds after which the master places tasks by the straggler probabilities that"
+        " it has learnt, and again after as many if these have moved beyond chance; for schemes"
+        " that place tasks by probabilities (groups=balanced, osgc, matched-cyclic) and were given"
+        " none; 0: never",
     )
 
 
@@ -147,7 +149,7 @@ class WireSettings(Section):
 
 
 class MembershipSettings(Section):
-    """Who takes part, and when somebody is given up."""
+    """Which workers take part, and when the master gives one up."""
 
     min_workers: int | None = Field(
         None, ge=1, description="workers that must be ready before round 1 [default: all]"
@@ -165,7 +167,9 @@ class MembershipSettings(Section):
         60.0, description="seconds without any worker after which the run ends (exit code 3)"
     )
     set_aside_after: int = Field(
-        3, ge=1, description="malformed or non-finite results after which a worker is set aside"
+        3,
+        ge=1,
+        description="malformed or non-finite results after which the master sets a worker aside",
     )
 
     @model_validator(mode="after")
@@ -190,35 +194,35 @@ class CheckpointSettings(Section):
 
 
 class LimitSettings(Section):
-    """What anybody may take up of the master; strangers above all."""
+    """How much of the master a peer may take up; above all a stranger."""
 
     max_connections: int | None = Field(
         None,
         ge=1,
-        description="connections held at one time; beyond it the oldest that never spoke is cut"
-        " [default: twice the workers, and 256]",
+        description="connections held at one time; beyond it the master cuts the oldest that never"
+        " spoke [default: twice the workers, and 256]",
     )
     handshake_s: PositiveSeconds = Field(
         10.0, description="seconds a new connection may take to finish its handshake"
     )
     refused_burst: int = Field(
-        200, ge=1, description="refused messages of one peer that are put up with at once"
+        200, ge=1, description="refused messages that a peer may send at once"
     )
     refused_per_s: float = Field(
         20.0,
         gt=0,
         allow_inf_nan=False,
-        description="refused messages of one peer that are put up with a second in the long run",
+        description="refused messages a second that a peer may send in the long run",
     )
     mute_s: PositiveSeconds = Field(
-        10.0, description="seconds for which a peer that sent more than that is not listened to"
+        10.0, description="seconds for which the master ignores a peer that sent more than that"
     )
     norm_multiple: float | None = Field(
         None,
         gt=1,
         allow_inf_nan=False,
-        description="a result whose norm is more than this many times the median of recent ones"
-        " is refused [default: none is]",
+        description="largest norm of a result, as a multiple of the median of recent ones; the"
+        " master refuses larger ones [default: no limit]",
     )
 
 
@@ -252,7 +256,7 @@ class WorkerKeySettings(Section):
 
     secret: Path | None = Field(None, description="the worker's own secret key")
     master: Path | None = Field(
-        None, description="the master's public key (*.pub); no other master is talked to"
+        None, description="the master's public key (*.pub); the worker talks to no other master"
     )
 
     @model_validator(mode="after")
@@ -284,7 +288,7 @@ class MasterHttpSettings(HttpSettings):
     linger: bool = Field(
         False,
         description="when all rounds are done the master goes on answering until SIGTERM, so"
-        " that who restarts whatever ends (Kubernetes) lets it rest",
+        " that a supervisor that restarts ended processes (Kubernetes) lets it rest",
     )
 
 
@@ -352,8 +356,8 @@ class MasterSettings(RunSettings):
     )
     insecure: bool = Field(
         False,
-        description="listen beyond this machine without keys: whoever reaches the address can"
-        " read the model and the rows, and send results",
+        description="listen beyond this machine without keys: every process that reaches the"
+        " address can read the model and the rows, and send results",
     )
     keys: MasterKeySettings = MasterKeySettings()
 
@@ -374,7 +378,7 @@ class MasterSettings(RunSettings):
             raise ValueError(
                 f"bind={self.bind} can be reached from other machines and there are no keys: make"
                 " some with 'erasurehead keys new' and give --keys-secret and --keys-workers, or"
-                " say --insecure if everybody who reaches it may take part"
+                " say --insecure if every process that reaches it may take part"
             )
         return self
 

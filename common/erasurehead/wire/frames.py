@@ -148,7 +148,7 @@ def decode(
         if described is not None:
             header[name] = incoming.read(name, form, described)
     if incoming.unread:
-        sentence = f"{kind}: {len(incoming.unread)} frames nobody described"
+        sentence = f"{kind}: {len(incoming.unread)} frames that the header does not describe"
         raise ProtocolError("malformed", sentence, greeting=kind == "hello")
     return check(cls, header)
 

@@ -123,7 +123,7 @@ MAX_VECTORS = 16
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Worker to master: who I am. Idempotent; answered by `Assign` or `Refuse`."""
+    """Worker to master: name and wishes. Idempotent; answered by `Assign` or `Refuse`."""
 
     kind: ClassVar = "hello"
     __pydantic_config__ = _CHECKS

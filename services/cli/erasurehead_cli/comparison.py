@@ -18,7 +18,7 @@ BASELINE = "uncoded"
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one run came to.
+    """The results of one run.
 
     Attributes
     ----------

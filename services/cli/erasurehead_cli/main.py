@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             EXIT_USAGE,
         )
     except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody left to tell, and the interpreter
+        # The reader of our output has gone; there is no one left to tell, and the interpreter
         # must not try to flush into the closed pipe when it ends.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123
         return EXIT_OK

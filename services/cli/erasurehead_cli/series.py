@@ -73,7 +73,7 @@ class ArrivalGrid:
 
     @property
     def mean_s(self) -> FloatArray:
-        """Mean arrival time of each cell, in seconds; NaN where nobody arrived."""
+        """Mean arrival time of each cell, in seconds; NaN where no slot arrived."""
         with np.errstate(invalid="ignore"):
             return self._sums_s / np.where(self._counts, self._counts, np.nan)
 

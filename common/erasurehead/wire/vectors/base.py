@@ -72,7 +72,7 @@ class VectorFormat(ABC):
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
         """Return what is sent for `values`, shape (n,), float64.
 
-        The result may hold `values` themselves: nobody may change them afterwards. `rng` is for
+        The result may hold `values` themselves, so they must not change afterwards. `rng` is for
         formats that round at random.
         """
 
@@ -88,7 +88,7 @@ class VectorFormat(ABC):
     def unpack(self, packed: Packed) -> Vector:
         """Return the values, shape (n,), float64 or float32.
 
-        Where possible they are a view of what was received, so nobody may change them.
+        Where possible they are a view of the received frames, so they must not be changed.
         """
 
     def misfit(self, packed: Packed) -> str | None:

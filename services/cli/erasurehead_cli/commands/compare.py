@@ -56,7 +56,7 @@ def compare(
     check_target(target)
     runs = [given.load(RunSettings, store=store, scheme=each) for each in scheme]
     if runs[0].run.resume:
-        raise UsageError("a comparison begins all its runs anew; leave resume out")
+        raise UsageError("a comparison begins all its runs at round 1; leave resume out")
     twice = [each for each, count in Counter(scheme).items() if count > 1]
     if twice:
         raise UsageError(f"scheme {twice[0]} is given twice; a comparison runs each once")

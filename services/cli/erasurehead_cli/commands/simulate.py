@@ -31,7 +31,7 @@ def simulate(
         bool,
         typer.Option(
             "--gradient-free",
-            help="Compute no gradients, only who arrives when: for thousands of workers.",
+            help="Compute no gradients, only when each worker answers: for thousands of workers.",
         ),
     ] = False,
     pass_s: Annotated[

@@ -1,7 +1,7 @@
 """How runs are told apart: by colour, by dash and by marker at once.
 
-Colours are CSS variables (``style.css``) with a light and a dark form; nobody needs them, because
-dash and marker differ as well.
+Colours are CSS variables (``style.css``) with a light and a dark form; a reader does not need them,
+because dash and marker differ as well.
 """
 
 from __future__ import annotations
