@@ -82,7 +82,7 @@ def echo(address: str, number: int, frames: Sequence[bytes], compute: Compute | 
 
 def unpack(vector: Sequence[Any], frames: Sequence[zmq.Frame]) -> npt.NDArray[np.float64]:
     """Return a vector of a message in f8 or f4, believing every word of it."""
-    _, _, [[dtype, _, where]] = vector
+    _, _, dtype, where = vector
     raw = where if isinstance(where, bytes) else frames[where].buffer
     return np.frombuffer(raw, dtype).astype(np.float64, copy=False)
 
@@ -91,11 +91,10 @@ def pack(
     header: dict[str, Any], values: npt.NDArray[np.float64], like: Sequence[bytes]
 ) -> Sequence[Any]:
     """Return the frames of a result in the format of the model, in as many frames as `like`."""
-    name, _, [[dtype, _, _]] = header["model"]
+    name, _, dtype, _ = header["model"]
     sent = values.astype(dtype, copy=False)
     inline = len(like) == 1
-    described = (dtype, sent.shape, sent.tobytes() if inline else 1)
-    vectors = [(name, len(sent), [described])]
+    vectors = [(name, len(sent), dtype, sent.tobytes() if inline else 1)]
     packed = msgpack.packb({**RESULT, "round": header["round"], "vectors": vectors})
     return [packed] if inline else [packed, sent.data]
 

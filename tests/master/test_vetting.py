@@ -9,7 +9,7 @@ from example_messages import packed
 from erasurehead.wire.messages import Result
 from erasurehead.wire.vectors import FORMATS
 from erasurehead_master.machine.norms import NormLimit
-from erasurehead_master.machine.vetting import Expected, Fault, is_support, unpacked
+from erasurehead_master.machine.vetting import Fault, is_support, unpacked
 
 LEAST, MOST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
 
@@ -46,7 +46,7 @@ def result(*vectors: list[float], format: str = "f8") -> Result:
 def test_good_vectors_are_handed_on_as_they_were_unpacked(name: str) -> None:
     format = FORMATS.build(name)
     sent = result([1.0, 2.0], [3.0, -4.0], format=name)
-    found = unpacked(sent, Expected(format, 2, 2), NormLimit(10.0, 5))
+    found = unpacked(sent, format, 2, 2, NormLimit(10.0, 5))
     assert not isinstance(found, Fault)
     assert [vector.tolist() for vector in found] == [[1.0, 2.0], [3.0, -4.0]]
     if name != "f2":
@@ -58,7 +58,7 @@ def test_a_sum_that_overflows_is_no_fault_while_every_value_is_finite() -> None:
     largest = float(np.finfo("f4").max)
     sent = result([largest, largest], format="f4")
     with np.errstate(over="ignore"):
-        found = unpacked(sent, Expected(FORMATS.build("f4"), 1, 2), None)
+        found = unpacked(sent, FORMATS.build("f4"), 1, 2, None)
     assert not isinstance(found, Fault)
 
 
@@ -77,10 +77,11 @@ def test_a_sum_that_overflows_is_no_fault_while_every_value_is_finite() -> None:
 )
 def test_what_is_wrong_with_a_result_is_named(sent: Result, reason: str, words: str) -> None:
     norms = NormLimit(10.0, 5)
-    expected = Expected(FORMATS.build("f8"), 2, 3)
+    format = FORMATS.build("f8")
     for _ in range(3):
-        assert not isinstance(unpacked(result([1.0] * 3, [1.0] * 3), expected, norms), Fault)
-    found = unpacked(sent, expected, norms)
+        good = result([1.0] * 3, [1.0] * 3)
+        assert not isinstance(unpacked(good, format, 2, 3, norms), Fault)
+    found = unpacked(sent, format, 2, 3, norms)
     assert isinstance(found, Fault)
     assert found.reason == reason
     assert words in found.what

@@ -67,15 +67,19 @@ def test_golden_bytes() -> None:
     ]
     assert encode(Step(1, 2, packed([1.0], "f4"))) == [
         b"\x84\xa4kind\xa4step\xa5epoch\x01\xa5round\x02"
-        b"\xa5model\x93\xa2f4\x01\x91\x93\xa3<f4\x91\x01\xc4\x04\0\0\x80?"
+        b"\xa5model\x94\xa2f4\x01\xa3<f4\xc4\x04\0\0\x80?"
     ]
     assert encode(Result(1, 2, 3, 0, (packed([1.0]), packed([2.0])), [0.0, 0.0], 0.5, 0.0)) == [
         b"\x89\xa4kind\xa6result\xa5epoch\x01\xa5round\x02\xa4slot\x03\xa4part\0"
         b"\xa7vectors\x92"
-        b"\x93\xa2f8\x01\x91\x93\xa3<f8\x91\x01\xc4\x08\0\0\0\0\0\0\xf0?"
-        b"\x93\xa2f8\x01\x91\x93\xa3<f8\x91\x01\xc4\x08\0\0\0\0\0\0\0@"
+        b"\x94\xa2f8\x01\xa3<f8\xc4\x08\0\0\0\0\0\0\xf0?"
+        b"\x94\xa2f8\x01\xa3<f8\xc4\x08\0\0\0\0\0\0\0@"
         b"\xa4loss\x92\xcb\0\0\0\0\0\0\0\0\xcb\0\0\0\0\0\0\0\0"
         b"\xa9compute_s\xcb?\xe0\0\0\0\0\0\0\xa7delay_s\xcb\0\0\0\0\0\0\0\0"
+    ]
+    assert encode(Ready(0, 1, 9, "abc", np.array([5], dtype="<i4"))) == [
+        b"\x86\xa4kind\xa5ready\xa5epoch\0\xa4slot\x01\xa4rows\t\xa6digest\xa3abc"
+        b"\xa7support\x93\xa3<i4\x91\x01\xc4\x04\x05\0\0\0"
     ]
 
 
@@ -124,9 +128,14 @@ def header(of: str = "result", /, **changes: object) -> bytes:
 EIGHT = b"\0" * 8
 
 
-def vector(*described: object) -> list[object]:
-    """Return the field of a result with one vector, of one value in f8 and one array."""
-    return [["f8", 1, [list(described)]]]
+def vectors(*arrays: object) -> bytes:
+    """The header of a result with one vector, of one value in f8, and these arrays."""
+    return header(vectors=[["f8", 1, *arrays]])
+
+
+def support(*described: object) -> bytes:
+    """The header of a READY with a support that is described so."""
+    return header("ready", support=list(described))
 
 
 BAD_MESSAGES: dict[str, tuple[list[bytes], str]] = {
@@ -154,48 +163,42 @@ BAD_MESSAGES: dict[str, tuple[list[bytes], str]] = {
     "nan seconds": ([header(compute_s=float("nan"))], "malformed"),
     "negative seconds": ([header(delay_s=-1.0)], "malformed"),
     "frame nobody described": ([header(), b"x"], "malformed"),
-    "missing frame": ([header(vectors=vector("<f8", [1], 1))], "malformed"),
-    "frame zero": ([header(vectors=vector("<f8", [1], 0))], "malformed"),
-    "frame that is not there": (
-        [header(vectors=vector("<f8", [1], 2)), EIGHT],
-        "malformed",
-    ),
-    "pickle's dtype": ([header(vectors=vector("|O", [1], EIGHT))], "malformed"),
-    "big endian": ([header(vectors=vector(">f8", [1], EIGHT))], "malformed"),
-    "floats for integers": ([header("ready", support=["<f8", [1], EIGHT])], "malformed"),
-    "narrow integers": ([header("ready", support=["|i1", [8], EIGHT])], "malformed"),
-    "wrong axes": ([header("ready", support=["<i8", [1, 1], EIGHT])], "malformed"),
-    "too few bytes": ([header(vectors=vector("<f8", [2], EIGHT))], "malformed"),
-    "too many bytes": ([header(vectors=vector("<f8", [1], EIGHT * 2))], "malformed"),
-    "overflowing shape": ([header(vectors=vector("<f8", [2**62, 8], EIGHT))], "malformed"),
-    "negative shape": ([header(vectors=vector("<f8", [-1], EIGHT))], "malformed"),
-    "four axes": ([header(vectors=vector("<f8", [1, 1, 1, 1], EIGHT))], "malformed"),
-    "axes of a matrix": ([header(vectors=vector("<f8", [1, 1], EIGHT))], "malformed"),
+    "missing frame": ([vectors("<f8", 1)], "malformed"),
+    "frame zero": ([vectors("<f8", 0)], "malformed"),
+    "frame that is not there": ([vectors("<f8", 2), EIGHT], "malformed"),
+    "one frame for two arrays": ([vectors("<f8", 1, "<f8", 1), EIGHT], "malformed"),
+    "bytes of another type": ([vectors("<f8", "x")], "malformed"),
+    "pickle's dtype": ([vectors("|O", EIGHT)], "malformed"),
+    "big endian": ([vectors(">f8", EIGHT)], "malformed"),
+    "dtype of the wrong type": ([vectors(8, EIGHT)], "malformed"),
+    "dtype that cannot be looked up": ([vectors({}, EIGHT)], "malformed"),
+    "bytes of half a number": ([vectors("<f8", EIGHT + b"\0" * 4)], "malformed"),
+    "dtype without bytes": ([vectors("<f8")], "malformed"),
+    "too many arrays": ([vectors(*["<f8", EIGHT] * (MAX_ARRAYS + 1))], "malformed"),
     "no vector": ([header(vectors=[])], "malformed"),
     "vectors of nothing": ([header(vectors=NIL)], "malformed"),
     "vectors of another type": ([header(vectors={})], "malformed"),
-    "too many vectors": ([header(vectors=[["f8", 0, []]] * (MAX_VECTORS + 1))], "malformed"),
+    "too many vectors": ([header(vectors=[["f8", 0]] * (MAX_VECTORS + 1))], "malformed"),
     "a vector of another type": ([header(vectors=["f8"])], "malformed"),
-    "a vector too short": ([header(vectors=[["f8", 1]])], "malformed"),
-    "a format of another type": ([header(vectors=[[8, 0, []]])], "malformed"),
-    "a format without a name": ([header(vectors=[["", 0, []]])], "malformed"),
-    "a format of two lines": ([header(vectors=[["f\n8", 0, []]])], "malformed"),
-    "a format of many words": ([header(vectors=[["f" * (MAX_NAME + 1), 0, []]])], "malformed"),
-    "a negative count": ([header(vectors=[["f8", -1, []]])], "malformed"),
-    "a count that is a truth": ([header(vectors=[["f8", True, []]])], "malformed"),
-    "a count in words": ([header(vectors=[["f8", "1", []]])], "malformed"),
-    "arrays of another type": ([header(vectors=[["f8", 1, {}]])], "malformed"),
-    "too many arrays": (
-        [header(vectors=[["f8", 1, [["<f8", [1], EIGHT]] * (MAX_ARRAYS + 1)]])],
-        "malformed",
-    ),
-    "one frame for two arrays": (
-        [header(vectors=[["f8", 1, [["<f8", [1], 1]] * 2]]), EIGHT],
-        "malformed",
-    ),
-    "descriptor of the wrong type": ([header(vectors=[["f8", 1, ["x"]]])], "malformed"),
-    "descriptor too short": ([header(vectors=vector("<f8", [1]))], "malformed"),
-    "dtype of the wrong type": ([header(vectors=vector(8, [1], EIGHT))], "malformed"),
+    "a vector of nothing": ([header(vectors=[[]])], "malformed"),
+    "a format of another type": ([header(vectors=[[8, 0]])], "malformed"),
+    "a format without a name": ([header(vectors=[["", 0]])], "malformed"),
+    "a format of two lines": ([header(vectors=[["f\n8", 0]])], "malformed"),
+    "a format of many words": ([header(vectors=[["f" * (MAX_NAME + 1), 0]])], "malformed"),
+    "a negative count": ([header(vectors=[["f8", -1]])], "malformed"),
+    "a count that is a truth": ([header(vectors=[["f8", True]])], "malformed"),
+    "a count in words": ([header(vectors=[["f8", "1"]])], "malformed"),
+    "floats for integers": ([support("<f8", [1], EIGHT)], "malformed"),
+    "narrow integers": ([support("|i1", [8], EIGHT)], "malformed"),
+    "wrong axes": ([support("<i8", [1, 1], EIGHT)], "malformed"),
+    "too few bytes": ([support("<i8", [2], EIGHT)], "malformed"),
+    "too many bytes": ([support("<i8", [1], EIGHT * 2)], "malformed"),
+    "overflowing shape": ([support("<i8", [2**62, 8], EIGHT)], "malformed"),
+    "negative shape": ([support("<i8", [-1], EIGHT)], "malformed"),
+    "four axes": ([support("<i8", [1, 1, 1, 1], EIGHT)], "malformed"),
+    "shape of the wrong type": ([support("<i8", 1, EIGHT)], "malformed"),
+    "descriptor of the wrong type": ([header("ready", support="x")], "malformed"),
+    "descriptor too short": ([support("<i8", [1])], "malformed"),
     "another version": (
         [msgpack.packb({"kind": "hello", "protocol": 99, "colour": "blue"})],
         "wrong-version",

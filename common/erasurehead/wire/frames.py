@@ -6,8 +6,9 @@ cheaper than two) or the number of the frame that holds them. Little-endian, C o
 list of dtypes; nothing is ever unpickled, and nothing is allocated on a peer's word alone: byte
 counts are compared with the shape before an array is made.
 
-A packed vector is ``[format, n, arrays]``. Whether its arrays make up `n` values of that format is
-not asked here: that is for the state machines, which know the format of the run.
+A packed vector is ``[format, n, dtype, where, dtype, where, ...]``: its arrays have one axis each,
+so that their bytes say how long they are. Whether they make up `n` values of that format is not
+asked here: that is for the state machines, which know the format of the run.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from erasurehead.wire.messages import (
     ARRAY_FIELDS,
     MAX_VECTORS,
     PROTOCOL_VERSION,
-    Form,
     Message,
     ProtocolError,
     Refusal,
@@ -58,51 +58,45 @@ def encode(message: Message) -> list[Buffer]:
     """
     cls = type(message)
     header: dict[str, Any] = {"kind": message.kind}
+    frames: list[Buffer] = [b""]
+    room = MAX_INLINE_BYTES
+
+    def placed(value: npt.NDArray[Any]) -> tuple[str, npt.NDArray[Any], bytes | int]:
+        """Return the dtype's name, the contiguous array, and its bytes or its frame's number."""
+        nonlocal room
+        array = np.ascontiguousarray(value)
+        dtype = _BY_DTYPE.get(array.dtype)
+        if dtype is None:
+            raise ValueError(f"{message.kind} holds an array of {array.dtype}, which is never sent")
+        if array.nbytes <= room:
+            room -= array.nbytes
+            return dtype, array, array.tobytes()
+        frames.append(array.reshape(-1).view(np.uint8).data)
+        return dtype, array, len(frames) - 1
+
+    def vector(packed: Packed) -> list[Any]:
+        described: list[Any] = [packed.format, packed.n]
+        for value in packed.arrays:
+            dtype, _, where = placed(value)
+            described += (dtype, where)
+        return described
+
     forms = ARRAY_FIELDS[cls]
-    outgoing = _Outgoing(message.kind)
     for name in cls.__slots__:
         value = getattr(message, name)
-        form = forms.get(name)
-        if form is not None and value is not None:
-            value = outgoing.describe(name, form, value)
+        if name in forms and value is not None:
+            form = forms[name]
+            if form == "array":
+                dtype, array, where = placed(value)
+                value = (dtype, array.shape, where)
+            else:
+                value = vector(value) if form == "vector" else list(map(vector, value))
         header[name] = value
-    frames = outgoing.frames
     packed = msgpack.packb(header)
     if len(packed) > MAX_HEADER_BYTES:
         raise ValueError(f"header of {message.kind} has {len(packed)} bytes, over the limit")
     frames[0] = packed
     return frames
-
-
-class _Outgoing:
-    """Describes arrays for the header, and collects the frames of those that do not fit into it."""
-
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-        self.frames: list[Buffer] = [b""]
-        self._room = MAX_INLINE_BYTES
-
-    def describe(self, name: str, form: Form, value: Any) -> Any:
-        """Return what stands in the header for the field `name`."""
-        if form == "array":
-            return self._array(name, value)
-        if form == "vector":
-            return self._vector(name, value)
-        return [self._vector(name, vector) for vector in value]
-
-    def _vector(self, name: str, vector: Packed) -> tuple[Any, ...]:
-        return vector.format, vector.n, [self._array(name, array) for array in vector.arrays]
-
-    def _array(self, name: str, value: npt.NDArray[Any]) -> tuple[Any, ...]:
-        array = np.ascontiguousarray(value)
-        dtype = _BY_DTYPE.get(array.dtype)
-        if dtype is None:
-            raise ValueError(f"{self._kind}.{name} is {array.dtype}, which is never sent")
-        if array.nbytes <= self._room:
-            self._room -= array.nbytes
-            return dtype, array.shape, array.tobytes()
-        self.frames.append(array.reshape(-1).view(np.uint8).data)
-        return dtype, array.shape, len(self.frames) - 1
 
 
 def decode(
@@ -142,76 +136,87 @@ def decode(
             f" {header.get('protocol')!r:.20}; install the same version of erasurehead on both",
             greeting=True,
         )
-    incoming = _Incoming(kind, frames)
+    unread = set(range(1, len(frames)))
     for name, form in ARRAY_FIELDS[cls].items():
         described = header.get(name)
-        if described is not None:
-            header[name] = incoming.read(name, form, described)
-    if incoming.unread:
-        sentence = f"{kind}: {len(incoming.unread)} frames that the header does not describe"
+        if described is None:
+            continue
+        try:
+            if form == "array":
+                header[name] = _array(described, frames, unread)
+            elif form == "vector":
+                header[name] = _vector(described, frames, unread)
+            else:
+                header[name] = _vectors(described, frames, unread)
+        except _UnlikeArraysError as error:
+            raise ProtocolError("malformed", f"{kind}.{name}: {error}") from None
+    if unread:
+        sentence = f"{kind}: {len(unread)} frames that the header does not describe"
         raise ProtocolError("malformed", sentence, greeting=kind == "hello")
     return check(cls, header)
 
 
-class _Incoming:
-    """Makes the arrays that descriptors in the header of a message stand for."""
+class _UnlikeArraysError(Exception):
+    """A field does not describe arrays that came with the message."""
 
-    def __init__(self, kind: str, frames: Sequence[Buffer]) -> None:
-        self._kind = kind
-        self._frames = frames
-        self.unread = set(range(1, len(frames)))
 
-    def read(self, name: str, form: Form, described: Any) -> Any:
-        """Return the value of the field `name`."""
-        if form == "array":
-            return self._array(name, described)
-        if form == "vector":
-            return self._vector(name, described)
-        if type(described) is not list or len(described) > MAX_VECTORS:
-            raise self._refused(name, f"not a list of at most {MAX_VECTORS} vectors")
-        return tuple([self._vector(name, vector) for vector in described])
+def _vectors(described: Any, frames: Sequence[Buffer], unread: set[int]) -> tuple[Packed, ...]:
+    if type(described) is not list or len(described) > MAX_VECTORS:
+        raise _UnlikeArraysError(f"not a list of at most {MAX_VECTORS} vectors")
+    return tuple([_vector(vector, frames, unread) for vector in described])
 
-    def _vector(self, name: str, described: Any) -> Packed:
-        if type(described) is not list or len(described) != 3:
-            raise self._refused(name, "not a vector")
-        format, n, arrays = described
-        if type(format) is not str or not 0 < len(format) <= MAX_NAME or not format.isprintable():
-            raise self._refused(name, f"{format!r:.20} names no vector format")
-        if type(n) is not int or n < 0:
-            raise self._refused(name, "a vector has a count of values")
-        if type(arrays) is not list or len(arrays) > MAX_ARRAYS:
-            raise self._refused(name, f"not a list of at most {MAX_ARRAYS} arrays")
-        made = tuple([self._array(name, array) for array in arrays])
-        if any(array.ndim != 1 for array in made):
-            raise self._refused(name, "an array of a vector has one axis")
-        return Packed(format, n, made)
 
-    def _array(self, name: str, described: Any) -> npt.NDArray[Any]:
-        if type(described) is not list or len(described) != 3:
-            raise self._refused(name, "not an array descriptor")
-        dtype_name, shape, where = described
-        dtype = DTYPES.get(dtype_name) if type(dtype_name) is str else None
-        if dtype is None:
-            raise self._refused(name, f"dtype {dtype_name!r:.20} is not allowed")
-        if type(shape) is not list or len(shape) > MAX_AXES:
-            raise self._refused(name, "a shape is a list of at most three counts")
-        expected = dtype.itemsize
-        for count in shape:
-            if type(count) is not int or count < 0:
-                raise self._refused(name, "a shape is a list of at most three counts")
-            expected *= count
-        if type(where) is bytes:
-            raw: Buffer = where
-        elif type(where) is int and where in self.unread:
-            self.unread.discard(where)
-            raw = self._frames[where]
-        else:
-            raise self._refused(name, "its frame is missing")
-        if len(raw) != expected:
-            why = f"{len(raw)} bytes came where its shape needs {expected:.6g}"
-            raise self._refused(name, why)
-        array = np.frombuffer(raw, dtype)
-        return array if len(shape) == 1 else array.reshape(shape)
+def _vector(described: Any, frames: Sequence[Buffer], unread: set[int]) -> Packed:
+    if type(described) is not list or len(described) % 2 or len(described) < 2:
+        raise _UnlikeArraysError("not a format and a count, then pairs of dtype and place")
+    format, n = described[:2]
+    if type(format) is not str or not 0 < len(format) <= MAX_NAME or not format.isprintable():
+        raise _UnlikeArraysError(f"{format!r:.20} names no vector format")
+    if type(n) is not int or n < 0:
+        raise _UnlikeArraysError("a vector has a count of values")
+    if len(described) > 2 + 2 * MAX_ARRAYS:
+        raise _UnlikeArraysError(f"more than {MAX_ARRAYS} arrays for a vector")
+    made = []
+    for i in range(2, len(described), 2):
+        dtype = _dtype(described[i])
+        raw = _bytes(described[i + 1], frames, unread)
+        if len(raw) % dtype.itemsize:
+            raise _UnlikeArraysError(f"{len(raw)} bytes came for numbers of {dtype.itemsize} bytes")
+        made.append(np.frombuffer(raw, dtype))
+    return Packed(format, n, tuple(made))
 
-    def _refused(self, name: str, why: str) -> ProtocolError:
-        return ProtocolError("malformed", f"{self._kind}.{name}: {why}")
+
+def _array(described: Any, frames: Sequence[Buffer], unread: set[int]) -> npt.NDArray[Any]:
+    if type(described) is not list or len(described) != 3:
+        raise _UnlikeArraysError("not an array descriptor")
+    dtype = _dtype(described[0])
+    shape = described[1]
+    if type(shape) is not list or len(shape) > MAX_AXES:
+        raise _UnlikeArraysError("a shape is a list of at most three counts")
+    expected = dtype.itemsize
+    for count in shape:
+        if type(count) is not int or count < 0:
+            raise _UnlikeArraysError("a shape is a list of at most three counts")
+        expected *= count
+    raw = _bytes(described[2], frames, unread)
+    if len(raw) != expected:
+        raise _UnlikeArraysError(f"{len(raw)} bytes came where its shape needs {expected:.6g}")
+    array = np.frombuffer(raw, dtype)
+    return array if len(shape) == 1 else array.reshape(shape)
+
+
+def _dtype(name: Any) -> np.dtype[Any]:
+    dtype = DTYPES.get(name) if type(name) is str else None
+    if dtype is None:
+        raise _UnlikeArraysError(f"dtype {name!r:.20} is not allowed")
+    return dtype
+
+
+def _bytes(where: Any, frames: Sequence[Buffer], unread: set[int]) -> Buffer:
+    """Return the bytes of an array: they stand here, or in the frame of this number."""
+    if type(where) is bytes:
+        return where
+    if type(where) is int and where in unread:
+        unread.discard(where)
+        return frames[where]
+    raise _UnlikeArraysError("its frame is missing")

@@ -13,9 +13,9 @@ _F4 = np.dtype("<f4")
 class F4(VectorFormat):
     """Four bytes a value; received without a copy, and added up as it is.
 
-    A value beyond ±3.4e38 becomes infinite, so that it is refused like any other that is not
-    finite: a run whose numbers grow that large has diverged, and ends by saying so. Values below
-    1.2e-38 lose digits, and vanish below 7e-46.
+    A value beyond ±3.4e38 becomes infinite (numpy warns of it, unless it is told not to). So it is
+    refused like any other that is not finite: a run whose numbers grow that large has diverged, and
+    ends by saying so. Values below 1.2e-38 lose digits, and vanish below 7e-46.
     """
 
     name = "f4"
@@ -23,13 +23,12 @@ class F4(VectorFormat):
 
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
         """Round every value to the nearest float32."""
-        with np.errstate(over="ignore"):
-            rounded = values.astype(_F4, copy=False)
-        return Packed(self.name, len(values), (rounded,))
+        return Packed(self.name, len(values), (values.astype(_F4, copy=False),))
 
     def fits(self, packed: Packed) -> bool:
         """Return whether this is one array of float32."""
-        return packed.layout == [(_F4, packed.n)]
+        _, n, arrays = packed
+        return len(arrays) == 1 and arrays[0].dtype == _F4 and len(arrays[0]) == n
 
     def unpack(self, packed: Packed) -> Vector:
         """Return a view."""

@@ -22,7 +22,8 @@ class F8(VectorFormat):
 
     def fits(self, packed: Packed) -> bool:
         """Return whether this is one array of doubles."""
-        return packed.layout == [(_F8, packed.n)]
+        _, n, arrays = packed
+        return len(arrays) == 1 and arrays[0].dtype == _F8 and len(arrays[0]) == n
 
     def unpack(self, packed: Packed) -> Vector:
         """Return a view."""

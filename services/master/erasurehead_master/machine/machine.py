@@ -322,8 +322,8 @@ class Master:
             return
         support = self.supports[slot]
         width = self.plan.columns if support is None else support.size
-        expected = vetting.Expected(self.plan.vector_format, self.plan.code.n_vectors, width)
-        found = vetting.unpacked(result, expected, self.norms)
+        plan = self.plan
+        found = vetting.unpacked(result, plan.vector_format, plan.code.n_vectors, width, self.norms)
         if isinstance(found, vetting.Fault):
             self._strike(member, found.reason, found.what, now)
             if found.reason == "non-finite":

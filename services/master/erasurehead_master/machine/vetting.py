@@ -36,33 +36,38 @@ class Fault:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What the results of one slot have to have: so many vectors of `width` values each."""
-
-    format: VectorFormat
-    n_vectors: int
-    width: int
-
-
 def unpacked(
-    result: Result, expected: Expected, norms: NormLimit | None
-) -> tuple[Vector, ...] | Fault:
-    """Return the vectors of a result, or what is wrong with it; `norms` remembers good ones."""
-    packed = result.vectors
-    sizes = [vector.n for vector in packed]
-    if sizes != [expected.width] * expected.n_vectors or len(result.loss) != expected.n_vectors:
-        counts = " and ".join(map(str, sizes))
-        return Fault("wrong-shape", f"a result of {counts} values with {len(result.loss)} losses")
-    why = next(filter(None, map(expected.format.misfit, packed)), None)
-    if why is not None:
-        return Fault("wrong-format", f"a result that cannot be read: {why}")
-    vectors = tuple(map(expected.format.unpack, packed))
-    if not (all(map(is_finite, vectors)) and all(abs(x) < DIVERGED_ABOVE for x in result.loss)):
-        return Fault("non-finite", "a result that is not finite")
+    result: Result, format: VectorFormat, n_vectors: int, width: int, norms: NormLimit | None
+) -> list[Vector] | Fault:
+    """Return the vectors of a result, or what is wrong with it.
+
+    Parameters
+    ----------
+    n_vectors, width: what its slot's results have to have: so many vectors of `width` values.
+    norms: remembers good results.
+    """
+    packed, losses = result.vectors, result.loss
+    if len(packed) != n_vectors or len(losses) != n_vectors:
+        return _misshapen(result)
+    vectors = []
+    for vector, loss in zip(packed, losses, strict=True):
+        if vector.n != width:
+            return _misshapen(result)
+        why = format.misfit(vector)
+        if why is not None:
+            return Fault("wrong-format", f"a result that cannot be read: {why}")
+        values = format.unpack(vector)
+        if not (is_finite(values) and abs(loss) < DIVERGED_ABOVE):
+            return Fault("non-finite", "a result that is not finite")
+        vectors.append(values)
     if norms is not None and not norms.admit(norm(vectors)):
         return Fault("over-norm", f"a result over {norms.multiple:g} times as large as usual")
     return vectors
+
+
+def _misshapen(result: Result) -> Fault:
+    sizes = " and ".join(str(vector.n) for vector in result.vectors)
+    return Fault("wrong-shape", f"a result of {sizes} values with {len(result.loss)} losses")
 
 
 def is_finite(vector: Vector) -> bool:
