@@ -20,7 +20,7 @@ from import_graph import PACKAGES, ROOT, folder, folder_imports, modules
 
 PICTURE = ROOT / "docs" / "images" / "layers.svg"
 
-WIDTH, MARGIN = 1000, 12
+MARGIN = 12
 BOX_W, BOX_H, GAP_X, GAP_Y = 146, 66, 12, 26
 TITLE_H = 22
 LETTERS, LINES = 25, 4
@@ -210,10 +210,11 @@ def picture() -> str:
     packages = package_imports()
     rows = reversed(untangled(floors(packages), direct(packages)))
     storeys = [[Panel(package, packages[package]) for package in row] for row in rows]
+    full = max(sum(p.width for p in row) + (len(row) + 1) * MARGIN for row in storeys)
     parts: list[str] = []
     top = float(MARGIN)
     for storey in storeys:
-        room = WIDTH - (len(storey) + 1) * MARGIN
+        room = full - (len(storey) + 1) * MARGIN
         wanted = sum(panel.width for panel in storey)
         height = max(panel.height for panel in storey)
         left = float(MARGIN)
@@ -224,11 +225,11 @@ def picture() -> str:
         top += height + MARGIN
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {top:g}"'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {full} {top:g}"'
             ' role="img" aria-label="The folders of the code, each above those that it imports">',
             "<!-- Written by `make docs` from the imports of the code; changes here are lost. -->",
             f"<style>{STYLE}</style>",
-            f'<rect width="{WIDTH}" height="{top:g}" fill="#ffffff"/>',
+            f'<rect width="{full}" height="{top:g}" fill="#ffffff"/>',
             *parts,
             "</svg>\n",
         ]

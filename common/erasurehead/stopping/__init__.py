@@ -1,4 +1,7 @@
-"""Stop rules; each is one file and one line here. A factory takes (code,)."""
+"""Stop rules: are the arrivals enough? Each is one file and one line here.
+
+A factory takes (code,).
+"""
 
 from erasurehead.registry import Registry
 from erasurehead.stopping.adaptive import AdaptiveStop
