@@ -104,17 +104,16 @@ def main() -> None:
     plan = make_plan(chosen, store, None)
     watch = Watch(given.rounds - 1)
     summary = train(chosen, [watch])
-    model = 8 * plan.columns
+    model = 8 * plan.n_parameters
     moved = [r.bytes_out + r.bytes_in for r in watch.records[1:]]
     whole = 2 * given.workers * model
     nnz, rows = store.manifest.nnz, store.manifest.rows
     per_row = (4 if store.manifest.values_are_ones else 12) * nnz / rows + 16
     own_rows = float(plan.code.loads.max()) / plan.code.n_tasks * rows * per_row
-    print(f"{given.store}: {plan.columns} columns, {given.workers} workers, {given.scheme}")
+    print(f"{given.store}: {plan.n_parameters} parameters, {given.workers} workers, {given.scheme}")
     print(f"bytes a round        {max(moved) / MB:8.2f} MB at most, both ways together")
-    print(
-        f"  of 2 x k x 8 x columns       {100 * max(moved) / whole:8.1f} %   (Amazon: at most 25 %)"
-    )
+    share = 100 * max(moved) / whole
+    print(f"  of 2 x k x 8 x parameters    {share:8.1f} %   (Amazon: at most 25 %)")
     limit = 150e6 + 8 * model
     print(f"master               {watch.master / MB:8.1f} MB resident, limit {limit / MB:.0f} MB")
     print(f"  peak, with all that came     {summary.peak_memory_bytes / MB:8.1f} MB")

@@ -33,14 +33,16 @@ import zmq
 from against import compare, print_ratios
 
 from erasurehead.datasets.store import Store
+from erasurehead.models.partial_sums import PartialSums
 from erasurehead.records import Observer, RoundRecord, RunStart
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import encode
-from erasurehead.wire.messages import Assign, Result, Step
+from erasurehead.wire.messages import Result, Step
 from erasurehead_local.train import train
 from erasurehead_master.run.planning import make_plan
-from erasurehead_worker.shell.rows import RowSource, WorkerRows
+from erasurehead_worker.machine.actions import Load
+from erasurehead_worker.shell.rows import RowSource
 
 WARM_UP = 20
 
@@ -146,17 +148,17 @@ def exchange_s(
     return statistics.fmean(times[WARM_UP:])
 
 
-def worker_rows(assign: Assign) -> WorkerRows:
-    """Return the rows of an assignment as a worker holds them."""
-    for rows in RowSource().read(assign):
-        if rows is not None:
-            return rows
-    raise AssertionError("read() always ends with the rows")
+def worker_sums(load: Load) -> PartialSums:
+    """Return what a worker holds for an assignment."""
+    for sums in RowSource().read(load):
+        if sums is not None:
+            return sums
+    raise AssertionError("read() always ends with the sums")
 
 
-def gradient(rows: WorkerRows, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def gradient(sums: PartialSums, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the only vector of a worker's coded gradient, shape (support,)."""
-    computation = rows.gradient(0, theta)
+    computation = sums.gradient(0, theta)
     while not computation.advance():
         pass
     return computation.values[0]
@@ -197,10 +199,10 @@ def main() -> None:
     plan = make_plan(settings, store, str(store.path))
     steps, results, computations, thetas = [], [], [], []
     for slot in range(given.workers):
-        rows = worker_rows(plan.assign(slot, 0))
-        theta = np.zeros(plan.columns if rows.support is None else len(rows.support))
-        values = gradient(rows, theta)
-        computations.append(partial(gradient, rows))
+        sums = worker_sums(Load(plan.assign(slot, 0), plan.model))
+        theta = np.zeros(plan.n_parameters if sums.support is None else len(sums.support))
+        values = gradient(sums, theta)
+        computations.append(partial(gradient, sums))
         thetas.append(theta)
         packer = plan.vector_format.packer(np.random.default_rng(0))
         step = Step(0, 1, packer.pack(theta))
@@ -225,7 +227,10 @@ def main() -> None:
     measured = watch.records[WARM_UP:]
     round_s = (measured[-1].closed_s - measured[0].opened_s) / len(measured)
     size = sum(len(f) for frames in steps for f in frames) / given.workers
-    print(f"store {given.store}: {plan.columns} columns, {given.workers} workers, {plan.scheme}")
+    print(
+        f"store {given.store}: {plan.n_parameters} parameters, {given.workers} workers,"
+        f" {plan.scheme}"
+    )
     print(f"mean STEP {size / 1024:.1f} KiB; master's phases (ms a round):", end=" ")
     for phase in ("encode_s", "wait_s", "decode_s", "step_s"):
         mean = statistics.fmean(getattr(r, phase) for r in measured)

@@ -85,11 +85,13 @@ class RunStart:
     n_workers: int
     n_tasks: int
     columns: int
+    """Of the store."""
     training_rows: int
     rounds: int
     first_round: int
     loads: tuple[int, ...]
-    objective: str
+    model: str
+    """Its name, with options."""
     step: str
     ready_s: float
     """Seconds from the start of the process's work until the first round could open."""
@@ -141,7 +143,7 @@ class Observer:
         """Something worth telling happened."""
 
     def model(self, theta: Any, start: RunStart, rounds: int) -> None:
-        """The model after the last round, shape (columns,), before `finished`."""
+        """The model after the last round, shape (n_parameters,), before `finished`."""
 
     def finished(self, summary: RunSummary) -> None:
         """The run is over."""

@@ -24,7 +24,7 @@ def write_delayed_run(
     scheme: str = "agc:c=3,r=4",
     rounds: int = 20,
     workers: int = 12,
-    objective: str = "logistic",
+    model: str = "logistic",
     metric: str = "auc",
     **settings: Any,
 ) -> Run:
@@ -45,7 +45,7 @@ def write_delayed_run(
         rounds=rounds,
         first_round=1,
         loads=tuple(parts.code.loads.tolist()),
-        objective=objective,
+        model=model,
         step="constant:eta=1.0",
         ready_s=0.25,
     )

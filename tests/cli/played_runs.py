@@ -27,7 +27,7 @@ def make_start(scheme: str = "uncoded", n_workers: int = 4, rounds: int = 10) ->
         rounds=rounds,
         first_round=1,
         loads=(1,) * n_workers,
-        objective="logistic",
+        model="logistic",
         step="constant:eta=1.0",
         ready_s=0.25,
     )

@@ -218,8 +218,8 @@ def test_a_trace_that_has_gone_leaves_the_ideal_out(tmp_path: Path) -> None:
 
 
 def test_different_problems_are_refused(tmp_path: Path, runs: list[Run]) -> None:
-    other = write_delayed_run(tmp_path / "other", objective="least-squares", metric="mse")
-    with pytest.raises(UsageError, match=r"different problems \(objective: logistic and least-"):
+    other = write_delayed_run(tmp_path / "other", model="least-squares", metric="mse")
+    with pytest.raises(UsageError, match=r"different problems \(model: logistic and least-"):
         report_page([runs[0], other])
 
 

@@ -69,7 +69,7 @@ class Peer:
         """Return a result of the next round that comes."""
         step = self.hear(Step)
         assert isinstance(step, Step)
-        vectors = (packed(np.zeros(assign.columns)),) * assign.coefficients.shape[1]
+        vectors = (packed(np.zeros(assign.n_parameters)),) * assign.coefficients.shape[1]
         loss = [0.0] * len(vectors)
         return Result(assign.epoch, step.round, assign.slot, 0, vectors, loss, 0.0, 0.0)
 
@@ -202,7 +202,8 @@ def test_a_worker_that_sends_no_numbers_is_set_aside(fault_scene: Scene, value: 
             assign = liar.take_part("liar", K - 1)
             for _ in range(3):
                 result = liar.result(assign)
-                liar.say(encode(replace(result, vectors=(packed(np.full(assign.columns, value)),))))
+                vector = packed(np.full(assign.n_parameters, value))
+                liar.say(encode(replace(result, vectors=(vector,))))
             stop = liar.hear(Stop)
             assert isinstance(stop, Stop)
             assert stop.code == "set-aside"

@@ -62,7 +62,6 @@ def make_master(rows: CsrRows, **settings: Any) -> tuple[Master, Descent]:
         stop=built.stop,
         estimate=built.estimate,
         model=MODELS.build(chosen.problem.model or "least-squares", rows.n_columns, rows.labels),
-        columns=rows.n_columns,
         training_rows=len(rows.labels),
         digest="made-up",
         meaning="",

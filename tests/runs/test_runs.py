@@ -33,7 +33,7 @@ START = RunStart(
     rounds=2,
     first_round=1,
     loads=(3, 3, 3),
-    objective="logistic",
+    model="logistic",
     step="constant:eta=1.0",
     ready_s=0.5,
 )
@@ -109,7 +109,7 @@ def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert run.summary == SUMMARY
     assert run.lost_writes == 0
     np.testing.assert_array_equal(run.theta, THETA)
-    assert run.model["objective"] == "logistic"
+    assert run.model["model"] == "logistic"
     assert run.model["rounds"] == 2
     assert run.model["seed"] == 7
     assert not [p for p in (tmp_path / "a" / "run").iterdir() if p.name.startswith(".")]

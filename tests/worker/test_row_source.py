@@ -13,16 +13,18 @@ import pytest
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError
-from erasurehead.settings.sources import load
+from erasurehead.models.partial_sums import PartialSums
+from erasurehead.settings import sources
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import decode, encode
-from erasurehead.wire.messages import TO_WORKER, Assign, Task
+from erasurehead.wire.messages import TO_WORKER, Task
 from erasurehead_master.machine.actions import SendTask
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.streaming import TaskStreamer
+from erasurehead_worker.machine.actions import Load
 from erasurehead_worker.shell import rows as rows_module
-from erasurehead_worker.shell.rows import RowSource, WorkerRows
+from erasurehead_worker.shell.rows import RowSource
 
 SLOT = 1
 SCHEMES = ["uncoded", "egc:c=2", "cyclic-mds:s=1 / least-squares / exact"]
@@ -45,7 +47,7 @@ def plan_of(store: Store, scheme: str = "egc:c=2", reference: str | None = None)
         "workers": 4,
         "wire": {"chunk_bytes": 1024},
     }
-    plan = make_plan(load(RunSettings, given, environment={}), store, reference)
+    plan = make_plan(sources.load(RunSettings, given, environment={}), store, reference)
     assert all(plan.n_chunks(task) > 2 for task in range(plan.code.n_tasks))
     return plan
 
@@ -61,24 +63,29 @@ def streamed(plan: RunPlan, store: Store) -> Iterator[Task]:
             yield decode(frames, TO_WORKER)
 
 
-def last(pieces: Iterator[WorkerRows | None]) -> WorkerRows:
+def last(pieces: Iterator[PartialSums | None]) -> PartialSums:
     *before, rows = pieces
     assert all(piece is None for piece in before)
     assert rows is not None
     return rows
 
 
-def read_by_stream(source: RowSource, assign: Assign, plan: RunPlan, store: Store) -> WorkerRows:
+def load_of(plan: RunPlan, **changes: str) -> Load:
+    """Return what a worker's machine asks for when it is assigned."""
+    return Load(replace(plan.assign(SLOT, 0), **changes), plan.model)
+
+
+def read_by_stream(source: RowSource, load: Load, plan: RunPlan, store: Store) -> PartialSums:
     """Find nothing at hand, then take what the master sends."""
     with pytest.raises(DataError):
-        last(source.read(assign))
+        last(source.read(load))
     for task in streamed(plan, store):
         source.feed(task)
     return last(source.finish())
 
 
-def gradients(rows: WorkerRows, columns: int) -> list[np.ndarray]:
-    theta = np.random.default_rng(2).standard_normal(columns)
+def gradients(rows: PartialSums, n_parameters: int) -> list[np.ndarray]:
+    theta = np.random.default_rng(2).standard_normal(n_parameters)
     theta = theta if rows.support is None else theta[rows.support]
     found: list[np.ndarray] = []
     for part in range(rows.n_parts):
@@ -89,67 +96,67 @@ def gradients(rows: WorkerRows, columns: int) -> list[np.ndarray]:
     return found
 
 
-def assert_same_rows(a: WorkerRows, b: WorkerRows, columns: int) -> None:
+def assert_same_rows(a: PartialSums, b: PartialSums, n_parameters: int) -> None:
     """The same number of rows and columns, and gradients equal to the last bit."""
     assert a.n_rows == b.n_rows > 0
     assert (a.support is None) == (b.support is None)
     if a.support is not None:
         assert np.array_equal(a.support, b.support)
-    for x, y in zip(gradients(a, columns), gradients(b, columns), strict=True):
+    for x, y in zip(gradients(a, n_parameters), gradients(b, n_parameters), strict=True):
         assert np.array_equal(x, y)
         assert np.any(x)
 
 
-def read_from_store(plan: RunPlan, store: Store) -> WorkerRows:
-    return last(RowSource(str(store.path)).read(plan.assign(SLOT, 0)))
+def read_from_store(plan: RunPlan, store: Store) -> PartialSums:
+    return last(RowSource(str(store.path)).read(load_of(plan)))
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_streamed_rows_equal_rows_read_from_the_store(store: Store, scheme: str) -> None:
     plan = plan_of(store, scheme)
-    rows = read_by_stream(RowSource(), plan.assign(SLOT, 0), plan, store)
-    assert_same_rows(rows, read_from_store(plan, store), plan.columns)
+    rows = read_by_stream(RowSource(), load_of(plan), plan, store)
+    assert_same_rows(rows, read_from_store(plan, store), plan.n_parameters)
 
 
 def test_the_masters_reference_is_read_when_it_can_be(store: Store) -> None:
     plan = plan_of(store, reference=str(store.path))
-    rows = last(RowSource().read(plan.assign(SLOT, 0)))
-    assert_same_rows(rows, read_from_store(plan, store), plan.columns)
+    rows = last(RowSource().read(load_of(plan)))
+    assert_same_rows(rows, read_from_store(plan, store), plan.n_parameters)
 
 
 def test_pieces_do_not_show_in_the_rows(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(store)
     whole = read_from_store(plan, store)
     monkeypatch.setattr(rows_module, "PIECE_ROWS", 7)
-    assert_same_rows(read_from_store(plan, store), whole, plan.columns)
+    assert_same_rows(read_from_store(plan, store), whole, plan.n_parameters)
 
 
 def test_another_store_is_not_taken_for_the_masters(store: Store) -> None:
-    assign = replace(plan_of(store).assign(SLOT, 0), digest="f" * 64)
+    load = load_of(plan_of(store), digest="f" * 64)
     with pytest.raises(DataError, match="digest") as refused:
-        last(RowSource(str(store.path)).read(assign))
+        last(RowSource(str(store.path)).read(load))
     assert store.digest[:12] in str(refused.value)
 
 
 def test_kept_rows_are_read_again_without_the_master(store: Store, tmp_path: Path) -> None:
     """1. Rows are streamed and kept. 2. A new process finds them by the store's digest."""
     plan = plan_of(store)
-    assign = plan.assign(SLOT, 0)
+    load = load_of(plan)
     cache = tmp_path / "cache"
-    first = read_by_stream(RowSource(None, cache), assign, plan, store)
+    first = read_by_stream(RowSource(None, cache), load, plan, store)
     kept = list((cache / store.digest).iterdir())
-    assert len(kept) == len(assign.tasks)
+    assert len(kept) == len(load.assign.tasks)
     assert all(path.suffix == ".npz" for path in kept)
-    again = last(RowSource(None, cache).read(assign))
-    assert_same_rows(again, first, plan.columns)
+    again = last(RowSource(None, cache).read(load))
+    assert_same_rows(again, first, plan.n_parameters)
 
 
 def test_rows_of_another_digest_are_not_found(store: Store, tmp_path: Path) -> None:
     plan = plan_of(store)
     cache = tmp_path / "cache"
-    read_by_stream(RowSource(None, cache), plan.assign(SLOT, 0), plan, store)
+    read_by_stream(RowSource(None, cache), load_of(plan), plan, store)
     with pytest.raises(DataError, match="not on this machine"):
-        last(RowSource(None, cache).read(replace(plan.assign(SLOT, 0), digest="f" * 64)))
+        last(RowSource(None, cache).read(load_of(plan, digest="f" * 64)))
 
 
 def damaged_versions(whole: bytes) -> list[bytes]:
@@ -168,32 +175,32 @@ def test_damaged_kept_rows_are_asked_for_again(
     used to end the worker with a traceback.)
     """
     plan = plan_of(store)
-    assign = plan.assign(SLOT, 0)
+    load = load_of(plan)
     cache = tmp_path / "cache"
-    first = read_by_stream(RowSource(None, cache), assign, plan, store)
-    lo, hi = assign.row_ranges[-1]
+    first = read_by_stream(RowSource(None, cache), load, plan, store)
+    lo, hi = load.assign.row_ranges[-1]
     path = cache / store.digest / f"rows-{lo}-{hi}.npz"
     path.write_bytes(damaged_versions(path.read_bytes())[which])
-    again = read_by_stream(RowSource(None, cache), assign, plan, store)
+    again = read_by_stream(RowSource(None, cache), load, plan, store)
     assert "asked for again" in caplog.text
-    assert_same_rows(again, first, plan.columns)
-    assert_same_rows(last(RowSource(None, cache).read(assign)), first, plan.columns)
+    assert_same_rows(again, first, plan.n_parameters)
+    assert_same_rows(last(RowSource(None, cache).read(load)), first, plan.n_parameters)
 
 
 def test_kept_rows_that_cannot_be_are_asked_for_again(store: Store, tmp_path: Path) -> None:
     """A whole archive with columns out of range fails only after other tasks were added."""
     plan = plan_of(store)
-    assign = plan.assign(SLOT, 0)
+    load = load_of(plan)
     cache = tmp_path / "cache"
-    first = read_by_stream(RowSource(None, cache), assign, plan, store)
-    lo, hi = assign.row_ranges[-1]
+    first = read_by_stream(RowSource(None, cache), load, plan, store)
+    lo, hi = load.assign.row_ranges[-1]
     path = cache / store.digest / f"rows-{lo}-{hi}.npz"
     with np.load(path) as kept:
         arrays = dict(kept)
-    arrays["indices"] = arrays["indices"] + plan.columns
+    arrays["indices"] = arrays["indices"] + plan.n_parameters
     np.savez(path, **arrays)
-    again = read_by_stream(RowSource(None, cache), assign, plan, store)
-    assert_same_rows(again, first, plan.columns)
+    again = read_by_stream(RowSource(None, cache), load, plan, store)
+    assert_same_rows(again, first, plan.n_parameters)
 
 
 def test_a_cache_that_cannot_be_written_is_reported_and_survived(
@@ -204,9 +211,9 @@ def test_a_cache_that_cannot_be_written_is_reported_and_survived(
     cache = tmp_path / "cache"
     cache.write_text("in the way")
     with caplog.at_level(logging.WARNING):
-        rows = read_by_stream(RowSource(None, cache), plan.assign(SLOT, 0), plan, store)
+        rows = read_by_stream(RowSource(None, cache), load_of(plan), plan, store)
     assert f"cannot keep streamed rows in {cache / store.digest}" in caplog.text
-    assert_same_rows(rows, read_from_store(plan, store), plan.columns)
+    assert_same_rows(rows, read_from_store(plan, store), plan.n_parameters)
 
 
 def test_a_full_disk_leaves_no_half_written_rows(
@@ -218,16 +225,16 @@ def test_a_full_disk_leaves_no_half_written_rows(
     plan = plan_of(store)
     cache = tmp_path / "cache"
     monkeypatch.setattr("erasurehead.process.durable.os.fsync", full)
-    rows = read_by_stream(RowSource(None, cache), plan.assign(SLOT, 0), plan, store)
+    rows = read_by_stream(RowSource(None, cache), load_of(plan), plan, store)
     assert "No space left on device" in caplog.text
     assert list((cache / store.digest).iterdir()) == []
-    assert_same_rows(rows, read_from_store(plan, store), plan.columns)
+    assert_same_rows(rows, read_from_store(plan, store), plan.n_parameters)
 
 
 def test_a_digest_from_the_wire_cannot_lead_out_of_the_cache(store: Store, tmp_path: Path) -> None:
     plan = plan_of(store)
-    assign = replace(plan.assign(SLOT, 0), digest="../elsewhere")
-    read_by_stream(RowSource(None, tmp_path / "cache"), assign, plan, store)
+    load = load_of(plan, digest="../elsewhere")
+    read_by_stream(RowSource(None, tmp_path / "cache"), load, plan, store)
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -235,12 +242,12 @@ def test_a_store_that_became_unreadable_leaves_no_rows_behind(store: Store, tmp_
     """1. Part of the store's rows is read. 2. The rest makes no sense. 3. The master sends all."""
     plan = plan_of(store)
     whole = read_from_store(plan, store)
-    assign = plan.assign(SLOT, 0)
-    lo = int(assign.row_ranges[-1][0])
+    load = load_of(plan)
+    lo = int(load.assign.row_ranges[-1][0])
     file = store.path / "indices.npy"
     first = int(store.train.indptr[lo])
     indices = np.load(file)
-    indices[first] = plan.columns
+    indices[first] = plan.n_parameters
     np.save(tmp_path / "indices.npy", indices)
     rows_in_memory = prepare(
         "synthetic",
@@ -250,5 +257,5 @@ def test_a_store_that_became_unreadable_leaves_no_rows_behind(store: Store, tmp_
     ).store
     (tmp_path / "indices.npy").replace(file)
     source = RowSource(str(store.path))
-    rows = read_by_stream(source, assign, plan, rows_in_memory)
-    assert_same_rows(rows, whole, plan.columns)
+    rows = read_by_stream(source, load, plan, rows_in_memory)
+    assert_same_rows(rows, whole, plan.n_parameters)

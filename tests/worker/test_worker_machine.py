@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +62,9 @@ def worker(**options: float) -> Worker:
 def ready_worker(assign: Assign = ASSIGN) -> Worker:
     machine = worker()
     machine.handle(Woke(), 0.0)
-    assert machine.handle(Received(assign), 0.0) == [Load(assign)]
+    (load,) = machine.handle(Received(assign), 0.0)
+    assert isinstance(load, Load)
+    assert load.assign is assign
     machine.handle(Loaded(9, SUPPORT), 0.0)
     return machine
 
@@ -75,6 +79,28 @@ def done(round_: int, part: int = 0, last: bool = True) -> PartDone:
 
 def sent(actions: list[Action]) -> list[object]:
     return [a.message for a in actions if isinstance(a, Send)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "logistics"}, r"unknown model 'logistics' \(did you mean 'logistic'\?\)"),
+        ({"model": "logistic:classes=3"}, "model 'logistic' has no option 'classes'"),
+        ({"n_parameters": 18}, "master's logistic has 18 parameters, and this worker's 6"),
+    ],
+)
+def test_a_model_that_it_does_not_have_is_refused_by_name(
+    changes: dict[str, Any], words: str
+) -> None:
+    """The worker says so to the master, and ends: rows would not help it."""
+    machine = worker()
+    machine.handle(Woke(), 0.0)
+    goodbye, ending = machine.handle(Received(replace(ASSIGN, **changes)), 0.0)
+    assert isinstance(goodbye, Send)
+    assert isinstance(goodbye.message, Goodbye)
+    assert re.search(words, goodbye.message.reason)
+    assert isinstance(ending, Exit)
+    assert ending.code == EXIT_USAGE
 
 
 def test_it_greets_with_growing_pauses_until_it_is_assigned() -> None:
@@ -175,7 +201,9 @@ def test_it_greets_a_silent_master_again_and_keeps_its_rows() -> None:
 def test_other_rows_are_loaded_anew() -> None:
     machine = ready_worker()
     other = replace(ASSIGN, row_ranges=np.array([[0, 4], [5, 9]]))
-    assert machine.handle(Received(other), 0.0) == [Load(other)]
+    (load,) = machine.handle(Received(other), 0.0)
+    assert isinstance(load, Load)
+    assert load.assign is other
     assert machine.handle(step(1), 0.0) == [], "not before the rows are there"
 
 

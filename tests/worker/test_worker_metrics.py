@@ -16,7 +16,7 @@ from erasurehead_worker.watch import metrics
 from erasurehead_worker.watch.metrics import METRICS, WorkerMetrics, endpoints
 from erasurehead_worker.watch.tally import Tally
 
-ASSIGN = replace(EXAMPLE, slot=4, n_slots=6, columns=100)
+ASSIGN = replace(EXAMPLE, slot=4, n_slots=6, columns=100, n_parameters=100)
 
 
 def fresh() -> Worker:
@@ -36,7 +36,7 @@ def test_series_carry_the_slot_once_there_is_one() -> None:
     assert read("erasurehead_worker_results_total", {"worker": "none"}) is None
     assert read("erasurehead_worker_chunks_total", {"worker": "4", "outcome": "dropped"}) == 2
     assert read("erasurehead_worker_rows", {"worker": "4"}) == 9
-    assert read("erasurehead_worker_columns", {"worker": "4"}) == 3
+    assert read("erasurehead_worker_parameters", {"worker": "4"}) == 3
     assert read("erasurehead_worker_phase", {"worker": "4", "phase": "idle"}) == 1
 
 

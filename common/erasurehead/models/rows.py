@@ -104,6 +104,7 @@ class LocalRowsBuilder:
     n_columns: columns of the store.
     weights_shape: (n_parts, n_vectors) of the code.
     dense_share: a support above this share of the columns is taken to be all columns.
+    all_columns: whether it is all columns in any case.
     chunk_nonzeros: non-zeros in a chunk; part of what the last bits of a result depend on.
     """
 
@@ -113,12 +114,14 @@ class LocalRowsBuilder:
         weights_shape: tuple[int, int] = (1, 1),
         *,
         dense_share: float = 1.0,
+        all_columns: bool = False,
         chunk_nonzeros: int = CHUNK_NONZEROS,
     ) -> None:
         if n_columns >= 1 << 31:
             raise DataError(f"{n_columns} columns are too many; a worker can index 2**31 - 1")
         self._weights_shape = weights_shape
         self._dense_share = dense_share
+        self._all_columns = all_columns
         self._chunk_nonzeros = chunk_nonzeros
         self._touched = np.zeros(n_columns, dtype=np.bool_)
         self._lengths: list[IntArray] = []
@@ -215,7 +218,7 @@ class LocalRowsBuilder:
         """Return the support (None: all columns) and the position of each column in it."""
         n_columns = len(self._touched)
         count = int(np.count_nonzero(self._touched))
-        if count == n_columns or count > self._dense_share * n_columns:
+        if self._all_columns or count == n_columns or count > self._dense_share * n_columns:
             return None, np.arange(n_columns, dtype=np.int32)
         position = np.cumsum(self._touched, dtype=np.int32)
         position -= 1

@@ -72,7 +72,7 @@ class Run:
                 path,
                 settings,
                 _SUMMARY.validate_python(_nulls_to_nan(held)),
-                _START.validate_python(start and _nulls_to_nan(start)),
+                _START.validate_python(start and _renamed(_nulls_to_nan(start))),
                 lost_writes,
             )
         except (OSError, ValueError, TypeError) as error:
@@ -117,7 +117,7 @@ class Run:
 
     @cached_property
     def model(self) -> Mapping[str, Any]:
-        """What ``model.npz`` holds: ``theta``, shape (columns,), and its metadata.
+        """What ``model.npz`` holds: ``theta``, shape (n_parameters,), and its metadata.
 
         Raises
         ------
@@ -134,11 +134,11 @@ class Run:
         theta = held.get("theta")
         if theta is None or theta.ndim != 1 or theta.dtype.kind != "f":
             raise DataError(f"{path} is damaged: it should hold 'theta', one number a column")
-        return {name: value if value.ndim else value.item() for name, value in held.items()}
+        return _renamed({k: value if value.ndim else value.item() for k, value in held.items()})
 
     @property
     def theta(self) -> npt.NDArray[np.float64]:
-        """The model, shape (columns,)."""
+        """The parameters, shape (n_parameters,)."""
         theta: npt.NDArray[np.float64] = self.model["theta"]
         return theta
 
@@ -151,6 +151,11 @@ def _read_settings(path: Path) -> RunSettings:
         return load(cls, {}, config=path, environment={}, recorded=True)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ErasureHeadError) as error:
         raise DataError(f"{path} is damaged: {_reason(error)}") from None
+
+
+def _renamed(held: dict[str, Any]) -> dict[str, Any]:
+    """Return what is held under today's names: a model was called an objective until 0.2."""
+    return {"model" if name == "objective" else name: value for name, value in held.items()}
 
 
 def _record(path: Path, number: int, line: bytes) -> RoundRecord:

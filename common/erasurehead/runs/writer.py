@@ -177,7 +177,7 @@ class RunWriter(Observer):
             "rounds": rounds,
             "columns": start.columns,
             "meaning": start.meaning,
-            "objective": start.objective,
+            "model": start.model,
             "scheme": start.scheme,
             "store": self._settings.problem.store,
             "seed": self._settings.run.seed,

@@ -1,9 +1,9 @@
 """The protocol: every message that master and workers exchange, and nothing else.
 
 A worker greets with `Hello` and is told its place by `Assign` (or `Refuse`); it asks for rows it
-cannot read itself with `NeedTask`, gets them as `Task` chunks, and says `Ready` with the columns
-its rows touch. From then on each round is one `Step` down and one `Result` a message part up.
-`Heartbeat` goes both ways when nothing else does; `Register` asks a stranger to greet again;
+cannot read itself with `NeedTask`, gets them as `Task` chunks, and says `Ready` with the
+parameters its rows need. From then on each round is one `Step` down and one `Result` a message part
+up. `Heartbeat` goes both ways when nothing else does; `Register` asks a stranger to greet again;
 `Stop` and `Goodbye` end things politely. docs/protocol.md is the table of all of this.
 
 Numbers are checked here once, so the state machines may trust what they are handed.
@@ -152,13 +152,17 @@ class Assign:
     slot: Count
     n_slots: Count
     columns: Count
+    """Of the store."""
+    n_parameters: Count
+    """Of the model, which has as many values where a slot needs them all."""
     tasks: Indices
     """Ids of the tasks this slot holds, shape (c,)."""
     row_ranges: Ranges
     """First and past-the-end training row of each of these tasks, shape (c, 2)."""
     coefficients: Coefficients
     """Shape (parts, vectors, c): how the tasks enter each vector of each part of a result."""
-    objective: Label
+    model: Text
+    """A name of `MODELS`, perhaps with options: what to compute a gradient of."""
     store: Text | None
     """Where the store may be read; None means: ask me for the rows."""
     digest: Label
@@ -202,7 +206,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Worker to master: my rows are loaded; these are the columns they touch (None: dense)."""
+    """Worker to master: my rows are loaded; these are the parameters they need (None: all)."""
 
     kind: ClassVar = "ready"
     __pydantic_config__ = _CHECKS

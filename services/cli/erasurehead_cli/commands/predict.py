@@ -110,7 +110,7 @@ def _model(trained: Run) -> Model:
     from erasurehead.models import MODELS
 
     theta, columns = trained.theta, int(trained.model.get("columns", 0))
-    model = MODELS.build(str(trained.model.get("objective", "")), columns, None)
+    model = MODELS.build(str(trained.model.get("model", "")), columns, None)
     if model.n_parameters != len(theta):
         raise DataError(
             f"the model of {trained.path} is damaged: {model.spec} of {columns} columns has"

@@ -120,7 +120,7 @@ def _check_same_problem(first: Run, other: Run) -> None:
     if a is None or b is None:
         return  # it closed no round, and is refused for that
     asked: dict[str, Callable[[Run], object]] = {
-        "objective": lambda run: run.start and run.start.objective,
+        "model": lambda run: run.start and run.start.model,
         "columns": lambda run: run.start and run.start.columns,
         "training rows": lambda run: run.start and run.start.training_rows,
     }

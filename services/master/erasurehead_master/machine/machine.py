@@ -253,8 +253,8 @@ class Master:
             self._refuse(member.peer, "wrong-slot", what)
             return
         support = ready.support
-        if support is not None and not vetting.is_support(support, self.plan.columns):
-            self._strike(member, "wrong-shape", "a support that is not a sorted set of columns")
+        if support is not None and not vetting.is_support(support, self.plan.n_parameters):
+            self._strike(member, "wrong-shape", "a support that is not a sorted set of parameters")
             return
         if ready.digest != self.plan.digest:
             self._count(member.peer, "wrong-shape")
@@ -321,7 +321,7 @@ class Master:
             self._refuse(member.peer, "duplicate", what)
             return
         support = self.supports[slot]
-        width = self.plan.columns if support is None else support.size
+        width = self.plan.n_parameters if support is None else support.size
         plan = self.plan
         found = vetting.unpacked(result, plan.vector_format, plan.code.n_vectors, width, self.norms)
         if isinstance(found, vetting.Fault):

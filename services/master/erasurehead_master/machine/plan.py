@@ -30,7 +30,6 @@ class RunPlan:
     Attributes
     ----------
     run: a fresh id.
-    columns: columns of the store.
     ranges: first and past-the-end training row of each task, shape (n, 2).
     data_reference: where workers may read the store themselves; None: rows are streamed.
     chunk_rows: rows in one streamed chunk.
@@ -46,7 +45,6 @@ class RunPlan:
     stop: StopRule
     estimate: str
     model: Model
-    columns: int
     training_rows: int
     digest: str
     meaning: str
@@ -55,6 +53,11 @@ class RunPlan:
     chunk_rows: int
     placement: Placement | None = None
     loses: float = 0.0
+
+    @property
+    def n_parameters(self) -> int:
+        """Length of the model's vector of parameters."""
+        return self.model.n_parameters
 
     @property
     def n_parts(self) -> int:
@@ -91,12 +94,12 @@ class RunPlan:
             scheme=str(self.scheme),
             n_workers=self.settings.coding.workers,
             n_tasks=self.code.n_tasks,
-            columns=self.columns,
+            columns=self.model.n_columns,
             training_rows=self.training_rows,
             rounds=self.settings.descent.rounds,
             first_round=first_round,
             loads=tuple(int(x) for x in self.code.loads),
-            objective=str(self.model.spec),
+            model=str(self.model.spec),
             step=step,
             ready_s=ready_s,
             meaning=self.meaning,
@@ -166,11 +169,12 @@ class RunPlan:
             epoch=epoch,
             slot=slot,
             n_slots=code.n_workers,
-            columns=self.columns,
+            columns=self.model.n_columns,
+            n_parameters=self.model.n_parameters,
             tasks=tasks,
             row_ranges=self.ranges[tasks],
             coefficients=coefficients,
-            objective=str(self.model.spec),
+            model=str(self.model.spec),
             store=self.data_reference,
             digest=self.digest,
             vector_format=self.format_spec,

@@ -1,4 +1,4 @@
-"""The columns that each slot's models and gradients are on."""
+"""The parameters that each slot's models and gradients hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Support = npt.NDArray[Any] | None
-"""Columns touched, ascending; None: all of them."""
+"""Parameters needed, ascending; None: all of them."""
 
 V = TypeVar("V")
 

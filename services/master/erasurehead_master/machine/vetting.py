@@ -17,12 +17,12 @@ from erasurehead_master.machine.norms import NormLimit
 from erasurehead_master.run.descent import DIVERGED_ABOVE
 
 
-def is_support(support: npt.NDArray[Any], columns: int) -> bool:
-    """Return whether these are some of `columns` columns, ascending, each once."""
+def is_support(support: npt.NDArray[Any], n_parameters: int) -> bool:
+    """Return whether these are some of `n_parameters` parameters, ascending, each once."""
     return (
         support.size > 0
         and support[0] >= 0
-        and support[-1] < columns
+        and support[-1] < n_parameters
         # Compared, not subtracted: a difference of narrow integers may wrap round.
         and bool((support[1:] > support[:-1]).all())
     )

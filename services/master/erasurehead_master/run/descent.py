@@ -40,7 +40,7 @@ class StepOutcome:
 
 def make_estimate(plan: RunPlan) -> GradientEstimate:
     """Build the gradient estimate that a plan names."""
-    return ESTIMATES.build(plan.estimate, plan.code, plan.columns, plan.exact)
+    return ESTIMATES.build(plan.estimate, plan.code, plan.n_parameters, plan.exact)
 
 
 class Descent:
@@ -96,7 +96,7 @@ class Descent:
         return tuple(memory.units.slots[unit] for unit in self.method.overdue(memory.ages))
 
     def slice(self, support: npt.NDArray[Any] | None) -> FloatArray:
-        """Return a fresh copy of the point to broadcast, on a support (None: all columns)."""
+        """Return a fresh copy of the point to broadcast, on a support (None: all parameters)."""
         query = self.method.query
         return query.copy() if support is None else query[support]
 

@@ -43,7 +43,6 @@ def make_plan(
         stop=built.stop,
         estimate=built.estimate,
         model=_model(settings, store),
-        columns=store.manifest.columns,
         training_rows=rows,
         digest=store.digest,
         meaning=store.manifest.meaning,

@@ -189,7 +189,7 @@ def _largest_frame_bytes(plan: RunPlan) -> int:
     libzmq makes room for a frame as soon as its length is announced, so a tight limit is what
     keeps somebody without a word of the protocol from filling the memory.
     """
-    largest = 8 * plan.columns * max(4, plan.code.n_vectors)
+    largest = 8 * plan.n_parameters * max(4, plan.code.n_vectors)
     return min(plan.settings.wire.max_frame_bytes, max(largest, 2 * MAX_HEADER_BYTES))
 
 

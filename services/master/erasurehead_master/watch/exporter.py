@@ -124,9 +124,9 @@ class MasterMetrics(Observer, Collector):
         plan = machine.plan
         start, last = self._start, self._last
         if start is not None:
-            described = (start.run, start.scheme, start.objective, start.step, installed_version())
+            described = (start.run, start.scheme, start.model, start.step, installed_version())
             yield m.MODEL_INFO.numbers([(described, 1.0)])
-        yield m.MODEL_COLUMNS.number(plan.columns)
+        yield m.MODEL_PARAMETERS.number(plan.n_parameters)
         yield m.TRAINING_ROWS.number(plan.training_rows)
         yield m.TASKS.number(plan.code.n_tasks)
         yield m.PHASE.numbers([((p.value,), float(p is machine.phase)) for p in Phase])

@@ -16,9 +16,9 @@ MODEL_INFO = Metric(
     "erasurehead_model_info",
     "gauge",
     "Always 1; what is being trained, by which version.",
-    ("run", "scheme", "objective", "step", "version"),
+    ("run", "scheme", "model", "step", "version"),
 )
-MODEL_COLUMNS = Metric("erasurehead_model_columns", "gauge", "Columns of the model.")
+MODEL_PARAMETERS = Metric("erasurehead_model_parameters", "gauge", "Parameters of the model.")
 TRAINING_ROWS = Metric("erasurehead_training_rows", "gauge", "Training rows of the store.")
 TASKS = Metric("erasurehead_tasks", "gauge", "Tasks the training rows are cut into (n).")
 PHASE = Metric(

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import Vector
-from erasurehead.models import MODELS
-from erasurehead.models.partial_sums import CodedGradient
-from erasurehead.models.rows import LocalRows, LocalRowsBuilder
+from erasurehead.models.partial_sums import PartialSums, PartialSumsBuilder
 from erasurehead.rows import CsrRows
 from erasurehead.wire.messages import Assign
+from erasurehead_worker.machine.actions import Load
 
 
 class RealArithmetic:
@@ -20,33 +19,29 @@ class RealArithmetic:
 
     def __init__(self, rows: CsrRows) -> None:
         self._rows = rows
-        self._loaded: dict[tuple[bytes, bytes], LocalRows] = {}
+        self._loaded: dict[tuple[bytes, bytes], PartialSums] = {}
 
-    def load(self, assign: Assign) -> tuple[int, npt.NDArray[Any] | None]:
+    def load(self, load: Load) -> tuple[int, npt.NDArray[Any] | None]:
         """Return (rows, support) of an assignment."""
-        local = self._local(assign)
-        return local.n_rows, local.support
+        assign, key = load.assign, _key(load.assign)
+        if key not in self._loaded:
+            builder = PartialSumsBuilder(load.model, assign.coefficients, assign.dense_share)
+            for i, (lo, hi) in enumerate(assign.row_ranges.tolist()):
+                builder.add(i, self._rows.rows(lo, hi))
+            self._loaded[key] = builder.finish()
+        return self._loaded[key].n_rows, self._loaded[key].support
 
     def gradient(
         self, assign: Assign, theta: Vector, part: int
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Return (values, loss) of one part of the result."""
-        model = MODELS.build(assign.objective, assign.columns, None)
-        computation = CodedGradient(self._local(assign), model, theta, part)
+        computation = self._loaded[_key(assign)].gradient(part, theta)
         # Overflow is for the master to judge, as it is with real workers.
         with np.errstate(over="ignore", invalid="ignore"):
             while not computation.advance():
                 pass
         return computation.values, computation.loss
 
-    def _local(self, assign: Assign) -> LocalRows:
-        key = (assign.row_ranges.tobytes(), assign.coefficients.tobytes())
-        if key not in self._loaded:
-            parts, vectors, _ = assign.coefficients.shape
-            builder = LocalRowsBuilder(
-                assign.columns, (parts, vectors), dense_share=assign.dense_share
-            )
-            for i, (lo, hi) in enumerate(assign.row_ranges.tolist()):
-                builder.add(self._rows.rows(lo, hi), assign.coefficients[:, :, i])
-            self._loaded[key] = builder.finish()
-        return self._loaded[key]
+
+def _key(assign: Assign) -> tuple[bytes, bytes]:
+    return assign.row_ranges.tobytes(), assign.coefficients.tobytes()

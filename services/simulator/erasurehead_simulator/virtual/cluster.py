@@ -41,7 +41,7 @@ from erasurehead_worker.machine.machine import Worker
 class Arithmetic(Protocol):
     """What a virtual worker computes with."""
 
-    def load(self, assign: Assign) -> tuple[int, np.ndarray | None]:
+    def load(self, load: worker_actions.Load) -> tuple[int, np.ndarray | None]:
         """Return (rows, support)."""
 
     def gradient(self, assign: Assign, theta: Vector, part: int) -> tuple[np.ndarray, np.ndarray]:
@@ -121,9 +121,9 @@ class VirtualWorker:
         match action:
             case worker_actions.Send(message):
                 cluster.to_master(self, message)
-            case worker_actions.Load(assign):
-                self._assign = assign
-                rows, support = cluster.arithmetic.load(assign)
+            case worker_actions.Load():
+                self._assign = action.assign
+                rows, support = cluster.arithmetic.load(action)
                 cluster.clock.after(0.0, lambda: self.deliver(worker_events.Loaded(rows, support)))
             case worker_actions.Compute(round_, theta):
                 self._job += 1

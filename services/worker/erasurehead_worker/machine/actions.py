@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from erasurehead.arrays import Vector
+from erasurehead.models.base import Model
 from erasurehead.records import Level
 from erasurehead.wire.messages import Assign, Task, ToMaster
 
@@ -18,9 +19,12 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Start to read the rows of this assignment; answer with `Loaded` or `StoreUnreadable`."""
+    """Start to read the rows of this assignment for a model; answer with `Loaded` or
+    `StoreUnreadable`.
+    """
 
     assign: Assign
+    model: Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,10 @@ from erasurehead.errors import (
     EXIT_REFUSED,
     EXIT_USAGE,
     ErasureHeadError,
+    UsageError,
 )
+from erasurehead.models import MODELS
+from erasurehead.models.base import Model
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.base import DelayModel
 from erasurehead.wire.messages import (
@@ -203,6 +206,7 @@ class Worker:
         try:
             self._delays = DELAYS.build(assign.delay, assign.n_slots, assign.delay_seed)
             self._format = FORMATS.build(assign.vector_format)
+            model = _model_of(assign)
         except ErasureHeadError as error:
             self._send(Goodbye(str(error)), now)
             self._exit(EXIT_USAGE, str(error))
@@ -223,7 +227,7 @@ class Worker:
         self.loaded = None
         self._wanted = []
         self._streams = False
-        self._actions.append(Load(assign))
+        self._actions.append(Load(assign, model))
 
     def _stream(self, why: str, now: float) -> None:
         """Ask the master for the rows, one chunk at a time."""
@@ -274,7 +278,7 @@ class Worker:
         if step.round < self.round or (step.round == self.round and self._step is not None):
             return
         support = self.loaded.support
-        width = self.assign.columns if support is None else support.size
+        width = self.assign.n_parameters if support is None else support.size
         assert self._format is not None
         if step.model.n != width:
             self._actions.append(
@@ -378,12 +382,28 @@ class Worker:
         self._actions.append(Exit(code, reason))
 
 
+def _model_of(assign: Assign) -> Model:
+    """Return the model that the master trains.
+
+    Raises
+    ------
+    UsageError: this worker does not have it, or it is another one here.
+    """
+    model = MODELS.build(assign.model, assign.columns, None)
+    if model.n_parameters != assign.n_parameters:
+        raise UsageError(
+            f"the master's {assign.model} has {assign.n_parameters} parameters, and this worker's"
+            f" {model.n_parameters}; install the same version of it on both"
+        )
+    return model
+
+
 def _same_rows(a: Assign, b: Assign) -> bool:
     """True when rows loaded for one assignment serve the other."""
     return (
         a.digest == b.digest
         and a.columns == b.columns
-        and a.objective == b.objective
+        and a.model == b.model
         and a.dense_share == b.dense_share
         and np.array_equal(a.row_ranges, b.row_ranges)
         and np.array_equal(a.coefficients, b.coefficients)

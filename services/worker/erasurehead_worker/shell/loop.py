@@ -16,7 +16,7 @@ from typing import Any
 import zmq
 
 from erasurehead.errors import ErasureHeadError
-from erasurehead.models.partial_sums import CodedGradient
+from erasurehead.models.partial_sums import CodedGradient, PartialSums
 from erasurehead.network import sockets
 from erasurehead.network.handshakes import Handshakes
 from erasurehead.process.pulse import Pulse
@@ -43,11 +43,14 @@ from erasurehead_worker.machine.events import (
     Woke,
 )
 from erasurehead_worker.machine.machine import Worker
-from erasurehead_worker.shell.rows import RowSource, WorkerRows
+from erasurehead_worker.shell.rows import RowSource
 from erasurehead_worker.shell.turns import Turns
 from erasurehead_worker.watch.tally import Tally
 
 log = logging.getLogger(__name__)
+
+LONG_ENTRIES = 35_000
+"""Entries of rows from which a gradient takes longer (0.3 ms) than asking for a turn."""
 
 
 class WorkerLoop:
@@ -86,7 +89,7 @@ class WorkerLoop:
         self._turns = turns
         self._exit: Exit | None = None
         self._ordered: Compute | None = None
-        self._rows: WorkerRows | None = None
+        self._sums: PartialSums | None = None
         self._work: Iterator[Event | None] | None = None
         self._computation: CodedGradient | None = None
 
@@ -150,8 +153,8 @@ class WorkerLoop:
     def _advance(self) -> None:
         """Do one chunk of whatever is at hand."""
         if self._ordered is not None:
-            assert self._rows is not None
-            self._work, self._ordered = self._compute(self._rows, self._ordered), None
+            assert self._sums is not None
+            self._work, self._ordered = self._compute(self._sums, self._ordered), None
         if self._work is None:
             return
         try:
@@ -169,10 +172,10 @@ class WorkerLoop:
             if last:
                 self._turns.give_back()
 
-    def _compute(self, rows: WorkerRows, ordered: Compute) -> Iterator[Event | None]:
+    def _compute(self, sums: PartialSums, ordered: Compute) -> Iterator[Event | None]:
         """Yield None after a chunk of arithmetic, `PartDone` after a part."""
-        for part in range(rows.n_parts):
-            computation = self._computation = rows.gradient(part, ordered.theta)
+        for part in range(sums.n_parts):
+            computation = self._computation = sums.gradient(part, ordered.theta)
             spent_s = 0.0
             finished = False
             while not finished:
@@ -184,7 +187,7 @@ class WorkerLoop:
                 self._tally.chunks += 1
                 if not finished:
                     yield None
-            last = part + 1 == rows.n_parts
+            last = part + 1 == sums.n_parts
             yield PartDone(ordered.round, part, last, computation.values, computation.loss, spent_s)
 
     def _handle(self, event: Event, now: float) -> None:
@@ -203,16 +206,16 @@ class WorkerLoop:
                     log.debug("the master does not read; dropped %s", message.kind)
             case Compute():
                 self._ordered = action
-                if self._rows is not None and self._rows.take_long:
+                if self._sums is not None and self._sums.n_entries >= LONG_ENTRIES:
                     self._turns.ask()
             case Abandon():
                 self._turns.give_back()
                 if self._work is not None and self._computation is not None:
                     self._tally.chunks_dropped += self._computation.chunks_ahead
                 self._ordered = self._work = self._computation = None
-            case Load(assign):
-                self._rows = None
-                self._work = self._load(self._source.read(assign))
+            case Load():
+                self._sums = None
+                self._work = self._load(self._source.read(action))
             case Feed(task, last):
                 try:
                     self._source.feed(task)
@@ -226,14 +229,14 @@ class WorkerLoop:
             case Exit():
                 self._exit = action
 
-    def _load(self, pieces: Iterator[WorkerRows | None]) -> Iterator[Event | None]:
+    def _load(self, pieces: Iterator[PartialSums | None]) -> Iterator[Event | None]:
         """Yield None after each piece of the rows, `Loaded` at the end."""
-        for rows in pieces:
-            if rows is None:
+        for sums in pieces:
+            if sums is None:
                 yield None
             else:
-                self._rows = rows
-                yield Loaded(rows.n_rows, rows.support)
+                self._sums = sums
+                yield Loaded(sums.n_rows, sums.support)
 
 
 _DONE: Any = object()

@@ -56,8 +56,8 @@ CHUNKS = Metric(
     ("worker", "outcome"),
 )
 ROWS = Metric("erasurehead_worker_rows", "gauge", "Rows this worker holds.", ("worker",))
-COLUMNS = Metric(
-    "erasurehead_worker_columns", "gauge", "Columns its rows touch (its support).", ("worker",)
+PARAMETERS = Metric(
+    "erasurehead_worker_parameters", "gauge", "Parameters its rows need (its support).", ("worker",)
 )
 CPU_LIMIT = Metric(
     "erasurehead_worker_cpu_limit_cores",
@@ -117,7 +117,8 @@ class WorkerMetrics(Collector):
         if loaded is not None and assign is not None:
             support = loaded.support
             yield ROWS.numbers([((slot,), loaded.rows)])
-            yield COLUMNS.numbers([((slot,), assign.columns if support is None else support.size)])
+            width = assign.n_parameters if support is None else support.size
+            yield PARAMETERS.numbers([((slot,), width)])
         yield from self._cpu(slot)
 
     def _cpu(self, slot: str) -> Iterator[Family]:

@@ -46,7 +46,7 @@ def _facts(series: Series) -> dict[str, str]:
             "tasks a slot": f"{loads[0]}" if len(loads) == 1 else f"{loads[0]} to {loads[-1]}",
             "columns": f"{start.columns:,}",
             "training rows": f"{start.training_rows:,}",
-            "objective of the run": start.objective,
+            "model of the run": start.model,
             "step of the run": start.step,
             "ready after": seconds(start.ready_s),
         }
