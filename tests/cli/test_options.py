@@ -14,13 +14,8 @@ from typer.testing import CliRunner
 
 from erasurehead.errors import UsageError
 from erasurehead.settings.leaves import settings_of
-from erasurehead.settings.tree import (
-    MasterSettings,
-    RunSettings,
-    Section,
-    TreeSettings,
-    WorkerSettings,
-)
+from erasurehead.settings.section import Section
+from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
 from erasurehead_cli.main import app, main
 from erasurehead_cli.options import Given
 

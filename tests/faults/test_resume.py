@@ -17,7 +17,8 @@ import pytest
 from scraped_metrics import free_port, scrape
 
 from erasurehead.datasets.prepare import prepare
-from erasurehead.settings.tree import MembershipSettings, WorkerSettings
+from erasurehead.settings.groups import MembershipSettings
+from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 
 ROUNDS = 400

@@ -11,8 +11,9 @@ from erasurehead.errors import UsageError
 from erasurehead.network.gate import News, Revoked, TurnedAway
 from erasurehead.network.limits import REMEMBERED_PEERS
 from erasurehead.network.sockets import Origin
+from erasurehead.settings.groups import LimitSettings
 from erasurehead.settings.sources import load
-from erasurehead.settings.tree import LimitSettings, RunSettings
+from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.messages import PROTOCOL_VERSION, REFUSALS, Hello, Refuse
 from erasurehead_master.machine import events
 from erasurehead_master.machine.actions import Send

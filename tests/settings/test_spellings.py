@@ -175,6 +175,13 @@ def test_the_file_of_an_old_run_is_read_without_a_word(
     assert not caplog.records
 
 
+def test_what_is_written_has_the_new_format_and_says_so(tmp_path: Path) -> None:
+    settings, _ = read(tmp_path, OLD_FILE)
+    written = settings.to_yaml()
+    assert written.startswith("# Settings in groups: format 2.")
+    assert read(tmp_path, written) == (settings, [])
+
+
 @pytest.mark.parametrize("cls", [RunSettings, MasterSettings, WorkerSettings])
 def test_names_are_unique_and_no_old_one_is_in_use(
     cls: type[RunSettings | MasterSettings | WorkerSettings],

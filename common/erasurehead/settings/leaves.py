@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from erasurehead.settings.parts import Choice
-from erasurehead.settings.tree import MainSection, Section
+from erasurehead.settings.section import MainSection, Section
 
 SettingPath = tuple[str, ...]
 

@@ -16,7 +16,7 @@ from erasurehead.stopping import STOPS
 
 _HEAD = """# Settings
 
-<!-- Written by `make docs` from common/erasurehead/settings/tree.py; do not edit. -->
+<!-- Written by `make docs` from common/erasurehead/settings; do not edit. -->
 
 One tree of settings, read from four places. The first that has a value wins:
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.settings.tree import CheckpointSettings
+from erasurehead.settings.groups import CheckpointSettings
 from erasurehead_master.keep.checkpoint import CheckpointWriter, Snapshot
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.descent import Descent

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from erasurehead.errors import UsageError
 from erasurehead.records import Level
 from erasurehead.schemes.regrouping import remember_alike, same_tasks
-from erasurehead.settings.tree import RefitSettings
+from erasurehead.settings.groups import RefitSettings
 from erasurehead_master.machine.actions import Notice, Rebuild
 from erasurehead_master.machine.plan import RunPlan
 

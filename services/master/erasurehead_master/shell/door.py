@@ -14,7 +14,7 @@ from erasurehead.network.backlog import FRAMING_BYTES
 from erasurehead.network.gate import Gate, Revoked, TurnedAway, cut
 from erasurehead.network.limits import REMEMBERED_PEERS, RefusalLimit
 from erasurehead.network.sockets import Origin
-from erasurehead.settings.tree import LimitSettings
+from erasurehead.settings.groups import LimitSettings
 from erasurehead.wire.frames import Buffer
 from erasurehead.wire.messages import Refusal
 from erasurehead_master.machine import events

@@ -20,7 +20,8 @@ from erasurehead.network.gate import Gate
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.signals import SignalWatch
 from erasurehead.records import Observer, RunSummary
-from erasurehead.settings.tree import HttpSettings, MasterKeySettings, MasterSettings, RunSettings
+from erasurehead.settings.groups import HttpSettings, MasterKeySettings
+from erasurehead.settings.tree import MasterSettings, RunSettings
 from erasurehead.wire.frames import MAX_HEADER_BYTES
 from erasurehead_master.keep.checkpoint import (
     DIRECTORY,

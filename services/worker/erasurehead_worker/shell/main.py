@@ -18,7 +18,8 @@ from erasurehead.network.handshakes import Handshakes
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.signals import SignalWatch
 from erasurehead.process.version import installed_version
-from erasurehead.settings.tree import HttpSettings, WorkerKeySettings, WorkerSettings
+from erasurehead.settings.groups import HttpSettings, WorkerKeySettings
+from erasurehead.settings.tree import WorkerSettings
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_worker.machine.machine import Worker
 from erasurehead_worker.shell.loop import WorkerLoop

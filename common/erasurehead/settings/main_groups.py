@@ -1,0 +1,75 @@
+"""The groups of settings that say what is learnt, and how.
+
+They are named after the part of a run that they choose, and after the library's folders where there
+is one: a group called ``scheme`` would hold a setting called ``scheme``, and its name was a
+setting's own while these settings stood at the root.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, model_validator
+
+from erasurehead.settings.parts import DelayText, ModelText, OptimizerText, SchemeText, StepText
+from erasurehead.settings.section import MainSection
+
+
+class ProblemSettings(MainSection):
+    """What is learnt, and from which rows."""
+
+    store: str = Field(description="prepared data: a directory or any fsspec URL")
+    model: ModelText | None = Field(
+        None, description="what is fitted to the labels [default: the one for the store's labels]"
+    )
+    l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of (l2/2)||theta||^2")
+
+
+class CodingSettings(MainSection):
+    """How tasks are spread over workers, and when a round closes."""
+
+    scheme: SchemeText = Field(
+        "agc:c=3,delta=0.37",
+        description="a paper's scheme or its parts, of which all but the code may be left out",
+    )
+    workers: int = Field(12, ge=1, description="slots of the code (k)")
+    tasks: int | None = Field(
+        None, ge=1, description="row blocks the data is cut into (n) [default: the code's own]"
+    )
+
+
+class StragglingSettings(MainSection):
+    """Stragglers of our own making."""
+
+    delay: DelayText = Field("none", max_length=4096, description="injected delay")
+
+
+class DescentSettings(MainSection):
+    """How the model moves, how often, and when it is looked at."""
+
+    optimizer: OptimizerText = Field(
+        "gradient-descent", description="what a round's gradient does to the model"
+    )
+    step: StepText = Field("auto", description="step size (auto is 1 / largest curvature)")
+    rounds: int = Field(100, ge=1, description="rounds to run")
+    evaluate_every_rounds: int = Field(
+        10, ge=1, description="rounds between evaluations on the test rows"
+    )
+
+
+class RunIdentitySettings(MainSection):
+    """Which run of them all this is: its seed and its directory."""
+
+    seed: int = Field(0, ge=0, lt=2**31, description="everything random derives from it")
+    out: Path | None = Field(None, description="run directory to write [default: runs/...]")
+    resume: bool = Field(
+        False, description="go on with the run in the directory, or begin it if there is none"
+    )
+
+    @model_validator(mode="after")
+    def _run_is_named(self) -> RunIdentitySettings:
+        if self.resume and self.out is None:
+            raise ValueError(
+                "resume goes on with the run in a directory, and none is named; give it as out"
+            )
+        return self
