@@ -15,7 +15,6 @@ import numpy as np
 
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.plan import build_scheme
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.laws.quantities import Quantity
@@ -46,7 +45,7 @@ def main() -> None:
         environment={},
     )
     wall, cpu = time.perf_counter(), time.process_time()
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     parts = build_scheme(settings)
     played = timeline(parts, delays, settings.descent.rounds, settings.run.seed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu

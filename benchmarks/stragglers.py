@@ -16,7 +16,6 @@ import numpy as np
 from erasurehead.datasets.store import Store
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead.straggling import DELAYS
 from erasurehead_local.train import train
 from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.ideal import ideal_round_s
@@ -52,7 +51,7 @@ def main() -> None:
             environment={},
         )
         store = Store.open(given.store)
-        delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+        delays = settings.delays()
         plan = make_plan(settings, store, None)
         ideal = ideal_round_s(plan, delays, range(1, given.rounds + 1))
         summary = train(settings, [])

@@ -11,7 +11,6 @@ from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.plan import build_scheme
 from erasurehead_master.machine.rounds import Rounds
 
@@ -33,7 +32,7 @@ def write_delayed_run(
     given |= {"delay": "exponential:mean_s=0.5", **settings}
     chosen = load(RunSettings, given, environment={})
     parts = build_scheme(chosen)
-    delays = DELAYS.build(chosen.straggling.delay, workers, chosen.run.seed)
+    delays = chosen.delays()
     played = Rounds(parts.code, parts.decoder, parts.stop)
     start = RunStart(
         run="abc",

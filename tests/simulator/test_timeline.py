@@ -70,7 +70,7 @@ def test_tasks_are_placed_anew_in_the_same_rounds(scheme: str, small_store: Path
     store = Store.open(small_store)
     records = Records()
     run_virtually(make_plan(settings, store, None), store, [records], 0.3)
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     played = list(play_rounds(build_scheme(settings), delays, 40, 9, 0.3, 8))
     never = list(play_rounds(build_scheme(settings), delays, 40, 9, 0.3))
     for record, round_ in zip(records.all, played, strict=True):
@@ -92,7 +92,7 @@ def test_the_timeline_is_the_virtual_clusters(
     store = Store.open(small_store)
     records = Records()
     run_virtually(make_plan(settings, store, None), store, [records], pass_s)
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     played = list(play_rounds(build_scheme(settings), delays, 12, 5, pass_s))
     assert len(records.all) == 12
     for record, round_ in zip(records.all, played, strict=True):

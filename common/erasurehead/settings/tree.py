@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -32,6 +32,9 @@ from erasurehead.settings.main_groups import (
     RunIdentitySettings,
     StragglingSettings,
 )
+
+if TYPE_CHECKING:
+    from erasurehead.straggling.base import DelayModel
 
 FORMAT = "# Settings in groups: format 2. (Format 1 had those of the main groups at the root.)\n"
 """The first line of a file, for people; `load` tells the formats apart by their keys."""
@@ -76,6 +79,18 @@ class RunSettings(TreeSettings):
     def max_connections(self) -> int:
         """Connections, and members, there may be at one time."""
         return self.limits.max_connections or 2 * self.coding.workers + 256
+
+    def delays(self, n_workers: int | None = None) -> DelayModel:
+        """Return the delays to inject in each slot.
+
+        Parameters
+        ----------
+        n_workers: slots, where there are others than the settings ask for.
+        """
+        from erasurehead.straggling import DELAYS
+
+        n_slots = self.coding.workers if n_workers is None else n_workers
+        return DELAYS.build(self.straggling.delay, n_slots, self.run.seed)
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> RunSettings:

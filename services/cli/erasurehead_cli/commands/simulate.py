@@ -73,7 +73,6 @@ def _with_gradients(
 
     from erasurehead.records import Observer, RunSummary
     from erasurehead.runs import Run
-    from erasurehead.straggling import DELAYS
     from erasurehead_cli import beside_theory, logs
     from erasurehead_cli import recorded_run as running
     from erasurehead_master.machine.plan import build_scheme
@@ -95,7 +94,7 @@ def _with_gradients(
 
     summary = running.run_recorded(settings, run, out, console, quiet=quiet)
     if not quiet and summary.rounds:
-        delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+        delays = settings.delays()
         parts = build_scheme(settings)
         records = Run.open(out).records
         console.print(
@@ -119,7 +118,6 @@ def _without_gradients(
 
     import numpy as np
 
-    from erasurehead.straggling import DELAYS
     from erasurehead_cli import beside_theory
     from erasurehead_cli import recorded_run as running
     from erasurehead_cli.number_format import seconds
@@ -128,7 +126,7 @@ def _without_gradients(
     from erasurehead_simulator.virtual.timeline import timeline
 
     begun = time.monotonic()
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     parts = build_scheme(settings)
     out = settings.run.out
     if out is not None and out.exists():

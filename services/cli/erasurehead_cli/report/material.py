@@ -11,7 +11,6 @@ import numpy as np
 from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
 from erasurehead.runs import Run
-from erasurehead.straggling import DELAYS
 from erasurehead.straggling.none import NoDelay
 from erasurehead_cli.comparison import Comparison, compare_series
 from erasurehead_cli.figures import METRIC_NAMES
@@ -176,7 +175,7 @@ def _flaws(series: Series, label: str) -> list[str]:
 
 def _ideal(series: Series) -> FloatArray | None:
     settings = series.run.settings
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     if isinstance(delays, NoDelay):
         return None
     rounds = series.rounds.tolist()

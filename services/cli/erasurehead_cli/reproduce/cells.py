@@ -21,7 +21,6 @@ from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead.straggling import DELAYS
 from erasurehead_cli import recorded_run as running
 from erasurehead_cli.reproduce.cpu_quotas import Confinement, Quota, QuotaGroups
 from erasurehead_cli.reproduce.grid import (
@@ -143,7 +142,7 @@ class Workshop:
         if settings.straggling.delay == "none":
             return np.zeros(0)
         plan = make_plan(settings, Store.open(settings.problem.store), None)
-        delays = DELAYS.build(settings.straggling.delay, N_WORKERS, cell.seed)
+        delays = settings.delays()
         return ideal_round_s(plan, delays, range(1, rounds + 1))
 
     def run(self, cell: Cell, console: Console, observers: Sequence[Observer]) -> RunSummary:

@@ -12,7 +12,6 @@ from erasurehead.models import MODELS, default_model
 from erasurehead.models.base import Model
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.tree import RunSettings
-from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.plan import RunPlan, build_scheme, deal_rows
 
 
@@ -31,7 +30,7 @@ def make_plan(
     store.check_rows()
     scheme = Scheme.parse(settings.coding.scheme)
     built = build_scheme(settings)
-    DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    settings.delays()
     rows = store.manifest.rows
     bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
     return RunPlan(

@@ -17,7 +17,6 @@ from erasurehead.monitoring.metric import Histogram, Metric
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.version import installed_version
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.straggling import DELAYS
 from erasurehead.straggling.estimate import StragglerEstimate
 from erasurehead.wire.messages import REFUSALS
 from erasurehead_master.machine.machine import Master, Phase
@@ -202,7 +201,7 @@ class MasterMetrics(Observer, Collector):
             self._estimate = StragglerEstimate(n_workers)
         self._plan = plan
         if plan.settings.straggling.delay != "none":
-            delays = DELAYS.build(plan.settings.straggling.delay, n_workers, plan.settings.run.seed)
+            delays = plan.settings.delays(n_workers)
             shares = np.asarray(plan.code.loads) / plan.code.n_tasks
             self._waiting.injected = lambda round_: delays.delays_s(round_, shares)
 

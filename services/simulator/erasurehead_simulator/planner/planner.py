@@ -16,7 +16,6 @@ from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.tree import RunSettings
-from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.plan import build_scheme
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.planner.candidates import (
@@ -148,7 +147,7 @@ def _asked(scheme: str, settings: RunSettings) -> Candidate:
 
 def _codings(settings: RunSettings, max_load: int) -> list[Coding]:
     """Return every code with every decoder that there is to choose from."""
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     alike = delays.slots_are_alike or not settings.refit.regroup_after_rounds
     every = list(
         codings(
@@ -174,7 +173,7 @@ def _play(
 ) -> None:
     """Screen codings under some stop rules, and before them what was asked for."""
     settings = problem.settings
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     found: list[tuple[Candidate, Coding | None]] = [(candidate, None) for candidate in asked]
     for coding in chosen:
         found += [(c, coding) for c in candidates(coding, rules, delays, problem.pass_s)]
@@ -212,7 +211,7 @@ def _try(
 ) -> list[Trial]:
     outcomes = try_all(searchers, problem, finalists, seeds, progress)
     settings = problem.settings
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     trials = []
     for candidate, tried in outcomes.items():
         parts = build_scheme(settings.changed(coding={"scheme": candidate.scheme}))

@@ -10,7 +10,6 @@ from itertools import islice
 import numpy as np
 
 from erasurehead.errors import UsageError
-from erasurehead.straggling import DELAYS
 from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
 from erasurehead_simulator.planner.candidates import Candidate, Kind
 from erasurehead_simulator.planner.parallel import Crew
@@ -100,7 +99,7 @@ def play(problem: Problem, scheme_and_rounds: tuple[str, int]) -> Played | None:
     """Play a scheme without gradients; None if its parts do not fit each other."""
     scheme, rounds = scheme_and_rounds
     settings = problem.settings
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     try:
         parts = build(scheme, settings.coding.workers, settings.coding.tasks, settings.run.seed)
     except UsageError:

@@ -19,7 +19,6 @@ from erasurehead.arrays import BoolArray, FloatArray, IntArray
 from erasurehead.errors import DataError
 from erasurehead.records import RoundRecord
 from erasurehead.runs import Run
-from erasurehead.straggling import DELAYS
 from erasurehead_simulator.traces.survival import Survival
 
 OWN_EVENTS = 5
@@ -112,9 +111,7 @@ def record_trace(run: Run) -> RecordedTrace:
     missing = ~table.seen
     scaled_s = np.zeros_like(total_s)
     if run.settings.straggling.delay != "none":
-        delays = DELAYS.build(
-            run.settings.straggling.delay, run.settings.coding.workers, run.settings.run.seed
-        )
+        delays = run.settings.delays()
         rounds = [*zip(table.rounds.tolist(), share, strict=True)]
         injected_s = np.array([delays.delays_s(t, row) for t, row in rounds])
         twice_s = np.array([delays.delays_s(t, 2.0 * row) for t, row in rounds])

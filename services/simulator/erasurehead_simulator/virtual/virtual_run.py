@@ -15,7 +15,6 @@ from erasurehead.errors import UsageError
 from erasurehead.models.scoring import Evaluator
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings.tree import RunSettings
-from erasurehead.straggling import DELAYS
 from erasurehead_master.machine.events import Shutdown
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
@@ -66,7 +65,7 @@ def check_time_passes(settings: RunSettings, pass_s: float) -> None:
     UsageError: every round would take 0 s, or a pass over the rows an impossible time.
     """
     check_pass(pass_s)
-    delays = DELAYS.build(settings.straggling.delay, settings.coding.workers, settings.run.seed)
+    delays = settings.delays()
     rounds = range(1, min(settings.descent.rounds, LOOKED_AT_ROUNDS) + 1)
     if pass_s == 0 and not any(np.any(delays.delays_s(t, 1.0)) for t in rounds):
         raise UsageError(
