@@ -30,7 +30,7 @@ def make_plan(
     store.check_rows()
     scheme = Scheme.parse(settings.coding.scheme)
     built = build_scheme(settings)
-    settings.delays()
+    settings.delays()  # workers will build them; a value out of range is refused here
     rows = store.manifest.rows
     bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
     return RunPlan(
