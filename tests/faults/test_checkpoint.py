@@ -113,7 +113,7 @@ def test_who_was_set_aside_stays_so_after_a_restart_of_the_master(small: Path) -
     restore(again, make_descent(plan, store.train), Snapshot.from_bytes(kept.to_bytes()))
     assert again.membership.set_aside == {"liar", "naïve"}
     again.handle(Received(b"1", Hello(PROTOCOL_VERSION, "liar", "1", "h")), 0.0)
-    assert again.refused == {"set-aside": 1}
+    assert again.admission.refused == {"set-aside": 1}
     assert not again.membership.members
 
 

@@ -144,7 +144,7 @@ class Scene:
             self.say(slot, Ready(0, slot, 20, "made-up", support))
 
     def answer(self, slot: int, round_: int) -> None:
-        support = self.machine.supports[slot]
+        support = self.machine.training.supports[slot]
         width = COLUMNS if support is None else len(support)
         self.say(slot, result(slot, round_, np.full(width, 0.1)))
 
@@ -248,7 +248,7 @@ def test_the_post_hears_once_of_every_message_that_was_refused(event: Garbage | 
     scene.begin(DENSE)
     scene.conductor.handle(event)
     assert scene.post.nuisances == [event.peer]
-    assert scene.machine.refused.total() == 1
+    assert scene.machine.admission.refused.total() == 1
 
 
 def test_what_was_turned_away_unread_is_counted_and_nobody_is_blamed() -> None:

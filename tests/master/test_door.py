@@ -102,7 +102,7 @@ def test_what_the_gate_turns_away_is_counted(scene: SimpleNamespace, virtual: Vi
         assert isinstance(event, events.TurnedAway)
         assert event.reason in REFUSALS
         cluster.handle(event)
-    assert cluster.machine.refused == {"handshake-failed": 2, "handshake-key": 2}
+    assert cluster.machine.admission.refused == {"handshake-failed": 2, "handshake-key": 2}
 
 
 def test_a_worker_that_is_cut_off_frees_its_slot_and_hears_nothing_of_it(virtual: Virtual) -> None:
@@ -127,10 +127,10 @@ def test_members_are_limited(virtual: Virtual) -> None:
     for i in range(5):
         cluster.handle(Received(b"%d" % i, Hello(PROTOCOL_VERSION, f"w{i}", "1", "h")))
     assert len(cluster.machine.membership.members) == 3
-    assert cluster.machine.refused == {"too-many-members": 2}
+    assert cluster.machine.admission.refused == {"too-many-members": 2}
     cluster.handle(Received(b"elsewhere", Hello(PROTOCOL_VERSION, "w1", "1", "h")))
     assert {m.name for m in cluster.machine.membership.members.values()} == {"w0", "w1", "w2"}
-    assert cluster.machine.refused == {"too-many-members": 2}
+    assert cluster.machine.admission.refused == {"too-many-members": 2}
     again = Received(b"0", Hello(PROTOCOL_VERSION, "w0", "1", "h"))
     told = cluster.machine.handle(again, 0.0)
     assert not [a for a in told if isinstance(a, Send) and isinstance(a.message, Refuse)]

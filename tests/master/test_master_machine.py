@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -15,18 +16,28 @@ from virtual_run import COLUMNS, make_virtual, some_rows
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
-from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Refuse, Result, Step, ToWorker
+from erasurehead.wire.messages import (
+    PROTOCOL_VERSION,
+    Hello,
+    Refuse,
+    Result,
+    Step,
+    ToMaster,
+    ToWorker,
+)
 from erasurehead.wire.vectors.base import Packed
 from erasurehead_master.machine.actions import Finish, Send
 from erasurehead_master.machine.events import (
     Departed,
+    Event,
     Garbage,
     Received,
     Shutdown,
+    Stepped,
     Unreachable,
     Woke,
 )
-from erasurehead_master.machine.machine import Master
+from erasurehead_master.machine.machine import EVENTS, MESSAGES, Master
 from erasurehead_master.machine.rounds import NOBODY_LEFT
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
 
@@ -268,12 +279,12 @@ def running(virtual: Virtual, **settings: object) -> VirtualCluster:
     cluster = virtual(workers=2, scheme="uncoded", delay="exponential:mean_s=9", **settings)
     start_all(cluster)
     cluster.run(until_s=0.001)
-    assert cluster.machine.rounds.is_open
+    assert cluster.machine.training.rounds.is_open
     return cluster
 
 
 def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Received:
-    support = cluster.machine.supports[slot]
+    support = cluster.machine.training.supports[slot]
     width = COLUMNS if support is None else len(support)
     fields: dict[str, object] = {
         "epoch": 0,
@@ -320,16 +331,16 @@ def test_wrong_results_are_refused_and_counted(
     (good,) = [event.message]
     fields = {name: getattr(good, name) for name in Result.__slots__} | changes
     cluster.handle(Received(event.peer, Result(**fields)))
-    assert cluster.machine.refused == {reason: 1}
-    assert cluster.machine.rounds.n_arrived == 0
+    assert cluster.machine.admission.refused == {reason: 1}
+    assert cluster.machine.training.rounds.n_arrived == 0
 
 
 def test_a_second_result_of_a_round_is_a_duplicate(virtual: Virtual) -> None:
     cluster = running(virtual)
     cluster.handle(result_of(cluster))
     cluster.handle(result_of(cluster))
-    assert cluster.machine.refused == {"duplicate": 1}
-    assert cluster.machine.rounds.n_arrived == 1
+    assert cluster.machine.admission.refused == {"duplicate": 1}
+    assert cluster.machine.training.rounds.n_arrived == 1
 
 
 def test_a_worker_that_keeps_sending_nan_is_set_aside(virtual: Virtual) -> None:
@@ -344,21 +355,21 @@ def test_a_worker_that_keeps_sending_nan_is_set_aside(virtual: Virtual) -> None:
     (exit_,) = [w.exit for w in cluster.workers.values() if w.exit]
     assert exit_.code == 5
     cluster.handle(Received(b"new", Hello(PROTOCOL_VERSION, "w0", "1", "h")))
-    assert cluster.machine.refused["set-aside"] == 1
+    assert cluster.machine.admission.refused["set-aside"] == 1
 
 
 def test_strangers_are_asked_to_register(virtual: Virtual) -> None:
     cluster = running(virtual)
     cluster.handle(Received(b"stranger", result_of(cluster).message))
-    assert cluster.machine.refused == {"unknown-peer": 1}
+    assert cluster.machine.admission.refused == {"unknown-peer": 1}
 
 
 def test_garbage_is_counted_by_reason(virtual: Virtual) -> None:
     cluster = running(virtual)
     cluster.handle(Garbage(b"stranger", "malformed", "not msgpack"))
     cluster.handle(Garbage(b"stranger", "too-large", "a frame of 9 bytes"))
-    assert cluster.machine.refused == {"malformed": 1, "too-large": 1}
-    assert cluster.machine.rounds.is_open
+    assert cluster.machine.admission.refused == {"malformed": 1, "too-large": 1}
+    assert cluster.machine.training.rounds.is_open
 
 
 def test_who_greets_wrongly_is_told(virtual: Virtual) -> None:
@@ -377,7 +388,7 @@ def test_a_peer_that_cannot_be_reached_misses_the_round_only(virtual: Virtual) -
     peer = result_of(cluster).peer
     cluster.handle(Unreachable(peer))
     assert peer in cluster.machine.membership.members
-    assert not cluster.machine.rounds.expects(0, 0)
+    assert not cluster.machine.training.rounds.expects(0, 0)
 
 
 def test_late_results_are_told_with_their_round(virtual: Virtual) -> None:
@@ -460,6 +471,17 @@ def test_divergence_ends_the_run_before_the_model_is_spoilt(virtual: Virtual, st
     assert len(cluster.records) == cluster.machine.rounds_done, "only rounds with a step count"
     assert np.isfinite(theta_of(cluster)).all()
     assert not cluster.machine.membership.set_aside, "the workers are not to blame"
+
+
+def test_the_table_has_a_row_for_every_event_and_every_message_of_a_member() -> None:
+    assert set(EVENTS) == set(get_args(Event))
+    assert set(MESSAGES) == set(get_args(ToMaster)) - {Hello}
+
+
+def test_no_step_is_taken_before_a_round_is_open(virtual: Virtual) -> None:
+    machine = virtual(workers=2, scheme="uncoded").machine
+    with pytest.raises(RuntimeError, match="no round is open"):
+        machine.handle(Stepped(), 0.0)
 
 
 FAULTS = st.lists(
@@ -627,7 +649,7 @@ def test_with_fewer_slots_larger_results_are_honest(virtual: Virtual) -> None:
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_OK
     assert cluster.machine.plan.code.n_workers == 2
-    assert "over-norm" not in cluster.machine.refused
+    assert "over-norm" not in cluster.machine.admission.refused
 
 
 def test_a_code_that_does_not_exist_for_so_few_stays(virtual: Virtual) -> None:

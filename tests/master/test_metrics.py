@@ -118,7 +118,7 @@ def test_the_endpoint_offers_exactly_what_the_table_defines(cluster: VirtualClus
     metrics.started(START)
     metrics.checkpointed(3, True)
     metrics.finished(RunSummary("all done", 0, 40, 1.0, 1.0, 0.0))
-    cluster.machine.refused["malformed"] += 1
+    cluster.machine.admission.refused["malformed"] += 1
     cluster.run()
     metrics.round_over(dataclasses.replace(cluster.records[-1], metrics={"auc": 0.9}))
     offered = {f.name: f for f in metrics.collect()}
@@ -139,7 +139,7 @@ def test_every_reason_of_the_protocol_has_a_series(cluster: VirtualCluster) -> N
     assert "malformed" in reasons
     for reason in reasons:
         assert read("erasurehead_refused_messages_total", reason=reason) == 0, reason
-    cluster.machine.refused["of-tomorrow"] = 3
+    cluster.machine.admission.refused["of-tomorrow"] = 3
     assert read("erasurehead_refused_messages_total", reason="of-tomorrow") == 3
 
 

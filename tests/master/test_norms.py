@@ -77,10 +77,10 @@ def test_a_liar_is_found_out_and_costs_nothing(virtual: Virtual) -> None:
     quiet.run()
     guarded = run(virtual, 20.0)
     assert guarded.machine.membership.set_aside == {"w4"}
-    assert guarded.machine.refused["over-norm"] == 3
+    assert guarded.machine.admission.refused["over-norm"] == 3
     np.testing.assert_allclose(model(guarded), model(quiet), rtol=1e-10)
     unguarded = run(virtual, None)
-    assert not unguarded.machine.refused
+    assert not unguarded.machine.admission.refused
     assert not np.allclose(model(unguarded), model(quiet), rtol=1e-2)
 
 

@@ -105,7 +105,7 @@ def test_parameters_of_several_classes_travel_on_the_support_only() -> None:
         rows_of_classes(120, 1), model=Softmax.name, scheme="uncoded", workers=40, rounds=3
     )
     run_all(cluster)
-    plan, supports = cluster.machine.plan, cluster.machine.supports
+    plan, supports = cluster.machine.plan, cluster.machine.training.supports
     assert plan.n_parameters == CLASSES * (COLUMNS + 1)
     for slot in range(40):
         support = supports[slot]
@@ -124,7 +124,7 @@ def test_a_network_starts_from_the_seed_and_trains_on_all_parameters() -> None:
     )
     run_all(cluster)
     plan = cluster.machine.plan
-    assert all(cluster.machine.supports[slot] is None for slot in range(20))
+    assert all(cluster.machine.training.supports[slot] is None for slot in range(20))
     model = Network(rows.n_columns, hidden=4)
     assert plan.n_parameters == model.n_parameters == 4 * (rows.n_columns + 1)
     start = model.start(np.random.default_rng((0, 0x57A7)))

@@ -3,49 +3,31 @@
 The conductor (`run/conductor.py`) delivers events and carries out actions in order. Deadlines live
 in here: after handling, `wake_at` says when the machine wants a `Woke` event at the latest (a
 property rather than an action, so that a thousand results do not make a thousand timers).
+
+`EVENTS` and `MESSAGES`, at the end, are the table of what is done about what in which phase.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from enum import Enum
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.records import Level
 from erasurehead.wire.messages import (
     Goodbye,
     Heartbeat,
     Hello,
     NeedTask,
     Ready,
-    Refusal,
-    Refuse,
     Register,
     Result,
     Stop,
-    StopCode,
 )
-from erasurehead_master.machine import endings, vetting
-from erasurehead_master.machine.actions import (
-    Action,
-    CloseRound,
-    Evaluate,
-    Finish,
-    Fold,
-    FoldLate,
-    Notice,
-    OpenRound,
-    Rebuild,
-    Refused,
-    Send,
-    SendStep,
-    SendTask,
-)
+from erasurehead_master.machine import endings
+from erasurehead_master.machine.actions import Action, Evaluate, Finish, Rebuild, SendTask
+from erasurehead_master.machine.admission import Admission
 from erasurehead_master.machine.events import (
     CutOff,
     Departed,
@@ -59,25 +41,18 @@ from erasurehead_master.machine.events import (
     Wanted,
     Woke,
 )
-from erasurehead_master.machine.lateness import Lateness
+from erasurehead_master.machine.gathering import Gathering
 from erasurehead_master.machine.membership import Change, Member, Membership
-from erasurehead_master.machine.norms import NormLimit
+from erasurehead_master.machine.outbox import Outbox
 from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.machine.presence import Presence
 from erasurehead_master.machine.refit import Refit
-from erasurehead_master.machine.rounds import Rounds, sending_order
-from erasurehead_master.machine.supports import Supports
-
-
-class Phase(Enum):
-    """Where the run is."""
-
-    GATHERING = "gathering"
-    TRAINING = "training"
-    FINISHED = "finished"
+from erasurehead_master.machine.table import Phase, Row, always
+from erasurehead_master.machine.training import Training
 
 
 class Master:
-    """Membership and rounds of one run.
+    """One run: gathers workers, trains round by round, and ends.
 
     Parameters
     ----------
@@ -88,78 +63,51 @@ class Master:
 
     def __init__(self, plan: RunPlan, now: float, first_round: int = 1) -> None:
         self.plan = plan
-        self.limits = plan.settings.membership
         self.phase = Phase.GATHERING
-        self.epoch = 0
-        self.round = first_round - 1
-        self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
-        self.membership = Membership(plan.code.n_workers, self.limits.silence_limit_s)
         self.rounds_done = first_round - 1
-        self.supports = Supports()
-        self.refused: Counter[Refusal] = Counter()
-        self.stale = 0
-        self.norms = _norm_limit(plan)
-        self._lateness = Lateness()
-        self._non_finite_slots: set[int] = set()
-        self._gather_until = now + self.limits.max_wait_s
-        self._tick_at = now + self.limits.heartbeat_interval_s
-        self._empty_since: float | None = now
-        self._stop_after_round: str | None = None
+        settings = plan.settings.membership
+        self._out = Outbox()
+        self.membership = Membership(plan.code.n_workers, settings.silence_limit_s)
+        self.admission = Admission(plan, self.membership, self._out)
+        self.training = Training(plan, first_round, self._out)
         self._refit = Refit(plan.settings.refit, first_round - 1)
-        self._actions: list[Action] = []
+        self._gathering = Gathering(settings, self.membership, now)
+        self._presence = Presence(settings, self.membership, self._out, now)
+        self._stop_after_round: str | None = None
+
+    @property
+    def epoch(self) -> int:
+        """Version of the code: how often it was rebuilt."""
+        return self.training.epoch
+
+    @property
+    def round(self) -> int:
+        """The round that was opened last."""
+        return self.training.round
 
     @property
     def wake_at(self) -> float:
         """When the machine wants to be woken at the latest."""
-        times = [self._tick_at]
-        if self.rounds.wake_at is not None:
-            times.append(self.rounds.wake_at)
+        times = [self._presence.look_at]
+        if self.training.rounds.wake_at is not None:
+            times.append(self.training.rounds.wake_at)
         if self.phase is Phase.GATHERING:
-            times.append(self._gather_until)
+            times.append(self._gathering.until)
         return min(times)
-
-    @property
-    def needed(self) -> int:
-        """Workers that must be ready before round 1 if not all of them come in time."""
-        if self.epoch > 0:
-            return 1  # a rebuilt code goes on with whoever is ready
-        return self.limits.min_workers or self.plan.code.n_workers
 
     def handle(self, event: Event, now: float) -> list[Action]:
         """Take one event and return what must be done, in order."""
-        actions: list[Action] = []
-        self._actions = actions
         if self.phase is Phase.GATHERING and self.round >= self.plan.settings.descent.rounds:
             # A run that was resumed, and had done its last round.
             self._finish(endings.done(self.round))
-        if self.phase is Phase.FINISHED:
-            return actions
-        match event:
-            case Received():
-                self._received(event, now)
-            case Stepped(diverged):
-                self._stepped(diverged, now)
-            case Woke():
-                self._woke(now)
-            case Wanted(groups):
-                self.rounds.want(groups)
-            case Garbage():
-                self._garbage(event)
-            case Unreachable(peer):
-                self._unreachable(peer, now)
-            case Departed():
-                self._departed(event, now)
-            case CutOff(peer, why):
-                self._cut_off(peer, why, now)
-            case TurnedAway(reason):
-                self.refused[reason] += 1
-            case Shutdown(at_once, reason):
-                self._shutdown(at_once, reason)
-        return actions
+        if self.phase is not Phase.FINISHED:
+            EVENTS[type(event)].handler(self.phase)(self, event, now)
+        return self._out.take()
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of what a checkpoint must hold besides the descent's state."""
-        learnt = {f"stop/{k}": np.array(v) for k, v in self.rounds.stop.state().items()}
+        stop = self.training.rounds.stop
+        learnt = {f"stop/{k}": np.array(v) for k, v in stop.state().items()}
         set_aside = np.array(sorted(self.membership.set_aside), dtype=np.str_)
         placed: dict[str, npt.NDArray[Any]] = {}
         if self.plan.placement is not None:
@@ -177,19 +125,19 @@ class Master:
 
         `placed_round` is the round after which its tasks were placed.
         """
-        self._adopt(plan)
+        self._adopt(plan, self.epoch)
         self.membership.resize(plan.code.n_workers)
         self._refit.placed_round = placed_round
 
     def validate(self) -> None:
         """Assert every invariant (on in tests)."""
         self.membership.validate()
-        self.rounds.validate()
+        self.training.rounds.validate()
         assert 0 <= self.round <= self.plan.settings.descent.rounds
         if self.phase is Phase.GATHERING:
-            assert not self.rounds.is_open
+            assert not self.training.rounds.is_open
         for slot, _ in self.membership.ready_slots():
-            assert slot in self.supports
+            assert slot in self.training.supports
 
     # What peers say
 
@@ -200,78 +148,45 @@ class Master:
             self._hello(peer, message, received.key, now)
         elif member is None:
             what = f"a {message.kind} of somebody who is not registered"
-            self._refuse(peer, "unknown-peer", what)
-            self._actions.append(Send(peer, Register()))
-        elif isinstance(message, Result):
-            self._result(member, message, now)
-        elif isinstance(message, Heartbeat):
-            self._heartbeat(member, message, now)
-        elif isinstance(message, Ready):
-            self._ready(member, message, now)
-        elif isinstance(message, NeedTask):
-            self._need_task(member, message)
-        elif isinstance(message, Goodbye):
-            self._notice("info", f"worker {member.name} leaves: {message.reason}")
-            self._apply(self.membership.leave(peer), now)
+            self.admission.refuse(peer, "unknown-peer", what)
+            self._out.send(peer, Register())
+        else:
+            MESSAGES[type(message)].handler(self.phase)(self, member, message, now)
 
     def _hello(self, peer: bytes, hello: Hello, key: str | None, now: float) -> None:
-        if hello.name in self.membership.set_aside:
-            self._count(peer, "set-aside")
-            reason = f"worker {hello.name} was set aside in this run for its wrong results"
-            self._actions.append(Send(peer, Refuse("set-aside", reason)))
-            return
         known = peer in self.membership.members
-        if (
-            not known
-            and len(self.membership.members) >= self.plan.settings.max_connections
-            # Who comes back takes its own place.
-            and all(m.name != hello.name for m in self.membership.members.values())
-        ):
-            self._count(peer, "too-many-members")
-            reason = f"{len(self.membership.members)} workers are registered already"
-            self._actions.append(Send(peer, Refuse("too-many-members", reason)))
+        change = self.admission.greet(peer, hello, now)
+        if change is None:
             return
-        self._apply(self.membership.greet(peer, hello, now), now)
+        self._apply(change, now)
         member = self.membership.members.get(peer)
-        if member is None:
-            return  # a newer process has its place
-        if member.slot is None:
-            self._actions.append(Send(peer, self._sign_of_life()))
-        if not known:
-            place = "as a spare" if member.slot is None else f"in slot {member.slot}"
-            self._notice("debug", f"worker {member.name} on {member.host} registered {place}")
-            if key is not None:
-                self._notice("info", f"worker {member.name} came in under the key {key}")
+        if member is not None:  # else a newer process has its place
+            self.admission.welcome(member, self.round, key, known=known)
 
-    def _ready(self, member: Member, ready: Ready, now: float) -> None:
-        slot = member.slot
-        if ready.epoch < self.epoch:
-            self.stale += 1
-            return
-        if slot is None or ready.slot != slot or ready.epoch != self.epoch:
-            what = f"ready for slot {ready.slot}, from {member.name}"
-            self._refuse(member.peer, "wrong-slot", what)
-            return
-        support = ready.support
-        if support is not None and not vetting.is_support(support, self.plan.n_parameters):
-            self._strike(member, "wrong-shape", "a support that is not a sorted set of parameters")
-            return
-        if ready.digest != self.plan.digest:
-            self._count(member.peer, "wrong-shape")
-            reason = (
-                f"it read another store (digest {ready.digest:.12}, not {self.plan.digest:.12})"
-            )
-            self._expel(member, "wrong-data", reason, now)
-            return
-        member.ready = True
-        self._empty_since = None
-        self.supports.remember(slot, support)
-        if self.phase is Phase.GATHERING:
+    def _ready_to_start(self, member: Member, ready: Ready, now: float) -> None:
+        if self._loaded(member, ready, now):
             self._maybe_start(now)
-        elif self.rounds.is_open and self.rounds.closed is None and self.rounds.join(slot):
-            self._send_step([(slot, member.peer)])
 
-    def _need_task(self, member: Member, need: NeedTask) -> None:
+    def _ready_to_join(self, member: Member, ready: Ready, now: float) -> None:
+        if self._loaded(member, ready, now):
+            self.training.join(member)
+
+    def _loaded(self, member: Member, ready: Ready, now: float) -> bool:
+        """Return whether a member has loaded the rows of its slot."""
+        if ready.epoch < self.epoch:
+            self.training.stale += 1
+            return False
+        fault = self.admission.fault_of(member, ready, self.epoch)
+        if fault is not None:
+            self._apply_if_any(self.admission.blame(member, fault), now)
+            return False
+        assert member.slot is not None
+        member.ready = True
+        self._presence.note(now)
+        self.training.loaded(member.slot, ready.support)
+        return True
+
+    def _need_task(self, member: Member, need: NeedTask, now: float) -> None:
         slot = member.slot
         if (
             slot is None
@@ -280,236 +195,132 @@ class Master:
             or need.chunk >= self.plan.n_chunks(need.task)
         ):
             what = f"a wish for task {need.task}, from {member.name}"
-            self._refuse(member.peer, "wrong-slot", what)
+            self.admission.refuse(member.peer, "wrong-slot", what)
             return
         chunks = self.plan.n_chunks(need.task)
         rows = self.plan.chunk_range(need.task, need.chunk)
-        self._actions.append(SendTask(member.peer, self.epoch, need.task, need.chunk, chunks, rows))
+        self._out.add(SendTask(member.peer, self.epoch, need.task, need.chunk, chunks, rows))
 
     def _heartbeat(self, member: Member, beat: Heartbeat, now: float) -> None:
-        self._actions.append(Send(member.peer, self._sign_of_life()))
-        slot = member.slot
-        if slot is not None and not member.ready:
-            # A cut may have taken ASSIGN or READY; to who is still loading this is nothing new.
-            self._actions.append(Send(member.peer, self.plan.assign(slot, self.epoch)))
+        self._out.send(member.peer, Heartbeat(self.round, 0.0))
+        if member.slot is None:
             return
-        if slot is None or not self.rounds.is_open:
-            return
-        # A worker that is not at work long after the broadcast has missed it, or its result was
-        # lost (a cut connection).
-        age_s = self._lateness.age_s(self.round, now)
-        assert age_s is not None
-        behind = beat.round < self.round and age_s > self.limits.heartbeat_interval_s
-        if behind and self.rounds.closed is None and self.rounds.join(slot):
-            self._send_step([(slot, member.peer)])
+        if member.ready:
+            self.training.catch_up(member, beat.round, now)
+        else:
+            # ASSIGN or READY may have been lost. Resending it is harmless to a worker that is
+            # still loading.
+            self._assign(member)
 
     def _result(self, member: Member, result: Result, now: float) -> None:
         slot = member.slot
-        if result.epoch < self.epoch:
-            self.stale += 1
+        fault = self.training.result(member, result, now)
+        if fault is None:
             return
-        if slot is None or result.slot != slot or not member.ready or result.epoch != self.epoch:
-            what = f"a result of slot {result.slot}, from {member.name}"
-            self._refuse(member.peer, "wrong-slot", what)
-            return
-        current = result.round == self.round and self.rounds.is_open
-        if result.round > self.round or result.round == 0 or result.part >= self.plan.n_parts:
-            self._strike(member, "wrong-shape", f"a result of round {result.round}", now)
-            return
-        if current and not self.rounds.expects(slot, result.part):
-            what = f"another result of round {result.round}, from {member.name}"
-            self._refuse(member.peer, "duplicate", what)
-            return
-        support = self.supports[slot]
-        width = self.plan.n_parameters if support is None else support.size
-        plan = self.plan
-        found = vetting.unpacked(result, plan.vector_format, plan.code.n_vectors, width, self.norms)
-        if isinstance(found, vetting.Fault):
-            self._strike(member, found.reason, found.what, now)
-            if found.reason == "non-finite":
-                self._non_finite(slot, result.round)
-            return
-        symbols = self.plan.code.symbols(slot, result.part)
-        vectors = tuple(
-            [
-                CodedVector(symbol, support, values, loss)
-                for symbol, values, loss in zip(symbols, found, result.loss, strict=True)
-            ]
-        )
-        if not current:
-            self.stale += 1
-            self._lateness.stale(slot, result.round, now)
-            self._actions.append(FoldLate(vectors, self.round - result.round))
-            return
-        weights = self.rounds.arrive(slot, result.part, now, result.compute_s, result.delay_s)
-        self._actions.append(Fold(vectors, weights))
-        self._maybe_close()
+        self._apply_if_any(self.admission.blame(member, fault), now)
+        if (
+            fault.reason == "non-finite"
+            and slot is not None
+            and self.training.most_are_not_finite(slot, result.round)
+        ):
+            self.training.rounds.abandon()
+            self._finish(endings.most_diverged(self.round))
 
-    def _non_finite(self, slot: int, round_: int) -> None:
-        """Blame the worker, unless most of them say the same: then it is the model's fault."""
-        if round_ == self.round and self.rounds.is_open:
-            self._non_finite_slots.add(slot)
-            if 2 * len(self._non_finite_slots) > self.rounds.n_sent:
-                self.rounds.abandon()
-                self._finish(endings.most_diverged(self.round))
-
-    def _garbage(self, garbage: Garbage) -> None:
-        member = self.membership.members.get(garbage.peer)
-        if member is not None:
-            self._strike(member, garbage.reason, garbage.sentence)
-            return
-        if garbage.greeting:
-            # It would greet for ever, and nobody would know why.
-            self._actions.append(Send(garbage.peer, Refuse(garbage.reason, garbage.sentence)))
-        self._refuse(garbage.peer, garbage.reason, garbage.sentence)
-
-    def _count(self, peer: bytes, reason: Refusal) -> None:
-        """Count a message that is not used."""
-        self.refused[reason] += 1
-        self._actions.append(Refused(peer, reason))
-
-    def _refuse(self, peer: bytes, reason: Refusal, sentence: str) -> None:
-        """Count a message that is not used, and say so to those who read closely."""
-        self._count(peer, reason)
-        self._notice("debug", f"refused a message ({reason}): {sentence}")
+    def _goodbye(self, member: Member, goodbye: Goodbye, now: float) -> None:
+        self._apply(self.admission.goodbye(member, goodbye), now)
 
     # What happens to peers
 
-    def _unreachable(self, peer: bytes, now: float) -> None:
+    def _garbage(self, garbage: Garbage, now: float) -> None:
+        self._apply_if_any(self.admission.garbage(garbage), now)
+
+    def _turned_away(self, away: TurnedAway, now: float) -> None:
+        self.admission.refused[away.reason] += 1
+
+    def _unreachable(self, unreachable: Unreachable, now: float) -> None:
         """A send failed; the peer keeps its slot until the silence limit, but not this round."""
-        member = self.membership.members.get(peer)
+        member = self.membership.members.get(unreachable.peer)
         if member is not None and member.slot is not None:
-            self.rounds.lose(member.slot, now)
-            self._maybe_close()
+            self.training.lose([member.slot], now)
+            self.training.close_if_over()
 
     def _departed(self, gone: Departed, now: float) -> None:
-        self._notice("warning", f"worker {gone.name} {gone.why}")
+        self._out.notice("warning", f"worker {gone.name} {gone.why}")
         if gone.last and self._stop_after_round is None:  # nobody is left who could come back
-            self.rounds.abandon()
+            self.training.rounds.abandon()
             self._finish(endings.nobody_left(self.round))
             return
-        member = next((m for m in self.membership.members.values() if m.name == gone.name), None)
+        member = self.membership.named(gone.name)
         if member is not None:
             self._apply(self.membership.leave(member.peer), now)
         elif gone.last and self._stop_after_round is not None:
             self._stop_with_nobody_left(self._stop_after_round)
 
-    def _cut_off(self, peer: bytes, why: str, now: float) -> None:
-        member = self.membership.members.get(peer)
-        if member is not None:
-            self._notice("warning", f"worker {member.name} is cut off: {why}")
-            self._apply(self.membership.leave(peer), now)
+    def _cut_off(self, cut: CutOff, now: float) -> None:
+        self._apply_if_any(self.admission.cut_off(cut), now)
 
-    def _strike(self, member: Member, reason: Refusal, what: str, now: float | None = None) -> None:
-        """Count a wrong message against a member; after a few, set it aside."""
-        self._count(member.peer, reason)
-        member.strikes += 1
-        allowed = self.limits.set_aside_after
-        self._notice(
-            "warning", f"worker {member.name} sent {what} ({member.strikes} of {allowed} allowed)"
-        )
-        if member.strikes >= allowed:
-            self.membership.set_aside.add(member.name)
-            when = member.last_heard if now is None else now
-            self._expel(member, "set-aside", f"{member.strikes} wrong messages", when)
-
-    def _expel(self, member: Member, code: StopCode, reason: str, now: float) -> None:
-        self._notice("error", f"worker {member.name} is sent away: {reason}")
-        self._actions.append(Send(member.peer, Stop(code, reason)))
-        self._apply(self.membership.leave(member.peer), now)
+    def _apply_if_any(self, change: Change | None, now: float) -> None:
+        if change is not None:
+            self._apply(change, now)
 
     def _apply(self, change: Change, now: float) -> None:
         """Carry a membership change into the round and to the peers."""
         for old in change.replaced:
             reason = f"a newer process took the place of worker {old.name}"
-            self._actions.append(Send(old.peer, Stop("replaced", reason)))
-            self._notice("info", reason)
-        for slot in change.vacated:
-            self.rounds.lose(slot, now)
+            self._out.send(old.peer, Stop("replaced", reason))
+            self._out.notice("info", reason)
+        self.training.lose(change.vacated, now)
         for member in change.assigned:
-            assert member.slot is not None
-            self._actions.append(Send(member.peer, self.plan.assign(member.slot, self.epoch)))
-        if self.membership.n_ready == 0:
-            if self._empty_since is None:
-                self._empty_since = now
-                self._notice(
-                    "warning",
-                    "no worker is left; waiting"
-                    f" {self.limits.empty_limit_s:g} s for one to come (back)",
-                )
-        else:
-            self._empty_since = None
-        self._maybe_close()
+            self._assign(member)
+        self._presence.note(now)
+        self.training.close_if_over()
         if self._stop_after_round is not None and self.membership.n_ready == 0:
             self._stop_with_nobody_left(self._stop_after_round)
         if self.phase is Phase.GATHERING and self.epoch > 0:
-            self._maybe_start(now)  # who is gone is not waited for
+            self._maybe_start(now)  # a worker that has left is not waited for
+
+    def _assign(self, member: Member) -> None:
+        assert member.slot is not None
+        self._out.send(member.peer, self.plan.assign(member.slot, self.epoch))
 
     # Rounds
 
     def _maybe_start(self, now: float) -> None:
-        ready = self.membership.n_ready
-        if self.epoch == 0:
-            everybody = ready == self.plan.code.n_workers
-        else:  # a slot may have been empty for long
-            everybody = self.membership.all_ready
-        if everybody or (now >= self._gather_until and ready >= self.needed):
-            self.phase = Phase.TRAINING
-            if ready < self.plan.code.n_workers:
-                self._notice(
-                    "warning", f"starting with {ready} of {self.plan.code.n_workers} workers"
-                )
-            self._open(now)
-
-    def _open(self, now: float) -> None:
-        self.round += 1
-        ready = self.membership.ready_slots()
-        order = sending_order(self.plan.settings.run.seed, self.round, len(ready))
-        targets = tuple(ready[i] for i in order)
-        self._lateness.opened(self.round, now)
-        self._non_finite_slots.clear()
-        self.rounds.open(now, [slot for slot, _ in targets])
-        self._actions.append(OpenRound(self.round))
-        if targets:
-            self._send_step(targets)
-
-    def _send_step(self, targets: Iterable[tuple[int, bytes]]) -> None:
-        """Send the open round's model to these (slot, peer) pairs."""
-        on_supports = tuple([(peer, self.supports[slot]) for slot, peer in targets])
-        self._actions.append(SendStep(self.round, self.epoch, self.plan.vector_format, on_supports))
-
-    def _maybe_close(self) -> None:
-        if not self.rounds.is_open or self.rounds.closed is None:
+        if not self._gathering.enough(now):
             return
-        reason = self.rounds.closed
-        arrivals = tuple(self.rounds.arrivals)
-        decoding, stragglers = self.rounds.close()
-        late = self._lateness.take()
-        self._actions.append(CloseRound(self.round, reason, decoding, arrivals, stragglers, late))
+        self.phase = Phase.TRAINING
+        ready, slots = self.membership.ready_slots(), self.membership.n_slots
+        if len(ready) < slots:
+            self._out.notice("warning", f"starting with {len(ready)} of {slots} workers")
+        self.training.open(ready, now)
 
-    def _stepped(self, diverged: str | None, now: float) -> None:
-        self.rounds_done = self.round - (diverged is not None)
-        descent = self.plan.settings.descent
-        last = self.round == descent.rounds
-        if diverged is None and (last or self.round % descent.evaluate_every_rounds == 0):
-            self._actions.append(Evaluate(self.round))
+    def _wanted(self, wanted: Wanted, now: float) -> None:
+        self.training.rounds.want(wanted.groups)
+
+    def _stepped(self, stepped: Stepped, now: float) -> None:
+        diverged = stepped.diverged
         if diverged is not None:
+            self.rounds_done = self.round - 1
             self._finish(endings.diverged(diverged))
-        elif self.round >= self.plan.settings.descent.rounds:
+            return
+        self.rounds_done = self.round
+        descent = self.plan.settings.descent
+        last = self.round >= descent.rounds
+        if last or self.round % descent.evaluate_every_rounds == 0:
+            self._out.add(Evaluate(self.round))
+        if last:
             self._finish(endings.done(self.round))
         elif self._stop_after_round is not None:
             self._finish(endings.asked(self._stop_after_round))
         elif not self._refitted(now):
-            self._open(now)
-
-    # Another code
+            self.training.open(self.membership.ready_slots(), now)
 
     def _refitted(self, now: float) -> bool:
         """Between two rounds: go on with another code if one is due."""
         found = self._refit.look(self.plan, len(self.membership.members), self.round, now)
         if found is None:
             return False
-        self._actions.append(found.notice)
+        self._out.add(found.notice)
         if found.rebuild is None:
             return False
         if found.keeps_slots:
@@ -521,83 +332,94 @@ class Master:
 
     def _rebuild(self, rebuild: Rebuild, seated: Iterable[Member], now: float) -> None:
         """Go on with another code when those who have a slot have loaded its rows."""
-        self.epoch += 1
-        self._adopt(rebuild.plan)
+        self._adopt(rebuild.plan, self.epoch + 1)
         self._refit.placed_round = self.round
-        self._lateness.take()
-        self._actions.append(rebuild)
+        self._out.add(rebuild)
         self.phase = Phase.GATHERING
-        self._gather_until = now + self.limits.max_wait_s
-        self._empty_since = now
+        self._gathering.again(now)
+        self._presence.reset(now)
         for member in seated:
-            assert member.slot is not None
-            self._actions.append(Send(member.peer, self.plan.assign(member.slot, self.epoch)))
+            self._assign(member)
 
-    def _adopt(self, plan: RunPlan) -> None:
+    def _adopt(self, plan: RunPlan, epoch: int) -> None:
         self.plan = plan
-        self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
-        # Slots hold other rows now, so their results are larger or smaller.
-        self.norms = _norm_limit(plan)
-        self.supports.clear()
+        self.training.adopt(plan, epoch)
 
-    def _woke(self, now: float) -> None:
-        if now >= self._tick_at:
-            self._tick_at = now + self.limits.heartbeat_interval_s
-            for member in self.membership.silent(now):
-                left = "it is no spare any more"
-                if member.slot is not None:
-                    left = f"its slot {member.slot} is free"
-                silent_s = now - member.last_heard
-                self._notice(
-                    "warning", f"worker {member.name} was silent for {silent_s:.1f} s; {left}"
-                )
-                self._apply(self.membership.leave(member.peer), now)
-            limit = self.limits.empty_limit_s
-            if (
-                self.phase is Phase.TRAINING
-                and self._empty_since is not None
-                and now - self._empty_since >= limit
-            ):
-                self._finish(endings.nobody_there(limit, self.round))
-                return
-        self.rounds.wake(now)
-        self._maybe_close()
-        if self.phase is Phase.GATHERING and now >= self._gather_until:
+    # Time, and the end
+
+    def _woke_in_gathering(self, woke: Woke, now: float) -> None:
+        self._give_up_silent(now)
+        if self.phase is Phase.GATHERING and self._gathering.over(now):
             self._maybe_start(now)
             if self.phase is Phase.GATHERING:
-                ready, wanted = self.membership.n_ready, self.plan.code.n_workers
-                self._finish(endings.too_few(ready, wanted, self.needed, self.limits.max_wait_s))
+                self._finish(self._gathering.too_few())
 
-    def _shutdown(self, at_once: bool, reason: str) -> None:
-        if at_once:
-            self.rounds.abandon()
-            self._finish(endings.interrupted(reason))
-        elif self.phase is Phase.GATHERING or self.membership.n_ready == 0:
-            self._finish(endings.asked(reason))
+    def _woke_in_training(self, woke: Woke, now: float) -> None:
+        looked = self._give_up_silent(now)
+        if self.phase is Phase.TRAINING and looked and self._presence.empty_too_long(now):
+            self._finish(endings.nobody_there(self._presence.empty_limit_s, self.round))
         else:
-            self._stop_after_round = reason
+            self.training.wake(now)
+
+    def _give_up_silent(self, now: float) -> bool:
+        """Let silent members go if it is time to look for them; return whether it was."""
+        due = self._presence.due(now)
+        if due:
+            for member in self.membership.silent(now):
+                self._apply(self._presence.give_up(member, now), now)
+        return due
+
+    def _shut_down_in_gathering(self, wish: Shutdown, now: float) -> None:
+        ending = endings.interrupted if wish.at_once else endings.asked
+        self._finish(ending(wish.reason))
+
+    def _shut_down_in_training(self, wish: Shutdown, now: float) -> None:
+        if wish.at_once:
+            self.training.rounds.abandon()
+            self._finish(endings.interrupted(wish.reason))
+        elif self.membership.n_ready == 0:
+            self._finish(endings.asked(wish.reason))
+        else:
+            self._stop_after_round = wish.reason
 
     def _stop_with_nobody_left(self, reason: str) -> None:
         """Everybody was asked to end at once: the open round is over when it can be, or never."""
-        if self.rounds.is_open and self.rounds.closed is None:
-            self.rounds.abandon()
+        if self.training.waits:
+            self.training.rounds.abandon()
             self._finish(endings.asked(reason))
 
     def _finish(self, ending: endings.Ending) -> None:
         self.phase = Phase.FINISHED
         for peer in self.membership.members:
-            self._actions.append(Send(peer, Stop(ending.code, ending.reason)))
-        self._actions.append(
-            Finish(ending.exit_code, ending.reason, self.rounds_done, dict(self.refused))
-        )
+            self._out.send(peer, Stop(ending.code, ending.reason))
+        refused = dict(self.admission.refused)
+        self._out.add(Finish(ending.exit_code, ending.reason, self.rounds_done, refused))
 
-    def _sign_of_life(self) -> Heartbeat:
-        return Heartbeat(self.round, 0.0)
-
-    def _notice(self, level: Level, text: str) -> None:
-        self._actions.append(Notice(level, text))
+    def _no_round(self, event: Event, now: float) -> None:
+        raise RuntimeError(f"{event} came while no round is open")
 
 
-def _norm_limit(plan: RunPlan) -> NormLimit | None:
-    multiple = plan.settings.limits.norm_multiple
-    return None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)
+EventHandler = Callable[[Master, Any, float], None]
+MessageHandler = Callable[[Master, Member, Any, float], None]
+
+EVENTS: Mapping[type, Row[EventHandler]] = {
+    Received: always(Master._received),
+    Garbage: always(Master._garbage),
+    TurnedAway: always(Master._turned_away),
+    Unreachable: always(Master._unreachable),
+    Departed: always(Master._departed),
+    CutOff: always(Master._cut_off),
+    Wanted: Row(Master._no_round, Master._wanted),
+    Woke: Row(Master._woke_in_gathering, Master._woke_in_training),
+    Stepped: Row(Master._no_round, Master._stepped),
+    Shutdown: Row(Master._shut_down_in_gathering, Master._shut_down_in_training),
+}
+
+MESSAGES: Mapping[type, Row[MessageHandler]] = {
+    Ready: Row(Master._ready_to_start, Master._ready_to_join),
+    NeedTask: always(Master._need_task),
+    Heartbeat: always(Master._heartbeat),
+    Result: always(Master._result),
+    Goodbye: always(Master._goodbye),
+}
+"""Of members. A HELLO may come from anybody; from strangers nothing else is taken."""

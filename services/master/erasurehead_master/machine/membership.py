@@ -83,6 +83,10 @@ class Membership:
         """Return (slot, peer) of every ready slot, ascending."""
         return [(i, m.peer) for i, m in enumerate(self.holders) if m is not None and m.ready]
 
+    def named(self, name: str) -> Member | None:
+        """Return the member of a name."""
+        return next((m for m in self.members.values() if m.name == name), None)
+
     def hear(self, peer: bytes, now: float) -> Member | None:
         """Note a sign of life; None for a stranger."""
         member = self.members.get(peer)

@@ -1,11 +1,11 @@
-"""What is wrong with what a worker says it has computed."""
+"""What is wrong with what a worker says."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,9 @@ from erasurehead.arrays import Vector
 from erasurehead.wire.messages import Refusal, Result
 from erasurehead.wire.vectors.base import VectorFormat
 from erasurehead_master.machine.norms import NormLimit
-from erasurehead_master.run.descent import DIVERGED_ABOVE
+
+DIVERGED_ABOVE = 1e100
+"""A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
 
 
 def is_support(support: npt.NDArray[Any], n_parameters: int) -> bool:
@@ -30,10 +32,19 @@ def is_support(support: npt.NDArray[Any], n_parameters: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with a result."""
+    """What is wrong with a message of a member.
+
+    Attributes
+    ----------
+    reason: the label it is counted under.
+    what: what is wrong, in words.
+    means: what it means for the sender. *refused*: nothing, the message may have been late;
+        *strike*: it counts against the sender; *wrong-data*: the sender must go.
+    """
 
     reason: Refusal
     what: str
+    means: Literal["refused", "strike", "wrong-data"] = "strike"
 
 
 def unpacked(

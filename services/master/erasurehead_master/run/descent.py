@@ -23,9 +23,7 @@ from erasurehead.optimizing.base import Method
 from erasurehead.optimizing.finding import Finding, Renewal, UnitGradient
 from erasurehead.optimizing.steps import StepSize
 from erasurehead_master.machine.plan import RunPlan
-
-DIVERGED_ABOVE = 1e100
-"""A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
+from erasurehead_master.machine.vetting import DIVERGED_ABOVE
 
 
 @dataclass(frozen=True, slots=True)

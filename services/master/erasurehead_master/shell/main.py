@@ -30,8 +30,9 @@ from erasurehead_master.keep.checkpoint import (
     Snapshot,
 )
 from erasurehead_master.keep.checkpointing import CheckpointKeeper
-from erasurehead_master.machine.machine import Master, Phase
+from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.machine.table import Phase
 from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import NO_TIMES
@@ -223,7 +224,7 @@ def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
         descent.rebuild(plan)
     descent.load_state(snapshot.part, same_code=same_code)
     if same_code:
-        machine.rounds.stop.load_state(snapshot.part("stop"))
+        machine.training.rounds.stop.load_state(snapshot.part("stop"))
 
 
 def _keeper(machine: Master, descent: Descent, resumed_round: int) -> CheckpointKeeper | None:

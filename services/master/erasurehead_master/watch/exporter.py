@@ -19,7 +19,8 @@ from erasurehead.process.version import installed_version
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling.estimate import StragglerEstimate
 from erasurehead.wire.messages import REFUSALS
-from erasurehead_master.machine.machine import Master, Phase
+from erasurehead_master.machine.machine import Master
+from erasurehead_master.machine.table import Phase
 from erasurehead_master.watch import metrics as m
 from erasurehead_master.watch.counterfactual import WaitingForAll
 
@@ -150,7 +151,7 @@ class MasterMetrics(Observer, Collector):
         yield m.ERASURE_RATIO.histograms([((), self._erasure_ratios)])
         yield m.DECODE_ERROR.histograms([((), self._decode_errors)])
         yield m.LATENESS.histograms([((), self._lateness)])
-        yield m.STALE_RESULTS.number(self._machine.stale)
+        yield m.STALE_RESULTS.number(self._machine.training.stale)
         for metric in (m.ERASED_TASKS, m.SENT, m.RECEIVED):
             yield metric.number(self._totals[metric])
         yield m.COMPARED.number(self._waiting.compared_s)
@@ -171,7 +172,7 @@ class MasterMetrics(Observer, Collector):
         )
         # Each reason has a series from the start: a rate of something that began a moment ago would
         # otherwise be unknown just when it matters.
-        refused = {**dict.fromkeys(REFUSALS, 0), **machine.refused}
+        refused = {**dict.fromkeys(REFUSALS, 0), **machine.admission.refused}
         yield m.REFUSED.numbers([((reason,), n) for reason, n in refused.items()])
         present = sorted({x.slot for x in members if x.slot is not None and x.ready})
         labels = {slot: str(slot) for slot in present}

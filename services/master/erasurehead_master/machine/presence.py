@@ -1,0 +1,66 @@
+"""Who has fallen silent, and since when nobody is there at all. No I/O."""
+
+from __future__ import annotations
+
+from erasurehead.settings.groups import MembershipSettings
+from erasurehead_master.machine.membership import Change, Member, Membership
+from erasurehead_master.machine.outbox import Outbox
+
+
+class Presence:
+    """Looks after signs of life, once a heartbeat interval.
+
+    Parameters
+    ----------
+    settings: intervals and limits.
+    membership: who is there.
+    out: where notices go.
+    now: the clock's reading at the start.
+    """
+
+    def __init__(
+        self, settings: MembershipSettings, membership: Membership, out: Outbox, now: float
+    ) -> None:
+        self.look_at = now + settings.heartbeat_interval_s
+        """When it is time for the next look."""
+        self.empty_limit_s = settings.empty_limit_s
+        self._interval_s = settings.heartbeat_interval_s
+        self._membership = membership
+        self._out = out
+        self._empty_since: float | None = now
+
+    def reset(self, now: float) -> None:
+        """Nobody is ready now, and that is as it should be."""
+        self._empty_since = now
+
+    def note(self, now: float) -> None:
+        """Somebody has come, or gone; tell of it once when nobody is ready any more."""
+        if self._membership.n_ready > 0:
+            self._empty_since = None
+        elif self._empty_since is None:
+            self._empty_since = now
+            self._out.notice(
+                "warning",
+                f"no worker is left; waiting {self.empty_limit_s:g} s for one to come (back)",
+            )
+
+    def due(self, now: float) -> bool:
+        """Return whether it is time for a look, of which there is one each interval."""
+        if now < self.look_at:
+            return False
+        self.look_at = now + self._interval_s
+        return True
+
+    def give_up(self, member: Member, now: float) -> Change:
+        """Let a member go that has been silent for too long, and tell of it."""
+        left = "it is no spare any more"
+        if member.slot is not None:
+            left = f"its slot {member.slot} is free"
+        silent_s = now - member.last_heard
+        self._out.notice("warning", f"worker {member.name} was silent for {silent_s:.1f} s; {left}")
+        return self._membership.leave(member.peer)
+
+    def empty_too_long(self, now: float) -> bool:
+        """Return whether nobody has been ready for longer than is waited."""
+        since = self._empty_since
+        return since is not None and now - since >= self.empty_limit_s
