@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from erasurehead.arrays import Array, FloatArray
+from erasurehead.arrays import Array, FloatArray, IntArray
 from erasurehead.errors import UsageError
 from erasurehead.models.base import Model
 from erasurehead.models.metrics import MSE, Metric
@@ -45,6 +45,10 @@ class Softmax(Model):
         self.classes = int(np.max(labels)) + 1 if classes is None else classes  # type: ignore[arg-type]
         super().__init__(n_columns, self.classes * (n_columns + 1))
         self.spec = Spec(self.name, {"classes": str(self.classes)})
+
+    @property
+    def unpenalised(self) -> IntArray:
+        return self.classes * self.n_columns + np.arange(self.classes)
 
     def start(self, rng: np.random.Generator) -> FloatArray:
         return 0.01 * rng.standard_normal(self.n_parameters)
@@ -80,6 +84,18 @@ class Softmax(Model):
             gradient = [(rows.transposed @ weighed).T.ravel(), weighed.sum(axis=0)]
             found.append((float(weights @ loss), np.concatenate(gradient)))
         return found
+
+    @property
+    def bounded(self) -> bool:
+        return True
+
+    def curvature_times(self, rows: Piece, direction: FloatArray) -> FloatArray:
+        images = 0.5 * self.outputs(rows, direction)
+        return np.concatenate([(rows.transposed @ images).T.ravel(), images.sum(axis=0)])
+
+    def curvature_diagonal(self, rows: Piece) -> FloatArray:
+        squares, n_rows = rows.matrix.power(2).sum(axis=0), rows.matrix.shape[0]
+        return 0.5 * np.concatenate([np.tile(squares, self.classes), np.full(self.classes, n_rows)])
 
     def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:
         chances = softmax(outputs, axis=1)

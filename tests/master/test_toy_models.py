@@ -52,24 +52,32 @@ def store(tmp_path: Path) -> Store:
     return write_store(tmp_path / "toys", "toys", "classes", train, test, made_up)
 
 
-def descent(model: Model, rows: CsrRows, start: FloatArray, rounds: int, step: float) -> FloatArray:
+def descent(
+    model: Model, rows: CsrRows, start: FloatArray, rounds: int, step: float, l2: float = 0.0
+) -> FloatArray:
     """Return what plain gradient descent on all rows in one place comes to."""
     (whole,) = pieces(rows, len(rows.labels))
+    penalised = np.ones(model.n_parameters)
+    penalised[model.unpenalised] = 0.0
     theta = start.copy()
     for _ in range(rounds):
         ((_, gradient),) = model.sums(whole, theta, [None])
-        theta = theta - step * gradient / len(rows.labels)
+        theta = theta - step * (gradient / len(rows.labels) + l2 * penalised * theta)
     return theta
 
 
 class Watch(Observer):
     """Keeps what a run tells."""
 
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+
     def started(self, start: RunStart) -> None:
         self.start = start
 
     def round_over(self, record: RoundRecord) -> None:
         self.last = record
+        self.losses.append(record.train_loss)
 
     def model(self, theta: FloatArray, start: RunStart, rounds: int) -> None:
         self.theta = theta.copy()
@@ -77,16 +85,17 @@ class Watch(Observer):
 
 @pytest.mark.parametrize("scheme", ["uncoded", "egc:c=2", "cyclic-mds:s=1"])
 def test_a_softmax_is_the_default_for_classes_and_trains(store: Store, scheme: str) -> None:
-    """Its number of classes comes from the labels, and reaches the workers in its spec."""
+    """Its number of classes comes from the labels, and reaches the workers in its spec; the penalty
+    leaves its intercepts alone."""
     given = {"store": str(store.path), "scheme": scheme, "workers": 6, "rounds": 60, "step": "1"}
+    given["l2"] = 0.01
     watch = Watch()
     simulate(load(RunSettings, given, environment={}), [watch], pass_s=1.0)
     assert watch.start.model == "toy-softmax:classes=3"
     model = Softmax(COLUMNS, classes=CLASSES)
     start = model.start(np.random.default_rng((0, 0x57A7)))
-    np.testing.assert_allclose(
-        watch.theta, descent(model, store.train, start, 60, 1.0), rtol=1e-9, atol=1e-12
-    )
+    expected = descent(model, store.train, start, 60, 1.0, l2=0.01)
+    np.testing.assert_allclose(watch.theta, expected, rtol=1e-9, atol=1e-12)
     assert set(watch.last.metrics) == {"accuracy"}
     assert watch.last.metrics["accuracy"] > 0.7
     assert watch.last.train_loss < 0.7 * np.log(CLASSES)
@@ -139,9 +148,15 @@ def test_a_network_starts_from_the_seed_and_trains_on_all_parameters() -> None:
 
 
 def test_an_automatic_step_needs_a_bound_of_the_curvature(store: Store) -> None:
-    settings = load(RunSettings, {"store": str(store.path), "workers": 6}, environment={})
-    with pytest.raises(UsageError, match="the curvature of toy-softmax:classes=3 has no bound"):
-        simulate(settings, [], pass_s=1.0)
+    """The softmax has one, and its loss never rises; the network has none."""
+    given = {"store": str(store.path), "scheme": "uncoded", "workers": 6, "rounds": 30}
+    watch = Watch()
+    simulate(load(RunSettings, given, environment={}), [watch], pass_s=1.0)
+    assert watch.losses == sorted(watch.losses, reverse=True)
+    assert watch.losses[-1] < watch.losses[0]
+    network = load(RunSettings, {**given, "model": Network.name}, environment={})
+    with pytest.raises(UsageError, match="the curvature of toy-network:hidden=3 has no bound"):
+        simulate(network, [], pass_s=1.0)
 
 
 def test_classes_are_predicted_with_their_probabilities(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
+from toy_models import Softmax
 
 from erasurehead.errors import UsageError
 from erasurehead.models.least_squares import LeastSquares
@@ -33,23 +34,23 @@ def test_estimate_is_near_and_rarely_below(seed: int) -> None:
     """Positive rows, as one-hot data are, have one dominant direction."""
     X = some_rows(seed)
     exact = np.linalg.eigvalsh((X.T @ X).toarray() / 80)[-1]
-    found = largest_eigenvalue(lambda: (X[i : i + 13] for i in range(0, 80, 13)), 40, seed=seed)
+    found = largest_eigenvalue(lambda v: X.T @ (X @ v) / 80, 40, seed=seed)
     assert exact * (1 - 1e-9) <= found <= exact * 1.002
 
 
 def test_a_run_cut_short_still_errs_upwards() -> None:
     """Two equal-sized directions: few iterations do not separate them, the residual covers it."""
-    X = csr_array(np.diag([1.0, 0.99]))
-    found = largest_eigenvalue(lambda: [X], 2, iterations=3)
+    A = np.diag([1.0, 0.99**2]) / 2
+    found = largest_eigenvalue(lambda v: A @ v, 2, iterations=3)
     assert 0.5 <= found <= 0.5 * 1.05
 
 
 def test_rows_of_zeros_have_no_curvature() -> None:
-    assert largest_eigenvalue(lambda: [csr_array((3, 2))], 2) == 0.0
-    assert largest_eigenvalue(tuple, 2) == 0.0
-    nothing = RowsCurvature(LeastSquares(2), as_rows(csr_array((0, 2))))
-    assert nothing.largest() == 0.0
-    assert nothing.by_parameter().tolist() == [0.0, 0.0]
+    assert largest_eigenvalue(np.zeros_like, 2) == 0.0
+    for n_rows in (0, 3):
+        nothing = RowsCurvature(LeastSquares(2), as_rows(csr_array((n_rows, 2))))
+        assert nothing.largest() == 0.0
+        assert nothing.by_parameter().tolist() == [0.0, 0.0]
 
 
 def test_the_largest_curvature_is_that_of_a_sample_in_a_metric() -> None:
@@ -77,22 +78,25 @@ class Unbounded(LeastSquares):
         self.curvature = None  # type: ignore[assignment]
 
 
-class TwoOutputs(LeastSquares):
-    """A model with two parameters a column."""
-
-    def __init__(self, n_columns: int) -> None:
-        super().__init__(n_columns)
-        self.n_parameters = 2 * n_columns
-
-
 def test_what_is_not_known_of_a_model_is_one_sentence() -> None:
-    rows = as_rows(some_rows(9))
+    unknown = RowsCurvature(Unbounded(40), as_rows(some_rows(9)))
     with pytest.raises(UsageError, match="curvature of least-squares has no bound, so --step auto"):
-        RowsCurvature(Unbounded(40), rows).largest()
-    two = RowsCurvature(TwoOutputs(40), rows)
-    assert two.largest() == RowsCurvature(LeastSquares(40), rows).largest()
-    for unknown in (RowsCurvature(Unbounded(40), rows), two):
-        with pytest.raises(UsageError, match="not known by parameter"):
-            unknown.by_parameter()
-    with pytest.raises(UsageError, match="not known by parameter"):
-        two.largest(np.ones(80))
+        unknown.largest()
+    with pytest.raises(UsageError, match="has no bound, and the optimizer needs one for each"):
+        unknown.by_parameter()
+
+
+def test_a_model_with_other_parameters_than_one_a_column_says_how_it_curves() -> None:
+    """A softmax with intercepts: half of X^T X for each class, with a column of ones in X."""
+    X = some_rows(10)
+    whole = np.column_stack([X.toarray(), np.ones(80)])
+    found = RowsCurvature(Softmax(40, classes=3), as_rows(X))
+    one_class = 0.5 * whole.T @ whole / 80
+    assert found.largest() == pytest.approx(np.linalg.eigvalsh(one_class)[-1], rel=2e-3)
+    diagonal = np.diag(one_class)
+    expected = np.concatenate([np.tile(diagonal[:-1], 3), np.repeat(diagonal[-1], 3)])
+    np.testing.assert_allclose(found.by_parameter(), expected, rtol=1e-12)
+    metric = np.random.default_rng(0).uniform(0.1, 10.0, 3 * 41)
+    by_class = [np.append(metric[40 * k : 40 * k + 40], metric[120 + k]) for k in range(3)]
+    scaled = [np.linalg.eigvalsh(one_class / np.sqrt(np.outer(d, d)))[-1] for d in by_class]
+    assert found.largest(metric) == pytest.approx(max(scaled), rel=2e-3)

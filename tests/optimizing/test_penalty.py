@@ -32,6 +32,25 @@ def test_a_step_goes_against_both_gradients_and_moves_its_part_alone() -> None:
     np.testing.assert_array_equal(point[7:], before[7:])
 
 
+def test_spared_parameters_are_as_if_there_were_no_penalty() -> None:
+    """In a step, also where only some of them are in the part that moves."""
+    rng = np.random.default_rng(1)
+    before, gradient = rng.normal(size=10), rng.normal(size=10)
+    spared = np.array([0, 4, 6, 9])
+    penalty = L2(0.5, spared)
+    kept = before.copy()
+    kept[spared] = 0.0
+    assert penalty.value(before) == pytest.approx(0.25 * kept @ kept)
+    total = gradient.copy()
+    penalty.add_to(total, before)
+    np.testing.assert_allclose(total, gradient + 0.5 * kept, rtol=1e-14)
+    point = before.copy()
+    for here in (slice(0, 5), slice(5, 7), slice(7, 10)):
+        penalty.descend(point, gradient, 0.1, here, np.empty(here.stop - here.start))
+    np.testing.assert_allclose(point, before - 0.1 * total, rtol=1e-14)
+    np.testing.assert_array_equal(point[spared], (before - 0.1 * gradient)[spared])
+
+
 @pytest.mark.parametrize("length", [0, 5, blas.LONGEST, 2 * blas.LONGEST + 3])
 def test_squared_norms_of_any_length(length: int) -> None:
     vector = np.random.default_rng(length).normal(size=length)

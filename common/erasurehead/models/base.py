@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from erasurehead.arrays import Array, FloatArray
+from erasurehead.arrays import Array, FloatArray, IntArray
 from erasurehead.models.metrics import Metric
 from erasurehead.models.rows import Piece
 from erasurehead.registry import Spec
@@ -38,14 +38,12 @@ class Model(ABC):
     target: the labels it is for; it is the default for a store whose labels are of this kind, if
         no model comes before it in the registry.
     metrics: what is reported on test rows; the first is what runs are compared by.
-    curvature: the largest second derivative of a row's loss in its outputs; None: there is none.
     spec: its name and options, as ASSIGN and model files carry it.
     """
 
     name: ClassVar[str]
     target: ClassVar[Target]
     metrics: tuple[Metric, ...]
-    curvature: float | None = None
 
     by_column: ClassVar[bool] = False
     """Whether a worker's rows may be cut down to the columns that they touch, and renumbered; its
@@ -56,6 +54,11 @@ class Model(ABC):
         self.spec = Spec(self.name)
         self.n_columns = n_columns
         self.n_parameters = n_parameters
+
+    @property
+    def unpenalised(self) -> IntArray:
+        """Parameters that a penalty leaves alone (intercepts), ascending; none by default."""
+        return np.empty(0, dtype=np.int64)
 
     def start(self, rng: np.random.Generator) -> FloatArray:
         """Return the parameters of the first round, shape (n_parameters,); zeros by default.
@@ -99,6 +102,23 @@ class Model(ABC):
         One pair a weighting: sum of weight * loss, and sum of weight * gradient in `theta`, an
         array of its own of shape (parameters,).
         """
+
+    @property
+    def bounded(self) -> bool:
+        """Whether second derivatives of the loss have a bound, the matrix C of the next methods."""
+        return False
+
+    def curvature_times(self, rows: Piece, direction: FloatArray) -> FloatArray:
+        """Return C d for the direction d, both of shape (n_parameters,), if `bounded`.
+
+        C - H is positive semidefinite for the Hessian H of the sum of these rows' losses, whatever
+        the parameters. The rows have all columns.
+        """
+        raise NotImplementedError(f"{self.spec} has no bound of its curvature")
+
+    def curvature_diagonal(self, rows: Piece) -> FloatArray:
+        """Return the diagonal of C, shape (n_parameters,), if `bounded`."""
+        raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 
     def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:
         """Return the columns of a table of predictions, shape (rows,) each, by their headings."""

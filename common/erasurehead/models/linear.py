@@ -6,6 +6,8 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
+import numpy as np
+
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.models.base import Model
 from erasurehead.models.rows import Piece
@@ -18,9 +20,14 @@ class LinearModel(Model):
     ----------
     n_columns: columns of the store.
     labels: of the training rows; of no use here.
+
+    Attributes
+    ----------
+    curvature: the largest second derivative of the loss in the margin; None: it has no bound.
     """
 
     by_column: ClassVar[bool] = True
+    curvature: float | None = None
 
     def __init__(self, n_columns: int, labels: FloatArray | None = None) -> None:
         super().__init__(n_columns, n_parameters=n_columns)
@@ -55,3 +62,23 @@ class LinearModel(Model):
             else (float(weights @ loss), rows.transposed @ (weights * derivative))
             for weights in weightings
         ]
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the loss has a largest second derivative."""
+        return self.curvature is not None
+
+    def curvature_times(self, rows: Piece, direction: FloatArray) -> FloatArray:
+        """Return c X^T X d for the loss's curvature c, shape (n_parameters,)."""
+        assert self.curvature is not None
+        image: FloatArray = rows.transposed @ (rows.matrix @ direction)
+        image *= self.curvature
+        return image
+
+    def curvature_diagonal(self, rows: Piece) -> FloatArray:
+        """Return c times each column's sum of squares, shape (n_parameters,)."""
+        assert self.curvature is not None
+        matrix = rows.matrix
+        squares = np.square(matrix) if isinstance(matrix, np.ndarray) else matrix.power(2)
+        diagonal: FloatArray = self.curvature * squares.sum(axis=0)
+        return diagonal

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
@@ -37,14 +36,14 @@ class Curvature(Protocol):
 
 
 class RowsCurvature:
-    """H = c X^T X / N for each output of a model: the bound for losses of linear outputs.
+    """H as the model's own bound gives it on some rows.
 
     Parameters
     ----------
-    model: with c, the largest second derivative of a row's loss in its outputs.
-    rows: X.
+    model: gives C (`Model.curvature_times`), of which H is the mean over the rows.
+    rows: on all columns.
     seed: of the vector with which the search for the largest eigenvalue starts.
-    sample_nonzeros: about how many entries of X that search looks at.
+    sample_nonzeros: about how many entries of the rows that search looks at.
     """
 
     def __init__(
@@ -58,99 +57,83 @@ class RowsCurvature:
         self._sample = rows.rows(0, min(n_rows, max(1, sample_nonzeros // per_row)))
 
     def largest(self, metric: FloatArray | None = None) -> float:
-        """Return c times the largest eigenvalue of D^-1/2 X^T X D^-1/2 / N on the sample.
+        """Return the largest eigenvalue of D^-1/2 H D^-1/2 on the sample.
 
         Raises
         ------
-        UsageError: the model has no such c, or a metric is given and its parameters are not one
-            for each column.
+        UsageError: the model's curvature has no bound.
         """
-        of_loss = self._model.curvature
-        if of_loss is None:
+        if not self._model.bounded:
             raise UsageError(
                 f"the curvature of {self._model.spec} has no bound, so --step auto has nothing to"
                 " go by; give a step size"
             )
-        if metric is not None:
-            self._check_columns()
-        return of_loss * largest_eigenvalue(
-            lambda: _matrices(self._sample),
-            self._rows.n_columns,
-            seed=self._seed,
-            iterations=30,
-            scale=None if metric is None else 1.0 / np.sqrt(metric),
-        )
+        scale = None if metric is None else 1.0 / np.sqrt(metric)
+
+        def image(vector: FloatArray) -> FloatArray:
+            scaled = vector if scale is None else scale * vector
+            total = np.zeros(self._model.n_parameters)
+            for piece in pieces(self._sample, CHUNK_ROWS):
+                total += self._model.curvature_times(piece, scaled)
+            total /= max(len(self._sample.labels), 1)
+            if scale is not None:
+                total *= scale
+            return total
+
+        return largest_eigenvalue(image, self._model.n_parameters, seed=self._seed, iterations=30)
 
     def by_parameter(self) -> FloatArray:
-        """Return c times each column's mean square on all rows.
+        """Return the diagonal of H on all rows, shape (n_parameters,).
 
         Raises
         ------
-        UsageError: the model has no such c, or its parameters are not one for each column.
+        UsageError: the model's curvature has no bound.
         """
-        self._check_columns()
-        squares = np.zeros(self._rows.n_columns)
-        for matrix in _matrices(self._rows):
-            squares += matrix.power(2).sum(axis=0)
-        assert self._model.curvature is not None
-        squares *= self._model.curvature / max(len(self._rows.labels), 1)
-        return squares
-
-    def _check_columns(self) -> None:
-        one_each = self._model.n_parameters == self._model.n_columns
-        if self._model.curvature is None or not one_each:
+        if not self._model.bounded:
             raise UsageError(
-                f"the curvature of {self._model.spec} is not known by parameter, and the optimizer"
-                " needs it; give another --optimizer"
+                f"the curvature of {self._model.spec} has no bound, and the optimizer needs one for"
+                " each parameter; give another --optimizer"
             )
-
-
-def _matrices(rows: CsrRows) -> Iterator[csr_array]:
-    return (piece.matrix for piece in pieces(rows, CHUNK_ROWS))
+        diagonal = np.zeros(self._model.n_parameters)
+        for piece in pieces(self._rows, CHUNK_ROWS):
+            diagonal += self._model.curvature_diagonal(piece)
+        diagonal /= max(len(self._rows.labels), 1)
+        return diagonal
 
 
 def largest_eigenvalue(
-    chunks: Callable[[], Iterable[csr_array]],
-    n_columns: int,
+    times: Callable[[FloatArray], FloatArray],
+    n: int,
     *,
     seed: int = 0,
     iterations: int = 100,
     tolerance: float = 1e-3,
-    scale: FloatArray | None = None,
 ) -> float:
-    """Estimate the largest eigenvalue of X^T X / N by power iteration.
+    """Estimate the largest eigenvalue of a positive semidefinite matrix by power iteration.
 
     Lanczos would need fewer passes but some twenty vectors of model size; this needs three.
 
     Parameters
     ----------
-    chunks: called once an iteration; gives the rows of X in pieces of shape (rows, n_columns).
+    times: returns the product of the matrix with a vector, as an array of its own.
+    n: rows of the matrix.
     seed: of the start vector.
-    iterations: passes over X at most.
+    iterations: products at most.
     tolerance: stop once the residual ||A v - lambda v|| is at most this share of lambda.
-    scale: what columns are multiplied with, shape (n_columns,); None: all ones.
 
     Returns
     -------
     The Rayleigh quotient plus the residual. The quotient alone never exceeds the eigenvalue;
     with the residual added the estimate errs on the side of a smaller step.
     """
-    vector = np.random.default_rng((0xE16E, seed)).standard_normal(n_columns)
+    vector = np.random.default_rng((0xE16E, seed)).standard_normal(n)
     length = math.sqrt(vector @ vector)
     estimate = 0.0
     for _ in range(iterations):
         if length == 0.0:
             return 0.0
         vector /= length
-        scaled = vector if scale is None else scale * vector
-        image = np.zeros(n_columns)
-        n_rows = 0
-        for rows in chunks():
-            image += rows.T @ (rows @ scaled)
-            n_rows += rows.shape[0]
-        image /= max(n_rows, 1)
-        if scale is not None:
-            image *= scale
+        image = times(vector)
         quotient = float(vector @ image)
         length = math.sqrt(image @ image)
         # ||A v - q v||^2 = ||A v||^2 - q^2 for a unit vector v and q = v·A v.

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.blas import squared_norm
+
+NONE: IntArray = np.empty(0, dtype=np.int64)
 
 
 class Penalty(ABC):
@@ -63,10 +65,12 @@ class L2(Penalty):
     Parameters
     ----------
     weight: at least 0.
+    spared: parameters that the norm leaves out, ascending.
     """
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float, spared: IntArray = NONE) -> None:
         self.weight = weight
+        self._spared = spared
 
     @property
     def curvature(self) -> float:
@@ -75,12 +79,12 @@ class L2(Penalty):
 
     def value(self, theta: FloatArray) -> float:
         """Return (weight/2) ||theta||^2."""
-        return 0.5 * self.weight * squared_norm(theta) if self.weight else 0.0
+        return 0.5 * self.weight * squared_norm(self._kept(theta)) if self.weight else 0.0
 
     def add_to(self, gradient: FloatArray, theta: FloatArray) -> None:
         """Add weight * theta."""
         if self.weight:
-            gradient += self.weight * theta
+            gradient += self.weight * self._kept(theta)
 
     def descend(
         self,
@@ -94,5 +98,24 @@ class L2(Penalty):
         np.multiply(gradient[here], eta, out=scratch)
         part = point[here]
         if self.weight:
+            spared = self._spared_in(here)
+            as_it_was = part[spared]
             part *= 1.0 - eta * self.weight
+            part[spared] = as_it_was
         part -= scratch
+
+    def _spared_in(self, here: slice) -> IntArray:
+        """Return the places in a part of the parameters that are spared."""
+        if not len(self._spared):
+            return self._spared
+        first, end = np.searchsorted(self._spared, (here.start, here.stop))
+        places: IntArray = self._spared[first:end] - here.start
+        return places
+
+    def _kept(self, theta: FloatArray) -> FloatArray:
+        """Return theta with zeros where it is spared."""
+        if not len(self._spared):
+            return theta
+        kept = theta.copy()
+        kept[self._spared] = 0.0
+        return kept

@@ -34,7 +34,8 @@ def make_descent(plan: RunPlan, rows: CsrRows, in_parts: InParts = at_once) -> D
     settings = plan.settings
     rng = np.random.default_rng((settings.run.seed, 0x57A7))
     curvature = RowsCurvature(plan.model, rows, settings.run.seed)
-    problem = Problem(plan.model.start(rng), L2(settings.problem.l2), curvature)
+    penalty = L2(settings.problem.l2, plan.model.unpenalised)
+    problem = Problem(plan.model.start(rng), penalty, curvature)
     method, size = make_method(settings.descent.optimizer, settings.descent.step, problem)
     estimate = make_estimate(plan)
     if method.follows_units and not estimate.sums_memory:

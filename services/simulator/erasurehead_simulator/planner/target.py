@@ -96,7 +96,7 @@ class _Loss:
     def __init__(self, rows: CsrRows, model: Model, l2: float) -> None:
         self._rows = rows
         self._model = model
-        self._penalty = L2(l2)
+        self._penalty = L2(l2, model.unpenalised)
 
     def __call__(self, theta: FloatArray) -> dict[str, float]:
         """Return the loss at some parameters."""
