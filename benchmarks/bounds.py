@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.shorthands import agc
+from erasurehead.schemes.text import parse
 from erasurehead.stopping.base import StopRule
 from erasurehead.theory.convergence import (
     cached_rounds,
@@ -102,11 +103,11 @@ def descend(
     """Return f - f* after each round from 0 on, and when it closed; slots answer in order of
     their times, or each not at all with its probability `late`."""
     rng = np.random.default_rng(seed)
-    built = Scheme.parse(scheme).build(N, None, np.random.default_rng(0))
-    load = int(built.code.loads.max())
-    estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
-    matrix = built.code.matrix.toarray()
-    stop: StopRule = built.stop
+    coding = Coding.of(parse(scheme), N)
+    session, estimate = coding.begin(), coding.estimate(COLUMNS)
+    load = int(coding.code.loads.max())
+    matrix = coding.code.matrix.toarray()
+    stop: StopRule = session.stop
     x, gaps, closed = np.zeros(COLUMNS), [problem.gap(np.zeros(COLUMNS))], [0.0]
     for _ in range(rounds):
         times = passes(rng, load)
@@ -114,16 +115,16 @@ def descend(
             times[rng.random(N) < late] = np.inf
         order = [slot for slot in np.argsort(times).tolist() if np.isfinite(times[slot])]
         sent = matrix @ problem.gradients(x)
-        built.decoder.begin()
+        session.decoder.begin()
         estimate.begin()
-        view = View(built.decoder, N)
+        view = View(session.decoder, N)
         for view.n_arrived, slot in enumerate(order, start=1):
-            weight = built.decoder.arrive(slot)
+            weight = session.decoder.arrive(slot)
             estimate.take(CodedVector(slot, None, sent[slot]), weight)
             if stop.judge(view):
                 break
         stop.observe([(s, 0.0) for s in order[: view.n_arrived]], 0.0)
-        gradient, _ = estimate.finish(built.decoder.finish())
+        gradient, _ = estimate.finish(session.decoder.finish())
         x = x - step * gradient
         estimate.absorb()
         gaps.append(problem.gap(x))
@@ -156,21 +157,20 @@ class Row:
 def moments(problem: Problem) -> list[Row]:
     """Lemmas 3 and 4 at the first model and near the minimum, over 4,000 rounds each."""
     rows = []
-    built = Scheme.parse(f"frc:c={C} / first-copy:scale=none / fraction:r={R}").build(
-        N, None, np.random.default_rng(0)
-    )
-    assert built.code.groups is not None
-    group_of_task = built.code.groups.of_task
+    coding = Coding.of(agc(c=C, r=R, scale="none"), N)
+    decoder = coding.begin().decoder
+    assert coding.code.groups is not None
+    group_of_task = coding.code.groups.of_task
     kept = 1.0 - float(uncovered_probability(N, C, R))
     for where, x in (("at the first model", np.zeros(COLUMNS)), ("at the minimum", problem.best)):
         g = problem.gradients(x)
         rng = np.random.default_rng(1)
         squares, errors = [], []
         for _ in range(4000):
-            built.decoder.begin()
+            decoder.begin()
             for slot in rng.permutation(N)[:R].tolist():
-                built.decoder.arrive(slot)
-            found = built.decoder.finish().task_weights @ g
+                decoder.arrive(slot)
+            found = decoder.finish().task_weights @ g
             squares.append(float(found @ found))
             errors.append(float(np.sum((found / kept - g.sum(axis=0)) ** 2)))
         blocks = np.array([g[group_of_task == b].sum(axis=0) for b in range(N // C)])
@@ -237,7 +237,7 @@ def others(problem: Problem, runs: int, rounds: int) -> list[Row]:
     p, step = 0.2, 0.5
     scheme = f"pairwise-balanced:d={C} / fixed:p={p} / deadline:after_s=1"
     late = np.full(N, p)
-    code = Scheme.parse(scheme).build(N, None, np.random.default_rng(0)).code
+    code = Coding.of(parse(scheme), N).code
     gaps = np.array([descend(problem, scheme, step, rounds, seed, late)[0] for seed in range(runs)])
     there = code.matrix @ problem.gradients(problem.best)
     first = code.matrix @ problem.gradients(np.zeros(COLUMNS))

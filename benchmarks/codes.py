@@ -26,7 +26,8 @@ from small_problem import Problem, some_rows
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
@@ -214,7 +215,7 @@ def knowing(scheme: str, weather: Weather) -> str:
     for _ in range(SETTLED):
         late = "/".join(f"{p:.4f}" for p in weather.late(shares))
         told = scheme.replace("LATE", late)
-        code = Scheme.parse(told).build(WORKERS, None, np.random.default_rng(SEED)).code
+        code = Coding.of(parse(told), WORKERS, seed=SEED).code
         shares = code.loads / code.n_tasks
     return told
 

@@ -25,7 +25,7 @@ from functools import partial
 import numpy as np
 
 from erasurehead.arrays import FloatArray, IntArray
-from erasurehead.estimating import ESTIMATES
+from erasurehead.decoding.base import Decoder
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.sums import Accumulator
 from erasurehead.models.least_squares import LeastSquares
@@ -36,7 +36,8 @@ from erasurehead.optimizing.penalty import L2
 from erasurehead.optimizing.steps import Constant
 from erasurehead.process.cores import usable_cores
 from erasurehead.rows import CsrRows
-from erasurehead.schemes.scheme import BuiltScheme, Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.two_cores import TwoCores
 
@@ -102,7 +103,7 @@ def numpy_sum(
 
 
 def master_round(
-    built: BuiltScheme,
+    decoder: Decoder,
     descent: Descent,
     arrivals: Arrivals,
     values: list[FloatArray],
@@ -110,12 +111,12 @@ def master_round(
     round_: int,
 ) -> None:
     """Do what the master does between opening a round and the next."""
-    built.decoder.begin()
+    decoder.begin()
     descent.begin()
     for slot in slots:
-        weight = built.decoder.arrive(slot)
+        weight = decoder.arrive(slot)
         descent.take(CodedVector(slot, arrivals.supports[slot], values[slot], 1.0), weight)
-    outcome = descent.step(built.decoder.finish(), round_)
+    outcome = descent.step(decoder.finish(), round_)
     assert outcome.diverged is None
 
 
@@ -131,10 +132,9 @@ def measure(
 ) -> tuple[FloatArray, FloatArray]:
     """Return the seconds of the master's rounds and of the plain sums before them."""
     workers = len(arrivals.supports)
-    scheme = Scheme.parse(text)
     rng = np.random.default_rng(SEED)
-    built = scheme.build(workers, None, rng)
-    estimate = ESTIMATES.build(built.estimate, built.code, columns, scheme.exact)
+    coding = Coding.of(parse(text), workers, seed=SEED)
+    decoder, estimate = coding.begin().decoder, coding.estimate(columns)
     no_rows = CsrRows(np.zeros(1, int), np.zeros(0, int), None, np.zeros(0), columns)
     problem = Problem(np.zeros(columns), L2(1e-6), RowsCurvature(LeastSquares(columns), no_rows))
     descent = Descent(GradientDescent(problem), Constant(eta=1e-9), estimate, 26_215, TwoCores().do)
@@ -143,14 +143,14 @@ def measure(
     for round_ in range(1, WARM_UP + rounds + 1):
         values = arrivals.values[round_ % 2]
         slots = rng.permutation(workers)[:n_arrivals].tolist()
-        if scheme.exact:
+        if coding.exact:
             slots.sort()  # the order in which exact sums are folded anyway
 
         def plain(v: list[FloatArray] = values, s: list[int] = slots) -> None:
             numpy_sum(arrivals, v, s, total)
 
         def decode(v: list[FloatArray] = values, s: list[int] = slots, t: int = round_) -> None:
-            master_round(built, descent, arrivals, v, s, t)
+            master_round(decoder, descent, arrivals, v, s, t)
 
         sum_s.append(spent_s(plain))
         decoding_s.append(spent_s(decode))

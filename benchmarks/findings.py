@@ -26,7 +26,8 @@ import numpy as np
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
@@ -205,9 +206,9 @@ def _difference(end: End, base: End) -> str:
 
 
 def _round_s(scheme: str, k: int, delay: str, rounds: int) -> float:
-    built = Scheme.parse(scheme).build(k, None, np.random.default_rng(0))
+    coding = Coding.of(parse(scheme), k)
     delays = DELAYS.build(delay, k, 0)
-    return float(np.mean(ideal_round_s(built, delays, range(1, rounds + 1))))
+    return float(np.mean(ideal_round_s(coding, delays, range(1, rounds + 1))))
 
 
 def _row(*cells: str) -> None:

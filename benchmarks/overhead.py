@@ -229,7 +229,7 @@ def main() -> None:
     size = sum(len(f) for frames in steps for f in frames) / given.workers
     print(
         f"store {given.store}: {plan.n_parameters} parameters, {given.workers} workers,"
-        f" {plan.scheme}"
+        f" {plan.settings.coding.scheme}"
     )
     print(f"mean STEP {size / 1024:.1f} KiB; master's phases (ms a round):", end=" ")
     for phase in ("encode_s", "wait_s", "decode_s", "step_s"):

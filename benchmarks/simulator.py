@@ -15,7 +15,6 @@ import numpy as np
 
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.machine.plan import build_scheme
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.laws.quantities import Quantity
 from erasurehead_simulator.virtual.timeline import timeline
@@ -46,15 +45,15 @@ def main() -> None:
     )
     wall, cpu = time.perf_counter(), time.process_time()
     delays = settings.delays()
-    parts = build_scheme(settings)
-    played = timeline(parts, delays, settings.descent.rounds, settings.run.seed)
+    coding = settings.fitted()
+    played = timeline(coding, delays, settings.descent.rounds, settings.run.seed)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     arrivals = float(np.sum(played.n_arrived))
     print(
         f"{given.scheme}: {given.workers} workers x {given.rounds} rounds, {arrivals:.3g} arrivals"
     )
     print(f"wall clock {wall:.1f} s, processor {cpu:.1f} s, {cpu / arrivals * 1e6:.2f} us/arrival")
-    expected = expect(parts, delays, 0.0)
+    expected = expect(coding, delays, 0.0)
     for quantity, simulated in (
         (Quantity.ROUND_S, played.duration_s),
         (Quantity.ERASED_SHARE, played.erased_share),

@@ -13,11 +13,9 @@ import argparse
 
 import numpy as np
 
-from erasurehead.datasets.store import Store
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_local.train import train
-from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 SCHEMES = ("uncoded", "egc:c=3", "agc:c=3,r=11")
@@ -50,10 +48,8 @@ def main() -> None:
             },
             environment={},
         )
-        store = Store.open(given.store)
         delays = settings.delays()
-        plan = make_plan(settings, store, None)
-        ideal = ideal_round_s(plan, delays, range(1, given.rounds + 1))
+        ideal = ideal_round_s(settings.fitted(), delays, range(1, given.rounds + 1))
         summary = train(settings, [])
         walls[scheme] = summary.wall_s / summary.rounds
         ratio = walls[scheme] / float(np.mean(ideal))

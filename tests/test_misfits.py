@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import pytest
 from pydantic import AfterValidator, Field, TypeAdapter, ValidationError
 
 from erasurehead.errors import UsageError
 from erasurehead.misfits import misfit
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 
 
 def refuse(value: int) -> int:
@@ -64,5 +64,5 @@ def test_what_we_have_no_words_for_is_said_in_pydantics() -> None:
 )
 def test_options_of_schemes(text: str, sentence: str) -> None:
     with pytest.raises(UsageError) as caught:
-        Scheme.parse(text).build(12, None, np.random.default_rng(0))
+        Coding.of(parse(text), 12)
     assert sentence in str(caught.value)

@@ -57,6 +57,9 @@ class Spec:
             options[key] = value
         return cls(name, options)
 
+    def __hash__(self) -> int:
+        return hash((self.name, frozenset(self.options.items())))
+
     def __str__(self) -> str:
         if not self.options:
             return self.name

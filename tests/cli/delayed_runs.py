@@ -11,7 +11,6 @@ from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.machine.plan import build_scheme
 from erasurehead_master.machine.rounds import Rounds
 
 OVERHEAD_S = 0.004
@@ -31,19 +30,19 @@ def write_delayed_run(
     given = {"store": "stores/tiny", "scheme": scheme, "workers": workers, "rounds": rounds}
     given |= {"delay": "exponential:mean_s=0.5", **settings}
     chosen = load(RunSettings, given, environment={})
-    parts = build_scheme(chosen)
+    coding = chosen.fitted()
     delays = chosen.delays()
-    played = Rounds(parts.code, parts.decoder, parts.stop)
+    played = Rounds(coding.begin())
     start = RunStart(
         run="abc",
         scheme=scheme,
         n_workers=workers,
-        n_tasks=parts.code.n_tasks,
+        n_tasks=coding.code.n_tasks,
         columns=3,
         training_rows=1000,
         rounds=rounds,
         first_round=1,
-        loads=tuple(parts.code.loads.tolist()),
+        loads=tuple(coding.code.loads.tolist()),
         model=model,
         step="constant:eta=1.0",
         ready_s=0.25,
@@ -53,7 +52,7 @@ def write_delayed_run(
     with RunWriter(directory, chosen) as writer:
         writer.started(start)
         for t in range(1, rounds + 1):
-            delays_s = delays.delays_s(t, parts.code.loads / parts.code.n_tasks)
+            delays_s = delays.delays_s(t, coding.code.loads / coding.code.n_tasks)
             played.open(0.0, range(workers))
             for slot in np.argsort(delays_s).tolist():
                 if played.closed is None:

@@ -20,7 +20,8 @@ from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, DataError, UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.main import main
 from erasurehead_cli.reproduce import cells
@@ -76,8 +77,7 @@ def test_the_papers_schemes_are_all_there() -> None:
 
 @pytest.mark.parametrize("text", sorted({cell.scheme for cell in EVERYTHING}))
 def test_every_scheme_can_be_built(text: str) -> None:
-    built = Scheme.parse(text).build(N_WORKERS, None, np.random.default_rng(0))
-    assert built.code.n_workers == N_WORKERS
+    assert Coding.of(parse(text), N_WORKERS).code.n_workers == N_WORKERS
 
 
 def test_slow_workers_differ_between_seeds_and_not_between_schemes() -> None:

@@ -13,7 +13,8 @@ from erasurehead.coding.base import GradientCode
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext, Decoding
 from erasurehead.errors import UsageError
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead.theory.decode_errors import design_error, independent_error, uniform_subset_error
 
 P = np.array([0.05, 0.1, 0.2, 0.4, 0.6])
@@ -134,18 +135,18 @@ def test_shrinkage_minimises_the_error_of_equal_gradients() -> None:
 
 def test_learnt_probabilities_start_from_the_stop_rule() -> None:
     """fraction:r=4 of 6: weights k/r at first, with the error of counted arrivals."""
-    built = Scheme.parse("uncoded / fixed / fraction:r=4").build(6, None, np.random.default_rng(0))
+    session = Coding.of(parse("uncoded / fixed / fraction:r=4"), 6).begin()
     rng = np.random.default_rng(1)
     g = rng.normal(size=(6, 2))
     found = []
     for slots in itertools.combinations(range(6), 4):
-        alpha = decode(built.decoder, list(slots)).task_weights
+        alpha = decode(session.decoder, list(slots)).task_weights
         np.testing.assert_allclose(alpha[list(slots)], 1.5)
         found.append(float(np.sum(((alpha - 1) @ g) ** 2)))
     assert uniform_subset_error(g, 4) == pytest.approx(np.mean(found), rel=1e-12)
     for _ in range(100):
-        built.stop.observe([(slot, 0.1) for slot in (0, 1, 2, 3)], 0.1)
-    alpha = decode(built.decoder, [0, 1, 2, 3, 5]).task_weights
+        session.stop.observe([(slot, 0.1) for slot in (0, 1, 2, 3)], 0.1)
+    alpha = decode(session.decoder, [0, 1, 2, 3, 5]).task_weights
     assert alpha[0] < 1.1
     # Never seen: as if it straggled 95 % of the time, not infinitely heavy.
     assert alpha[5] == pytest.approx(20.0)

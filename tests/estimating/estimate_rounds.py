@@ -10,7 +10,7 @@ from erasurehead.decoding.base import Decoding
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.schemes.scheme import BuiltScheme
+from erasurehead.schemes.session import Session
 
 N_TASKS, ROWS, COLUMNS = 30, 10, 20
 
@@ -61,28 +61,29 @@ def step(estimate: GradientEstimate, decoding: Decoding) -> tuple[FloatArray, fl
 
 
 def play_round(
-    built: BuiltScheme, estimate: GradientEstimate, order: list[int], g: FloatArray, f: FloatArray
+    session: Session, estimate: GradientEstimate, order: list[int], g: FloatArray, f: FloatArray
 ) -> tuple[FloatArray, float, list[int]]:
     """One round in which slots answer in `order` until the stop rule is content."""
-    A = built.code.matrix.toarray()
-    built.decoder.begin()
+    code = session.decoder.code
+    A = code.matrix.toarray()
+    session.decoder.begin()
     estimate.begin()
     arrived: list[int] = []
 
     class View:
-        decoder = built.decoder
-        n_workers = built.code.n_workers
+        decoder = session.decoder
+        n_workers = code.n_workers
         elapsed_s = 0.0
         n_arrived = 0
 
     view = View()
     for slot in order:
-        weight = built.decoder.arrive(slot)
+        weight = session.decoder.arrive(slot)
         estimate.take(CodedVector(slot, None, A[slot] @ g, float(A[slot] @ f)), weight)
         arrived.append(slot)
         view.n_arrived = len(arrived)
-        if built.stop.judge(view):
+        if session.stop.judge(view):
             break
-    built.stop.observe([(slot, 0.0) for slot in arrived], 0.0)
-    gradient, loss = step(estimate, built.decoder.finish())
+    session.stop.observe([(slot, 0.0) for slot in arrived], 0.0)
+    gradient, loss = step(estimate, session.decoder.finish())
     return gradient, loss, arrived

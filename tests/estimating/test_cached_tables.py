@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from erasurehead.arrays import FloatArray
-from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.models.least_squares import LeastSquares
 from erasurehead.optimizing import METHODS
@@ -22,8 +21,9 @@ from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.penalty import L2
 from erasurehead.optimizing.steps import Constant, StepSize
 from erasurehead.rows import CsrRows
-from erasurehead.schemes.scheme import Scheme
-from erasurehead.stopping.snapshot import SnapshotStop
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
+from erasurehead.stopping import STOPS
 from erasurehead.theory.convergence import cached_rounds
 from erasurehead.theory.moments import uncovered_probability
 
@@ -90,9 +90,9 @@ def gaps(
     Slot i misses a round with probability late[i]; of the others the first r of a random order
     arrive, and all of them in the round of a snapshot."""
     rng = np.random.default_rng(seed)
-    built = Scheme.parse(scheme).build(K, None, rng)
-    estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
-    A = built.code.matrix.toarray()
+    coding = Coding.of(parse(scheme), K, seed=seed)
+    session, estimate = coding.begin(), coding.estimate(COLUMNS)
+    A = coding.code.matrix.toarray()
     method: Method | AsPublished
     if optimizer == "as published":
         method = AsPublished()
@@ -100,23 +100,23 @@ def gaps(
         curvature = RowsCurvature(LeastSquares(COLUMNS), NO_ROWS)
         method = METHODS.build(optimizer, Problem(np.zeros(COLUMNS), L2(0.0), curvature))
     size = Constant(eta=step / BETA)
-    every = built.stop.every if isinstance(built.stop, SnapshotStop) else 0
-    rule = built.stop.rule if isinstance(built.stop, SnapshotStop) else built.stop
+    every = coding.snapshot_every
+    rule = STOPS.build(coding.scheme.stop, coding.code)
     r = K if rule.arrivals is None else rule.arrivals
     found = []
     for round_ in range(1, rounds + 1):
         g = PROBLEM.gradients(method.query)
-        built.decoder.begin()
+        session.decoder.begin()
         estimate.begin()
         order = rng.permutation(K)
         here = order if late is None else order[rng.random(K) >= late[order]]
-        if not every or (round_ - 1) % every:
+        if every is None or (round_ - 1) % every:
             here = here[:r]
         for slot in here.tolist():
-            weight = built.decoder.arrive(slot)
+            weight = session.decoder.arrive(slot)
             assert weight is not None
             estimate.take(CodedVector(slot, None, A[slot] @ g), weight)
-        gradient, _ = estimate.finish(built.decoder.finish())
+        gradient, _ = estimate.finish(session.decoder.finish())
         method.step(Finding(round_, 0.0, gradient, 0.0), size)
         estimate.absorb()
         found.append(PROBLEM.gap(method.model))
@@ -252,15 +252,15 @@ def test_acceleration_as_published_gains_little_and_diverges_with_noise() -> Non
 def test_coverage_does_not_depend_on_stopping_early() -> None:
     """n = k = 12, c = 3, r = 6: stopping at min(r-th arrival, coverage) leaves a block as likely
     covered as the r-th arrival does, 1 - p = .9091 (.908 to .910 by simulation): all 924 sets."""
-    built = Scheme.parse("agc:c=3,r=6,scale=none").build(12, None, np.random.default_rng(0))
+    decoder = Coding.of(parse("agc:c=3,r=6,scale=none"), 12).begin().decoder
     rng, covered = np.random.default_rng(1), []
     for arrived in itertools.combinations(range(12), 6):
-        built.decoder.begin()
+        decoder.begin()
         for slot in rng.permutation(arrived).tolist():
-            built.decoder.arrive(slot)
-            if built.decoder.exact:
+            decoder.arrive(slot)
+            if decoder.exact:
                 break
-        covered.append(np.mean(built.decoder.finish().task_weights > 0))
+        covered.append(np.mean(decoder.finish().task_weights > 0))
     assert np.mean(covered) == pytest.approx(0.9091, abs=5e-5)
     assert np.mean(covered) == pytest.approx(1 - float(uncovered_probability(12, 3, 6)), abs=1e-12)
 

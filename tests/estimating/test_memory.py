@@ -12,7 +12,8 @@ from erasurehead.errors import DataError
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 
 
 def test_late_results_count_only_if_newer() -> None:
@@ -129,26 +130,25 @@ UNEQUAL = "/".join(f"{0.1 + 0.05 * i:.2f}" for i in range(12))
 )
 def test_a_checkpoint_continues_bit_for_bit(scheme: str, cache: str) -> None:
     """Interrupted after 7 rounds and resumed from state(): the same gradients from then on."""
-    parsed = Scheme.parse(f"{scheme} / {cache}")
+    coding = Coding.of(parse(f"{scheme} / {cache}"), 12)
     rng = np.random.default_rng(1)
     rounds = [(rng.permutation(12).tolist(), rng.normal(size=(12, 5))) for _ in range(14)]
 
     def run(
         first: int, state: dict[str, FloatArray] | None
     ) -> tuple[list[bytes], dict[str, FloatArray]]:
-        built = parsed.build(12, None, np.random.default_rng(0))
-        estimate = ESTIMATES.build(built.estimate, built.code, 5, False)
+        session, estimate = coding.begin(), coding.estimate(5)
         if state is not None:
             estimate.load_state({k: v for k, v in state.items() if not k.startswith("stop_")})
-            built.stop.load_state({k[5:]: v for k, v in state.items() if k.startswith("stop_")})
+            session.stop.load_state({k[5:]: v for k, v in state.items() if k.startswith("stop_")})
         found = []
         saved: dict[str, FloatArray] = {}
         for number, (order, g) in enumerate(rounds[first:], start=first + 1):
-            gradient, loss, _ = play_round(built, estimate, order, g, g[:, 0])
+            gradient, loss, _ = play_round(session, estimate, order, g, g[:, 0])
             found.append(gradient.tobytes() + np.float64(loss).tobytes())
             if number == 7:
                 saved = {k: v.copy() for k, v in estimate.state().items()}
-                saved |= {f"stop_{k}": v for k, v in built.stop.state().items()}
+                saved |= {f"stop_{k}": v for k, v in session.stop.state().items()}
         return found, saved
 
     whole, saved = run(0, None)

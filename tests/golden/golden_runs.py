@@ -31,7 +31,7 @@ from erasurehead.models.scoring import Evaluator
 from erasurehead.optimizing import METHODS
 from erasurehead.optimizing.steps import STEP_SIZES
 from erasurehead.records import Observer, RoundRecord, RunStart
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.text import parse
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.stopping import STOPS
@@ -580,7 +580,7 @@ def differences(kept: Any, recorded: Any, *, bitwise: bool, where: str = "") -> 
 
 def unrecorded() -> list[str]:
     """Return every name of a registry that no simulation uses."""
-    schemes = [Scheme.parse(case.settings["scheme"]) for case in SIMULATIONS]
+    schemes = [parse(case.settings["scheme"]) for case in SIMULATIONS]
     settings = [{**COMMON, **case.settings} for case in SIMULATIONS]
 
     def named(key: str, default: str) -> set[str]:

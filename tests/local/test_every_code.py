@@ -23,7 +23,7 @@ from erasurehead.errors import EXIT_OK
 from erasurehead.estimating import ESTIMATES
 from erasurehead.records import Observer, RoundRecord, RunStart
 from erasurehead.rows import CsrRows
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.text import parse
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.stopping import STOPS
@@ -271,7 +271,7 @@ def test_cached_schemes_come_near(problem: Problem, scheme: str, workers: int) -
 
 
 def test_nothing_is_left_out() -> None:
-    schemes = [Scheme.parse(text) for text, _ in EXACT + APPROXIMATE + DEADLINE + CACHED]
+    schemes = [parse(text) for text, _ in EXACT + APPROXIMATE + DEADLINE + CACHED]
     assert {scheme.code.name for scheme in schemes} == set(CODES)
     assert {scheme.decoder.name for scheme in schemes} == set(DECODERS)
     assert {scheme.stop.name for scheme in schemes} == set(STOPS)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead.straggling import DELAYS
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.ideal import ideal_round_s
@@ -26,8 +26,8 @@ def test_without_overhead_rounds_are_ideal(
     for n in range(6):
         cluster.start(f"w{n}")
     cluster.run()
-    parts = Scheme.parse(scheme).build(6, None, np.random.default_rng(5))
+    coding = Coding.of(parse(scheme), 6, seed=5)
     model = DELAYS.build("exponential:mean_s=0.5", 6, 5)
     assert [r.duration_s for r in cluster.records] == pytest.approx(
-        ideal_round_s(parts, model, range(1, 9))
+        ideal_round_s(coding, model, range(1, 9))
     )

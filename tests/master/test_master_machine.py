@@ -291,7 +291,7 @@ def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Rece
         "round": 1,
         "slot": slot,
         "part": 0,
-        "vectors": (packed(np.ones(width)),),
+        "vectors": (packed(np.ones(width), cluster.machine.plan.format_spec),),
         "loss": [1.0],
         "compute_s": 0.0,
         "delay_s": 0.0,

@@ -116,9 +116,7 @@ def test_a_slot_that_never_answers_divides_nothing_by_zero(scheme: str) -> None:
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_OK
     assert regroupings(cluster)
-    placement = cluster.machine.plan.placement
-    assert placement is not None
-    assert 0.9 < placement.learnt.probabilities[7] < 1
+    assert 0.9 < cluster.machine.training.session.learnt.slots.probabilities[7] < 1
     assert np.isfinite(cluster.machine.plan.code.matrix.data).all()
     for record in cluster.records:
         assert np.isfinite([record.decode_error, record.amplification, record.gradient_norm]).all()
@@ -185,9 +183,9 @@ def test_everybody_keeps_its_slot_and_what_was_learnt_of_it(virtual: Virtual) ->
     holders = cluster.machine.membership.holders
     names = [None if m is None else m.name for m in holders]
     assert names == [None if slot == 4 else f"w{slot}" for slot in range(30)]
-    placement = cluster.machine.plan.placement
-    assert placement is not None
-    late = np.flatnonzero(placement.learnt.probabilities > 0.9).tolist()
+    late = np.flatnonzero(
+        cluster.machine.training.session.learnt.slots.probabilities > 0.9
+    ).tolist()
     assert late == sorted({4, *slow_slots(46)})
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from erasurehead.coding import CODES
-from erasurehead.decoding import DECODERS
-from erasurehead.decoding.base import DecoderContext
-from erasurehead.stopping import STOPS
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.shorthands import uncoded
 from erasurehead_master.machine.rounds import NOBODY_LEFT, WAITED, Rounds
 
 
 @pytest.fixture
 def round_() -> Rounds:
     """A round of four slots that two arrivals are enough for, open."""
-    code = CODES.build("uncoded", 4, None, np.random.default_rng(0))
-    stop = STOPS.build("fraction:r=2", code)
-    rounds = Rounds(code, DECODERS.build("first-copy", code, DecoderContext()), stop)
+    rounds = Rounds(Coding.of(uncoded(r=2), 4).begin())
     rounds.open(0.0, range(4))
     return rounds
 

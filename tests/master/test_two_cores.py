@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from erasurehead.arrays import FloatArray
-from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead_master.run import two_cores
 from erasurehead_master.run.two_cores import HALVED_COLUMNS, TwoCores
 
@@ -72,20 +72,20 @@ def test_two_threads_estimate_to_the_last_bit_what_one_does(text: str, n_arrive:
     estimates: list[list[FloatArray]] = []
     for in_halves in (False, True):
         rng = np.random.default_rng(3)
-        built = Scheme.parse(text).build(6, None, rng)
-        estimate = ESTIMATES.build(built.estimate, built.code, COLUMNS, False)
+        coding = Coding.of(parse(text), 6, seed=3)
+        decoder, estimate = coding.begin().decoder, coding.estimate(COLUMNS)
         if in_halves:
             estimate.in_parts = TwoCores().do
         estimates.append([])
         for round_ in range(4):
-            built.decoder.begin()
+            decoder.begin()
             estimate.begin()
             for slot in rng.permutation(6)[:n_arrive].tolist():
-                weight = built.decoder.arrive(slot)
+                weight = decoder.arrive(slot)
                 values = rng.standard_normal(COLUMNS)
                 values = values.astype(np.float32) if round_ == 2 else values
                 estimate.take(CodedVector(slot, None, values), weight)
-            estimates[-1].append(estimate.finish(built.decoder.finish())[0].copy())
+            estimates[-1].append(estimate.finish(decoder.finish())[0].copy())
             estimate.absorb()
     for one, two in zip(*estimates, strict=True):
         np.testing.assert_array_equal(one, two)

@@ -10,7 +10,6 @@ import numpy as np
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.models import MODELS
 from erasurehead.rows import CsrRows
-from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.machine import Master
@@ -49,25 +48,17 @@ def make_master(rows: CsrRows, **settings: Any) -> tuple[Master, Descent]:
     chosen: RunSettings = load(
         RunSettings, {"store": "made-up", "step": "0.5", **settings}, environment={}
     )
-    scheme = Scheme.parse(chosen.coding.scheme)
-    built = scheme.build(
-        chosen.coding.workers, chosen.coding.tasks, np.random.default_rng(chosen.run.seed)
-    )
+    coding = chosen.fitted()
     plan = RunPlan(
         run=secrets.token_hex(4),
         settings=chosen,
-        scheme=scheme,
-        code=built.code,
-        decoder=built.decoder,
-        stop=built.stop,
-        estimate=built.estimate,
+        coding=coding,
         model=MODELS.build(chosen.problem.model or "least-squares", rows.n_columns, rows.labels),
         training_rows=len(rows.labels),
         digest="made-up",
         meaning="",
-        ranges=np.array(task_ranges(len(rows.labels), built.code.n_tasks)),
+        ranges=np.array(task_ranges(len(rows.labels), coding.code.n_tasks)),
         data_reference=None,
         chunk_rows=7,
-        placement=built.placement,
     )
     return Master(plan, 0.0), make_descent(plan, rows)

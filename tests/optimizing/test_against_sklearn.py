@@ -16,7 +16,6 @@ from erasurehead.datasets.covertype import Covertype
 from erasurehead.datasets.encoding import Encoded
 from erasurehead.datasets.kc_housing import KcHousing
 from erasurehead.datasets.tasks import task_ranges
-from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.models.base import Model
 from erasurehead.models.least_squares import LeastSquares
@@ -29,7 +28,8 @@ from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.making import make_method
 from erasurehead.optimizing.penalty import L2
 from erasurehead.rows import CsrRows
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 
 RELATIVE = 1e-6
 
@@ -105,23 +105,23 @@ def minimise(problem: RealProblem, scheme: str, n_workers: int, rounds: int) -> 
     Workers answer in an order drawn for each round; who is not needed is never asked.
     """
     rng = np.random.default_rng(5)
-    parsed = Scheme.parse(scheme)
-    built = parsed.build(n_workers, None, rng)
+    coding = Coding.of(parse(scheme), n_workers, seed=5)
+    decoder = coding.begin().decoder
     n_rows, n_columns = len(problem.rows.labels), problem.rows.n_columns
-    ranges = task_ranges(n_rows, built.code.n_tasks)
-    held = [local_rows(problem.rows, built.code, slot, ranges) for slot in range(n_workers)]
-    estimate = ESTIMATES.build(built.estimate, built.code, n_columns, parsed.exact)
+    ranges = task_ranges(n_rows, coding.code.n_tasks)
+    held = [local_rows(problem.rows, coding.code, slot, ranges) for slot in range(n_workers)]
+    estimate = coding.estimate(n_columns)
     method, size = make_method("nesterov", "auto", described(problem))
     for round_ in range(1, rounds + 1):
-        built.decoder.begin()
+        decoder.begin()
         estimate.begin()
         for slot in rng.permutation(n_workers).tolist():
-            weight = built.decoder.arrive(slot)
+            weight = decoder.arrive(slot)
             values, loss = coded_gradient(held[slot], problem.model, method.query)
             estimate.take(CodedVector(slot, held[slot].support, values, loss), weight)
-            if built.decoder.exact:
+            if decoder.exact:
                 break
-        total, loss = estimate.finish(built.decoder.finish())
+        total, loss = estimate.finish(decoder.finish())
         method.step(Finding(round_, loss / n_rows, total / n_rows, 0.0), size)
         estimate.absorb()
     return method.model

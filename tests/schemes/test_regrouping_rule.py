@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from erasurehead.arrays import FloatArray
-from erasurehead.schemes.regrouping import Placement
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.regrouping import is_due
+from erasurehead.schemes.text import parse
+from erasurehead.straggling.estimate import StragglerEstimate
 
 ROUNDS = 200
 LEARNING = (
@@ -17,18 +19,20 @@ LEARNING = (
 )
 
 
-def placement_of(scheme: str) -> Placement:
-    placement = Scheme.parse(scheme).build(12, None, np.random.default_rng(0)).placement
-    assert placement is not None
-    return placement
+def placed(scheme: str) -> tuple[FloatArray, StragglerEstimate]:
+    """Return the probabilities that tasks were placed by, and what is learnt of the slots."""
+    coding = Coding.of(parse(scheme), 12)
+    assert coding.places_by is not None
+    return coding.places_by, coding.begin().learnt.slots
 
 
-def first_due(placement: Placement, late: FloatArray, seed: int) -> int | None:
+def first_due(scheme: str, late: FloatArray, seed: int) -> int | None:
     """Return the first round after which tasks are to be placed anew."""
     rng = np.random.default_rng(seed)
+    placed_by, learnt = placed(scheme)
     for round_ in range(1, ROUNDS + 1):
-        placement.learnt.observe(rng.random(12) > late)
-        if placement.due(round_, 20):
+        learnt.observe(rng.random(12) > late)
+        if is_due(placed_by, learnt, round_, 20):
             return round_
     return None
 
@@ -37,7 +41,7 @@ def first_due(placement: Placement, late: FloatArray, seed: int) -> int | None:
 @pytest.mark.parametrize("late", [0.02, 0.2, 0.5, 0.9])
 def test_alike_slots_keep_their_tasks_however_late_they_all_are(scheme: str, late: float) -> None:
     """Equal probabilities place tasks alike, so that their size is no reason to move any."""
-    due = [first_due(placement_of(scheme), np.full(12, late), seed) for seed in range(4)]
+    due = [first_due(scheme, np.full(12, late), seed) for seed in range(4)]
     assert due == [None] * 4
 
 
@@ -45,7 +49,7 @@ def test_alike_slots_keep_their_tasks_however_late_they_all_are(scheme: str, lat
 def test_slots_that_differ_are_found_out(scheme: str) -> None:
     late = np.where(np.arange(12) < 4, 0.8, 0.1)
     for seed in range(4):
-        found = first_due(placement_of(scheme), late, seed)
+        found = first_due(scheme, late, seed)
         assert found is not None
         assert 20 <= found < 40
 
@@ -53,13 +57,13 @@ def test_slots_that_differ_are_found_out(scheme: str) -> None:
 def test_differences_show_where_nearly_everybody_is_late() -> None:
     late = np.where(np.arange(12) < 4, 0.7, 0.97)
     for seed in range(4):
-        assert first_due(placement_of(LEARNING[0]), late, seed) is not None
+        assert first_due(LEARNING[0], late, seed) is not None
 
 
 def test_nothing_is_placed_anew_before_its_time_or_if_never_is_asked_for() -> None:
-    placement = placement_of(LEARNING[0])
+    placed_by, learnt = placed(LEARNING[0])
     for _ in range(50):
-        placement.learnt.observe(np.arange(12) > 3)
-    assert placement.due(50, 50)
-    assert not placement.due(49, 50)
-    assert not placement.due(50, 0)
+        learnt.observe(np.arange(12) > 3)
+    assert is_due(placed_by, learnt, 50, 50)
+    assert not is_due(placed_by, learnt, 49, 50)
+    assert not is_due(placed_by, learnt, 50, 0)

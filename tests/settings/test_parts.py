@@ -12,7 +12,7 @@ from erasurehead.models import MODELS
 from erasurehead.optimizing import METHODS
 from erasurehead.registry import Registry
 from erasurehead.runs import Run
-from erasurehead.schemes.scheme import SHORTHANDS
+from erasurehead.schemes.shorthands import SHORTHANDS
 from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings

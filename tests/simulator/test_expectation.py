@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from erasurehead.schemes.scheme import BuiltScheme, Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead.straggling import DELAYS
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.laws.quantities import Claim, Quantity, Relation
@@ -25,8 +26,8 @@ LEARNING = 0.1
 """Relative room for what is nearly so: learnt probabilities scatter."""
 
 
-def build(scheme: str, workers: int = 12) -> BuiltScheme:
-    return Scheme.parse(scheme).build(workers, None, np.random.default_rng(0))
+def build(scheme: str, workers: int = 12) -> Coding:
+    return Coding.of(parse(scheme), workers)
 
 
 def check(
@@ -34,8 +35,9 @@ def check(
 ) -> dict[Quantity, list[Claim]]:
     """Compare every claim with a simulation; return them by quantity."""
     model = DELAYS.build(delay, workers, 1)
-    expected = expect(build(scheme, workers), model, pass_s)
-    played = timeline(build(scheme, workers), model, rounds, 0, pass_s)
+    coding = build(scheme, workers)
+    expected = expect(coding, model, pass_s)
+    played = timeline(coding, model, rounds, 0, pass_s)
     measured = {
         Quantity.ROUND_S: played.duration_s,
         Quantity.ERASED_SHARE: played.erased_share,
@@ -131,12 +133,9 @@ def test_given_probabilities_may_be_wrong(p: str, tasks: int) -> None:
     """Weights are what they are told to be; so are their errors, and no bound of others holds."""
     text = f"frc:c=3 / first-copy:scale=group,p={p} / fraction:r=6"
     model = DELAYS.build("exponential:mean_s=0.5", 12, 1)
-
-    def parts() -> BuiltScheme:
-        return Scheme.parse(text).build(12, tasks, np.random.default_rng(0))
-
-    claims = expect(parts(), model, 0.0).of(Quantity.DECODE_ERROR)
-    played = timeline(parts(), model, ROUNDS, 0)
+    coding = Coding.of(parse(text), 12, tasks)
+    claims = expect(coding, model, 0.0).of(Quantity.DECODE_ERROR)
+    played = timeline(coding, model, ROUNDS, 0)
     error = 5 * float(np.std(played.decode_error)) / np.sqrt(ROUNDS)
     assert claims[0].relation is Relation.EQUAL
     assert float(played.decode_error.mean()) == pytest.approx(claims[0].value, abs=error)

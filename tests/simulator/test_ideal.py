@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasurehead.arrays import FloatArray
-from erasurehead.schemes.scheme import BuiltScheme, Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.base import DelayModel
 from erasurehead_simulator.virtual.ideal import ideal_round_s
@@ -27,8 +28,8 @@ class GivenDelays(DelayModel):
         return np.array(self.table[round_ - 1])
 
 
-def build(scheme: str, n_workers: int) -> BuiltScheme:
-    return Scheme.parse(scheme).build(n_workers, None, np.random.default_rng(0))
+def build(scheme: str, n_workers: int) -> Coding:
+    return Coding.of(parse(scheme), n_workers)
 
 
 def coverage_time(matrix: FloatArray, delays_s: FloatArray) -> float:
@@ -44,11 +45,11 @@ def coverage_time(matrix: FloatArray, delays_s: FloatArray) -> float:
 
 @given(seed=st.integers(0, 10_000), r=st.integers(1, 12))
 def test_fraction_is_the_rth_arrival_or_coverage(seed: int, r: int) -> None:
-    parts = build(f"agc:c=3,r={r}", 12)
+    coding = build(f"agc:c=3,r={r}", 12)
     table = np.random.default_rng(seed).exponential(0.5, (4, 12))
-    matrix = parts.code.matrix.toarray()
+    matrix = coding.code.matrix.toarray()
     expected = [min(np.sort(row)[r - 1], coverage_time(matrix, row)) for row in table]
-    assert ideal_round_s(parts, GivenDelays(table), range(1, 5)) == pytest.approx(expected)
+    assert ideal_round_s(coding, GivenDelays(table), range(1, 5)) == pytest.approx(expected)
 
 
 def test_slots_without_a_worker_are_not_waited_for() -> None:
@@ -73,9 +74,9 @@ def test_exact_schemes_wait_for_coverage() -> None:
 
 def test_a_deadline_closes_between_arrivals() -> None:
     """Deadline 1 s: closes at 1 s, later if nobody is there yet, earlier if everybody is."""
-    parts = build("uncoded:deadline_s=1", 3)
+    coding = build("uncoded:deadline_s=1", 3)
     table = np.array([[0.2, 0.5, 4.0], [1.5, 2.0, 3.0], [0.1, 0.2, 0.3]])
-    assert ideal_round_s(parts, GivenDelays(table), [1, 2, 3]).tolist() == [1.0, 1.5, 0.3]
+    assert ideal_round_s(coding, GivenDelays(table), [1, 2, 3]).tolist() == [1.0, 1.5, 0.3]
 
 
 def test_delays_are_drawn_for_each_slots_own_load() -> None:

@@ -11,13 +11,16 @@ import pytest
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.models import MODELS
+from erasurehead.registry import Spec
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.shorthands import egc, uncoded
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_simulator.laws.quantities import Expectation, Quantity
-from erasurehead_simulator.planner.candidates import Candidate, Kind
-from erasurehead_simulator.planner.planner import Effort, search
+from erasurehead_simulator.planner.candidates import Candidate, Traits
 from erasurehead_simulator.planner.problem import Problem, sample
-from erasurehead_simulator.planner.results import Findings, Trial
+from erasurehead_simulator.planner.results import SearchResult, Trial
+from erasurehead_simulator.planner.search import Effort, search
 from erasurehead_simulator.planner.target import Target, rate_of
 from erasurehead_simulator.planner.trials import Outcome, try_all
 
@@ -34,7 +37,7 @@ def test_a_slow_worker_is_planned_around(small_store: Path) -> None:
     of load 2 never has to, and still gets the exact gradient."""
     effort = Effort(seeds=2, finalists=1, sample_rows=400)
     found = search(settings(small_store), Target("loss", 0.66), 2, 0.2, effort)
-    by_scheme = {t.candidate.scheme: t for t in found.trials}
+    by_scheme = {t.candidate.text: t for t in found.trials}
     waiting, exact = by_scheme["uncoded"], by_scheme["egc:c=2"]
     assert waiting.median_s > 5 * waiting.median_rounds
     assert exact.rounds[0] == waiting.rounds[0] == found.exact_rounds
@@ -69,11 +72,11 @@ def test_exact_rounds_are_those_of_plain_gradient_descent(small_store: Path) -> 
 def test_a_test_metric_can_be_the_target(small_store: Path) -> None:
     said: list[str] = []
     effort = Effort(seeds=1, finalists=1, sample_rows=100)
-    found = search(
-        settings(small_store), Target("auc", 0.52), 1, 0.0, effort, ["egc:c=4"], said.append
-    )
+    asked = {"frc:c=4 / exact": egc(c=4)}
+    found = search(settings(small_store), Target("auc", 0.52), 1, 0.0, effort, asked, said.append)
     assert found.sample_rows == 100
-    assert any(t.candidate.scheme == "egc:c=4" for t in found.trials)
+    assert any(t.candidate.scheme == egc(c=4) for t in found.trials)
+    assert any(t.candidate.text == "frc:c=4 / exact" for t in found.trials)
     assert said[0].startswith("exact gradient descent reaches auc=0.52 in round ")
     assert said[-1] == "seed 1 of 1 done"
 
@@ -86,7 +89,7 @@ def test_the_best_of_each_kind_is_tried(small_store: Path) -> None:
     found = search(settings(small_store, **delay), Target("loss", 0.67), 2, 0.1, effort)
     for stored in (1, 2):
         kinds = {t.candidate.kind for t in found.trials if t.candidate.load == stored}
-        assert kinds == set(Kind)
+        assert kinds == {"exact", "approximate", "adaptive", "saga", "sag", "svrg"}
     assert all(len(t.times_s) == 1 for t in found.trials)
 
 
@@ -95,10 +98,12 @@ def test_more_processes_find_the_same(small_store: Path) -> None:
     for jobs in (1, 2):
         effort = Effort(seeds=2, finalists=2, sample_rows=200, jobs=jobs)
         given = settings(small_store, delay="exponential:mean_s=0.5", step="auto")
-        found.append(search(given, Target("loss", 0.67), 2, 0.1, effort, ["uncoded:r=3"]))
+        found.append(
+            search(given, Target("loss", 0.67), 2, 0.1, effort, {"uncoded:r=3": uncoded(r=3)})
+        )
     alone, together = ([(t.candidate, t.times_s, t.round_s) for t in f.trials] for f in found)
     assert alone == together
-    assert any(candidate.scheme == "uncoded:r=3" for candidate, *_ in alone)
+    assert any(candidate.text == "uncoded:r=3" for candidate, *_ in alone)
 
 
 def test_fewer_tasks_than_workers(small_store: Path) -> None:
@@ -111,7 +116,7 @@ def test_fewer_tasks_than_workers(small_store: Path) -> None:
 def test_an_impossible_load_is_refused_before_anything_trains(small_store: Path) -> None:
     said: list[str] = []
     with pytest.raises(UsageError, match="--max-load 9 does not fit 4 workers"):
-        search(settings(small_store), Target("loss", 0.6), 9, 0.1, Effort(), [], said.append)
+        search(settings(small_store), Target("loss", 0.6), 9, 0.1, Effort(), progress=said.append)
     assert said == []
 
 
@@ -178,16 +183,30 @@ def test_targets_know_which_way_is_better() -> None:
     assert not Target.parse("mse=0.5").reached(0.51)
 
 
+PLAIN = Traits("approximate", plays_alone=False, renews_on_arrival=False, sums_memory=False)
+
+
+def candidate(name: str, load: float) -> Candidate:
+    return Candidate(Scheme(Spec(name), Spec("made-up"), Spec("made-up")), load, PLAIN)
+
+
 def trial(load: float, *times_s: float) -> Trial:
-    candidate = Candidate(f"load {load}, {times_s}", load)
-    return Trial(candidate, 1.0, 0.0, 0.0, Expectation(), times_s, tuple(times_s))
+    return Trial(
+        candidate(f"load {load}, {times_s}", load),
+        1.0,
+        0.0,
+        0.0,
+        Expectation(),
+        times_s,
+        tuple(times_s),
+    )
 
 
 def test_the_frontier_has_what_no_other_beats() -> None:
     slow, fast, heavy = trial(1, 9, 9, 9), trial(1, 4, 5, 6), trial(2, 5, 6, 5)
     better, hasty, missed = trial(3, 1, 2, math.inf), trial(3, 1.5), trial(2, math.inf, 1, math.inf)
     every = (slow, fast, heavy, better, hasty, missed)
-    found = Findings(Target("auc", 0.7), 3, every, 50, 10, 100, 100, 1000)
+    found = SearchResult(Target("auc", 0.7), 3, every, 50, 10, 100, 100, 1000)
     # `hasty` was given up after one seed, so its one time does not count.
     assert found.frontier == (fast, better)
     assert found.best is better
@@ -196,7 +215,7 @@ def test_the_frontier_has_what_no_other_beats() -> None:
 
 def test_rivals_are_those_whose_ranges_overlap_the_bests() -> None:
     best, close, far = trial(1, 4, 5, 6), trial(2, 6, 6, 8), trial(3, 6.5, 7, 7)
-    found = Findings(Target("auc", 0.7), 3, (best, close, far), 50, 10, 100, 100, 1000)
+    found = SearchResult(Target("auc", 0.7), 3, (best, close, far), 50, 10, 100, 100, 1000)
     assert found.rivals == (close,)
 
 
@@ -206,8 +225,11 @@ class Given:
     def __init__(self, times_s: dict[str, list[float]]) -> None:
         self.times_s = times_s
 
-    def map(self, work: object, given: list[RunSettings], at_once: int) -> list[Outcome]:
-        return [Outcome(s, s) for g in given for s in [self.times_s[g.coding.scheme][g.run.seed]]]
+    def map(
+        self, work: object, given: list[tuple[RunSettings, Scheme]], at_once: int
+    ) -> list[Outcome]:
+        times_s = [self.times_s[scheme.code.name][run.run.seed] for run, scheme in given]
+        return [Outcome(time_s, time_s) for time_s in times_s]
 
 
 @pytest.mark.parametrize(
@@ -223,14 +245,14 @@ def test_hopeless_schemes_are_tried_once(
     small_store: Path, times_s: dict[float, list[float]], tried: list[int]
 ) -> None:
     problem = Problem(settings(small_store, seed=0), Target("loss", 0.66), 0.1, 100)
-    finalists = [Candidate(f"load {load}", load) for load in times_s]
+    finalists = [candidate(f"load {load}", load) for load in times_s]
     known = Given({f"load {load}": row for load, row in times_s.items()})
     outcomes = try_all(known, problem, finalists, 3, lambda text: None)  # type: ignore[arg-type]
     assert [len(outcomes[c]) for c in finalists] == tried
 
 
-def test_a_plan_needs_a_scheme_that_arrives_under_most_seeds() -> None:
+def test_a_search_needs_a_scheme_that_arrives_under_most_seeds() -> None:
     """Times of schemes that were tried once do not count."""
     once, never = trial(1, 1.0), trial(2, 1.0, math.inf, math.inf)
-    found = Findings(Target("auc", 0.7), 3, (once, never), 50, 10, 100, 100, 1000)
+    found = SearchResult(Target("auc", 0.7), 3, (once, never), 50, 10, 100, 100, 1000)
     assert found.frontier == ()

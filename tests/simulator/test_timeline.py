@@ -13,7 +13,6 @@ from erasurehead.records import Observer, RoundRecord
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
-from erasurehead_master.machine.plan import build_scheme
 from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.compute_times import compute_times_s
 from erasurehead_simulator.virtual.timeline import play_rounds, timeline
@@ -71,8 +70,8 @@ def test_tasks_are_placed_anew_in_the_same_rounds(scheme: str, small_store: Path
     records = Records()
     run_virtually(make_plan(settings, store, None), store, [records], 0.3)
     delays = settings.delays()
-    played = list(play_rounds(build_scheme(settings), delays, 40, 9, 0.3, 8))
-    never = list(play_rounds(build_scheme(settings), delays, 40, 9, 0.3))
+    played = list(play_rounds(settings.fitted(), delays, 40, 9, 0.3, 8))
+    never = list(play_rounds(settings.fitted(), delays, 40, 9, 0.3))
     for record, round_ in zip(records.all, played, strict=True):
         assert record.closed_s == round_.closed_s
         assert record.arrivals == tuple(round_.arrivals)
@@ -93,7 +92,7 @@ def test_the_timeline_is_the_virtual_clusters(
     records = Records()
     run_virtually(make_plan(settings, store, None), store, [records], pass_s)
     delays = settings.delays()
-    played = list(play_rounds(build_scheme(settings), delays, 12, 5, pass_s))
+    played = list(play_rounds(settings.fitted(), delays, 12, 5, pass_s))
     assert len(records.all) == 12
     for record, round_ in zip(records.all, played, strict=True):
         assert record.closed_s == round_.closed_s
@@ -117,7 +116,7 @@ def test_equal_times_are_dealt_with_alike(delay: str, small_store: Path) -> None
     run_virtually(make_plan(settings, store, None), store, [records], 0.1)
     delays = DELAYS.build(delay, 6, 0)
     for record, round_ in zip(
-        records.all, play_rounds(build_scheme(settings), delays, 12, 0, 0.1), strict=True
+        records.all, play_rounds(settings.fitted(), delays, 12, 0, 0.1), strict=True
     ):
         assert [a.slot for a in record.arrivals] == [a.slot for a in round_.arrivals]
         assert record.closed_s == round_.closed_s
@@ -126,8 +125,8 @@ def test_equal_times_are_dealt_with_alike(delay: str, small_store: Path) -> None
 def test_columns_sum_up_the_rounds(small_store: Path) -> None:
     settings = chosen(small_store, scheme="agc:c=2,r=3,scale=none")
     delays = DELAYS.build("exponential:mean_s=1", 6, 0)
-    columns = timeline(build_scheme(settings), delays, 50, 0)
-    played = list(play_rounds(build_scheme(settings), delays, 50, 0))
+    columns = timeline(settings.fitted(), delays, 50, 0)
+    played = list(play_rounds(settings.fitted(), delays, 50, 0))
     assert columns.total_s == pytest.approx(played[-1].closed_s)
     assert columns.n_arrived.tolist() == [len(p.arrivals) for p in played]
     # Unscaled first-copy decoding: the weight of a task is 1 or, when it is erased, 0.
@@ -146,7 +145,7 @@ def test_snapshots_are_recorded_as_the_full_gradient_that_they_are(
     """Rounds 1, 5, 9 wait for everything and sum it up, whatever the decoder would weigh."""
     settings = chosen(small_store, scheme=f"{code} / fraction:r=3 / svrg:every=4", rounds=12)
     delays = DELAYS.build("exponential:mean_s=1", 6, 0)
-    errors = timeline(build_scheme(settings), delays, 12, 0).decode_error
+    errors = timeline(settings.fitted(), delays, 12, 0).decode_error
     recorded = Records()
     run_virtually(
         make_plan(
@@ -180,11 +179,9 @@ def test_virtual_time_is_free(small_store: Path) -> None:
 
 
 def test_computing_costs_what_the_parts_hold(small_store: Path) -> None:
-    plain = build_scheme(chosen(small_store, scheme="egc:c=2")).code
+    plain = chosen(small_store, scheme="egc:c=2").fitted().code
     assert compute_times_s(plain, 3.0) == pytest.approx(np.full((6, 1), 1.0))
-    partial = build_scheme(
-        chosen(small_store, scheme="partial:s=1,alpha=2 / least-squares / exact")
-    )
+    partial = chosen(small_store, scheme="partial:s=1,alpha=2 / least-squares / exact").fitted()
     times_s = compute_times_s(partial.code, 1.0)
     assert times_s.shape == (6, 2)
     assert times_s.sum(axis=1) == pytest.approx(partial.code.loads / partial.code.n_tasks)
@@ -192,6 +189,6 @@ def test_computing_costs_what_the_parts_hold(small_store: Path) -> None:
 
 @pytest.mark.parametrize("pass_s", [-1.0, float("nan"), float("inf")])
 def test_an_impossible_pass_is_one_sentence(pass_s: float, small_store: Path) -> None:
-    code = build_scheme(chosen(small_store, scheme="uncoded")).code
+    code = chosen(small_store, scheme="uncoded").fitted().code
     with pytest.raises(UsageError, match="a pass over all rows cannot take"):
         compute_times_s(code, pass_s)

@@ -13,8 +13,9 @@ from erasurehead.coding import CODES
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.errors import UsageError
-from erasurehead.schemes.regrouping import regrouped
-from erasurehead.schemes.scheme import BuiltScheme, Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.regrouping import go_on
+from erasurehead.schemes.text import parse
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.adaptive import AdaptiveStop
 from erasurehead.stopping.base import StopRule
@@ -272,8 +273,8 @@ def test_only_estimates_that_renew_what_arrives_tell_the_rule() -> None:
     """saga and sag do, plain sums and snapshots do not."""
     for cache, remembers in (("saga", True), ("sag", True), ("sum", False), ("svrg", False)):
         scheme = f"frc:c=3 / first-copy / adaptive / {cache}"
-        built = Scheme.parse(scheme).build(12, None, np.random.default_rng(0))
-        rule = built.stop.rule if isinstance(built.stop, SnapshotStop) else built.stop
+        stop = Coding.of(parse(scheme), 12).begin().stop
+        rule = stop.rule if isinstance(stop, SnapshotStop) else stop
         assert isinstance(rule, AdaptiveStop)
         assert rule.warmup == (1 if remembers else 5)
 
@@ -314,14 +315,14 @@ def test_learnt_weights_are_unbiased_under_any_rule(scheme: str, slow: float) ->
     """Mean alpha of each task over 6,000 rounds of exponential delays is 1 within five standard
     errors, and over all tasks within 1 %; every second slot may be `slow` times slower."""
     rng = np.random.default_rng(7)
-    built = Scheme.parse(scheme).build(30, None, rng)
-    round_ = Round(built.decoder)
+    session = Coding.of(parse(scheme), 30, seed=7).begin()
+    round_ = Round(session.decoder)
     means = np.where(np.arange(30) % 2, slow, 1.0)
     alphas = []
     for number in range(6_100):
-        round_.play(built.stop, rng.exponential(means))
+        round_.play(session.stop, rng.exponential(means))
         if number >= 100:
-            alphas.append(built.decoder.finish().task_weights)
+            alphas.append(session.decoder.finish().task_weights)
     alpha = np.array(alphas)
     # What was learnt ties neighbouring rounds together; a hundred rounds later it is forgotten.
     batches = alpha.reshape(60, 100, 30).mean(axis=1)
@@ -331,21 +332,20 @@ def test_learnt_weights_are_unbiased_under_any_rule(scheme: str, slow: float) ->
 
 
 def test_what_was_learnt_of_groups_is_kept_unless_they_are_others() -> None:
-    def build() -> BuiltScheme:
-        text = "frc:c=2,groups=balanced / first-copy:scale=group / fraction:r=3"
-        return Scheme.parse(text).build(6, None, np.random.default_rng(0))
-
-    built, resumed = build(), build()
-    slots = np.flatnonzero(groups_of(built.code).of_slot != 2).tolist()
+    text = "frc:c=2,groups=balanced / first-copy:scale=group / fraction:r=3"
+    coding = Coding.of(parse(text), 6)
+    session, resumed = coding.begin(), coding.begin()
+    slots = np.flatnonzero(groups_of(coding.code).of_slot != 2).tolist()
     for _ in range(300):
-        built.stop.observe([(slot, 0.1) for slot in slots], 1.0)
-    resumed.stop.load_state(built.stop.state())
-    for decoder in (built.decoder, resumed.decoder):
+        session.stop.observe([(slot, 0.1) for slot in slots], 1.0)
+    resumed.stop.load_state(session.stop.state())
+    for decoder in (session.decoder, resumed.decoder):
         decoder.begin()
         weights = [decoder.arrive(slot) for slot in range(6)]
         assert max(w for w in weights if w) == 20.0
     # The late two part: neither of the groups that they join is expected to be erased often.
-    anew = regrouped(built, built.placement.learnt.probabilities).decoder
+    regrouped = coding.placed_by(session.learnt.slots.probabilities)
+    anew = go_on(session, coding, regrouped).decoder
     anew.begin()
     assert max(w for slot in range(6) if (w := anew.arrive(slot))) < 1.2
 

@@ -1,103 +1,58 @@
-"""Tasks that are placed by what the rounds teach of each slot."""
+"""Placing tasks by straggler probabilities that are learnt during the run."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding.base import GradientCode
-from erasurehead.stopping.base import StopRule
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.session import Session
 from erasurehead.stopping.observing import without_groups
 from erasurehead.straggling.estimate import StragglerEstimate
 
-if TYPE_CHECKING:
-    from erasurehead.schemes.scheme import BuiltScheme
 
+def is_due(
+    placed_by: FloatArray, learnt: StragglerEstimate, rounds: int, after_rounds: int
+) -> bool:
+    """Return True when tasks are to be placed anew, `rounds` after they were placed last.
 
-@dataclass(frozen=True, eq=False)
-class Placement:
-    """How tasks were placed by straggler probabilities that are still being learnt.
-
-    Attributes
-    ----------
-    probabilities: those that the code was built for, shape (k,); all equal to begin with.
-    learnt: what the rounds teach; the stop rule of the same scheme feeds it.
-    rebuild: makes the scheme anew for other probabilities; goes on with `learnt`.
+    `after_rounds` must have passed (0: never), and what was learnt must differ from the
+    probabilities that tasks were `placed_by`, shape (k,), more than chance explains. Equal
+    probabilities place tasks alike, however large they are, so that slots must differ from each
+    other then.
     """
-
-    probabilities: FloatArray
-    learnt: StragglerEstimate
-    rebuild: Callable[[FloatArray], BuiltScheme]
-
-    def due(self, rounds: int, after_rounds: int) -> bool:
-        """True when tasks are to be placed anew, `rounds` after they were placed last.
-
-        `after_rounds` must have passed (0: never), and what was learnt must differ from what the
-        code was built for by more than chance explains. Equal probabilities place tasks alike,
-        however large they are, so that slots must differ from each other then.
-        """
-        if not 0 < after_rounds <= rounds:
-            return False
-        built_for = self.probabilities
-        if np.ptp(built_for) == 0.0:
-            built_for = np.full_like(built_for, self.learnt.common)
-        return self.learnt.has_moved_from(built_for)
+    if not 0 < after_rounds <= rounds:
+        return False
+    if np.ptp(placed_by) == 0.0:
+        placed_by = np.full_like(placed_by, learnt.common)
+    return learnt.has_moved_from(placed_by)
 
 
-class Placed(Protocol):
-    """A scheme for one cluster: a `BuiltScheme`, or a plan that holds its parts."""
+def go_on(session: Session, old: Coding, new: Coding) -> Session:
+    """Begin the session of a new placement with what the old one has learnt.
 
-    @property
-    def code(self) -> GradientCode:
-        """Who computes what."""
-
-    @property
-    def stop(self) -> StopRule:
-        """The rule in force, with what it has learnt."""
-
-    @property
-    def estimate(self) -> str:
-        """The gradient estimate's text."""
-
-    @property
-    def placement(self) -> Placement | None:
-        """There if tasks are placed by straggler probabilities that the rounds teach."""
-
-
-def regrouped(parts: Placed, probabilities: FloatArray) -> BuiltScheme:
-    """Return the scheme with its tasks placed for other straggler probabilities, shape (k,).
-
-    Slots and tasks stay what they are. What was learnt of each slot goes on, and all else that the
-    stop rule knows of more than groups, unless it belongs to a memory that is lost
-    (`remember_alike`).
-
-    Raises
-    ------
-    UsageError: there is no such code.
+    What was learnt of each slot goes on, and all else that the stop rule knows of more than groups,
+    unless it belongs to a memory that is lost (`remember_alike`).
     """
-    assert parts.placement is not None, "tasks are placed by nothing that is learnt"
-    built = parts.placement.rebuild(probabilities)
-    if remember_alike(parts, built):
-        built.stop.load_state(without_groups(parts.stop.state()))
-    return built
+    begun = new.begin(session.learnt.slots)
+    if remember_alike(old, new):
+        begun.stop.load_state(without_groups(session.stop.state()))
+    return begun
 
 
 def same_tasks(one: GradientCode, other: GradientCode) -> bool:
-    """True when every slot computes the same under both codes."""
+    """Return True when every slot computes the same under both codes."""
     return bool((one.matrix != other.matrix).nnz == 0)
 
 
-def remember_alike(one: Placed, other: Placed) -> bool:
-    """True when gradient estimate and stop rule remember the same things under both codes.
+def remember_alike(one: Coding, other: Coding) -> bool:
+    """Return True when gradient estimate and stop rule remember the same things under both codes.
 
     A cached estimate remembers what each block amounts to, which is the same whoever computes it;
     or, for codes without blocks, what each slot sent.
     """
-    if one.estimate == other.estimate == "sum":
+    if not one.remembers and not other.remembers:
         return True
     a, b = one.code.groups, other.code.groups
     return a is not None and b is not None and np.array_equal(a.of_task, b.of_task)

@@ -96,15 +96,15 @@ def _check_step(text: str) -> None:
 
 
 def _scheme_forms() -> list[str]:
-    from erasurehead.schemes.scheme import SHORTHANDS
+    from erasurehead.schemes.shorthands import SHORTHANDS
 
     return [*SHORTHANDS.forms(), "code / decoder / stop rule / estimate"]
 
 
 def _check_scheme(text: str) -> None:
-    from erasurehead.schemes.scheme import Scheme
+    from erasurehead.schemes.text import parse
 
-    Scheme.parse(text)
+    parse(text)
 
 
 SchemeText = Annotated[str, Choice(_scheme_forms, _check_scheme)]

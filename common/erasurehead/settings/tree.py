@@ -34,6 +34,8 @@ from erasurehead.settings.main_groups import (
 )
 
 if TYPE_CHECKING:
+    from erasurehead.schemes.coding import Coding
+    from erasurehead.schemes.scheme import Scheme
     from erasurehead.straggling.base import DelayModel
 
 FORMAT = "# Settings in groups: format 2. (Format 1 had those of the main groups at the root.)\n"
@@ -91,6 +93,21 @@ class RunSettings(TreeSettings):
 
         n_slots = self.coding.workers if n_workers is None else n_workers
         return DELAYS.build(self.straggling.delay, n_slots, self.run.seed)
+
+    def fitted(self, scheme: Scheme | None = None) -> Coding:
+        """Return the scheme, or another one, fitted to the workers.
+
+        Raises
+        ------
+        UsageError: it does not fit them.
+        """
+        from erasurehead.schemes.coding import Coding
+        from erasurehead.schemes.text import parse
+
+        chosen = self.coding
+        return Coding.of(
+            scheme or parse(chosen.scheme), chosen.workers, chosen.tasks, self.run.seed
+        )
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> RunSettings:

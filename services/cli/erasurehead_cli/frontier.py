@@ -14,7 +14,7 @@ from rich.table import Table
 from erasurehead_cli import figures
 from erasurehead_cli.number_format import seconds, size
 from erasurehead_simulator.laws.quantities import Quantity
-from erasurehead_simulator.planner.results import Findings, Trial
+from erasurehead_simulator.planner.results import SearchResult, Trial
 
 MISSED = "not reached"
 LABEL_CHARACTERS = 20
@@ -24,22 +24,22 @@ WIDE = 5.0
 """Times further apart than this factor are drawn on a logarithmic axis."""
 
 
-def table(findings: Findings, title: str, workers: int) -> Table:
+def table(result: SearchResult, title: str, workers: int) -> Table:
     """Return the trials by load, those on the frontier marked."""
     held = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     held.add_column("stored\na worker", justify="right", no_wrap=True)
     # The one column that gives way where the terminal is narrow.
     held.add_column("scheme", overflow="fold", min_width=12)
-    held.add_column(f"to {findings.target}\nmedian (range)", justify="right", no_wrap=True)
+    held.add_column(f"to {result.target}\nmedian (range)", justify="right", no_wrap=True)
     held.add_column("rounds", justify="right", no_wrap=True)
     held.add_column("a round\n(theory)", justify="right", no_wrap=True)
     held.add_column("decode\nerror", justify="right", no_wrap=True)
-    frontier = findings.frontier
-    for trial in findings.trials:
+    frontier = result.frontier
+    for trial in result.trials:
         mark, style = ("*", "bold") if trial in frontier else (" ", "")
         held.add_row(
-            f"{size(stored_bytes(findings, trial, workers))} {mark}",
-            escape(trial.candidate.scheme),
+            f"{size(stored_bytes(result, trial, workers))} {mark}",
+            escape(trial.candidate.text),
             _times(trial),
             "-" if math.isinf(trial.median_rounds) else f"{trial.median_rounds:.0f}",
             _round(trial),
@@ -49,26 +49,26 @@ def table(findings: Findings, title: str, workers: int) -> Table:
     return held
 
 
-def stored_bytes(findings: Findings, trial: Trial, workers: int) -> float:
+def stored_bytes(result: SearchResult, trial: Trial, workers: int) -> float:
     """Return the bytes of the training rows that the fullest worker stores."""
-    return findings.stored_bytes * trial.candidate.load / workers
+    return result.stored_bytes * trial.candidate.load / workers
 
 
-def caption(findings: Findings) -> list[str]:
+def caption(result: SearchResult) -> list[str]:
     """Return how far the table can be trusted."""
     lines = [
-        f"rounds were counted on {findings.sample_rows:,} of {findings.training_rows:,} rows, where"
-        f" exact gradient descent needs {findings.exact_rounds}"
+        f"rounds were counted on {result.sample_rows:,} of {result.training_rows:,} rows, where"
+        f" exact gradient descent needs {result.exact_rounds}"
     ]
-    if findings.seeds > 1:
+    if result.seeds > 1:
         lines.append(
-            f"range: smallest and largest of {findings.seeds} seeds, which holds the median of all"
-            f" runs with probability {findings.confidence:.0%} if the delay model is right; schemes"
+            f"range: smallest and largest of {result.seeds} seeds, which holds the median of all"
+            f" runs with probability {result.confidence:.0%} if the delay model is right; schemes"
             " that were far behind with the first seed have one time only"
         )
-        if findings.rivals:
+        if result.rivals:
             lines.append(
-                f"the best one's range overlaps those of {len(findings.rivals)} more, which may be"
+                f"the best one's range overlaps those of {len(result.rivals)} more, which may be"
                 " as good; more --seeds would tell"
             )
     else:
@@ -76,14 +76,14 @@ def caption(findings: Findings) -> list[str]:
     return lines
 
 
-def draw(findings: Findings, title: str, workers: int, path: Path) -> list[Path]:
+def draw(result: SearchResult, title: str, workers: int, path: Path) -> list[Path]:
     """Draw time against stored data."""
 
     def fill(figure: Any) -> None:
         axes = figure.subplots()
-        megabytes = {id(t): stored_bytes(findings, t, workers) / 1e6 for t in findings.trials}
-        reached = [t for t in findings.trials if math.isfinite(t.median_s)]
-        frontier = findings.frontier
+        megabytes = {id(t): stored_bytes(result, t, workers) / 1e6 for t in result.trials}
+        reached = [t for t in result.trials if math.isfinite(t.median_s)]
+        frontier = result.frontier
         for trial in reached:
             times = [time_s for time_s in trial.times_s if math.isfinite(time_s)]
             chosen = trial in frontier
@@ -104,7 +104,7 @@ def draw(findings: Findings, title: str, workers: int, path: Path) -> list[Path]
         )
         for trial in frontier:
             axes.annotate(
-                _in_lines(trial.candidate.scheme),
+                _in_lines(trial.candidate.text),
                 (megabytes[id(trial)], trial.median_s),
                 xytext=(6, 4),
                 textcoords="offset points",
@@ -117,7 +117,7 @@ def draw(findings: Findings, title: str, workers: int, path: Path) -> list[Path]
             axes.set_ylim(bottom=0)
         axes.margins(x=0.4)
         axes.set_xlabel("training rows stored by a worker (MB)")
-        axes.set_ylabel(f"time to {findings.target} (s)")
+        axes.set_ylabel(f"time to {result.target} (s)")
         axes.set_title(title)
 
     if not figures.available():
@@ -131,21 +131,21 @@ def _in_lines(scheme: str) -> str:
     return "\n".join(wrapped).replace(", ", ",")
 
 
-def to_json(findings: Findings, workers: int) -> dict[str, Any]:
+def to_json(result: SearchResult, workers: int) -> dict[str, Any]:
     """Return plain values."""
-    frontier = findings.frontier
+    frontier = result.frontier
     return {
-        "target": {"metric": findings.target.metric, "value": findings.target.value},
-        "seeds": findings.seeds,
-        "schemes_screened": findings.n_candidates,
-        "sample_rows": findings.sample_rows,
-        "exact_rounds": findings.exact_rounds,
-        "best": findings.best.candidate.scheme,
+        "target": {"metric": result.target.metric, "value": result.target.value},
+        "seeds": result.seeds,
+        "schemes_screened": result.n_candidates,
+        "sample_rows": result.sample_rows,
+        "exact_rounds": result.exact_rounds,
+        "best": result.best.candidate.text,
         "trials": [
             {
-                "scheme": trial.candidate.scheme,
+                "scheme": trial.candidate.text,
                 "load": trial.candidate.load,
-                "stored_bytes": stored_bytes(findings, trial, workers),
+                "stored_bytes": stored_bytes(result, trial, workers),
                 "on_frontier": trial in frontier,
                 "median_s": trial.median_s,
                 "times_s": list(trial.times_s),
@@ -155,7 +155,7 @@ def to_json(findings: Findings, workers: int) -> dict[str, Any]:
                 "erased_share": trial.erased_share,
                 "decode_error": trial.decode_error,
             }
-            for trial in findings.trials
+            for trial in result.trials
         ],
     }
 

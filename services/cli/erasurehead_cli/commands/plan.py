@@ -17,7 +17,7 @@ from erasurehead_cli.options import Given, with_settings
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from erasurehead_simulator.planner.results import Findings
+    from erasurehead_simulator.planner.results import SearchResult
 
 SPARE_ROUNDS = 1.2
 """The plan's run may take so many times the rounds of the longest trial."""
@@ -113,8 +113,9 @@ def plan(
     from rich.console import Console
 
     from erasurehead.process.cores import usable_cores
+    from erasurehead.schemes.text import parse
     from erasurehead_cli import recorded_run as running
-    from erasurehead_simulator.planner.planner import Effort, search
+    from erasurehead_simulator.planner.search import Effort, search
     from erasurehead_simulator.virtual.virtual_run import check_time_passes
 
     out = settings.run.out or running.fresh_directory("plan")
@@ -133,24 +134,24 @@ def plan(
             settings = settings.changed(straggling={"delay": replay})
         check_time_passes(settings, pass_s)
         load = min(4, settings.coding.workers) if max_load is None else max_load
-        findings = search(
+        result = search(
             settings,
             wanted,
             load,
             pass_s,
             Effort(seeds, finalists, sample_rows, usable_cores() if jobs is None else jobs),
-            scheme,
+            {text: parse(text) for text in scheme},
             lambda text: None if quiet else console.print(text, markup=False, highlight=False),
         )
         settings = settings.changed(straggling={"delay": own_delay})
         source = f"the trace of {trace}" if trace else f"delay {settings.straggling.delay}"
         title = f"{Path(settings.problem.store).name}, {settings.coding.workers} workers, {source}"
         with _writing(out):
-            drawn = _write(findings, settings, source, title, out)
+            drawn = _write(result, settings, source, title, out)
     except BaseException:
         _clear(out, made)
         raise
-    _tell(findings, settings, title, out, drawn, console)
+    _tell(result, settings, title, out, drawn, console)
     return EXIT_OK
 
 
@@ -218,7 +219,7 @@ def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
 
 
 def _write(
-    findings: Findings, settings: RunSettings, source: str, title: str, out: Path
+    result: SearchResult, settings: RunSettings, source: str, title: str, out: Path
 ) -> list[Path]:
     """Write settings, values and figure; return the figures that could be drawn."""
     from pydantic_core import to_json
@@ -226,23 +227,23 @@ def _write(
     from erasurehead_cli import frontier
 
     plan_file, json_file, figure = (out / name for name in FILES)
-    best = findings.best
+    best = result.best
     rounds = math.ceil(SPARE_ROUNDS * max(r for r in best.rounds if math.isfinite(r)))
     chosen = settings.changed(
-        coding={"scheme": best.candidate.scheme}, descent={"rounds": rounds}, run={"out": None}
+        coding={"scheme": best.candidate.text}, descent={"rounds": rounds}, run={"out": None}
     )
     header = (
-        f"# Made by `erasurehead plan` for {findings.target}, {settings.coding.workers} workers and"
+        f"# Made by `erasurehead plan` for {result.target}, {settings.coding.workers} workers and"
         f" {source}.\n# erasurehead train --config {plan_file}\n"
     )
     plan_file.write_text(header + chosen.to_yaml(), encoding="utf-8")
-    plain = frontier.to_json(findings, settings.coding.workers)
+    plain = frontier.to_json(result, settings.coding.workers)
     json_file.write_bytes(to_json(plain, indent=2, inf_nan_mode="null") + b"\n")
-    return frontier.draw(findings, title, settings.coding.workers, figure)
+    return frontier.draw(result, title, settings.coding.workers, figure)
 
 
 def _tell(
-    findings: Findings,
+    result: SearchResult,
     settings: RunSettings,
     title: str,
     out: Path,
@@ -254,12 +255,12 @@ def _tell(
     from erasurehead_cli import recorded_run as running
 
     plan_file, json_file, _ = (out / name for name in FILES)
-    console.print(frontier.table(findings, title, settings.coding.workers))
+    console.print(frontier.table(result, title, settings.coding.workers))
     running.print_lines(
         {
             "*": ["on the frontier: nothing that stores as little is faster"],
-            "note": frontier.caption(findings),
-            "best": [f"{findings.best.candidate.scheme}"],
+            "note": frontier.caption(result),
+            "best": [f"{result.best.candidate.text}"],
             "plan": [str(plan_file), str(json_file)],
             "figures": running.figure_lines(drawn),
             "next": [f"erasurehead train --config {plan_file}"],

@@ -75,7 +75,6 @@ def _with_gradients(
     from erasurehead.runs import Run
     from erasurehead_cli import beside_theory, logs
     from erasurehead_cli import recorded_run as running
-    from erasurehead_master.machine.plan import build_scheme
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.virtual_run import simulate as run_here
 
@@ -95,16 +94,16 @@ def _with_gradients(
     summary = running.run_recorded(settings, run, out, console, quiet=quiet)
     if not quiet and summary.rounds:
         delays = settings.delays()
-        parts = build_scheme(settings)
+        coding = settings.fitted()
         records = Run.open(out).records
         console.print(
             beside_theory.table(
                 f"{settings.coding.scheme}, {settings.coding.workers} workers, virtual time",
                 [r.duration_s for r in records],
                 [len(r.arrivals) for r in records],
-                [r.erased_tasks / parts.code.n_tasks for r in records],
+                [r.erased_tasks / coding.code.n_tasks for r in records],
                 [r.decode_error for r in records],
-                expect(parts, delays, pass_s, settings.refit.regroup_after_rounds),
+                expect(coding, delays, pass_s, settings.refit.regroup_after_rounds),
             )
         )
     running.report(out, console, draw=draw, quiet=quiet)
@@ -121,18 +120,17 @@ def _without_gradients(
     from erasurehead_cli import beside_theory
     from erasurehead_cli import recorded_run as running
     from erasurehead_cli.number_format import seconds
-    from erasurehead_master.machine.plan import build_scheme
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.timeline import timeline
 
     begun = time.monotonic()
     delays = settings.delays()
-    parts = build_scheme(settings)
+    coding = settings.fitted()
     out = settings.run.out
     if out is not None and out.exists():
         raise UsageError(f"{out} exists already; name another directory with --out or remove it")
     after = settings.refit.regroup_after_rounds
-    played = timeline(parts, delays, settings.descent.rounds, settings.run.seed, pass_s, after)
+    played = timeline(coding, delays, settings.descent.rounds, settings.run.seed, pass_s, after)
     took_s = time.monotonic() - begun
     if out is not None:
         try:
@@ -153,7 +151,7 @@ def _without_gradients(
             played.n_arrived,
             played.erased_share,
             played.decode_error,
-            expect(parts, delays, pass_s, after),
+            expect(coding, delays, pass_s, after),
         )
     )
     lines = {

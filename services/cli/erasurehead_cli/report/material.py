@@ -16,7 +16,6 @@ from erasurehead_cli.comparison import Comparison, compare_series
 from erasurehead_cli.figures import METRIC_NAMES
 from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.series import FloatArray, Series, read_series
-from erasurehead_master.machine.plan import build_scheme
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 MOST_SLOTS = 8
@@ -179,5 +178,5 @@ def _ideal(series: Series) -> FloatArray | None:
     if isinstance(delays, NoDelay):
         return None
     rounds = series.rounds.tolist()
-    ideal = ideal_round_s(build_scheme(settings), delays, rounds, series.took_part)
+    ideal = ideal_round_s(settings.fitted(), delays, rounds, series.took_part)
     return ideal if ideal.any() else None  # nothing to divide by

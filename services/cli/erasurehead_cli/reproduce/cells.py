@@ -33,7 +33,6 @@ from erasurehead_cli.reproduce.grid import (
 from erasurehead_cli.reproduce.machine import CpuMeter
 from erasurehead_cli.reproduce.objective import model_after, training_objective
 from erasurehead_local.train import train
-from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 EXTRA = "cell.json"
@@ -141,9 +140,7 @@ class Workshop:
         settings = self.settings(cell)
         if settings.straggling.delay == "none":
             return np.zeros(0)
-        plan = make_plan(settings, Store.open(settings.problem.store), None)
-        delays = settings.delays()
-        return ideal_round_s(plan, delays, range(1, rounds + 1))
+        return ideal_round_s(settings.fitted(), settings.delays(), range(1, rounds + 1))
 
     def run(self, cell: Cell, console: Console, observers: Sequence[Observer]) -> RunSummary:
         """Run a cell from its beginning; what an earlier attempt left is removed.

@@ -9,7 +9,8 @@ import numpy as np
 
 from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 
 N_WORKERS = 30
 MEAN_DELAY_S = 0.5
@@ -129,7 +130,7 @@ class Cell:
     @property
     def exact(self) -> bool:
         """True when its rounds do what uncoded's do."""
-        return Scheme.parse(self.scheme).exact
+        return Coding.of(parse(self.scheme), N_WORKERS).exact
 
     def rounds(self, base: int) -> int:
         """Rounds to run where uncoded runs `base`."""
@@ -168,7 +169,7 @@ def build_grid(
         if name not in SETTINGS:
             raise UsageError(f"there is no setting '{name}'{nearest(name, list(SETTINGS))}")
     for scheme in schemes:
-        Scheme.parse(scheme).build(N_WORKERS, None, np.random.default_rng(0))
+        Coding.of(parse(scheme), N_WORKERS)
     return list(_cells(chosen, settings, seeds, schemes))
 
 

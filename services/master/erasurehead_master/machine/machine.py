@@ -110,8 +110,8 @@ class Master:
         learnt = {f"stop/{k}": np.array(v) for k, v in stop.state().items()}
         set_aside = np.array(sorted(self.membership.set_aside), dtype=np.str_)
         placed: dict[str, npt.NDArray[Any]] = {}
-        if self.plan.placement is not None:
-            placed["code/probabilities"] = self.plan.placement.probabilities.copy()
+        if self.plan.coding.places_by is not None:
+            placed["code/probabilities"] = self.plan.coding.places_by.copy()
             placed["code/placed_round"] = np.array(self._refit.placed_round)
         return {
             "code/n_workers": np.array(self.plan.code.n_workers),
@@ -317,7 +317,8 @@ class Master:
 
     def _refitted(self, now: float) -> bool:
         """Between two rounds: go on with another code if one is due."""
-        found = self._refit.look(self.plan, len(self.membership.members), self.round, now)
+        n_members = len(self.membership.members)
+        found = self._refit.look(self.plan, self.training.session, n_members, self.round, now)
         if found is None:
             return False
         self._out.add(found.notice)

@@ -10,13 +10,11 @@ import numpy as np
 from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.coding.base import GradientCode
 from erasurehead.datasets.tasks import task_ranges
-from erasurehead.decoding.base import Decoder
 from erasurehead.models.base import Model
 from erasurehead.records import RunStart
-from erasurehead.schemes.regrouping import Placement, regrouped
-from erasurehead.schemes.scheme import BuiltScheme, Scheme
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import tidied
 from erasurehead.settings.tree import RunSettings
-from erasurehead.stopping.base import StopRule
 from erasurehead.wire.messages import Assign
 from erasurehead.wire.vectors import FORMATS
 from erasurehead.wire.vectors.automatic import automatic_format
@@ -25,25 +23,20 @@ from erasurehead.wire.vectors.base import VectorFormat
 
 @dataclass(frozen=True, eq=False)
 class RunPlan:
-    """Code, decoder, stop rule and sizes of one run, and what each slot is told.
+    """Coding, model and sizes of one run, and what each slot is told.
 
     Attributes
     ----------
     run: a fresh id.
+    coding: the scheme, fitted to the workers there are.
     ranges: first and past-the-end training row of each task, shape (n, 2).
     data_reference: where workers may read the store themselves; None: rows are streamed.
     chunk_rows: rows in one streamed chunk.
-    placement: there if tasks are placed by straggler probabilities that the rounds teach.
-    loses: the relative error of a gradient that erasures leave, 0.0 where they leave none.
     """
 
     run: str
     settings: RunSettings
-    scheme: Scheme
-    code: GradientCode
-    decoder: Decoder
-    stop: StopRule
-    estimate: str
+    coding: Coding
     model: Model
     training_rows: int
     digest: str
@@ -51,8 +44,11 @@ class RunPlan:
     ranges: IntArray
     data_reference: str | None
     chunk_rows: int
-    placement: Placement | None = None
-    loses: float = 0.0
+
+    @property
+    def code(self) -> GradientCode:
+        """Which slot computes what."""
+        return self.coding.code
 
     @property
     def n_parameters(self) -> int:
@@ -67,13 +63,13 @@ class RunPlan:
     @property
     def exact(self) -> bool:
         """True when every round is meant to decode the full gradient."""
-        return self.scheme.exact
+        return self.coding.exact
 
     @property
     def format_spec(self) -> str:
         """How models and gradients travel, as workers are told it."""
         chosen = self.settings.wire.dtype.lstrip("<")
-        return automatic_format(self.loses) if chosen == "auto" else chosen
+        return automatic_format(self.coding.loses) if chosen == "auto" else chosen
 
     @cached_property
     def vector_format(self) -> VectorFormat:
@@ -91,7 +87,7 @@ class RunPlan:
         """
         return RunStart(
             run=self.run,
-            scheme=str(self.scheme),
+            scheme=tidied(self.settings.coding.scheme),
             n_workers=self.settings.coding.workers,
             n_tasks=self.code.n_tasks,
             columns=self.model.n_columns,
@@ -112,31 +108,20 @@ class RunPlan:
         ------
         UsageError: the scheme does not exist for so many.
         """
-        built = build_scheme(self.settings, n_workers)
-        ranges = deal_rows(self.training_rows, built.code.n_tasks, self.settings.run.seed)
-        return replace(self._with(built), ranges=ranges)
+        coding = self.coding.resized(n_workers)
+        ranges = deal_rows(self.training_rows, coding.code.n_tasks, self.settings.run.seed)
+        return replace(self, coding=coding, ranges=ranges)
 
-    def regrouped(self, probabilities: FloatArray) -> RunPlan:
+    def placed_by(self, probabilities: FloatArray) -> RunPlan:
         """Return the plan of the same run with tasks placed by other straggler probabilities.
 
-        Slots, tasks and their rows stay what they are, and what was learnt of each slot goes on.
+        Slots, tasks and their rows stay what they are.
 
         Raises
         ------
         UsageError: the scheme does not exist for them.
         """
-        return self._with(regrouped(self, probabilities))
-
-    def _with(self, built: BuiltScheme) -> RunPlan:
-        return replace(
-            self,
-            code=built.code,
-            decoder=built.decoder,
-            stop=built.stop,
-            estimate=built.estimate,
-            placement=built.placement,
-            loses=built.loses,
-        )
+        return replace(self, coding=self.coding.placed_by(probabilities))
 
     def tasks_of(self, slot: int) -> IntArray:
         """Return the tasks a slot holds, ascending."""
@@ -185,20 +170,6 @@ class RunPlan:
             silence_limit_s=settings.membership.silence_limit_s,
             dense_share=settings.wire.dense_share,
         )
-
-
-def build_scheme(settings: RunSettings, n_workers: int | None = None) -> BuiltScheme:
-    """Make code, decoder and stop rule of a run; a code that is drawn is drawn from the seed.
-
-    `n_workers` is given where the code is rebuilt for fewer than the settings say.
-
-    Raises
-    ------
-    UsageError: the scheme does not fit the workers.
-    """
-    rng = np.random.default_rng((settings.run.seed, 0xC0DE))
-    scheme = Scheme.parse(settings.coding.scheme)
-    return scheme.build(n_workers or settings.coding.workers, settings.coding.tasks, rng)
 
 
 def deal_rows(n_rows: int, n_tasks: int, seed: int) -> IntArray:

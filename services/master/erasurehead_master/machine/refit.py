@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from erasurehead.errors import UsageError
 from erasurehead.records import Level
-from erasurehead.schemes.regrouping import remember_alike, same_tasks
+from erasurehead.schemes.regrouping import is_due, remember_alike, same_tasks
+from erasurehead.schemes.session import Session
 from erasurehead.settings.groups import RefitSettings
 from erasurehead_master.machine.actions import Notice, Rebuild
 from erasurehead_master.machine.plan import RunPlan
@@ -43,12 +44,15 @@ class Refit:
         self._misfit_since: float | None = None
         self._impossible_size: int | None = None
 
-    def look(self, plan: RunPlan, n_members: int, round_: int, now: float) -> Refitting | None:
+    def look(
+        self, plan: RunPlan, session: Session, n_members: int, round_: int, now: float
+    ) -> Refitting | None:
         """Return what is due after `round_`, None for nothing.
 
-        `n_members` counts everybody who is there, spares as well.
+        `session` is that of the plan's coding; `n_members` counts everybody who is there, spares as
+        well.
         """
-        return self._resize(plan, n_members, now) or self._regroup(plan, round_)
+        return self._resize(plan, n_members, now) or self._regroup(plan, session, round_)
 
     def _resize(self, plan: RunPlan, n_members: int, now: float) -> Refitting | None:
         """Fit the code to the workers there are, once they have stayed so."""
@@ -74,16 +78,17 @@ class Refit:
         notice = Notice("warning", f"rebuilding the code for {size} workers (was {old})")
         return Refitting(notice, Rebuild(resized))
 
-    def _regroup(self, plan: RunPlan, round_: int) -> Refitting | None:
+    def _regroup(self, plan: RunPlan, session: Session, round_: int) -> Refitting | None:
         """Place tasks by what was learnt of the slots, once that has settled."""
-        placement = plan.placement
-        waited = round_ - self.placed_round
-        if placement is None or not placement.due(waited, self._settings.regroup_after_rounds):
+        coding, waited = plan.coding, round_ - self.placed_round
+        known = coding.places_by
+        after = self._settings.regroup_after_rounds
+        if known is None or not is_due(known, session.learnt.slots, waited, after):
             return None
         self.placed_round = round_
-        learnt, known = placement.learnt.probabilities, placement.probabilities
+        learnt = session.learnt.slots.probabilities
         try:
-            regrouped = plan.regrouped(learnt)
+            regrouped = plan.placed_by(learnt)
         except UsageError as error:
             return _told("warning", f"tasks stay where they are: {error}")
         if same_tasks(regrouped.code, plan.code):
@@ -94,7 +99,7 @@ class Refit:
             f" learnt, {learnt.min():.2f} to {learnt.max():.2f} (were {known.min():.2f} to"
             f" {known.max():.2f}), and workers load their rows anew",
         )
-        rebuild = Rebuild(regrouped, remember_alike(plan, regrouped))
+        rebuild = Rebuild(regrouped, remember_alike(coding, regrouped.coding))
         return Refitting(notice, rebuild, keeps_slots=True)
 
 

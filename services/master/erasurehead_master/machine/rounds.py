@@ -15,6 +15,7 @@ from erasurehead.arrays import IntArray
 from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import Decoder, Decoding
 from erasurehead.records import Arrival
+from erasurehead.schemes.session import Session
 from erasurehead.stopping.base import StopRule
 
 NOBODY_LEFT = "nobody else can arrive"
@@ -36,12 +37,16 @@ class Rounds:
     A round is *open* from `open` until `closed` holds the reason it closed for; `close` then
     returns its decoding. Arrivals are reported once per (slot, part); a slot has arrived when
     its last part is in.
+
+    Parameters
+    ----------
+    session: decoder and stop rule, fresh; the rounds use them up.
     """
 
-    def __init__(self, code: GradientCode, decoder: Decoder, stop: StopRule) -> None:
-        self.code = code
-        self.decoder = decoder
-        self.stop = stop
+    def __init__(self, session: Session) -> None:
+        self.decoder: Decoder = session.decoder
+        self.stop: StopRule = session.stop
+        self.code: GradientCode = session.decoder.code
         self.is_open = False
         self.closed: str | None = None
         self.arrivals: list[Arrival] = []

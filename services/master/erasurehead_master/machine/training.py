@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from erasurehead.estimating.coded_vector import CodedVector
+from erasurehead.schemes.regrouping import go_on
+from erasurehead.schemes.session import Session
 from erasurehead.wire.messages import Result
 from erasurehead_master.machine.actions import CloseRound, Fold, FoldLate, OpenRound, SendStep
 from erasurehead_master.machine.lateness import Lateness
@@ -40,15 +42,18 @@ class Training:
         self._lateness = Lateness()
         self._non_finite_slots: set[int] = set()
         self._out = out
-        self._take_up(plan)
+        self._take_up(plan, plan.coding.begin())
 
     def adopt(self, plan: RunPlan, epoch: int) -> None:
-        """Go on with another code between two rounds."""
+        """Go on with another code between two rounds; slots that stay keep what was learnt."""
+        old = self._plan.coding
+        same_slots = plan.code.n_workers == old.code.n_workers
+        session = go_on(self.session, old, plan.coding) if same_slots else plan.coding.begin()
         self.epoch = epoch
         self.supports.clear()
         self._widths.clear()
         self._lateness.take()
-        self._take_up(plan)
+        self._take_up(plan, session)
 
     def loaded(self, slot: int, support: Support) -> None:
         """Take note of the support of the rows that a slot's worker has loaded."""
@@ -157,12 +162,13 @@ class Training:
         """True while a round is open and has no reason to close."""
         return self.rounds.is_open and self.rounds.closed is None
 
-    def _take_up(self, plan: RunPlan) -> None:
+    def _take_up(self, plan: RunPlan, session: Session) -> None:
         self._plan = plan
         self._format = plan.vector_format
         self._seed = plan.settings.run.seed
         self._patience_s = plan.settings.membership.heartbeat_interval_s
-        self.rounds = Rounds(plan.code, plan.decoder, plan.stop)
+        self.session = session
+        self.rounds = Rounds(session)
         # Slots hold other rows now, so their results are larger or smaller.
         multiple = plan.settings.limits.norm_multiple
         self._norms = None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from erasurehead.arrays import FloatArray
 from erasurehead.blas import squared_norm
 from erasurehead.decoding.base import Decoding
-from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.memory import NEVER, Memory, Remembered
@@ -34,11 +33,6 @@ class StepOutcome:
     step_size: float
     train_loss: float
     diverged: str | None = None
-
-
-def make_estimate(plan: RunPlan) -> GradientEstimate:
-    """Build the gradient estimate that a plan names."""
-    return ESTIMATES.build(plan.estimate, plan.code, plan.n_parameters, plan.exact)
 
 
 class Descent:
@@ -112,7 +106,7 @@ class Descent:
 
         `keep_memory` says that what the old estimate remembers holds for the new one.
         """
-        old, self.estimate = self.estimate, make_estimate(plan)
+        old, self.estimate = self.estimate, plan.coding.estimate(plan.n_parameters)
         self.estimate.in_parts = self._in_parts
         if keep_memory:
             self.estimate.load_state(old.state())

@@ -10,17 +10,25 @@ from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError
 from erasurehead.models import MODELS, default_model
 from erasurehead.models.base import Model
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.coding import Coding
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.machine.plan import RunPlan, build_scheme, deal_rows
+from erasurehead_master.machine.plan import RunPlan, deal_rows
 
 
 def make_plan(
-    settings: RunSettings, store: Store, data_reference: str | None, run: str | None = None
+    settings: RunSettings,
+    store: Store,
+    data_reference: str | None,
+    run: str | None = None,
+    coding: Coding | None = None,
 ) -> RunPlan:
     """Check the settings against the store and each other, and fix the run.
 
-    `run` is the id of the run that is resumed; a fresh one gets a new id.
+    Parameters
+    ----------
+    data_reference: where workers may read the store themselves; None: rows are streamed.
+    run: the id of the run that is resumed; a fresh one gets a new id.
+    coding: what to run in place of the settings' own scheme.
 
     Raises
     ------
@@ -28,28 +36,21 @@ def make_plan(
     DataError: the store is damaged, or its labels do not suit the model.
     """
     store.check_rows()
-    scheme = Scheme.parse(settings.coding.scheme)
-    built = build_scheme(settings)
+    coding = coding or settings.fitted()
     settings.delays()  # workers will build them; a value out of range is refused here
     rows = store.manifest.rows
     bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
     return RunPlan(
         run=run or secrets.token_hex(6),
         settings=settings,
-        scheme=scheme,
-        code=built.code,
-        decoder=built.decoder,
-        stop=built.stop,
-        estimate=built.estimate,
+        coding=coding,
         model=_model(settings, store),
         training_rows=rows,
         digest=store.digest,
         meaning=store.manifest.meaning,
-        ranges=deal_rows(rows, built.code.n_tasks, settings.run.seed),
+        ranges=deal_rows(rows, coding.code.n_tasks, settings.run.seed),
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
-        placement=built.placement,
-        loses=built.loses,
     )
 
 

@@ -14,7 +14,7 @@ from erasurehead.optimizing.penalty import L2
 from erasurehead.rows import CsrRows
 from erasurehead.wire.vectors.base import ROUNDING
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.run.descent import Descent, make_estimate
+from erasurehead_master.run.descent import Descent
 
 
 def make_descent(plan: RunPlan, rows: CsrRows, in_parts: InParts = at_once) -> Descent:
@@ -37,12 +37,13 @@ def make_descent(plan: RunPlan, rows: CsrRows, in_parts: InParts = at_once) -> D
     penalty = L2(settings.problem.l2, plan.model.unpenalised)
     problem = Problem(plan.model.start(rng), penalty, curvature)
     method, size = make_method(settings.descent.optimizer, settings.descent.step, problem)
-    estimate = make_estimate(plan)
+    estimate = plan.coding.estimate(plan.n_parameters)
     if method.follows_units and not estimate.sums_memory:
         raise UsageError(
             f"optimizer '{settings.descent.optimizer}' follows what is remembered of each unit, and"
-            f" the gradient estimate '{plan.estimate}' of scheme '{plan.scheme}' is no sum of that;"
-            " take a scheme with the estimate sag (cache=sag)"
+            f" the gradient estimate '{plan.coding.scheme.estimate}' of scheme"
+            f" '{settings.coding.scheme}' is no sum of that; take a scheme with the estimate sag"
+            " (cache=sag)"
         )
     rounding = np.random.default_rng((settings.run.seed, ROUNDING))
 

@@ -218,8 +218,8 @@ def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
         machine.go_on_with(plan, snapshot.round)
         descent.rebuild(plan)
     same_code = size == machine.plan.code.n_workers
-    if same_code and "probabilities" in code and machine.plan.placement is not None:
-        plan = machine.plan.regrouped(code["probabilities"])
+    if same_code and "probabilities" in code and machine.plan.coding.places_by is not None:
+        plan = machine.plan.placed_by(code["probabilities"])
         machine.go_on_with(plan, int(code["placed_round"]))
         descent.rebuild(plan)
     descent.load_state(snapshot.part, same_code=same_code)

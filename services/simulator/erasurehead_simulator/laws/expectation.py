@@ -9,6 +9,7 @@ import numpy as np
 
 from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import Decoder
+from erasurehead.schemes.coding import Coding
 from erasurehead.stopping.base import StopRule
 from erasurehead.straggling.base import DelayModel
 from erasurehead.theory.decode_errors import design_error, expander_bound, least_error
@@ -22,11 +23,10 @@ from erasurehead_simulator.laws.expected_times import (
 )
 from erasurehead_simulator.laws.quantities import Claim, Expectation, Quantity, Relation
 from erasurehead_simulator.laws.survivors import Survivors, survivors_under, times_are_alike
-from erasurehead_simulator.virtual.ideal import SchemeParts
 
 
 def expect(
-    parts: SchemeParts, delays: DelayModel, pass_s: float, regroup_after_rounds: int = 0
+    coding: Coding, delays: DelayModel, pass_s: float, regroup_after_rounds: int = 0
 ) -> Expectation:
     """Return what lemmas, bounds and order statistics say of a scheme.
 
@@ -37,8 +37,9 @@ def expect(
     size (`fraction`, slots that are alike and hold equally much) or independent (`deadline`, and
     delays whose distribution is known). Of times see `expected_times`.
     """
-    code, decoder, stop = parts.code, parts.decoder, parts.stop
-    moves = parts.placement is not None and regroup_after_rounds > 0
+    code, session = coding.code, coding.begin()
+    decoder, stop = session.decoder, session.stop
+    moves = coding.places_by is not None and regroup_after_rounds > 0
     if moves and not times_are_alike(code, delays, pass_s):
         return Expectation()
     claims = list(time_claims(code, decoder, stop, delays, pass_s))

@@ -1,44 +1,28 @@
-"""The schemes that a plan chooses from: codings with stop rules and gradient estimates."""
+"""The schemes that a search chooses from: pairings with stop rules and gradient estimates."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from erasurehead.coding.base import GradientCode
+from erasurehead.estimating import ESTIMATES
 from erasurehead.registry import Spec
-from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.scheme import SUM, Scheme
+from erasurehead.schemes.text import shortest
+from erasurehead.stopping import STOPS
 from erasurehead.straggling.base import DelayModel
-from erasurehead_simulator.planner.search_space import Coding, load_of
+from erasurehead_simulator.planner.search_space import Pairing, load_of
 from erasurehead_simulator.virtual.compute_times import compute_times_s
 
 QUANTILE_ROUNDS = 50
 
-PLAIN, CACHES, SNAPSHOTS = "sum", ("saga", "sag"), "svrg:every=20"
-
-
-class Kind(StrEnum):
-    """Schemes that are ranked alike; of each, the best is tried."""
-
-    EXACT = "exact"
-    APPROXIMATE = "approximate"
-    ADAPTIVE = "adaptive"
-    SAGA = "saga"
-    SAG = "sag"
-    SVRG = "svrg"
-
-    @classmethod
-    def of(cls, scheme: Scheme) -> Kind:
-        """Return what a scheme is."""
-        if scheme.estimate.name in (cls.SAGA, cls.SAG, cls.SVRG):
-            return cls(scheme.estimate.name)
-        if scheme.exact:
-            return cls.EXACT
-        return cls.ADAPTIVE if scheme.stop.name == "adaptive" else cls.APPROXIMATE
+EXACT = Spec("exact")
+CACHES = (Spec("saga"), Spec("sag"))
+SNAPSHOTS = Spec("svrg", {"every": "20"})
 
 
 @dataclass(frozen=True)
@@ -72,19 +56,72 @@ FINE = Rules(
 
 
 @dataclass(frozen=True)
+class Traits:
+    """What decides how a scheme is played and ranked.
+
+    Attributes
+    ----------
+    kind: schemes of one kind are ranked alike, and the best of each is tried: the estimate's name
+        if it remembers something, else ``exact``, ``adaptive`` or ``approximate``.
+    plays_alone: who arrives when depends on the gradient estimate, too.
+    renews_on_arrival: whatever arrives renews what is remembered.
+    sums_memory: a gradient is the sum of what is remembered, whatever the decoder's weights.
+    """
+
+    kind: str
+    plays_alone: bool
+    renews_on_arrival: bool
+    sums_memory: bool
+
+    @classmethod
+    def of(cls, scheme: Scheme, code: GradientCode) -> Traits:
+        """Return those of a scheme with this code.
+
+        Raises
+        ------
+        UsageError: stop rule or estimate do not fit the code.
+        """
+        rule = STOPS.build(scheme.stop, code)
+        # Of one parameter only: it is looked at, and never used.
+        estimate = ESTIMATES.build(scheme.estimate, code, 1, rule.waits_for_all)
+        kind = "adaptive" if rule.adapts else "approximate"
+        if estimate.memory is not None:
+            kind = scheme.estimate.name
+        elif rule.waits_for_all:
+            kind = "exact"
+        return cls(
+            kind,
+            plays_alone=rule.adapts or estimate.snapshot_every is not None,
+            renews_on_arrival=estimate.renews_on_arrival,
+            sums_memory=estimate.sums_memory,
+        )
+
+
+@dataclass(frozen=True)
 class Candidate:
     """One scheme.
 
     Attributes
     ----------
-    scheme: its text.
-    load: see `Coding.load`.
-    kind: how it is ranked.
+    load: see `Pairing.load`.
+    traits: how it is played and ranked.
+    asked: the text that it was asked for by.
     """
 
-    scheme: str
+    scheme: Scheme
     load: float
-    kind: Kind = Kind.APPROXIMATE
+    traits: Traits
+    asked: str | None = field(default=None, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The scheme as it was asked for, else by its shortest name."""
+        return self.asked or shortest(self.scheme)
+
+    @property
+    def kind(self) -> str:
+        """See `Traits.kind`."""
+        return self.traits.kind
 
     @property
     def whole_load(self) -> int:
@@ -92,48 +129,47 @@ class Candidate:
         return math.ceil(self.load - 1e-9)
 
     @property
-    def arrivals(self) -> str:
-        """Code, decoder and stop rule: what decides who arrives when, and with what weight."""
-        parsed = Scheme.parse(self.scheme)
-        return replace(parsed, estimate=Spec(PLAIN), written="").long_form
-
-
-def candidate(scheme: str, load: float) -> Candidate:
-    """Return a scheme as a candidate, under its shortest name."""
-    parsed = Scheme.parse(scheme)
-    return Candidate(_short(parsed), load, Kind.of(parsed))
+    def arrivals(self) -> Scheme:
+        """The scheme without a memory: what decides who arrives when, and with what weight."""
+        return replace(self.scheme, estimate=SUM)
 
 
 def candidates(
-    coding: Coding, rules: Rules, delays: DelayModel, pass_s: float
+    pairing: Pairing, rules: Rules, delays: DelayModel, pass_s: float
 ) -> Iterator[Candidate]:
-    """Yield schemes of a coding; some rules may not fit its decoder.
+    """Yield schemes of a pairing; some rules may not fit its decoder.
 
     Parameters
     ----------
     delays, pass_s: for deadlines that can be met.
     """
+    code = pairing.built
+
+    def candidate(stop: Spec, estimate: Spec, load: float) -> Candidate:
+        scheme = pairing.scheme(stop, estimate)
+        return Candidate(scheme, load, Traits.of(scheme, code))
+
     # Tasks are never placed anew then.
-    yield candidate(f"{coding.text} / exact", load_of(coding.code))
-    for rule in _stops(coding.code, rules, delays, pass_s):
-        for estimate in (PLAIN, *(CACHES if coding.cacheable else ())):
-            yield candidate(f"{coding.text} / {rule} / {estimate}", coding.load)
-    if rules.snapshots and coding.cacheable:
+    yield candidate(EXACT, SUM, load_of(code))
+    for rule in _stops(code, rules, delays, pass_s):
+        for estimate in (SUM, *(CACHES if pairing.cacheable else ())):
+            yield candidate(rule, estimate, pairing.load)
+    if rules.snapshots and pairing.cacheable:
         # Each must be played by itself, so not as many.
-        for rule in _stops(coding.code, COARSE, delays, pass_s):
-            yield candidate(f"{coding.text} / {rule} / {SNAPSHOTS}", coding.load)
+        for rule in _stops(code, COARSE, delays, pass_s):
+            yield candidate(rule, SNAPSHOTS, pairing.load)
 
 
-def _stops(code: GradientCode, rules: Rules, delays: DelayModel, pass_s: float) -> Iterator[str]:
+def _stops(code: GradientCode, rules: Rules, delays: DelayModel, pass_s: float) -> Iterator[Spec]:
     k = code.n_workers
     for r in sorted({math.ceil(share * k - 1e-9) for share in rules.shares} - {k}):
-        yield f"fraction:r={r}"
+        yield Spec("fraction", {"r": str(r)})
     for after_s in _deadlines_s(code, rules.quantiles, delays, pass_s):
-        yield f"deadline:after_s={after_s:.3g}"
+        yield Spec("deadline", {"after_s": f"{after_s:.3g}"})
     for epsilon in rules.errors:
-        yield f"residual:epsilon={epsilon:g}"
+        yield Spec("residual", {"epsilon": f"{epsilon:g}"})
     if rules.adaptive:
-        yield "adaptive"
+        yield Spec("adaptive")
 
 
 def _deadlines_s(
@@ -145,28 +181,3 @@ def _deadlines_s(
         [delays.delays_s(t, shares) + computing_s for t in range(1, QUANTILE_ROUNDS + 1)]
     )
     return sorted({float(d) for d in np.quantile(times_s, quantiles) if d > 0})
-
-
-def _short(scheme: Scheme) -> str:
-    """Return the papers' name of a scheme if it has one (`egc:c=3`), else its parts."""
-    code, decoder, stop = scheme.code, scheme.decoder, scheme.stop
-    options = dict(code.options)
-    named = code.name == "uncoded" or (code.name == "frc" and list(options) == ["c"])
-    if decoder.name != "first-copy" or not named or list(decoder.options) != ["scale"]:
-        return scheme.long_form
-    if stop.name == "fraction":
-        options |= stop.options
-    elif stop.name == "deadline":
-        options["deadline_s"] = stop.options["after_s"]
-    elif stop.name != "exact":
-        return scheme.long_form
-    if decoder.options["scale"] != "coverage":
-        if scheme.exact:
-            return scheme.long_form
-        options["scale"] = decoder.options["scale"]
-    if scheme.estimate.name != PLAIN:
-        if "," in str(scheme.estimate):
-            return scheme.long_form
-        options["cache"] = str(scheme.estimate)
-    name = code.name if code.name == "uncoded" else "egc" if scheme.exact else "agc"
-    return str(Spec(name, options))

@@ -1,4 +1,4 @@
-"""What a search for a scheme came to."""
+"""What a search for a scheme found."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ class Trial:
 
 
 @dataclass(frozen=True, eq=False)
-class Findings:
-    """What a search came to.
+class SearchResult:
+    """What a search found.
 
     Attributes
     ----------

@@ -10,15 +10,17 @@ from itertools import islice
 import numpy as np
 
 from erasurehead.errors import UsageError
+from erasurehead.registry import Spec
+from erasurehead.schemes.scheme import Scheme
 from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
-from erasurehead_simulator.planner.candidates import Candidate, Kind
+from erasurehead_simulator.planner.candidates import Candidate
 from erasurehead_simulator.planner.parallel import Crew
 from erasurehead_simulator.planner.problem import Problem
-from erasurehead_simulator.planner.search_space import Coding, build
+from erasurehead_simulator.planner.search_space import Pairing
 from erasurehead_simulator.virtual.timeline import timeline
 
-CODINGS = 3
-"""Codings of each load, and of each kind of scheme, that are played under all stop rules."""
+PAIRINGS = 3
+"""Pairings of each load, and of each kind of scheme, that are played under all stop rules."""
 
 TARGET_SHARE = 0.01
 """Share of the first gap that a target is taken to leave, to judge how quickly the problem
@@ -63,57 +65,55 @@ class Screening:
         self._crew = crew
         self._exact_rounds = exact_rounds
         self._rounds = rounds
-        self._codings: dict[Candidate, Coding | None] = {}
+        self._pairings: dict[Candidate, Pairing | None] = {}
         self.screened: dict[Candidate, Screened] = {}
 
-    def judge(self, found: Sequence[tuple[Candidate, Coding | None]]) -> Iterator[None]:
-        """Screen candidates with their codings, unless a stop rule does not fit the decoder.
+    def judge(self, found: Sequence[tuple[Candidate, Pairing | None]]) -> Iterator[None]:
+        """Screen candidates with their pairings, unless a stop rule does not fit the decoder.
 
         Yields after each scheme that was played.
         """
-        alike: dict[str, list[tuple[Candidate, Coding | None]]] = {}
-        for candidate, coding in found:
-            own = candidate.kind is Kind.SVRG or "adaptive" in candidate.arrivals
-            key = candidate.scheme if own else candidate.arrivals
-            alike.setdefault(key, []).append((candidate, coding))
-        texts = [(key, self._rounds) for key in alike]
-        played_all = self._crew.map(play, texts)
+        alike: dict[Scheme, list[tuple[Candidate, Pairing | None]]] = {}
+        for candidate, pairing in found:
+            key = candidate.scheme if candidate.traits.plays_alone else candidate.arrivals
+            alike.setdefault(key, []).append((candidate, pairing))
+        played_all = self._crew.map(play, [(scheme, self._rounds) for scheme in alike])
         for those, played in zip(alike.values(), played_all, strict=True):
-            for candidate, coding in those:
+            for candidate, pairing in those:
                 if played is not None and candidate not in self.screened:
                     self.screened[candidate] = _judge(candidate, played, self._exact_rounds)
-                    self._codings[candidate] = coding
+                    self._pairings[candidate] = pairing
             yield
 
-    def best_codings(self) -> list[Coding]:
-        """Return the codings with the best schemes of each load and kind, equals once."""
-        chosen: dict[str, Coding] = {}
+    def best_pairings(self) -> list[Pairing]:
+        """Return the pairings with the best schemes of each load and kind, equals once."""
+        chosen: dict[tuple[Spec, Spec], Pairing] = {}
         for alike in sorted({(c.whole_load, c.kind) for c in self.screened}):
             those = {c: s for c, s in self.screened.items() if (c.whole_load, c.kind) == alike}
-            best = {c.text: c for c in map(self._codings.get, ranked(those)) if c is not None}
-            chosen.update(islice(best.items(), CODINGS))
+            best = [p for p in map(self._pairings.get, ranked(those)) if p is not None]
+            once = {(pairing.code, pairing.decoder): pairing for pairing in best}
+            chosen.update(islice(once.items(), PAIRINGS))
         return list(chosen.values())
 
 
-def play(problem: Problem, scheme_and_rounds: tuple[str, int]) -> Played | None:
+def play(problem: Problem, scheme_and_rounds: tuple[Scheme, int]) -> Played | None:
     """Play a scheme without gradients; None if its parts do not fit each other."""
     scheme, rounds = scheme_and_rounds
     settings = problem.settings
-    delays = settings.delays()
     try:
-        parts = build(scheme, settings.coding.workers, settings.coding.tasks, settings.run.seed)
+        coding = settings.fitted(scheme)
     except UsageError:
         return None
     after = settings.refit.regroup_after_rounds
-    code = parts.code
-    played = timeline(parts, delays, rounds, settings.run.seed, problem.pass_s, after)
+    delays = settings.delays()
+    played = timeline(coding, delays, rounds, settings.run.seed, problem.pass_s, after)
     return Played(
         round_s=float(played.duration_s.mean()),
         decode_error=float(played.decode_error.mean()),
         mean_weight=float(played.mean_weight.mean()),
         erased_share=float(played.erased_share.mean()),
         renewed_share=float(played.renewed_share.mean()),
-        n_units=code.n_units,
+        n_units=coding.code.n_units,
     )
 
 
@@ -125,7 +125,7 @@ def _judge(candidate: Candidate, played: Played, exact_rounds: int) -> Screened:
     many as `cached_rounds` of what is renewed.
     """
     round_s, error = played.round_s, played.decode_error
-    if candidate.kind in (Kind.SAGA, Kind.SAG):
+    if candidate.traits.renews_on_arrival:
         contraction = math.log(1.0 / TARGET_SHARE) / exact_rounds
         factor = float(cached_rounds(np.array([played.renewed_share]), contraction)[0])
         if played.renewed_share * played.n_units < min(LEAST_RENEWED, played.n_units):
@@ -143,8 +143,7 @@ def ranked(screened: Mapping[Candidate, Screened]) -> list[Candidate]:
     kept = []
     for candidate in sorted(screened, key=lambda c: screened[c].cost):
         found = screened[candidate]
-        # SAG makes nothing of a decoder's weights.
-        error = 0.0 if candidate.kind is Kind.SAG else found.decode_error
+        error = 0.0 if candidate.traits.sums_memory else found.decode_error
         numbers = (candidate.load, found.cost, found.round_s, error)
         same = (candidate.kind, *(f"{number:.9g}" for number in numbers))
         if math.isfinite(found.cost) and same not in seen:

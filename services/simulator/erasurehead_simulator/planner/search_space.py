@@ -1,18 +1,19 @@
-"""Codes at every load, and the decoders that fit them: what a plan chooses from."""
+"""Codes at every load, and the decoders that fit them: what a search chooses from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-
-import numpy as np
 
 from erasurehead.coding import CODES
 from erasurehead.coding.base import GradientCode
 from erasurehead.decoding import DECODERS
 from erasurehead.errors import UsageError
-from erasurehead.schemes.scheme import BuiltScheme, Scheme, suitable_decoder
+from erasurehead.registry import Spec
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.scheme import SUM, Scheme
+from erasurehead.schemes.suitable import suitable_decoder
 
 LOADS_ONE_BY_ONE = 6
 """Loads above are searched in steps of about a quarter."""
@@ -20,41 +21,44 @@ LOADS_ONE_BY_ONE = 6
 LOAD_OPTIONS = {"c": "{c}", "max_load": "{c}", "d": "{d}", "s": "{s}"}
 """Options of codes that say how much is held: c tasks a slot, or d = s + 1 copies of every task."""
 
-OTHERWISE = {
-    "frc": ("frc:c={c}", "frc:c={c},groups=balanced"),
-    "hybrid-sums": ("hybrid-sums:c1=1,c2={s},groups={groups}",),
+OTHERWISE: dict[str, tuple[Mapping[str, str], ...]] = {
+    "frc": ({"c": "{c}"}, {"c": "{c}", "groups": "balanced"}),
+    "hybrid-sums": ({"c1": "1", "c2": "{s}", "groups": "{groups}"},),
     # Loads between 1 and c: m = 1 and m = 2 private tasks.
-    "partial": ("partial:s={s},alpha={alpha_1}", "partial:s={s},alpha={alpha_2}"),
+    "partial": ({"s": "{s}", "alpha": "{alpha_1}"}, {"s": "{s}", "alpha": "{alpha_2}"}),
 }
-"""Codes for which one such option is not enough."""
+"""Options of codes for which one such option is not enough."""
 
-LEARNS = "groups=balanced"
-"""Marks codes that place tasks by what is learnt of the slots, as an option p does."""
+FIRST_ARRIVAL = Spec("fraction", {"r": "1"})
+"""A stop rule that fits every decoder."""
+
+CACHE = Spec("saga")
+"""The estimate by which a code shows whether it can be cached."""
 
 
-@dataclass(frozen=True)
-class Coding:
+@dataclass(frozen=True, eq=False)
+class Pairing:
     """A code and a decoder that fits it.
 
     Attributes
     ----------
-    text: the first two parts of a scheme.
-    code: as first built.
+    code, decoder: the first two parts of a scheme.
+    built: the code as first built.
     load: most rows that one slot stores, in units of the k-th part of all rows (tasks a slot when
         there are as many tasks as slots); of codes that are placed anew by what is learnt, the
         most that they may come to.
     cacheable: whether what is remembered adds up to the full gradient.
     """
 
-    text: str
-    code: GradientCode
+    code: Spec
+    decoder: Spec
+    built: GradientCode
     load: float
     cacheable: bool
 
-
-def build(scheme: str, n_workers: int, n_tasks: int | None, seed: int) -> BuiltScheme:
-    """Make the parts of a scheme, as `erasurehead_master.machine.plan.build_scheme` does."""
-    return Scheme.parse(scheme).build(n_workers, n_tasks, np.random.default_rng((seed, 0xC0DE)))
+    def scheme(self, stop: Spec, estimate: Spec = SUM) -> Scheme:
+        """Return the scheme with the other two parts."""
+        return Scheme(self.code, self.decoder, stop, estimate)
 
 
 def load_of(code: GradientCode) -> float:
@@ -63,9 +67,9 @@ def load_of(code: GradientCode) -> float:
     return round(float(code.loads.max()) / code.n_tasks * code.n_workers, 9)
 
 
-def codings(
+def pairings(
     n_workers: int, n_tasks: int | None, max_load: int, seed: int, *, alike: bool
-) -> Iterator[Coding]:
+) -> Iterator[Pairing]:
     """Yield every code that exists for the cluster within the load, with every decoder that fits.
 
     Codes that were drawn with a task on nobody are left out.
@@ -74,54 +78,54 @@ def codings(
 
     Parameters
     ----------
-    max_load: as `Coding.load`.
+    max_load: as `Pairing.load`.
     alike: whether all slots are as likely to be late, so that there is nothing to learn of them.
     """
-    for text, most_tasks in _codes(n_workers, n_tasks or n_workers, max_load, alike):
-        for decoder in _decoders(text):
-            scheme = f"{text} / {decoder} / fraction:r=1"
+    for code, most_tasks in _codes(n_workers, n_tasks or n_workers, max_load):
+        for decoder in _decoders(code.name):
+            scheme = Scheme(code, decoder, FIRST_ARRIVAL)
             try:
-                built = build(scheme, n_workers, n_tasks, seed)
+                coding = Coding.of(scheme, n_workers, n_tasks, seed)
             except UsageError:
                 continue  # no such code for so many workers, or it cannot be decoded so
-            if not built.code.replication.all():
-                break  # drawn with tasks on nobody, whose rows would never be seen
-            load = load_of(built.code)
-            if built.placement is not None:
-                load = max(load, round(most_tasks * n_workers / built.code.n_tasks, 9))
+            built = coding.code
+            learns = coding.places_by is not None
+            if (learns and alike) or not built.replication.all():
+                break  # nothing to learn; or drawn with tasks on nobody, whose rows are never seen
+            load = load_of(built)
+            if learns:
+                load = max(load, round(most_tasks * n_workers / built.n_tasks, 9))
             if load <= max_load + 1e-9:
-                cacheable = _exists(f"{scheme} / saga", n_workers, n_tasks, seed)
-                yield Coding(f"{text} / {decoder}", built.code, load, cacheable)
+                cached = Scheme(code, decoder, FIRST_ARRIVAL, CACHE)
+                cacheable = _exists(cached, n_workers, n_tasks, seed)
+                yield Pairing(code, decoder, built, load, cacheable)
 
 
-def _codes(n_workers: int, n_tasks: int, max_load: int, alike: bool) -> Iterator[tuple[str, int]]:
-    """Yield texts of codes, and how many tasks a slot may come to hold by learning."""
+def _codes(n_workers: int, n_tasks: int, max_load: int) -> Iterator[tuple[Spec, int]]:
+    """Yield codes, and how many tasks a slot may come to hold where the code follows slots."""
     # With fewer tasks than workers, one task a slot is more than a k-th part of the rows.
     least = 1 if n_tasks < n_workers else 2
     for name in CODES:
         for template in _templates(name):
-            learns = LEARNS in template or (name not in OTHERWISE and "p" in CODES.options(name))
-            if learns and alike:
-                continue
-            if "{c}" in template:
+            filled = "".join(template.values())
+            if "{c}" in filled:
                 numbers = _steps(least, max_load * n_tasks // n_workers)
-            elif "{" in template:
+            elif "{" in filled:
                 numbers = _steps(2, max_load)
             else:
                 numbers = iter((0,))
             for c in numbers:
-                yield template.format(**_numbers(n_workers, c)), c if learns else 0
+                given = _numbers(n_workers, c)
+                yield Spec(name, {k: v.format(**given) for k, v in template.items()}), c
 
 
-def _templates(code: str) -> tuple[str, ...]:
-    """Return texts of a code with numbers to be filled in."""
+def _templates(code: str) -> tuple[Mapping[str, str], ...]:
+    """Return options of a code with numbers to be filled in."""
     if code in OTHERWISE:
         return OTHERWISE[code]
     options = CODES.options(code)
-    loads = (
-        f"{code}:{option}={number}" for option, number in LOAD_OPTIONS.items() if option in options
-    )
-    return (next(loads, code),)
+    loads = ({option: number} for option, number in LOAD_OPTIONS.items() if option in options)
+    return (next(loads, {}),)
 
 
 def _numbers(n_workers: int, c: int) -> dict[str, object]:
@@ -147,21 +151,26 @@ def _divisor_from(n: int, least: int) -> int:
     return next(d for d in range(max(least, 1), n + 1) if n % d == 0)
 
 
-def _decoders(code: str) -> list[str]:
+def _decoders(code: str) -> list[Spec]:
     """Return every decoder with every choice of its options, the code's own first."""
     every = [
-        f"{name}:{','.join(f'{k}={v}' for k, v in zip(choices, chosen, strict=True))}".rstrip(":")
+        Spec(name, dict(zip(choices, chosen, strict=True)))
         for name in DECODERS
         for choices in (DECODERS.choices(name),)
         for chosen in product(*choices.values())
     ]
-    own = str(suitable_decoder(code.partition(":")[0]))
-    return sorted(every, key=lambda text: not text.startswith(own))
+    own = suitable_decoder(code)
+
+    def is_another(decoder: Spec) -> bool:
+        asks_for = own.options.items() <= decoder.options.items()
+        return decoder.name != own.name or not asks_for
+
+    return sorted(every, key=is_another)
 
 
-def _exists(scheme: str, n_workers: int, n_tasks: int | None, seed: int) -> bool:
+def _exists(scheme: Scheme, n_workers: int, n_tasks: int | None, seed: int) -> bool:
     try:
-        build(scheme, n_workers, n_tasks, seed)
+        Coding.of(scheme, n_workers, n_tasks, seed)
     except UsageError:
         return False
     return True

@@ -9,6 +9,8 @@ from statistics import median
 
 from erasurehead.errors import UsageError
 from erasurehead.records import RoundRecord
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.shorthands import uncoded
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
@@ -23,10 +25,10 @@ HOPELESS = 1.5
 tried under the others."""
 
 ALONE: dict[str, dict[str, object]] = {
-    "coding": {"workers": 1, "tasks": None, "scheme": "uncoded"},
+    "coding": {"workers": 1, "tasks": None},
     "straggling": {"delay": "none"},
 }
-"""Settings of exact gradient descent."""
+"""Settings of exact gradient descent, which needs no code."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def exact_rounds(problem: Problem) -> int:
     settings = problem.settings
     alone = settings.changed(**ALONE)
     one = Problem(alone, problem.target, 1.0, problem.sample_rows)
-    rounds = attempt(one, one.settings).rounds
+    rounds = attempt(one, (alone, uncoded())).rounds
     if math.isinf(rounds):
         raise UsageError(
             f"exact gradient descent does not reach {problem.target} in {settings.descent.rounds}"
@@ -57,11 +59,12 @@ def exact_rounds(problem: Problem) -> int:
     return int(rounds)
 
 
-def attempt(problem: Problem, settings: RunSettings) -> Outcome:
-    """Train with these settings, scheme and seed, until the target is reached."""
+def attempt(problem: Problem, settings_and_scheme: tuple[RunSettings, Scheme]) -> Outcome:
+    """Train with these settings, but with this scheme, until the target is reached."""
+    given, scheme = settings_and_scheme
     store = problem.store
-    settings = settings.changed(descent={"evaluate_every_rounds": 1})
-    plan = make_plan(settings, store, None)
+    settings = given.changed(descent={"evaluate_every_rounds": 1})
+    plan = make_plan(settings, store, None, coding=settings.fitted(scheme))
     found: list[RoundRecord] = []
 
     def enough(record: RoundRecord) -> bool:
@@ -89,7 +92,7 @@ def try_all(
     seeded = [_with_seed(problem, problem.settings.run.seed + seed) for seed in range(seeds)]
 
     def go_on(chosen: Sequence[Candidate], seed: int) -> None:
-        given = [seeded[seed].changed(coding={"scheme": c.scheme}) for c in chosen]
+        given = [(seeded[seed], candidate.scheme) for candidate in chosen]
         for candidate, outcome in zip(chosen, crew.map(attempt, given, at_once=1), strict=True):
             outcomes[candidate].append(outcome)
         progress(f"seed {seed + 1} of {seeds} done")
@@ -114,5 +117,6 @@ def _with_seed(problem: Problem, seed: int) -> RunSettings:
     """Return the settings of trials under a seed, whose automatic step is the same for all."""
     settings = problem.settings.changed(run={"seed": seed})
     alone = settings.changed(**ALONE)
-    descent = make_descent(make_plan(alone, problem.store, None), problem.store.train)
+    plan = make_plan(alone, problem.store, None, coding=alone.fitted(uncoded()))
+    descent = make_descent(plan, problem.store.train)
     return settings.changed(descent={"step": str(descent.size)})

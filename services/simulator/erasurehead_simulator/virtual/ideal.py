@@ -1,34 +1,24 @@
 """How long a round must last at least: what the drawn delays alone cost under a scheme.
 
 Computing, sending, decoding and stepping take no time here, so a real round divided by its ideal
-is what our own overhead costs. The arrivals are fed to the scheme's own
-decoder and stop rule through the master's own rounds; nothing is judged twice.
+is what our own overhead costs. The arrivals are fed to the scheme's own decoder and stop rule
+through the master's own rounds; nothing is judged twice.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import numpy as np
 
 from erasurehead.arrays import BoolArray, FloatArray, IntArray
-from erasurehead.decoding.base import Decoder
-from erasurehead.schemes.regrouping import Placed
+from erasurehead.schemes.coding import Coding
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.machine.rounds import Rounds
 
 
-class SchemeParts(Placed, Protocol):
-    """What decides when a round closes: a `RunPlan` or a `BuiltScheme`, fresh; it is used up."""
-
-    @property
-    def decoder(self) -> Decoder:
-        """Weighs arrivals."""
-
-
 def ideal_round_s(
-    parts: SchemeParts,
+    coding: Coding,
     delays: DelayModel,
     rounds: Sequence[int],
     took_part: BoolArray | None = None,
@@ -40,9 +30,9 @@ def ideal_round_s(
     `fraction` this is min(r-th smallest delay, coverage time), for `exact` the coverage time (arXiv
     1901.09671, section 3).
     """
-    code = parts.code
+    code = coding.code
     load_shares = code.loads / code.n_tasks
-    played = Rounds(code, parts.decoder, parts.stop)
+    played = Rounds(coding.begin())
     if took_part is None:
         took_part = np.ones((len(rounds), code.n_workers), dtype=np.bool_)
     return np.array(

@@ -16,11 +16,11 @@ import numpy as np
 from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.decoding.base import Decoding
 from erasurehead.records import Arrival
-from erasurehead.schemes.regrouping import regrouped, same_tasks
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.regrouping import go_on, is_due, same_tasks
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.machine.rounds import Rounds, sending_order
 from erasurehead_simulator.virtual.compute_times import compute_times_s
-from erasurehead_simulator.virtual.ideal import SchemeParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class PlayedRound:
 
 
 def play_rounds(
-    parts: SchemeParts,
+    coding: Coding,
     delays: DelayModel,
     n_rounds: int,
     seed: int,
@@ -51,7 +51,7 @@ def play_rounds(
 
     Parameters
     ----------
-    parts: fresh code, decoder and stop rule; they are used up.
+    coding: that of the first round.
     delays: of all slots.
     seed: of the run, for the order in which slots are sent the model.
     pass_s: seconds in which one worker would compute the gradient of all rows.
@@ -59,18 +59,20 @@ def play_rounds(
     """
     placed_round = 0
     now = 0.0
-    fitted: SchemeParts | None = None
+    session = coding.begin()
+    fitted: Coding | None = None
     for round_ in range(1, n_rounds + 1):
-        placement = parts.placement
-        waited = round_ - 1 - placed_round
-        if placement is not None and placement.due(waited, regroup_after_rounds):
-            anew, placed_round = regrouped(parts, placement.learnt.probabilities), round_ - 1
-            parts = parts if same_tasks(anew.code, parts.code) else anew
-        if parts is not fitted:
-            fitted, code = parts, parts.code
+        learnt, waited = session.learnt.slots, round_ - 1 - placed_round
+        known = coding.places_by
+        if known is not None and is_due(known, learnt, waited, regroup_after_rounds):
+            anew, placed_round = coding.placed_by(learnt.probabilities), round_ - 1
+            if not same_tasks(anew.code, coding.code):
+                coding, session = anew, go_on(session, coding, anew)
+        if coding is not fitted:
+            fitted, code = coding, coding.code
             shares = code.loads / code.n_tasks
             compute_s = compute_times_s(code, pass_s)
-            rounds = Rounds(code, parts.decoder, parts.stop)
+            rounds = Rounds(session)
             everybody = range(code.n_workers)
         opened = now
         rounds.open(now, everybody)
@@ -157,7 +159,7 @@ class Timeline:
 
 
 def timeline(
-    parts: SchemeParts,
+    coding: Coding,
     delays: DelayModel,
     n_rounds: int,
     seed: int,
@@ -167,13 +169,13 @@ def timeline(
     """Play rounds (`play_rounds`) and keep one number of each kind a round."""
     columns = np.empty((6, n_rounds))
     reasons: dict[str, int] = {}
-    rounds = play_rounds(parts, delays, n_rounds, seed, pass_s, regroup_after_rounds)
+    rounds = play_rounds(coding, delays, n_rounds, seed, pass_s, regroup_after_rounds)
     for i, played in enumerate(rounds):
         decoding = played.decoding
         columns[:, i] = (
             played.closed_s - played.opened_s,
             len(played.arrivals),
-            decoding.erased_tasks / parts.code.n_tasks,
+            decoding.erased_tasks / coding.code.n_tasks,
             decoding.decode_error,
             float(np.mean(decoding.task_weights)),
             played.renewed_share,

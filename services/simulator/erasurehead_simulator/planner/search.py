@@ -11,31 +11,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.tree import RunSettings
-from erasurehead_master.machine.plan import build_scheme
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.planner.candidates import (
     COARSE,
     FINE,
     Candidate,
-    Kind,
     Rules,
+    Traits,
     candidates,
 )
 from erasurehead_simulator.planner.parallel import Crew, crew
 from erasurehead_simulator.planner.problem import Problem
-from erasurehead_simulator.planner.results import Findings, Trial
+from erasurehead_simulator.planner.results import SearchResult, Trial
 from erasurehead_simulator.planner.screening import Screened, Screening, ranked
-from erasurehead_simulator.planner.search_space import Coding, build, codings, load_of
+from erasurehead_simulator.planner.search_space import Pairing, load_of, pairings
 from erasurehead_simulator.planner.target import Target
 from erasurehead_simulator.planner.trials import exact_rounds, try_all
 
 COARSE_ROUNDS, FINE_ROUNDS = 40, 80
-"""Rounds that a scheme is played for, before and after the best codings are chosen."""
+"""Rounds that a scheme is played for, before and after the best pairings are chosen."""
+
+NOTHING_MORE: Mapping[str, Scheme] = MappingProxyType({})
 
 TOLD_EVERY = 200
 """Schemes from one word of progress to the next."""
@@ -67,15 +69,15 @@ def search(
     max_load: int,
     pass_s: float,
     effort: Effort,
-    extra: Sequence[str] = (),
+    extra: Mapping[str, Scheme] = NOTHING_MORE,
     progress: Progress = lambda text: None,
-) -> Findings:
+) -> SearchResult:
     """Screen all candidates, try the best, and return what they took.
 
     Parameters
     ----------
     settings: everything but the scheme; `rounds` is the most that a trial may take.
-    extra: schemes to try in any case.
+    extra: schemes to try in any case, by the texts that they are asked for by.
     progress: told of each step, in words.
 
     Raises
@@ -83,9 +85,9 @@ def search(
     UsageError: the cluster, the target or the effort is impossible, or nobody reaches the target.
     """
     _check(effort, max_load, settings.coding.workers)
-    asked = [_asked(text, settings) for text in extra]
+    asked = [_asked(text, scheme, settings) for text, scheme in extra.items()]
     problem = Problem(settings, target, pass_s, effort.sample_rows)
-    every = _codings(settings, max_load)
+    every = _pairings(settings, max_load)
     rounds = exact_rounds(problem)
     n_rows = problem.store.manifest.rows
     progress(
@@ -94,7 +96,7 @@ def search(
     with crew(problem, effort.jobs) as searchers:
         coarse = Screening(searchers, rounds, COARSE_ROUNDS)
         _play(coarse, problem, every, COARSE, progress)
-        best = coarse.best_codings()
+        best = coarse.best_pairings()
         progress(
             f"{len(every)} codes with decoders played, {len(best)} are played with all stop rules"
         )
@@ -105,7 +107,7 @@ def search(
         progress(f"{n_candidates} schemes screened, {len(finalists)} are tried")
         trials = _try(searchers, problem, finalists, fine.screened, effort.seeds, progress)
     whole = Store.open(settings.problem.store).manifest
-    findings = Findings(
+    found = SearchResult(
         target,
         effort.seeds,
         tuple(sorted(trials, key=lambda t: (t.candidate.load, t.median_s))),
@@ -115,12 +117,12 @@ def search(
         whole.rows,
         sum(e.file_bytes for name, e in whole.arrays.items() if not name.startswith("test_")),
     )
-    if not findings.frontier:
+    if not found.frontier:
         raise UsageError(
             f"no scheme reached {target} within {settings.descent.rounds} rounds under most seeds;"
             " raise --rounds or take an easier --target"
         )
-    return findings
+    return found
 
 
 def _check(effort: Effort, max_load: int, n_workers: int) -> None:
@@ -139,18 +141,18 @@ def _check(effort: Effort, max_load: int, n_workers: int) -> None:
         )
 
 
-def _asked(scheme: str, settings: RunSettings) -> Candidate:
+def _asked(text: str, scheme: Scheme, settings: RunSettings) -> Candidate:
     """Return a scheme that was asked for, under the name it was asked for by."""
-    code = build(scheme, settings.coding.workers, settings.coding.tasks, settings.run.seed).code
-    return Candidate(scheme, load_of(code), Kind.of(Scheme.parse(scheme)))
+    code = settings.fitted(scheme).code
+    return Candidate(scheme, load_of(code), Traits.of(scheme, code), text)
 
 
-def _codings(settings: RunSettings, max_load: int) -> list[Coding]:
+def _pairings(settings: RunSettings, max_load: int) -> list[Pairing]:
     """Return every code with every decoder that there is to choose from."""
     delays = settings.delays()
     alike = delays.slots_are_alike or not settings.refit.regroup_after_rounds
     every = list(
-        codings(
+        pairings(
             settings.coding.workers, settings.coding.tasks, max_load, settings.run.seed, alike=alike
         )
     )
@@ -166,17 +168,17 @@ def _codings(settings: RunSettings, max_load: int) -> list[Coding]:
 def _play(
     screening: Screening,
     problem: Problem,
-    chosen: Sequence[Coding],
+    chosen: Sequence[Pairing],
     rules: Rules,
     progress: Progress,
     asked: Sequence[Candidate] = (),
 ) -> None:
-    """Screen codings under some stop rules, and before them what was asked for."""
+    """Screen pairings under some stop rules, and before them what was asked for."""
     settings = problem.settings
     delays = settings.delays()
-    found: list[tuple[Candidate, Coding | None]] = [(candidate, None) for candidate in asked]
-    for coding in chosen:
-        found += [(c, coding) for c in candidates(coding, rules, delays, problem.pass_s)]
+    found: list[tuple[Candidate, Pairing | None]] = [(candidate, None) for candidate in asked]
+    for pairing in chosen:
+        found += [(c, pairing) for c in candidates(pairing, rules, delays, problem.pass_s)]
     for n_played, _ in enumerate(screening.judge(found), 1):
         if n_played % TOLD_EVERY == 0:
             progress(f"{n_played} schemes played")
@@ -186,10 +188,10 @@ def _finalists(
     screened: Mapping[Candidate, Screened], count: int, asked: Sequence[Candidate]
 ) -> list[Candidate]:
     """Return the best of each whole load, its best of each kind, and what was asked for."""
-    chosen: dict[str, Candidate] = {}
+    chosen: dict[Scheme, Candidate] = {}
     for load in sorted({c.whole_load for c in screened}):
-        arrivals: set[str] = set()
-        kinds: set[Kind] = set()
+        arrivals: set[Scheme] = set()
+        kinds: set[str] = set()
         for candidate in ranked({c: s for c, s in screened.items() if c.whole_load == load}):
             # Of what differs in the cache alone, one is enough among the best.
             among_best = len(arrivals) < count and candidate.arrivals not in arrivals
@@ -214,7 +216,7 @@ def _try(
     delays = settings.delays()
     trials = []
     for candidate, tried in outcomes.items():
-        parts = build_scheme(settings.changed(coding={"scheme": candidate.scheme}))
+        coding = settings.fitted(candidate.scheme)
         seen = screened[candidate]
         after = settings.refit.regroup_after_rounds
         trials.append(
@@ -223,7 +225,7 @@ def _try(
                 seen.round_s,
                 seen.decode_error,
                 seen.erased_share,
-                expect(parts, delays, problem.pass_s, after),
+                expect(coding, delays, problem.pass_s, after),
                 tuple(outcome.time_s for outcome in tried),
                 tuple(outcome.rounds for outcome in tried),
             )

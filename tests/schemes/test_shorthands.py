@@ -1,0 +1,40 @@
+"""Schemes of the papers as typed values."""
+
+from __future__ import annotations
+
+import pytest
+
+from erasurehead.errors import UsageError
+from erasurehead.registry import Spec
+from erasurehead.schemes.scheme import Scheme
+from erasurehead.schemes.shorthands import agc, egc, uncoded
+from erasurehead.schemes.text import parse
+
+
+def test_constructors_give_what_their_texts_give() -> None:
+    assert uncoded() == parse("uncoded")
+    assert uncoded(r=20) == parse("uncoded:r=20")
+    assert egc(c=3, cache="saga") == parse("egc:c=3,cache=saga")
+    assert agc(c=3, r=11) == parse("agc:c=3,r=11")
+    assert agc(c=3, delta=0.37, scale="none") == parse("agc:c=3,delta=0.37,scale=none")
+    assert agc(c=2, deadline_s=0.5) == parse("agc:c=2,deadline_s=0.5")
+
+
+def test_a_scheme_is_a_value() -> None:
+    scheme = Scheme(
+        Spec("frc", {"c": "3"}), Spec("first-copy", {"scale": "coverage"}), Spec("exact")
+    )
+    assert scheme == egc(c=3)
+    assert len({scheme, egc(c=3), egc(c=2)}) == 2
+    assert Spec("frc", {"c": "3", "groups": "balanced"}) in {
+        Spec("frc", {"groups": "balanced", "c": "3"})
+    }
+
+
+def test_a_round_closes_by_one_rule() -> None:
+    with pytest.raises(UsageError, match="needs r, delta or deadline_s"):
+        agc(c=3)
+    with pytest.raises(UsageError, match="not by r and deadline_s"):
+        uncoded(r=3, deadline_s=1.0)
+    with pytest.raises(UsageError, match="did you mean 'saga'"):
+        egc(c=3, cache="sagga")
