@@ -60,6 +60,13 @@ def test_classes_may_be_fitted_by_least_squares(tmp_path: Path) -> None:
     assert plan_for(store, model="least-squares").model.name == "least-squares"
 
 
+def test_labels_that_no_model_is_for_are_refused_unless_one_is_named(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "classes", [0.0, 1.0, 2.0, 0.0, 1.0, 2.0], "classes")
+    with pytest.raises(UsageError, match="no model is made for labels that are classes; name one"):
+        plan_for(store)
+    assert plan_for(store, model="least-squares").model.name == "least-squares"
+
+
 def test_more_tasks_than_rows_are_refused(tmp_path: Path) -> None:
     store = store_with(tmp_path / "small", [1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
     with pytest.raises(UsageError, match="5 tasks cannot be cut from 4 training rows"):

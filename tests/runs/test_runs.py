@@ -110,6 +110,7 @@ def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
     assert run.lost_writes == 0
     np.testing.assert_array_equal(run.theta, THETA)
     assert run.model["model"] == "logistic"
+    assert (run.learnt.name, run.learnt.n_parameters) == ("logistic", 5)
     assert run.model["rounds"] == 2
     assert run.model["seed"] == 7
     assert not [p for p in (tmp_path / "a" / "run").iterdir() if p.name.startswith(".")]
@@ -380,3 +381,26 @@ def test_a_damaged_or_missing_model_is_one_sentence(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match="holds no model"):
         _ = Run.open(tmp_path / "run").theta
+
+
+def test_a_model_with_other_parameters_than_it_should_have_is_damaged(tmp_path: Path) -> None:
+    write(tmp_path / "run", record(1), record(2))
+    path = tmp_path / "run" / "model.npz"
+    with np.load(path) as archive:
+        held = dict(archive)
+    np.savez(path, **{**held, "theta": THETA[:3]})
+    with pytest.raises(DataError, match=r"logistic of 5 columns has 5 parameters, and it holds 3"):
+        _ = Run.open(tmp_path / "run").learnt
+
+
+def test_what_was_called_an_objective_is_read_as_a_model(tmp_path: Path) -> None:
+    """Files of 0.1 say `objective`, in the summary and beside the parameters."""
+    write(tmp_path / "run", record(1), record(2))
+    summary, model = tmp_path / "run" / "summary.json", tmp_path / "run" / "model.npz"
+    summary.write_text(summary.read_text().replace('"model"', '"objective"'))
+    with np.load(model) as archive:
+        held = {"objective" if name == "model" else name: archive[name] for name in archive.files}
+    np.savez(model, **held)
+    run = Run.open(tmp_path / "run")
+    assert run.start == START
+    assert run.learnt.name == "logistic"

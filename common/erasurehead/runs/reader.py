@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,9 @@ from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, MODEL, ROUNDS, SUMMARY
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings
+
+if TYPE_CHECKING:
+    from erasurehead.models.base import Model
 
 _RECORD = TypeAdapter(RoundRecord)
 _SUMMARY = TypeAdapter(RunSummary)
@@ -141,6 +144,26 @@ class Run:
         """The parameters, shape (n_parameters,)."""
         theta: npt.NDArray[np.float64] = self.model["theta"]
         return theta
+
+    @cached_property
+    def learnt(self) -> Model:
+        """The model of which `theta` are the parameters.
+
+        Raises
+        ------
+        UsageError: this program does not have it.
+        DataError: the file is missing or damaged.
+        """
+        from erasurehead.models import MODELS
+
+        columns = int(self.model.get("columns", 0))
+        learnt = MODELS.build(str(self.model.get("model", "")), columns, None)
+        if learnt.n_parameters != len(self.theta):
+            raise DataError(
+                f"{self.path / MODEL} is damaged: {learnt.spec} of {columns} columns has"
+                f" {learnt.n_parameters} parameters, and it holds {len(self.theta)}"
+            )
+        return learnt
 
 
 def _read_settings(path: Path) -> RunSettings:

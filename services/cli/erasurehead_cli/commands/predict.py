@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from erasurehead.models.base import Model
     from erasurehead.rows import CsrRows
     from erasurehead.runs import Run
 
@@ -80,8 +79,7 @@ def predict(
     from erasurehead.runs import Run
 
     trained = Run.open(run, allow_unfinished=unfinished)
-    theta = trained.theta
-    model = _model(trained)
+    model = trained.learnt
     if Path(rows).is_file() and TABLES.intersection(Path(rows).suffixes):
         found = _table(Path(rows), trained)
     elif Path(rows).is_file():
@@ -96,27 +94,13 @@ def predict(
             f"{rows} has {found.n_columns} columns, but the model of {run} has {model.n_columns};"
             " give data prepared like the run's own"
         )
-    outputs = outputs_on(found, model, theta)
+    outputs = outputs_on(found, model, trained.theta)
     path = run / "predictions.csv" if out is None else out
     _write(path, {"label": found.labels, **model.predictions(outputs)})
     if np.isfinite(found.labels).all():
         metrics = metrics_of(model, outputs, found.labels)
         typer.echo(" ".join(f"{name}={value:.6g}" for name, value in metrics.items()))
     typer.echo(f"{len(outputs)} rows: {path}")
-
-
-def _model(trained: Run) -> Model:
-    """Return the model whose parameters a run has learnt."""
-    from erasurehead.models import MODELS
-
-    theta, columns = trained.theta, int(trained.model.get("columns", 0))
-    model = MODELS.build(str(trained.model.get("model", "")), columns, None)
-    if model.n_parameters != len(theta):
-        raise DataError(
-            f"the model of {trained.path} is damaged: {model.spec} of {columns} columns has"
-            f" {model.n_parameters} parameters, and it holds {len(theta)}"
-        )
-    return model
 
 
 def _check_meaning(meaning: str, trained: Run, rows: str) -> None:
