@@ -2,7 +2,7 @@
 
     python benchmarks/decoding_cost.py [--columns 241915] [--workers 30] [--rounds 100]
 
-For every estimate: the decoder's weights, folding each arrival, finishing, and the optimiser's step
+For every estimate: the decoder's weights, folding each arrival, finishing, and the method's step
 (gradient descent with a penalty), in one process and without a wire. Beside it, on the same arrays
 in the same run and taking turns: adding the arrivals up with numpy. The ratio is that of one round
 to the sum just before it; its median and quartiles over all rounds, since machines are shared.

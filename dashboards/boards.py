@@ -114,7 +114,7 @@ def run() -> Json:
             ),
             lines(
                 "Gradient norm and step",
-                "Norm of the decoded gradient, and the optimiser's step size.",
+                "Norm of the decoded gradient, and the size of the method's step.",
                 [
                     (value("erasurehead_gradient_norm"), "gradient norm"),
                     (value("erasurehead_step_size"), "step size"),

@@ -35,7 +35,7 @@ class Late:
 
 @dataclass(frozen=True, slots=True)
 class RoundRecord:
-    """One round, from opening to the optimiser's step.
+    """One round, from opening to the method's step.
 
     Times ``*_s`` named opened/closed count from the start of the run on one monotonic clock.
     `train_loss` is the regularised mean loss at the point that was broadcast, estimated from the
@@ -68,7 +68,7 @@ class RoundRecord:
 
     @property
     def duration_s(self) -> float:
-        """Seconds from opening to the end of the optimiser's step."""
+        """Seconds from opening to the end of the method's step."""
         return self.closed_s - self.opened_s
 
     def to_json(self) -> dict[str, Any]:

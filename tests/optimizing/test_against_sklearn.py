@@ -1,4 +1,4 @@
-"""On real data the optimisers converge to the model that scikit-learn finds."""
+"""On real data the methods converge to the model that scikit-learn finds."""
 
 from __future__ import annotations
 

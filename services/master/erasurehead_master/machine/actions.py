@@ -115,7 +115,7 @@ class Evaluate:
 
 @dataclass(frozen=True, slots=True)
 class Rebuild:
-    """The code is another one from the next round on; the model and its optimiser stay.
+    """The code is another one from the next round on; the model and its method stay.
 
     `keep_memory`: what the gradient estimate remembers holds under the new code, too.
     """

@@ -77,7 +77,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """The optimiser has taken the step of the round that was closed; or why it could not."""
+    """The method has taken the step of the round that was closed; or why it could not."""
 
     diverged: str | None = None
 

@@ -208,7 +208,7 @@ def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
 
     Raises
     ------
-    DataError: it is of another model size or optimiser.
+    DataError: it is of another model size or method.
     """
     machine.membership.set_aside.update(map(str, snapshot.part("members").get("set_aside", ())))
     code = snapshot.part("code")

@@ -48,7 +48,7 @@ TEST_METRIC = Metric(
 GRADIENT_NORM = Metric(
     "erasurehead_gradient_norm", "gauge", "Norm of the last decoded gradient of the mean loss."
 )
-STEP_SIZE = Metric("erasurehead_step_size", "gauge", "The optimiser's last step size.")
+STEP_SIZE = Metric("erasurehead_step_size", "gauge", "Size of the method's last step.")
 CHECKPOINT_AGE = Metric(
     "erasurehead_checkpoint_age_seconds",
     "gauge",

@@ -13,7 +13,7 @@ PHASE_NAMES = {
     "wait": "waiting for results",
     "encode": "encoding and sending",
     "decode": "receiving and decoding",
-    "step": "step of the optimiser",
+    "step": "step of the method",
     "evaluation": "evaluation",
     "other": "between rounds",
 }
