@@ -48,7 +48,7 @@ def decoding(scale: float = 1.0, held: dict[int, float] | None = None) -> Decodi
 
 
 def uncoded_estimate(name: str, k: int = 3) -> GradientEstimate:
-    """Return an estimate of four columns for k slots with a task each."""
+    """Return an estimate of four parameters for k slots with a task each."""
     code = CODES.build("uncoded", k, None, np.random.default_rng(0))
     return ESTIMATES.build(name, code, 4, False)
 

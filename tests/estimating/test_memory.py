@@ -55,17 +55,17 @@ def test_float32_values_are_kept_as_they_came() -> None:
 def test_a_rejected_round_is_not_remembered(name: str, weights: str) -> None:
     """Of six slots some arrive; half of the rounds are rejected, snapshots of svrg too. What is
     remembered stays as it was to the last bit, and later rounds obey the formula."""
-    k, columns = 6, 5
+    k, parameters = 6, 5
     code = CODES.build("uncoded", k, None, np.random.default_rng(0))
-    estimate = ESTIMATES.build(name, code, columns, False)
+    estimate = ESTIMATES.build(name, code, parameters, False)
     rng = np.random.default_rng(5)
     w = np.ones(k) if weights == "alike" else np.arange(1.0, k + 1)
-    known, losses, heard = np.zeros((k, columns)), np.zeros(k), np.zeros(k, dtype=bool)
+    known, losses, heard = np.zeros((k, parameters)), np.zeros(k), np.zeros(k, dtype=bool)
     n_rejected = 0
     for number in range(1, 25):
         before = {key: np.array(value) for key, value in estimate.state().items()}
         slots = rng.permutation(k)[: rng.integers(1, k + 1)].tolist()
-        news, its_losses = rng.normal(size=(k, columns)), rng.normal(size=k)
+        news, its_losses = rng.normal(size=(k, parameters)), rng.normal(size=k)
         estimate.begin()
         for slot in slots:
             estimate.fold(CodedVector(slot, None, news[slot], its_losses[slot]), w[slot])

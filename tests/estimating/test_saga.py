@@ -65,24 +65,24 @@ def test_any_weights_on_any_supports_give_the_formula(seed: int) -> None:
     """Random rounds of two copies a block: folded or held, weighted alike or not, dense or sparse,
     second copies counted, too. g_hat = sum_b h_b + sum_i w_i (y_i - h_b(i)) in dense arithmetic."""
     rng = np.random.default_rng(seed)
-    k, columns = 6, 7
+    k, parameters = 6, 7
     code = CODES.build("frc:c=2,groups=consecutive", k, None, rng)
-    estimate = ESTIMATES.build("saga", code, columns, False)
-    remembered = np.zeros((groups_of(code).count, columns))
+    estimate = ESTIMATES.build("saga", code, parameters, False)
+    remembered = np.zeros((groups_of(code).count, parameters))
     losses = np.zeros(groups_of(code).count)
-    supports = [np.sort(rng.permutation(columns)[:4]) for _ in range(groups_of(code).count)]
+    supports = [np.sort(rng.permutation(parameters)[:4]) for _ in range(groups_of(code).count)]
     for _ in range(5):
         estimate.begin()
         folds, scale = rng.random() < 0.5, float(rng.choice([1.0, 1.5]))
         alike = float(rng.normal()) if rng.random() < 0.5 else None
-        change, loss_change = np.zeros(columns), 0.0
+        change, loss_change = np.zeros(parameters), 0.0
         fresh: dict[int, tuple[FloatArray, float]] = {}
         held: dict[int, float] = {}
-        news = rng.normal(size=(groups_of(code).count, columns))
+        news = rng.normal(size=(groups_of(code).count, parameters))
         for slot in sorted(rng.permutation(k)[: rng.integers(0, k + 1)].tolist()):
             block = int(groups_of(code).of_slot[slot])
             support = None if rng.random() < 0.3 else supports[block]
-            vector = news[block].copy() if support is None else np.zeros(columns)
+            vector = news[block].copy() if support is None else np.zeros(parameters)
             if support is not None:
                 vector[support] = news[block][support]
             values = vector if support is None else vector[support]
@@ -116,20 +116,20 @@ def test_units_may_have_weights_of_their_own(seed: int, spec: str) -> None:
     """g_hat = sum_u c_u h_u + sum_i w_i (y_i - h_i), c of least norm with A^T c = 1, whatever the
     decoder's weights, folded and held; late results in between. In dense arithmetic."""
     rng = np.random.default_rng(seed)
-    columns = 4
+    parameters = 4
     code = CODES.build(spec, 7, None, np.random.default_rng(7))
-    estimate = ESTIMATES.build("saga", code, columns, False)
+    estimate = ESTIMATES.build("saga", code, parameters, False)
     A = code.matrix.toarray()
     c = np.linalg.lstsq(A.T, np.ones(code.n_tasks), rcond=None)[0]
     np.testing.assert_allclose(c @ A, 1.0)
-    known, seen = np.zeros((code.n_symbols, columns)), np.zeros(code.n_symbols, dtype=int)
+    known, seen = np.zeros((code.n_symbols, parameters)), np.zeros(code.n_symbols, dtype=int)
     for number in range(1, 6):
         estimate.begin()
         news = rng.normal(size=known.shape)
-        change = np.zeros(columns)
+        change = np.zeros(parameters)
         stale = int(rng.integers(code.n_symbols))
         if seen[stale] < number - 1:
-            values = rng.normal(size=columns)
+            values = rng.normal(size=parameters)
             estimate.late(CodedVector(stale, None, values), age=1)
             known[stale], seen[stale] = values, number - 1
         arrived = rng.permutation(code.n_symbols)[: rng.integers(1, code.n_symbols + 1)].tolist()

@@ -23,48 +23,48 @@ WEIGHTS = (1.0, -1.0, 0.25, 3.0)
 Sent = tuple[IntArray | None, Vector]
 
 
-def vectors(n_columns: int, n_vectors: int, seed: int) -> list[Sent]:
+def vectors(n_parameters: int, n_vectors: int, seed: int) -> list[Sent]:
     """Dense and sparse ones, in double and single precision."""
     rng = np.random.default_rng(seed)
     sent: list[Sent] = []
     for index in range(n_vectors):
         support = None
         if index % 3 == 1:
-            support = np.sort(rng.permutation(n_columns)[: n_columns // 2])
-        values = rng.standard_normal(n_columns if support is None else len(support))
+            support = np.sort(rng.permutation(n_parameters)[: n_parameters // 2])
+        values = rng.standard_normal(n_parameters if support is None else len(support))
         sent.append((support, values.astype(np.float32) if index % 4 == 2 else values))
     return sent
 
 
-def summed(n_columns: int, sent: list[Sent], weights: list[float]) -> FloatArray:
-    total = np.zeros(n_columns)
+def summed(n_parameters: int, sent: list[Sent], weights: list[float]) -> FloatArray:
+    total = np.zeros(n_parameters)
     for (support, values), weight in zip(sent, weights, strict=True):
         total[slice(None) if support is None else support] += weight * values.astype(np.float64)
     return total
 
 
-def in_thirds(n_columns: int, work: Work) -> None:
-    cuts = (0, n_columns // 3, 2 * n_columns // 3, n_columns)
+def in_thirds(n_parameters: int, work: Work) -> None:
+    cuts = (0, n_parameters // 3, 2 * n_parameters // 3, n_parameters)
     for lo, hi in pairwise(cuts):
         work(slice(lo, hi))
 
 
 @given(
-    n_columns=st.sampled_from([1, 5, blas.LONGEST, 2 * blas.LONGEST + 3]),
+    n_parameters=st.sampled_from([1, 5, blas.LONGEST, 2 * blas.LONGEST + 3]),
     weights=st.lists(st.sampled_from(WEIGHTS), max_size=2 * PENDING_VECTORS + 1),
     seed=st.integers(0, 99),
     dirty=st.booleans(),
 )
 def test_sums_are_what_numpy_says(
-    n_columns: int, weights: list[float], seed: int, dirty: bool
+    n_parameters: int, weights: list[float], seed: int, dirty: bool
 ) -> None:
     """Whatever was in the sum before it was cleared; alone, or in parts with another sum."""
-    sent = vectors(n_columns, len(weights), seed)
-    alone, one, other = (Accumulator(n_columns) for _ in range(3))
+    sent = vectors(n_parameters, len(weights), seed)
+    alone, one, other = (Accumulator(n_parameters) for _ in range(3))
     joint = JointSums()
     for total in (alone, one, other):
         if dirty:
-            total.add(None, np.full(n_columns, np.nan), 1.0)
+            total.add(None, np.full(n_parameters, np.nan), 1.0)
         total.clear()
     for (support, values), weight in zip(sent, weights, strict=True):
         alone.add(support, values, weight)
@@ -72,10 +72,10 @@ def test_sums_are_what_numpy_says(
         if joint.is_full:
             joint.flush(in_thirds)
     joint.flush(in_thirds)
-    expected = summed(n_columns, sent, weights)
+    expected = summed(n_parameters, sent, weights)
     np.testing.assert_allclose(alone.sum, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(one.sum, expected, rtol=1e-12, atol=1e-12)
-    halved = summed(n_columns, sent, [0.5] * len(sent))
+    halved = summed(n_parameters, sent, [0.5] * len(sent))
     np.testing.assert_allclose(other.sum, halved, rtol=1e-12, atol=1e-12)
 
 

@@ -19,7 +19,7 @@ from erasurehead.decoding.base import DecoderContext, Decoding
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
 
-COLUMNS = 17
+PARAMETERS = 17
 
 
 def code_of(spec: str, k: int) -> GradientCode:
@@ -34,17 +34,17 @@ def decoding(scale: float, held: dict[int, float]) -> Decoding:
 @given(st.integers(0, 2**32 - 1), st.sampled_from(["<f8", "<f4"]))
 def test_folds_and_holds_equal_dense_arithmetic(seed: int, dtype: str) -> None:
     rng = np.random.default_rng(seed)
-    estimate = ESTIMATES.build("sum", code_of("uncoded", 6), COLUMNS, False)
+    estimate = ESTIMATES.build("sum", code_of("uncoded", 6), PARAMETERS, False)
     for _ in range(2):
         estimate.begin()
-        folded, held, loss = np.zeros(COLUMNS), np.zeros(COLUMNS), 0.0
+        folded, held, loss = np.zeros(PARAMETERS), np.zeros(PARAMETERS), 0.0
         weights: dict[int, float] = {}
         scale = float(rng.normal())
         for symbol in rng.permutation(6)[: rng.integers(0, 7)].tolist():
-            size = int(rng.integers(1, COLUMNS + 1))
-            support = None if size == COLUMNS else np.sort(rng.permutation(COLUMNS)[:size])
+            size = int(rng.integers(1, PARAMETERS + 1))
+            support = None if size == PARAMETERS else np.sort(rng.permutation(PARAMETERS)[:size])
             values = rng.normal(size=size).astype(dtype)
-            dense = np.zeros(COLUMNS)
+            dense = np.zeros(PARAMETERS)
             dense[slice(None) if support is None else support] = values
             weight, its_loss = float(rng.choice([1.0, rng.normal()])), float(rng.normal())
             if rng.random() < 0.5:
@@ -66,11 +66,11 @@ def ordered_sums(spec: str, k: int, orders: list[tuple[int, ...]]) -> list[tuple
     """The estimate's bytes for several orders of arrival of the same gradients."""
     code = code_of(spec, k)
     rng = np.random.default_rng(1)
-    per_block = rng.normal(size=(groups_of(code).count, COLUMNS)) * 10.0 ** rng.integers(
-        -9, 9, COLUMNS
+    per_block = rng.normal(size=(groups_of(code).count, PARAMETERS)) * 10.0 ** rng.integers(
+        -9, 9, PARAMETERS
     )
     decoder = DECODERS.build("first-copy", code, DecoderContext())
-    estimate = ESTIMATES.build("sum", code, COLUMNS, True)
+    estimate = ESTIMATES.build("sum", code, PARAMETERS, True)
     sums = []
     for order in orders:
         decoder.begin()
@@ -98,11 +98,11 @@ def test_ordered_sums_do_not_depend_on_which_copy_came_first() -> None:
 
 def test_a_streaming_estimate_keeps_no_vectors() -> None:
     """After 30 dense and 30 sparse folds the estimate holds one dense sum and nothing else."""
-    estimate = ESTIMATES.build("sum", code_of("uncoded", 30), COLUMNS, False)
-    for support in (None, np.arange(COLUMNS)):
+    estimate = ESTIMATES.build("sum", code_of("uncoded", 30), PARAMETERS, False)
+    for support in (None, np.arange(PARAMETERS)):
         estimate.begin()
         for symbol in range(30):
-            estimate.fold(CodedVector(symbol, support, np.ones(COLUMNS)), 0.5)
+            estimate.fold(CodedVector(symbol, support, np.ones(PARAMETERS)), 0.5)
 
     def floats(part: Any) -> int:
         if isinstance(part, np.ndarray):
@@ -115,16 +115,16 @@ def test_a_streaming_estimate_keeps_no_vectors() -> None:
             return sum(floats(getattr(part, field.name)) for field in dataclasses.fields(part))
         return sum(map(floats, vars(part).values())) if hasattr(part, "__dict__") else 0
 
-    assert floats(estimate) == COLUMNS
+    assert floats(estimate) == PARAMETERS
 
 
 def test_values_in_order_are_folded_at_once() -> None:
     """An ordered estimate keeps only what came before its turn."""
     code = code_of("uncoded", 4)
-    estimate = ESTIMATES.build("sum", code, COLUMNS, True)
+    estimate = ESTIMATES.build("sum", code, PARAMETERS, True)
     estimate.begin()
     for slot in (0, 1, 3):
-        estimate.fold(CodedVector(slot, None, np.full(COLUMNS, float(slot))), 1.0)
+        estimate.fold(CodedVector(slot, None, np.full(PARAMETERS, float(slot))), 1.0)
     assert len(vars(estimate)["_early"]) == 1
     gradient, _ = estimate.finish(decoding(1.0, {}))
-    assert gradient.tolist() == [4.0] * COLUMNS
+    assert gradient.tolist() == [4.0] * PARAMETERS

@@ -12,9 +12,9 @@ from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
 from erasurehead_master.run import two_cores
-from erasurehead_master.run.two_cores import HALVED_COLUMNS, TwoCores
+from erasurehead_master.run.two_cores import HALVED_PARAMETERS, TwoCores
 
-COLUMNS = HALVED_COLUMNS + 10_001
+PARAMETERS = HALVED_PARAMETERS + 10_001
 """Which have no half of whole blocks."""
 
 
@@ -33,9 +33,9 @@ def test_halves_are_worked_on_by_two_threads() -> None:
         both.wait()
         parts.append((part.start, part.stop))
 
-    TwoCores().do(HALVED_COLUMNS + 99, work)
-    middle = HALVED_COLUMNS // 2
-    assert sorted(parts) == [(0, middle), (middle, HALVED_COLUMNS + 99)]
+    TwoCores().do(HALVED_PARAMETERS + 99, work)
+    middle = HALVED_PARAMETERS // 2
+    assert sorted(parts) == [(0, middle), (middle, HALVED_PARAMETERS + 99)]
 
 
 @pytest.mark.usefixtures("on_two_cores")
@@ -46,16 +46,16 @@ def test_a_fault_in_either_half_is_heard_of(half: int) -> None:
             raise ValueError("this half")
 
     with pytest.raises(ValueError, match="this half"):
-        TwoCores().do(HALVED_COLUMNS, work)
+        TwoCores().do(HALVED_PARAMETERS, work)
 
 
-def test_one_core_or_few_columns_are_not_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_core_or_few_parameters_are_not_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     parts: list[slice] = []
     monkeypatch.setattr(two_cores, "usable_cores", lambda: 1)
-    TwoCores().do(HALVED_COLUMNS, parts.append)
+    TwoCores().do(HALVED_PARAMETERS, parts.append)
     monkeypatch.setattr(two_cores, "usable_cores", lambda: 2)
-    TwoCores().do(HALVED_COLUMNS - 1, parts.append)
-    assert parts == [slice(0, HALVED_COLUMNS), slice(0, HALVED_COLUMNS - 1)]
+    TwoCores().do(HALVED_PARAMETERS - 1, parts.append)
+    assert parts == [slice(0, HALVED_PARAMETERS), slice(0, HALVED_PARAMETERS - 1)]
 
 
 @pytest.mark.usefixtures("on_two_cores")
@@ -73,7 +73,7 @@ def test_two_threads_estimate_to_the_last_bit_what_one_does(text: str, n_arrive:
     for in_halves in (False, True):
         rng = np.random.default_rng(3)
         coding = Coding.of(parse(text), 6, seed=3)
-        decoder, estimate = coding.begin().decoder, coding.estimate(COLUMNS)
+        decoder, estimate = coding.begin().decoder, coding.estimate(PARAMETERS)
         if in_halves:
             estimate.in_parts = TwoCores().do
         estimates.append([])
@@ -82,7 +82,7 @@ def test_two_threads_estimate_to_the_last_bit_what_one_does(text: str, n_arrive:
             estimate.begin()
             for slot in rng.permutation(6)[:n_arrive].tolist():
                 weight = decoder.arrive(slot)
-                values = rng.standard_normal(COLUMNS)
+                values = rng.standard_normal(PARAMETERS)
                 values = values.astype(np.float32) if round_ == 2 else values
                 estimate.take(CodedVector(slot, None, values), weight)
             estimates[-1].append(estimate.finish(decoder.finish())[0].copy())

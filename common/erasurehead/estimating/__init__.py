@@ -1,6 +1,6 @@
 """Gradient estimates: from arrivals' vectors to one gradient. Each is one file and one line here.
 
-A factory takes (code, n_columns, ordered).
+A factory takes (code, n_parameters, ordered).
 """
 
 from erasurehead.estimating.base import GradientEstimate

@@ -62,7 +62,7 @@ class GradientEstimate(ABC):
 
     @abstractmethod
     def finish(self, decoding: Decoding) -> tuple[FloatArray, float]:
-        """Return the estimated sum of all task gradients, shape (n_columns,), and of the losses.
+        """Return the estimated sum of all task gradients, shape (n_parameters,), and of the losses.
 
         The array is the estimate's own: the caller may scale it in place, and it is valid until
         the next `finish`.

@@ -22,7 +22,7 @@ class WeighedChanges:
     If the decoder's weights are the same multiple of all c, this is the memory's old sum plus that
     multiple of its growth, and no vector is read for it. What weights have beyond a common multiple
     is added up in a sum of its own; if they differ from round to round in the same way, by what is
-    known of the last round's (`WeighedMemory`). That takes one vector of all columns, or two.
+    known of the last round's (`WeighedMemory`). That takes one vector of all parameters, or two.
 
     `fold` a vector before it arrives in the memory, `close` after the memory.
 
@@ -145,7 +145,7 @@ class WeighedChanges:
     def _expect_differing(self, multiple: float) -> WeighedMemory:
         """From the next round on, weigh what weights have beyond `multiple` times c by memory."""
         self._common_multiple = multiple
-        self._weighed = WeighedMemory(self._memory.n_columns, len(self._memory.units))
+        self._weighed = WeighedMemory(self._memory.n_parameters, len(self._memory.units))
         return self._weighed
 
     def _weigh(self, vector: CodedVector, beyond: float) -> None:
@@ -153,13 +153,13 @@ class WeighedChanges:
         if beyond == 0.0:
             return
         if self._excess is None:
-            self._excess = Accumulator(self._memory.n_columns)
+            self._excess = Accumulator(self._memory.n_parameters)
         if not self._has_excess:
             self._excess.clear()
             self._has_excess = True
         known, support = self._memory.known[self._unit_of(vector)], vector.support
         if support is not None and known.round != NEVER and _same(support, known.support):
-            # Adding to scattered columns costs more than subtracting first.
+            # Adding to scattered parameters costs more than subtracting first.
             change = np.subtract(vector.values, known.values, dtype=np.float64)
             self._excess.add(support, change, beyond)
             return

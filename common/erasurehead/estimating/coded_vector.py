@@ -14,7 +14,7 @@ class CodedVector:
     Attributes
     ----------
     symbol: which row of the code's matrix it is coded by.
-    support: the columns that the values belong to, ascending; None: all columns.
+    support: the parameters that the values belong to, ascending; None: all parameters.
     values: the coded gradient on its support, shape (len(support),). An estimate may keep the
         array, so it must not change afterwards.
     loss: the sum of the tasks' losses, coded by the same row.

@@ -21,7 +21,7 @@ NEVER = -1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Remembered:
-    """The last vector of a unit: values on a support, which has no columns before the first.
+    """The last vector of a unit: values on a support, which has no parameters before the first.
 
     `round` is the one whose model the vector belongs to, -1 before the first; `loss` belongs to
     the last round in which the unit was in time.
@@ -49,12 +49,12 @@ class Memory:
 
         sum_u c h_u + sum_arrived c (y - h)     or     sum_arrived c y + sum_missing c h,
 
-    whichever reads fewer values. Besides a vector for each unit there are two of all columns.
+    whichever reads fewer values. Besides a vector for each unit there are two of all parameters.
 
     Parameters
     ----------
     code: see `Units`.
-    n_columns: length of a gradient.
+    n_parameters: length of a gradient.
 
     Attributes
     ----------
@@ -68,21 +68,21 @@ class Memory:
     UsageError: the code's units do not add up to the full gradient.
     """
 
-    def __init__(self, code: GradientCode, n_columns: int) -> None:
+    def __init__(self, code: GradientCode, n_parameters: int) -> None:
         self.units = Units(code)
-        self.n_columns = n_columns
+        self.n_parameters = n_parameters
         self.round = 0
         self.known = [NOTHING] * len(self.units)
         self.fresh: dict[int, CodedVector] = {}
         self.total_loss = 0.0
-        self._total = Accumulator(n_columns)
-        self._arrived = Accumulator(n_columns)
+        self._total = Accumulator(n_parameters)
+        self._arrived = Accumulator(n_parameters)
         self._joint = JointSums()
         self._is_open = False
 
     @property
     def total(self) -> FloatArray:
-        """sum_u c_u h_u, shape (n_columns,); the memory's own array."""
+        """sum_u c_u h_u, shape (n_parameters,); the memory's own array."""
         return self._total.sum
 
     @property
@@ -227,9 +227,9 @@ class Memory:
         found = (len(state.get("rounds", ())), state.get("total", np.zeros(0)).shape)
         if sizes != found:
             raise DataError(
-                f"the checkpoint's cached gradients ({found[0]} units of {found[1]} columns) do not"
-                f" fit this run ({sizes[0]} of {sizes[1]}); resume with the scheme it was written"
-                " with"
+                f"the checkpoint's cached gradients ({found[0]} units of {found[1]} parameters) do"
+                f" not fit this run ({sizes[0]} of {sizes[1]}); resume with the scheme it was"
+                " written with"
             )
         self.round = int(state["round"])
         self._total.sum[:] = state["total"]

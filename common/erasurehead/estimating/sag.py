@@ -25,11 +25,11 @@ class SagEstimate(GradientEstimate):
     decoding is exact, g_hat = D(y). After Schmidt, Le Roux, Bach (arXiv 1309.2388), with coded
     gradients in place of samples.
 
-    Memory: one vector a unit, and three of all columns.
+    Memory: one vector a unit, and three of all parameters.
 
     Parameters
     ----------
-    code, n_columns: see `erasurehead.estimating.memory.Memory`.
+    code, n_parameters: see `erasurehead.estimating.memory.Memory`.
     ordered: not used; the sum depends on the order of arrival to rounding.
     """
 
@@ -37,10 +37,10 @@ class SagEstimate(GradientEstimate):
 
     memory: Memory
 
-    def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
-        self.memory = Memory(code, n_columns)
+    def __init__(self, code: GradientCode, n_parameters: int, ordered: bool = False) -> None:
+        self.memory = Memory(code, n_parameters)
         self._decoded = Decoded(self.memory)
-        self._gradient = Accumulator(n_columns)
+        self._gradient = Accumulator(n_parameters)
 
     def begin(self) -> None:
         """Start a round with nothing in it."""
@@ -63,7 +63,7 @@ class SagEstimate(GradientEstimate):
         memory.close(self.in_parts)
         if self._decoded.is_enough(decoding):
             loss = self._decoded.add_up(decoding, self._gradient)
-            self.in_parts(memory.n_columns, memory.renewal())
+            self.in_parts(memory.n_parameters, memory.renewal())
             return self._gradient.sum, loss
         loss = memory.total_loss + self._decoded.loss_change(decoding)
         scale = memory.units.n_held / memory.n_heard if memory.n_heard else 1.0
@@ -73,7 +73,7 @@ class SagEstimate(GradientEstimate):
             renew(part)
             np.multiply(renewed[part], scale, out=gradient[part])
 
-        self.in_parts(memory.n_columns, form)
+        self.in_parts(memory.n_parameters, form)
         return gradient, loss
 
     def absorb(self) -> None:

@@ -29,21 +29,21 @@ class SagaEstimate(GradientEstimate):
     groups, sum_u c_u h_u - D(h) would mix in values of several rounds. After Defazio, Bach,
     Lacoste-Julien (arXiv 1407.0202), with coded gradients in place of samples.
 
-    Memory: one vector a unit, and three of all columns (up to six if weights differ).
+    Memory: one vector a unit, and three of all parameters (up to six if weights differ).
 
     Parameters
     ----------
-    code, n_columns: see `erasurehead.estimating.memory.Memory`.
+    code, n_parameters: see `erasurehead.estimating.memory.Memory`.
     ordered: not used; the sum of changes depends on the order of arrival to rounding.
     """
 
     memory: Memory
 
-    def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
-        self.memory = Memory(code, n_columns)
+    def __init__(self, code: GradientCode, n_parameters: int, ordered: bool = False) -> None:
+        self.memory = Memory(code, n_parameters)
         self._decoded = Decoded(self.memory)
         self._changes = WeighedChanges(self.memory)
-        self._gradient = Accumulator(n_columns)
+        self._gradient = Accumulator(n_parameters)
 
     def begin(self) -> None:
         """Start a round with nothing in it."""
@@ -79,7 +79,7 @@ class SagaEstimate(GradientEstimate):
             if not is_enough:
                 fill(part)
 
-        self.in_parts(memory.n_columns, form)
+        self.in_parts(memory.n_parameters, form)
         return self._gradient.sum, loss
 
     def absorb(self) -> None:

@@ -11,11 +11,11 @@ from erasurehead import blas
 from erasurehead.arrays import FloatArray, IntArray, Vector
 
 Work = Callable[[slice], None]
-"""Does something to the columns of a slice that has both ends and no step; what it does to a column
-does not depend on the others."""
+"""Does something to the parameters of a slice that has both ends and no step; what it does to a
+parameter does not depend on the others."""
 
 InParts = Callable[[int, Work], None]
-"""Does work on so many columns, in parts that do not overlap, perhaps several at a time."""
+"""Does work on so many parameters, in parts that do not overlap, perhaps several at a time."""
 
 PENDING_VECTORS = 8
 """How many vectors `JointSums` lets wait: enough that sums are read little beside them."""
@@ -28,12 +28,12 @@ class Accumulator:
 
     Parameters
     ----------
-    n_columns: length of the sum.
+    n_parameters: length of the sum.
     """
 
-    def __init__(self, n_columns: int) -> None:
-        self.n_columns = n_columns
-        self._sum: FloatArray = np.zeros(n_columns)
+    def __init__(self, n_parameters: int) -> None:
+        self.n_parameters = n_parameters
+        self._sum: FloatArray = np.zeros(n_parameters)
         # The first dense vector takes the place of what is there, so that zeros are never written.
         self._is_clear = False
 
@@ -50,15 +50,15 @@ class Accumulator:
         self._is_clear = True
 
     def add(self, support: IntArray | None, values: Vector, weight: float) -> None:
-        """Add weight * values on the support's columns."""
+        """Add weight * values on the support's parameters."""
         if support is None:
-            self.add_part(values, weight, slice(0, self.n_columns), first=self.begin())
+            self.add_part(values, weight, slice(0, self.n_parameters), first=self.begin())
         elif weight == -1.0 and values.dtype == np.float64:
             np.subtract.at(self.sum, support, values)
         else:
             if weight != 1.0 or values.dtype != np.float64:
                 values = np.multiply(values, weight, dtype=np.float64)
-            # Twice as fast as sum[support] += values; the columns of a support are distinct.
+            # Twice as fast as sum[support] += values; the parameters of a support are distinct.
             np.add.at(self.sum, support, values)
 
     def begin(self) -> bool:
@@ -67,16 +67,16 @@ class Accumulator:
         return first
 
     def add_part(self, values: Vector, weight: float, part: slice, *, first: bool = False) -> None:
-        """Add weight * values on the columns of a part of a dense vector, `first` as begun."""
+        """Add weight * values on the parameters of a part of a dense vector, `first` as begun."""
         if first:
             np.multiply(values[part], weight, out=self._sum[part], dtype=np.float64)
         else:
             add_weighted(self._sum[part], values[part], weight)
 
 
-def at_once(n_columns: int, work: Work) -> None:
-    """Do work on all columns as one part."""
-    work(slice(0, n_columns))
+def at_once(n_parameters: int, work: Work) -> None:
+    """Do work on all parameters as one part."""
+    work(slice(0, n_parameters))
 
 
 def add_weighted(total: FloatArray, values: Vector, weight: float) -> None:
@@ -112,7 +112,7 @@ class JointSums:
         self._pending: list[tuple[Vector, Sequence[Share]]] = []
 
     def add(self, support: IntArray | None, values: Vector, shares: Sequence[Share]) -> None:
-        """Add weight * values on the support's columns to every accumulator with its weight."""
+        """Add weight * values on the support's parameters to every accumulator with its weight."""
         if support is None:
             self._pending.append((values, shares))
             return

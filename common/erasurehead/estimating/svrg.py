@@ -28,18 +28,18 @@ class SvrgEstimate(GradientEstimate):
 
     Parameters
     ----------
-    code, n_columns, ordered: as for `SagaEstimate`, whose formula this is.
+    code, n_parameters, ordered: as for `SagaEstimate`, whose formula this is.
     every: rounds from one snapshot to the next, at least 1.
     """
 
     memory: Memory
 
     def __init__(
-        self, code: GradientCode, n_columns: int, ordered: bool = False, *, every: int = 20
+        self, code: GradientCode, n_parameters: int, ordered: bool = False, *, every: int = 20
     ) -> None:
         if every < 1:
             raise UsageError(f"every={every} rounds between snapshots must be 1 or more")
-        self._corrected = SagaEstimate(code, n_columns, ordered)
+        self._corrected = SagaEstimate(code, n_parameters, ordered)
         self.memory = self._corrected.memory
         self.snapshot_every = self._every = every
 

@@ -23,14 +23,14 @@ class WeighedMemory:
 
     Parameters
     ----------
-    n_columns: length of the sums.
+    n_parameters: length of the sums.
     n_units: remembered vectors.
     """
 
-    def __init__(self, n_columns: int, n_units: int) -> None:
-        self._old = Accumulator(n_columns)
+    def __init__(self, n_parameters: int, n_units: int) -> None:
+        self._old = Accumulator(n_parameters)
         self._old_weights = np.zeros(n_units)
-        self._new = Accumulator(n_columns)
+        self._new = Accumulator(n_parameters)
         self._new_weights = np.zeros(n_units)
 
     def begin(self) -> None:

@@ -13,7 +13,7 @@ from erasurehead.estimating.sums import Accumulator
 
 
 class WeightedSum(GradientEstimate):
-    """Folds arrivals into one dense sum: O(columns) memory when the decoder streams.
+    """Folds arrivals into one dense sum: O(parameters) memory when the decoder streams.
 
     Floating-point sums depend on their order. With `ordered`, vectors are added by ascending block
     (by symbol for codes without blocks) instead of by arrival, so that rounds with the same blocks
@@ -22,14 +22,14 @@ class WeightedSum(GradientEstimate):
     Parameters
     ----------
     code: whose symbols arrive.
-    n_columns: length of a gradient.
+    n_parameters: length of a gradient.
     ordered: add in a fixed order.
     """
 
-    def __init__(self, code: GradientCode, n_columns: int, ordered: bool = False) -> None:
+    def __init__(self, code: GradientCode, n_parameters: int, ordered: bool = False) -> None:
         self._ordered = ordered
         self._place: list[int] = code.unit_of_symbol.tolist()
-        self._total = Accumulator(n_columns)
+        self._total = Accumulator(n_parameters)
         self.begin()
 
     def begin(self) -> None:

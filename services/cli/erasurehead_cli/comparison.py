@@ -123,7 +123,7 @@ def compare_series(
     Parameters
     ----------
     every: at least one.
-    metric: default: the first that the objective reports.
+    metric: default: the first that the model reports.
     target: default: what the baseline had reached after nine tenths of its rounds. (Its very
         last value is a poor target: curves are flat there, and a difference in the fifth digit
         would decide between some speed-up and none.)

@@ -122,7 +122,7 @@ class Series:
 
     @property
     def metric_names(self) -> list[str]:
-        """The metrics that were evaluated, in the order of the objective."""
+        """The metrics that were evaluated, in the order in which the model reports them."""
         return list(self.evaluations[0].metrics) if self.evaluations else []
 
 

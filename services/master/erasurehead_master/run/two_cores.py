@@ -8,12 +8,12 @@ from erasurehead import blas
 from erasurehead.estimating.sums import Work, at_once
 from erasurehead.process.cores import usable_cores
 
-HALVED_COLUMNS = 1 << 16
-"""With fewer columns a second thread takes longer to wake than to work."""
+HALVED_PARAMETERS = 1 << 16
+"""With fewer parameters a second thread takes longer to wake than to work."""
 
 
 class TwoCores:
-    """Does work on both halves of all columns at once, if there are two cores and enough to do.
+    """Does work on both halves of all parameters at once, if there are two cores and enough to do.
 
     Sums of long vectors are bound by the memory's speed, of which one core gets two thirds or less.
     The thread is started when it is first needed and ends with the object.
@@ -22,16 +22,16 @@ class TwoCores:
     def __init__(self) -> None:
         self._helper: ThreadPoolExecutor | None = None
 
-    def do(self, n_columns: int, work: Work) -> None:
-        """Work on all columns; see `erasurehead.estimating.sums.InParts`."""
-        if n_columns < HALVED_COLUMNS or usable_cores() == 1:
-            at_once(n_columns, work)
+    def do(self, n_parameters: int, work: Work) -> None:
+        """Work on all parameters; see `erasurehead.estimating.sums.InParts`."""
+        if n_parameters < HALVED_PARAMETERS or usable_cores() == 1:
+            at_once(n_parameters, work)
             return
         if self._helper is None:
             self._helper = ThreadPoolExecutor(1, thread_name_prefix="two-cores")
         # At a boundary of what is added at a time, so that no bit depends on the number of cores.
-        middle = n_columns // 2 // blas.LONGEST * blas.LONGEST
-        second = self._helper.submit(work, slice(middle, n_columns))
+        middle = n_parameters // 2 // blas.LONGEST * blas.LONGEST
+        second = self._helper.submit(work, slice(middle, n_parameters))
         try:
             work(slice(0, middle))
         finally:
