@@ -35,7 +35,10 @@ BAD = [
     (["train", "nowhere"], "nowhere"),
     (["train", "s", "--config", "missing.yaml"], "cannot read configuration missing.yaml"),
     (["train", "s", "--membership-silence-limit-s", "1"], "silence_limit_s=1 must be at least"),
-    (["train", "s", "--wire-dtype", "<f2"], "give --wire-dtype 'auto', '<f8' or '<f4'"),
+    (
+        ["train", "s", "--wire-format", "f3"],
+        "--wire-format: unknown vector format 'f3'; known: f8,",
+    ),
     (["settings", "train", "s", "--rounds", "x"], "'rounds' = 'x'"),
     (["settings", "boss"], "No such command 'boss'"),
     (["compare", "s", "--scheme", "uncoded", "--scheme", "uncoded"], "uncoded is given twice"),
@@ -97,7 +100,7 @@ def test_a_bad_environment_is_one_sentence(
     [
         ("coding: {wrokers: 3}\n", "unknown setting 'coding.wrokers' in"),
         ("wrokers: 3\n", "did you mean 'coding.workers'?"),
-        ("wire: {dtpe: <f4}\n", "did you mean 'wire.dtype'?"),
+        ("wire: {fromat: f4}\n", "did you mean 'wire.format'?"),
         ("- 1\n", "must be a mapping"),
         ("a: [", "is not YAML"),
         ("coding: {workers: [1]}\n", "'coding.workers' = [1] from"),

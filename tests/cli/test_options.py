@@ -77,7 +77,7 @@ def sample(setting: Any) -> tuple[str, Any]:
     if setting.kind is bool:
         return "", not default
     if setting.forms:
-        words = [form for form in setting.forms if form.replace("-", "").isalpha()]
+        words = [form for form in setting.forms if form.replace("-", "").isalnum()]
         other = next((word for word in words if word != default), "0.5")
         return other, other
     if "|" in setting.values:
@@ -133,7 +133,7 @@ def test_command_line_over_environment_over_file_over_default(
 ) -> None:
     config = tmp_path / "run.yaml"
     config.write_text(
-        "problem: {store: filed}\ncoding: {workers: 4}\ndescent: {rounds: 5}\nwire: {dtype: <f4}\n"
+        "problem: {store: filed}\ncoding: {workers: 4}\ndescent: {rounds: 5}\nwire: {format: f4}\n"
     )
 
     def effective(*arguments: str) -> dict[str, Any]:
@@ -142,11 +142,11 @@ def test_command_line_over_environment_over_file_over_default(
         return shown
 
     assert (effective()["coding"]["workers"], effective()["run"]["seed"]) == (4, 0)
-    assert effective()["wire"]["dtype"] == "<f4"
+    assert effective()["wire"]["format"] == "f4"
     monkeypatch.setenv("ERASUREHEAD_WORKERS", "6")
     monkeypatch.setenv("ERASUREHEAD_WIRE__DENSE_SHARE", "0.5")
     assert effective()["coding"]["workers"] == 6
-    assert effective()["wire"] == {**effective()["wire"], "dtype": "<f4", "dense_share": 0.5}
+    assert effective()["wire"] == {**effective()["wire"], "format": "f4", "dense_share": 0.5}
     given = effective("--workers", "8", "--wire-dense-share", "0.25", "named")
     assert (given["coding"]["workers"], given["descent"]["rounds"]) == (8, 5)
     assert given["problem"]["store"] == "named"
@@ -180,7 +180,7 @@ def test_options_stand_under_the_words_of_their_section() -> None:
     groups = {setting.name: setting.group for setting in settings_of(MasterSettings)}
     assert groups["rounds",] == "How the model moves, how often, and when it is looked at"
     assert groups["bind",] == "A master for workers on other machines"
-    assert groups["wire", "dtype"] == "What travels between master and workers"
+    assert groups["wire", "format"] == "What travels between master and workers"
 
 
 def test_a_new_setting_gets_its_option_by_itself() -> None:

@@ -122,7 +122,7 @@ SIMULATIONS: tuple[Case, ...] = (
         "dense",
         "egc:c=2",
         delay=EXPONENTIAL,
-        wire__dtype="<f4",
+        wire__format="f4",
         step="inverse:eta=2.0",
     ),
     _case("agc, delta", "logistic", "agc:c=3,delta=0.37", delay=EXPONENTIAL, workers=12),
@@ -132,7 +132,7 @@ SIMULATIONS: tuple[Case, ...] = (
         "agc:c=2,r=5,scale=unbiased",
         delay=EXPONENTIAL,
         workers=8,
-        wire__dtype="<f8",
+        wire__format="f8",
         wire__dense_share=0.3,
         step="0.3",
     ),
@@ -335,7 +335,7 @@ REAL_RUNS: tuple[Case, ...] = (
     Case(
         "egc, single precision",
         "dense",
-        {"scheme": "egc:c=2", "workers": 4, "wire.dtype": "<f4", "step": "1.0"},
+        {"scheme": "egc:c=2", "workers": 4, "wire.format": "f4", "step": "1.0"},
     ),
     Case("egc, sag", "logistic", {"scheme": "egc:c=2,cache=sag", "workers": 4}, ordered=False),
     Case(

@@ -14,9 +14,11 @@ from erasurehead.registry import Registry
 from erasurehead.runs import Run
 from erasurehead.schemes.shorthands import SHORTHANDS
 from erasurehead.settings.leaves import settings_of
+from erasurehead.settings.nested import Tree, put
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
+from erasurehead.wire.vectors import FORMATS
 from erasurehead_cli.documentation import settings_markdown
 from erasurehead_cli.main import main
 
@@ -25,6 +27,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
     "scheme": SHORTHANDS,
     "delay": DELAYS,
     "optimizer": METHODS,
+    "wire.format": FORMATS,
 }
 
 
@@ -40,9 +43,10 @@ REGISTRIES: dict[str, Registry[Any]] = {
         ({"step": "expo:eta=1"}, "--step: unknown step size 'expo'"),
         ({"step": "-1"}, "--step: step size eta=-1 must be a positive number"),
         ({"scheme": "ecg:c=3"}, "--scheme: "),
+        ({"wire": {"format": "f16"}}, "--wire-format: unknown vector format 'f16'; known: f8, f4"),
     ],
 )
-def test_what_is_called_nothing_is_refused(given: dict[str, str], sentence: str) -> None:
+def test_what_is_called_nothing_is_refused(given: dict[str, Any], sentence: str) -> None:
     with pytest.raises(UsageError) as refused:
         load(RunSettings, {"store": "s", **given}, environment={})
     assert str(refused.value).startswith(sentence)
@@ -67,7 +71,9 @@ def test_the_defaults_are_known() -> None:
     """pydantic does not check them."""
     for setting in settings_of(RunSettings):
         if setting.forms and setting.default is not None:
-            load(RunSettings, {"store": "s", setting.name[0]: setting.default}, environment={})
+            given: Tree = {"store": "s"}
+            put(given, setting.name, setting.default)
+            load(RunSettings, given, environment={})
 
 
 @pytest.mark.parametrize("name", REGISTRIES)

@@ -37,6 +37,8 @@ membership:
   elastic: true
   rebuild_after_s: 7.5
   regroup_after_rounds: 9
+wire:
+  dtype: <f4
 """
 """As version 0.1 wrote config.yaml, where it differs."""
 
@@ -48,6 +50,7 @@ descent: {optimizer: nesterov, step: '0.5', rounds: 40, evaluate_every_rounds: 5
 run: {seed: 3, out: runs/x, resume: true}
 membership: {min_workers: 2}
 refit: {elastic: true, rebuild_after_s: 7.5, regroup_after_rounds: 9}
+wire: {format: f4}
 """
 
 
@@ -75,6 +78,7 @@ def test_an_old_file_means_what_it_meant(tmp_path: Path) -> None:
         "descent.rounds for rounds",
         "problem.model for objective",
         "refit.elastic for membership.elastic",
+        "wire.format=f4 for wire.dtype=<f4",
     ):
         assert words in sentence
 

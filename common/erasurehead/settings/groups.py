@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from erasurehead.settings.parts import FormatText
 from erasurehead.settings.section import Section
 
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -38,10 +39,11 @@ class RefitSettings(Section):
 class WireSettings(Section):
     """What travels between master and workers."""
 
-    dtype: Literal["auto", "<f8", "<f4"] = Field(
+    format: FormatText = Field(
         "auto",
-        description="number format of models and gradients on the wire; auto: <f4 where rounding"
-        " is far below what erasures cost (agc without a cache, uncoded with r), else <f8",
+        description="vector format of models and gradients on the wire (auto is the shortest whose"
+        " rounding is far below what erasures cost: f4 for agc without a cache and uncoded with r,"
+        " f8 elsewhere)",
     )
     dense_share: float = Field(
         0.7,

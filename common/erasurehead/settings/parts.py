@@ -80,6 +80,12 @@ def _methods() -> Registry[Any]:
     return METHODS
 
 
+def _formats() -> Registry[Any]:
+    from erasurehead.wire.vectors import FORMATS
+
+    return FORMATS
+
+
 def _step_forms() -> list[str]:
     from erasurehead.optimizing.making import AUTOMATIC
     from erasurehead.optimizing.steps import STEP_SIZES
@@ -112,3 +118,4 @@ DelayText = Annotated[str, named(_delays)]
 ModelText = Annotated[str, named(_models)]
 OptimizerText = Annotated[str, named(_methods)]
 StepText = Annotated[str, Choice(_step_forms, _check_step)]
+FormatText = Annotated[str, named(_formats, "auto")]

@@ -49,6 +49,7 @@ class Renamed:
 
 RENAMED = (
     Renamed(("objective",), ("problem", "model")),
+    Renamed(("wire", "dtype"), ("wire", "format"), {"<f8": "f8", "<f4": "f4"}),
     Renamed(("membership", "elastic"), ("refit", "elastic")),
     Renamed(("membership", "rebuild_after_s"), ("refit", "rebuild_after_s")),
     Renamed(("membership", "regroup_after_rounds"), ("refit", "regroup_after_rounds")),

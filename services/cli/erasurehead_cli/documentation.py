@@ -34,8 +34,9 @@ Everything is checked together before a socket is opened. `erasurehead settings 
 every run keeps them as `config.yaml` in its directory.
 
 Spellings of older versions are still taken, with a warning that names the new one: `rounds` and the
-like at the root of a file, `objective` (now `model`), and `membership.elastic`,
-`membership.rebuild_after_s` and `membership.regroup_after_rounds` (now in `refit`).
+like at the root of a file, `objective` (now `model`), `wire.dtype: <f4` (now `wire.format: f4`),
+and `membership.elastic`, `membership.rebuild_after_s` and `membership.regroup_after_rounds` (now in
+`refit`).
 """
 
 

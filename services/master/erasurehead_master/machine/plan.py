@@ -68,7 +68,7 @@ class RunPlan:
     @property
     def format_spec(self) -> str:
         """How models and gradients travel, as workers are told it."""
-        chosen = self.settings.wire.dtype.lstrip("<")
+        chosen = self.settings.wire.format
         return automatic_format(self.coding.loses) if chosen == "auto" else chosen
 
     @cached_property
