@@ -39,8 +39,9 @@ from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.train import LOOPBACK
 from erasurehead_master.machine.events import Event
 from erasurehead_master.run.planning import make_plan
+from erasurehead_master.shell.listening import read_keys
 from erasurehead_master.shell.loop import Watched
-from erasurehead_master.shell.main import host, read_keys
+from erasurehead_master.shell.main import host
 
 WORKERS = 8
 WARM_UP = 20

@@ -21,11 +21,11 @@ from erasurehead_master.keep.checkpoint import (
     RunTimes,
     Snapshot,
 )
+from erasurehead_master.keep.restore import restore
 from erasurehead_master.machine.events import Received
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
-from erasurehead_master.shell.main import restore
 
 
 def snapshot(round_: int) -> Snapshot:

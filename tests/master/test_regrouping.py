@@ -18,12 +18,12 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.persistent import PersistentDelay
 from erasurehead_master.keep.checkpoint import RunTimes, Snapshot
+from erasurehead_master.keep.restore import restore
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.table import Phase
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
-from erasurehead_master.shell.main import restore
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
 

@@ -95,7 +95,7 @@ def run_recorded(
         ended = Run.open(out).summary
         assert ended is not None
         progress.notice("info", f"the run in {out} is finished: {ended.reason}")
-        from erasurehead_master.shell.main import rest
+        from erasurehead_master.shell.resting import rest
 
         rest(settings)
         return ended

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from erasurehead.settings.groups import CheckpointSettings
-from erasurehead_master.keep.checkpoint import CheckpointWriter, Snapshot
+from erasurehead_master.keep.checkpoint import (
+    DIRECTORY,
+    CheckpointDirectory,
+    CheckpointWriter,
+    Snapshot,
+)
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.seams import Outcome
+
+log = logging.getLogger(__name__)
 
 
 class CheckpointKeeper:
@@ -73,3 +82,31 @@ class CheckpointKeeper:
         digest = {"store/digest": np.array(plan.digest)}
         arrays = self._descent.state() | self._machine.state() | digest
         self._pending = Snapshot(round_, plan.run, times, arrays)
+
+
+def make_keeper(
+    machine: Master, descent: Descent, resumed_round: int, now: float
+) -> CheckpointKeeper | None:
+    """Return what takes the checkpoints of a run that has a directory.
+
+    Parameters
+    ----------
+    resumed_round: the round that the run goes on from.
+    now: the clock's reading.
+    """
+    settings = machine.plan.settings
+    if settings.run.out is None:
+        return None
+    directory = CheckpointDirectory(settings.run.out / DIRECTORY, settings.checkpoint.keep)
+    try:
+        directory.forget_beyond(resumed_round)
+    except OSError as error:
+        log.warning(
+            "cannot remove old checkpoints from %s (%s), and new ones may be pruned in their place;"
+            " remove those beyond round %d",
+            directory.path,
+            error.strerror,
+            resumed_round,
+        )
+    writer = CheckpointWriter(directory)
+    return CheckpointKeeper(settings.checkpoint, writer, descent, machine, now)
