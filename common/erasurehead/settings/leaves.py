@@ -55,10 +55,17 @@ class Setting:
         return kind
 
     @property
+    def is_list(self) -> bool:
+        """True when it takes several values: an option that may be repeated."""
+        return get_origin(self.kind) is tuple
+
+    @property
     def values(self) -> str:
         """What may stand after the option, in one word."""
         if get_origin(self.kind) is Literal:
             return "|".join(str(value) for value in get_args(self.kind))
+        if self.is_list:
+            return "FILE|MODULE"
         return {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}.get(self.kind, "TEXT")
 
     @property
@@ -69,7 +76,7 @@ class Setting:
     @property
     def default(self) -> str | None:
         """The default as text; None where there is none or the description tells it."""
-        if self.field.is_required() or self.field.default is None:
+        if self.field.is_required() or self.field.default in (None, ()):
             return None
         return str(self.field.default)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from erasurehead.settings import spellings
 from erasurehead.settings.leaves import ENV_NESTING, ENV_PREFIX, Setting, key, settings_of, variable
 from erasurehead.settings.nested import Tree, holds, merge, paths, plain, put, take, value_at
 from erasurehead.settings.parts import MISNAMED, RECORDED
+from erasurehead.settings.plugins import load_plugins
 from erasurehead.settings.spellings import RENAMED, Spelling, modernise
 from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
 from erasurehead.settings.yaml_file import read_yaml
@@ -125,6 +126,9 @@ def load(
     merged: Tree = {name: {} for name, field in cls.model_fields.items() if field.is_required()}
     for tree in reversed(trees):
         merge(merged, tree)
+    if not recorded:
+        # Before the check, which looks names up.
+        load_plugins(_names(merged.get("plugin", ())))
     try:
         return cls.model_validate(merged, context={RECORDED: recorded})
     except ValidationError as error:
@@ -154,6 +158,13 @@ def _refusal(
     what = f"setting '{called}' = {first['input']!r} from {source.what}"
     name = "it" if setting is None or in_file else source.told(setting)
     return UsageError(misfit(what, name, error))
+
+
+def _names(given: object) -> list[str]:
+    """Return the plug-ins that a source names, as a list or in a text with commas."""
+    if isinstance(given, str):
+        return given.split(",")
+    return [name for name in given if isinstance(name, str)] if isinstance(given, Sequence) else []
 
 
 def _did_you_mean(word: str, meant: Mapping[str, str]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from erasurehead.network.addresses import check_address, stays_on_this_machine
 from erasurehead.settings.groups import (
@@ -42,10 +42,22 @@ FORMAT = "# Settings in groups: format 2. (Format 1 had those of the main groups
 """The first line of a file, for people; `load` tells the formats apart by their keys."""
 
 
+PluginNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda given: given.split(",") if isinstance(given, str) else given),
+]
+
+
 class TreeSettings(BaseModel):
     """A root of the tree."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    plugin: PluginNames = Field(
+        (),
+        description="Python file or module that registers parts of your own (docs/extending.md);"
+        " may be given several times [default: none but those of installed packages]",
+    )
 
     def to_yaml(self) -> str:
         """Return the effective settings as YAML that `load` reads back."""

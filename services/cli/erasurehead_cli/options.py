@@ -97,7 +97,7 @@ def with_settings(
             tree: dict[str, Any] = {}
             for parameter, (name, _, _) in options.items():
                 value = values.pop(parameter)
-                if value is not None:
+                if value is not None and value != []:
                     put(tree, name, value)
             return command(Given(tree, config), **values)
 
@@ -140,7 +140,8 @@ def _option(parameter: str, name: SettingPath, setting: Setting, hidden: bool) -
         rich_help_panel=setting.group,
     )
     # Text: the tree itself reads and checks the value, with one sentence of its own.
-    return _parameter(parameter, bool | None if switch else str | None, info)
+    kind = list[str] if setting.is_list else bool if switch else str
+    return _parameter(parameter, kind | None, info)
 
 
 def _parameter(name: str, kind: Any, info: Any) -> inspect.Parameter:

@@ -21,6 +21,7 @@ import time
 from typing import Any
 
 from erasurehead.process.signals import SignalWatch
+from erasurehead.settings.plugins import load_plugins
 from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.orphans import end_with_parent
 from erasurehead_local.turn_channels import TurnDesk
@@ -88,6 +89,7 @@ class Nursery:
 
     def _start(self, settings: WorkerSettings) -> None:
         assert settings.name is not None
+        load_plugins(settings.plugin)  # once for all: a plug-in may take long to import
         channel = None if self._desk is None else self._desk.open()
         nursery = os.getpid()
         pid = os.fork()

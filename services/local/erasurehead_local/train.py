@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RunSummary
+from erasurehead.settings.plugins import loaded_plugins
 from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.keep.checkpoint import Snapshot
@@ -44,7 +45,9 @@ def train(
         def attach(address: str) -> Watched:
             cluster.start(
                 [
-                    WorkerSettings(connect=address, name=f"local-{i}", slot=i)
+                    WorkerSettings(
+                        connect=address, name=f"local-{i}", slot=i, plugin=loaded_plugins()
+                    )
                     for i in range(settings.coding.workers)
                 ]
             )

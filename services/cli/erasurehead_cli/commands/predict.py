@@ -66,11 +66,24 @@ def predict(
     first_column: Annotated[
         FirstColumn, typer.Option("--first-column", help="How a svmlight file counts its columns.")
     ] = FirstColumn.auto,
+    plugin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--plugin",
+            metavar="FILE|MODULE",
+            help="Python file or module that registers the model of the run.",
+            show_default=False,
+        ),
+    ] = None,
     unfinished: Annotated[
         bool, typer.Option("--allow-unfinished", help="Take the model of a run that was cut off.")
     ] = False,
 ) -> None:
     """Predict with a run's model: write a CSV file and print metrics."""
+    from erasurehead.settings.plugins import load_plugins
+
+    load_plugins(plugin or ())
+
     import numpy as np
 
     from erasurehead.datasets.labels import comparable_labels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from erasurehead.errors import EXIT_INTERNAL, UsageError
 from erasurehead.process.cores import one_thread_each
+from erasurehead.settings.plugins import load_plugins, loaded_plugins
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
@@ -87,8 +89,10 @@ def crew(shared: Shared, n_processes: int) -> Iterator[Crew[Shared]]:
     # Copies of a process that has threads may never wake up, so they start anew.
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
+    # What is shared may be of a plug-in's types, so plug-ins come first there.
+    arguments = (loaded_plugins(), pickle.dumps(shared))
     with one_thread_each():
-        executor = ProcessPoolExecutor(n_processes, context, _begin, (shared,))
+        executor = ProcessPoolExecutor(n_processes, context, _begin, arguments)
         try:
             yield Crew(shared, executor)
         except BaseException:
@@ -101,11 +105,12 @@ def crew(shared: Shared, n_processes: int) -> Iterator[Crew[Shared]]:
             executor.shutdown(cancel_futures=True)
 
 
-def _begin(shared: object) -> None:
+def _begin(plugins: Sequence[str], shared: bytes) -> None:
     global _shared  # an initializer has no other place to leave it
     # Ctrl-C in a terminal reaches everybody; the first process tells the others to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _shared = shared
+    load_plugins(plugins)
+    _shared = pickle.loads(shared)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 

@@ -1,0 +1,97 @@
+"""Code of a user's own that registers parts: a file, a module, or an installed package's entry.
+
+A plug-in is loaded only because a user named it (an option, a variable, a file of settings given by
+name) or installed it. A run directory that names one, or a message, loads nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from erasurehead.errors import UsageError
+
+ENTRY_POINTS = "erasurehead.plugins"
+"""An installed distribution names its modules under this group."""
+
+_loaded: dict[str, None] = {}
+"""Names in the order of loading; files by their whole path."""
+
+
+def load_plugins(names: Iterable[str]) -> None:
+    """Load plug-ins, each once in a process, after those that installed packages bring.
+
+    Parameters
+    ----------
+    names: each a path that ends in ``.py``, or the name of a module.
+
+    Raises
+    ------
+    UsageError: a plug-in is not there, fails, or registers a name that is taken.
+    """
+    _load_installed()
+    for name in names:
+        if name.endswith(".py"):
+            _load_file(Path(name).resolve())
+            _loaded[str(Path(name).resolve())] = None
+        else:
+            _load_module(name)
+            _loaded[name] = None
+
+
+def loaded_plugins() -> tuple[str, ...]:
+    """Return what another process must load to know the same parts, in order."""
+    return tuple(_loaded)
+
+
+@functools.cache
+def _load_installed() -> None:
+    for entry in entry_points(group=ENTRY_POINTS):
+        _run(entry.load, f"{entry.value} (entry point '{entry.name}')")
+
+
+@functools.cache
+def _load_module(name: str) -> None:
+    _run(functools.partial(importlib.import_module, name), name)
+
+
+@functools.cache
+def _load_file(path: Path) -> None:
+    if not path.is_file():
+        raise UsageError(
+            f"there is no plug-in {path}; name a Python file, or a module without '.py'"
+        )
+    # Two files of one name in two folders are two modules.
+    name = f"erasurehead_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # as for any import: dataclasses and pickle look there
+    try:
+        _run(functools.partial(spec.loader.exec_module, module), str(path))
+    except UsageError:
+        del sys.modules[name]
+        raise
+
+
+def _run(load: Callable[[], object], what: str) -> None:
+    """Load one plug-in; whatever it raises becomes one sentence that names it."""
+    try:
+        load()
+    except UsageError as error:
+        raise UsageError(f"plug-in {what}: {error}") from None
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = " ".join(str(error).split()) or "no reason given"
+        raise UsageError(
+            f"plug-in {what} failed while it was loaded: {type(error).__name__}: {reason}"
+            f" ({Path(where.filename).name}, line {where.lineno}); mend it or leave it out"
+        ) from None
