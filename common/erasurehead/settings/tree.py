@@ -49,7 +49,7 @@ PluginNames = Annotated[
 
 
 class TreeSettings(BaseModel):
-    """A root of the tree."""
+    """Settings of every command."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
