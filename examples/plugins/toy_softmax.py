@@ -28,7 +28,6 @@ class ToySoftmax(Model):
     target: ClassVar[Target] = "classes"
     by_column: ClassVar[bool] = True
     metrics = (Metric("hits", True, hits),)
-    curvature = 0.5
 
     def __init__(
         self, n_columns: int, labels: FloatArray | None = None, *, classes: int | None = None

@@ -21,7 +21,7 @@ EXAMPLES = {
     "smoothed": ["--scheme", "frc:c=2 / first-copy / exact / smoothed:keep=0.3"],
     "majority": ["--scheme", "frc:c=2 / first-copy:scale=coverage / majority"],
     "rush_hour": ["--delay", "rush-hour:mean_s=0.01,every=3"],
-    "toy_softmax": ["--model", "toy-softmax"],
+    "toy_softmax": ["--model", "toy-softmax", "--step", "1.0"],
     "heavy_ball": ["--optimizer", "heavy-ball:momentum=0.5"],
     "grid": ["--wire-format", "grid"],
 }
@@ -79,7 +79,7 @@ def test_four_toys_train_together_and_predict(store: Path, tmp_path: Path) -> No
     names = ("mirrored", "toy_softmax", "heavy_ball", "grid")
     plugins = [word for name in names for word in ("--plugin", str(PLUGINS / f"{name}.py"))]
     chosen = [word for name in names for word in EXAMPLES[name]]
-    run = train(store, tmp_path, *plugins, *chosen, "--step", "1.0", "--rounds", "60")
+    run = train(store, tmp_path, *plugins, *chosen, "--rounds", "60")
     assert run.records[-1].metrics["hits"] > 0.8
     theta = np.load(tmp_path / "run" / "model.npz")["theta"]
     told = erasurehead("predict", "run", str(store), *plugins, cwd=tmp_path)

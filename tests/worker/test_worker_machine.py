@@ -371,13 +371,16 @@ def test_each_vector_of_each_part_has_a_packer_of_its_own_until_the_next_assignm
     [
         ({"delay": "nap"}, "unknown delay model 'nap'"),
         ({"vector_format": "f3"}, "unknown vector format 'f3'"),
+        ({"model": "net"}, "unknown model 'net'"),
     ],
 )
 def test_a_part_it_does_not_know_is_said(changes: dict[str, str], words: str) -> None:
     machine = worker()
     machine.handle(Woke(), 0.0)
     goodbye, leave = machine.handle(Received(replace(ASSIGN, **changes)), 0.0)
-    assert words in sent([goodbye])[0].reason  # type: ignore[attr-defined]
+    reason = sent([goodbye])[0].reason  # type: ignore[attr-defined]
+    assert words in reason
+    assert "--plugin" in reason
     assert isinstance(leave, Exit)
     assert leave.code == EXIT_USAGE
 

@@ -208,8 +208,9 @@ class Worker:
             self._format = FORMATS.build(assign.vector_format)
             model = _model_of(assign)
         except ErasureHeadError as error:
-            self._send(Goodbye(str(error)), now)
-            self._exit(EXIT_USAGE, str(error))
+            reason = f"{error}; a worker needs --plugin for parts that are not built in"
+            self._send(Goodbye(reason), now)
+            self._exit(EXIT_USAGE, reason)
             return
         self.assign = assign
         rng = np.random.default_rng((assign.delay_seed, ROUNDING, assign.slot))
