@@ -15,6 +15,7 @@ from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.sources import load
 from erasurehead.settings.spellings import RENAMED
 from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
+from erasurehead.settings.yaml_file import as_yaml
 from erasurehead_cli.main import main
 
 OLD_FILE = """\
@@ -181,7 +182,7 @@ def test_the_file_of_an_old_run_is_read_without_a_word(
 
 def test_what_is_written_has_the_new_format_and_says_so(tmp_path: Path) -> None:
     settings, _ = read(tmp_path, OLD_FILE)
-    written = settings.to_yaml()
+    written = as_yaml(settings)
     assert written.startswith("# Settings in groups: format 2.")
     assert read(tmp_path, written) == (settings, [])
 

@@ -22,6 +22,7 @@ from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, EVENTS, EVERY, MODEL, ROUNDS, SUMMARY
 from erasurehead.runs.lines import offset_after
 from erasurehead.settings.tree import RunSettings
+from erasurehead.settings.yaml_file import as_yaml
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class RunWriter(Observer):
                     f"directory {directory} already holds a run ({held[0]});"
                     " name another one with --out, or remove it"
                 )
-            _create(directory / CONFIG, settings.to_yaml().encode())
+            _create(directory / CONFIG, as_yaml(settings).encode())
             self._rounds = _Appender(directory / ROUNDS)
             self._events = _Appender(directory / EVENTS)
         except FileExistsError:
@@ -100,7 +101,7 @@ class RunWriter(Observer):
         """Go on in a directory that holds a run."""
         try:
             (self.directory / SUMMARY).unlink(missing_ok=True)
-            text = self._settings.to_yaml().encode()
+            text = as_yaml(self._settings).encode()
             replace_file(self.directory / CONFIG, lambda file: file.write(text))
             end = offset_after(self.directory, after)
             self._rounds = _Appender(self.directory / ROUNDS, end)

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from erasurehead.network.addresses import check_address, stays_on_this_machine
@@ -38,10 +37,6 @@ if TYPE_CHECKING:
     from erasurehead.schemes.scheme import Scheme
     from erasurehead.straggling.base import DelayModel
 
-FORMAT = "# Settings in groups: format 2. (Format 1 had those of the main groups at the root.)\n"
-"""The first line of a file, for people; `load` tells the formats apart by their keys."""
-
-
 PluginNames = Annotated[
     tuple[str, ...],
     BeforeValidator(lambda given: given.split(",") if isinstance(given, str) else given),
@@ -58,10 +53,6 @@ class TreeSettings(BaseModel):
         description="Python file or module that registers parts of your own (docs/extending.md);"
         " may be given several times [default: none but those of installed packages]",
     )
-
-    def to_yaml(self) -> str:
-        """Return the effective settings as YAML that `load` reads back."""
-        return FORMAT + yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
     def changed(self, **groups: Mapping[str, Any]) -> Self:
         """Return a copy with other values in some groups: ``changed(descent={"rounds": 5})``.

@@ -9,6 +9,15 @@ import yaml
 
 from erasurehead.errors import UsageError
 from erasurehead.settings.nested import plain
+from erasurehead.settings.tree import TreeSettings
+
+FORMAT = "# Settings in groups: format 2. (Format 1 had those of the main groups at the root.)\n"
+"""The first line of a file, for people; `load` tells the formats apart by their keys."""
+
+
+def as_yaml(settings: TreeSettings) -> str:
+    """Return effective settings as text that `erasurehead.settings.sources.load` reads back."""
+    return FORMAT + yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import typer
 
 from erasurehead.errors import EXIT_OK, UsageError
 from erasurehead.settings.tree import RunSettings
+from erasurehead.settings.yaml_file import as_yaml
 from erasurehead_cli.options import Given, with_settings
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _write(
         f"# Made by `erasurehead plan` for {result.target}, {settings.coding.workers} workers and"
         f" {source}.\n# erasurehead train --config {plan_file}\n"
     )
-    plan_file.write_text(header + chosen.to_yaml(), encoding="utf-8")
+    plan_file.write_text(header + as_yaml(chosen), encoding="utf-8")
     plain = frontier.to_json(result, settings.coding.workers)
     json_file.write_bytes(to_json(plain, indent=2, inf_nan_mode="null") + b"\n")
     return frontier.draw(result, title, settings.coding.workers, figure)

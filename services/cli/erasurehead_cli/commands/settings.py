@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
+from erasurehead.settings.yaml_file import as_yaml
 from erasurehead_cli.options import Given, SettingsCommand, with_settings
 
 settings = typer.Typer(name="settings", rich_markup_mode="rich")
@@ -52,4 +53,4 @@ def worker(given: Given) -> None:
 
 
 def _show(effective: TreeSettings) -> None:
-    typer.echo(effective.to_yaml(), nl=False)
+    typer.echo(as_yaml(effective), nl=False)

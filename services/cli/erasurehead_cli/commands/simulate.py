@@ -8,6 +8,7 @@ import typer
 
 from erasurehead.errors import EXIT_OK, UsageError
 from erasurehead.settings.tree import RunSettings
+from erasurehead.settings.yaml_file import as_yaml
 from erasurehead_cli.options import Given, with_settings
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def _without_gradients(
         try:
             out.mkdir(parents=True)
             np.savez(out / "timeline.npz", **played.columns())
-            (out / "config.yaml").write_text(settings.to_yaml(), encoding="utf-8")
+            (out / "config.yaml").write_text(as_yaml(settings), encoding="utf-8")
         except OSError as error:
             raise UsageError(
                 f"cannot write {out}: {error.strerror}; name another directory with --out"
