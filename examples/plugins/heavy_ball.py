@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
 from erasurehead.optimizing import METHODS
-from erasurehead.optimizing.base import Method, Problem
+from erasurehead.optimizing.base import Method, Move, Problem
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.steps import StepSize
 
@@ -34,7 +34,7 @@ class HeavyBall(Method):
         """Theta."""
         return self._theta
 
-    def step(self, found: Finding, size: StepSize) -> float:
+    def step(self, found: Finding, size: StepSize) -> Move:
         """Move, and remember the way."""
         eta = size.size(found)
         gradient = found.gradient.copy()
@@ -42,7 +42,7 @@ class HeavyBall(Method):
         self._velocity *= self._momentum
         self._velocity -= eta * gradient
         self._theta += self._velocity
-        return eta
+        return Move(eta)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return theta and the velocity."""
