@@ -11,7 +11,8 @@ nothing but that arithmetic, msgpack and a sum at the master, so without states,
 decoders or records: what processes in Python cannot get below here.
 
 With --against, another checkout of this repository makes the same run in turns with this one, and
-the medians and their ratios are printed instead: round, CPU, start and memory.
+the medians and their ratios are printed instead: round, CPU, start and memory. The older of the two
+must have prepared the store: it cannot read a manifest of a later format.
 """
 
 from __future__ import annotations
