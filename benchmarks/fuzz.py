@@ -30,7 +30,7 @@ import msgpack
 from mutants import originals
 
 # Not before: mutants puts the folder of this module on the path.
-from example_messages import KNOWN, comparable  # isort: skip
+from tests.support.example_messages import KNOWN, comparable  # isort: skip
 
 MEMORY_LIMIT_BYTES = 1 << 30
 SEPARATOR = b"\0|\0"

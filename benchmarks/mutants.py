@@ -20,9 +20,9 @@ from erasurehead.network.sockets import connect_dealer
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, TO_MASTER, Goodbye, Hello, ProtocolError
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from example_messages import messages
+from tests.support.example_messages import messages
 
 Frames = list[bytes]
 SOCKETS = 4

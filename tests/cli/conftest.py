@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from played_runs import MakeRun, write_run
 
 from erasurehead.runs import Run
+from tests.support.played_runs import MakeRun, write_run
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from played_runs import MakeRun, make_record
 
 from erasurehead_cli import figures
 from erasurehead_cli import recorded_run as running
 from erasurehead_cli.comparison import compare_runs
+from tests.support.played_runs import MakeRun, make_record
 
 
 def assert_png(path: Path) -> None:

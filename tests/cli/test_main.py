@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from played_runs import MakeRun
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_USAGE, BindError
 from erasurehead_cli import main as command
+from tests.support.played_runs import MakeRun
 
 BAD = [
     (["trian"], "No such command 'trian'"),

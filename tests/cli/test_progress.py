@@ -7,11 +7,11 @@ import math
 import re
 
 import pytest
-from played_runs import make_record, make_start
 from rich.console import Console
 
 from erasurehead.records import RunSummary
 from erasurehead_cli.progress import LINE_INTERVAL_S, REDRAW_INTERVAL_S, Progress, Tally
+from tests.support.played_runs import make_record, make_start
 
 SUMMARY = RunSummary(
     reason="all rounds done", exit_code=0, rounds=10, wall_s=10.0, rounds_s=9.0, evaluation_s=1.0

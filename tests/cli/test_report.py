@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from delayed_runs import OVERHEAD_S, write_delayed_run
-from played_runs import MakeRun, make_record, make_start
 
 from erasurehead.errors import EXIT_USAGE, DataError, UsageError
 from erasurehead.records import RunSummary
@@ -21,6 +19,8 @@ from erasurehead_cli.main import main
 from erasurehead_cli.report import write_report
 from erasurehead_cli.report.material import gather
 from erasurehead_cli.report.page import report_page
+from tests.support.delayed_runs import OVERHEAD_S, write_delayed_run
+from tests.support.played_runs import MakeRun, make_record, make_start
 
 NINE_ROUNDS = load(RunSettings, {"store": "s", "workers": 4, "rounds": 9}, environment={})
 SCHEMES = ("uncoded", "egc:c=3", "agc:c=3,r=4")

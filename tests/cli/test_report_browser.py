@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from delayed_runs import write_delayed_run
 
 from erasurehead_cli.report.page import POLICY, report_page
+from tests.support.delayed_runs import write_delayed_run
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from played_runs import make_record, make_start, write_run
 from rich.console import Console
 from sklearn.metrics import log_loss
 
@@ -44,6 +43,7 @@ from erasurehead_cli.reproduce.results import Results, read_results
 from erasurehead_cli.reproduce.targets import agc_claims, our_claims, undelayed_claims
 from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, RunTimes, Snapshot
 from erasurehead_simulator.virtual.virtual_run import simulate
+from tests.support.played_runs import make_record, make_start, write_run
 
 AMAZON, COVERTYPE, KC = DATA_SETS
 EVERYTHING = build_grid([d.name for d in DATA_SETS], list(SETTINGS), 2)

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from delayed_runs import write_delayed_run
-from played_runs import MakeRun, make_record, make_start
 
 from erasurehead.errors import DataError
 from erasurehead.records import RunSummary
@@ -15,6 +13,8 @@ from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.series import ArrivalGrid, read_series
+from tests.support.delayed_runs import write_delayed_run
+from tests.support.played_runs import MakeRun, make_record, make_start
 
 
 def test_columns_hold_what_the_records_hold(tmp_path: Path) -> None:

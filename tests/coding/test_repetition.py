@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from erasurehead.coding import CODES
 from erasurehead.coding.base import GradientCode
 from erasurehead.errors import UsageError
 from erasurehead.theory.decode_errors import repetition_errors
+from tests.support.grouped import groups_of
 
 
 def make(spec: str, k: int, n: int | None = None, seed: int = 0) -> GradientCode:

@@ -7,7 +7,6 @@ import re
 
 import numpy as np
 import pytest
-from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from erasurehead.theory.decode_errors import (
     repetition_errors,
 )
 from erasurehead.theory.loads import coupon_arrivals
+from tests.support.grouped import groups_of
 
 
 def make(spec: str, k: int, n: int | None = None, seed: int = 0) -> GradientCode:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from published_files import PUBLISHED
-from small_rows import MADE_UP, rows_of
 
 from erasurehead.datasets.prepare import PreparedStore, prepare
 from erasurehead.datasets.store import Store, write_store
+from tests.support.published_files import PUBLISHED
+from tests.support.small_rows import MADE_UP, rows_of
 
 
 @pytest.fixture

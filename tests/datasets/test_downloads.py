@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.datasets
-from published_files import PUBLISHED
 
 from erasurehead.datasets.prepare import PreparedStore, prepare
 from erasurehead.errors import DataError, UsageError
+from tests.support.published_files import PUBLISHED
 
 Prepared = Callable[[str], PreparedStore]
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from small_rows import matrix_of
 
 from erasurehead.datasets.encoding import codes_of, one_hot_rows, pair_codes, split
 from erasurehead.errors import DataError
+from tests.support.small_rows import matrix_of
 
 Column = npt.NDArray[np.int64]
 

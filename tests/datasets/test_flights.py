@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.preprocessing import OneHotEncoder
-from small_rows import matrix_of
 
 from erasurehead.datasets import flights
 from erasurehead.datasets.encoding import split
 from erasurehead.datasets.prepare import PreparedStore, prepare
 from erasurehead.errors import DataError, UsageError
+from tests.support.small_rows import matrix_of
 
 TABLE = """\
 year,month,day,hour,sched_dep_time,sched_arr_time,flight,carrier,tailnum,origin,dest,distance,arr_delay

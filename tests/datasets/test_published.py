@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from published_files import PUBLISHED
 from scipy.sparse import csr_array, hstack
 from sklearn.preprocessing import OneHotEncoder
-from small_rows import matrix_of
 
 from erasurehead.datasets import amazon, covertype, kc_housing
 from erasurehead.datasets.prepare import PreparedStore, prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
+from tests.support.published_files import PUBLISHED
+from tests.support.small_rows import matrix_of
 
 Prepared = Callable[[str], PreparedStore]
 PINNED = {"amazon": amazon.FILE, "covertype": covertype.FILE, "kc-housing": kc_housing.FILE}

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from small_rows import assert_same_rows
 
 from erasurehead.datasets import remote
 from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.remote import default_cache
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
+from tests.support.small_rows import assert_same_rows
 
 
 @pytest.fixture

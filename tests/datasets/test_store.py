@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_rows import MADE_UP, assert_same_rows, matrix_of, rows_of
 
 from erasurehead.datasets import store as store_module
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows, Target
+from tests.support.small_rows import MADE_UP, assert_same_rows, matrix_of, rows_of
 
 
 @settings(max_examples=25)
@@ -255,7 +255,7 @@ KILLED_BEFORE = """
 import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from small_rows import MADE_UP, rows_of
+from tests.support.small_rows import MADE_UP, rows_of
 from erasurehead.datasets.store import write_store
 
 def kill(*_): os.kill(os.getpid(), signal.SIGKILL)

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.datasets import dump_svmlight_file
-from small_rows import matrix_of
 
 from erasurehead.datasets.encoding import split
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
+from tests.support.small_rows import matrix_of
 
 
 def store_of(place: Path, content: str, test: str | None = None, **options: str) -> Store:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
-from small_rows import matrix_of
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
+from tests.support.small_rows import matrix_of
 
 
 def store_of(place: Path, **options: object) -> Store:

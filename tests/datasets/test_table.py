@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from small_rows import assert_same_rows, matrix_of
 
 from erasurehead.datasets.columns import COLUMNS, TableColumns
 from erasurehead.datasets.encoding import split
@@ -18,6 +17,7 @@ from erasurehead.datasets.manifest import MEANING
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
+from tests.support.small_rows import assert_same_rows, matrix_of
 
 N_ROWS = 20
 

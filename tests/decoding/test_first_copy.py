@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +21,7 @@ from erasurehead.theory.moments import (
     first_copy_moments,
     uncovered_probability,
 )
+from tests.support.grouped import groups_of
 
 
 def frc(k: int, c: int, n: int | None = None) -> GradientCode:

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from deploy_tools import ROOT, Run, find
+
+from tests.support.deploy_tools import ROOT, Run, find
 
 # Minutes, root and an engine: `make engine-test` asks for these, `make test` does not.
 collect_ignore = [] if os.environ.get("ENGINE_TIER") else ["engine"]

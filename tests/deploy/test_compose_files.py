@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy_tools import ROOT, Run
 
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, WorkerSettings
+from tests.support.deploy_tools import ROOT, Run
 
 BASE = ROOT / "docker-compose.yml"
 OVERLAYS = sorted(ROOT.glob("docker-compose.*.yml"))

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from deploy_tools import ROOT, TOOLS, Run
+from build import OPERATOR, RULES, built
 
 from erasurehead_master.watch.metrics import METRICS as MASTER
 from erasurehead_worker.watch.metrics import METRICS as WORKER
-
-sys.path.insert(0, str(ROOT / "dashboards"))
-
-from build import OPERATOR, RULES, built
+from tests.support.deploy_tools import ROOT, TOOLS, Run
 
 BOARDS = sorted((ROOT / "dashboards" / "grafana" / "boards").glob("*.json"))
 RUNBOOKS = ROOT / "docs" / "runbooks.md"

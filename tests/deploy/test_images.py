@@ -6,7 +6,8 @@ import re
 import tomllib
 
 import pytest
-from deploy_tools import ROOT, Run
+
+from tests.support.deploy_tools import ROOT, Run
 
 LOCKS = sorted((ROOT / "docker" / "locks").glob("*.txt"))
 

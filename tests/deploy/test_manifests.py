@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy_tools import ROOT, Run
 
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, WorkerSettings
+from tests.support.deploy_tools import ROOT, Run
 
 OVERLAYS = sorted(p.parent for p in (ROOT / "k8s" / "overlays").glob("*/kustomization.yaml"))
 COMPONENTS = sorted(p.parent for p in (ROOT / "k8s" / "components").glob("*/kustomization.yaml"))

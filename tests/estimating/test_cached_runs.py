@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from estimate_rounds import COLUMNS, N_TASKS, LeastSquares, play_round
 
 from erasurehead.arrays import FloatArray
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
+from tests.support.estimate_rounds import COLUMNS, N_TASKS, LeastSquares, play_round
 
 
 def train(

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from estimate_rounds import decoding, step
 
 from erasurehead.coding import CODES
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
+from tests.support.estimate_rounds import decoding, step
 
 
 @pytest.mark.parametrize("name", ["saga", "svrg:every=3"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from estimate_rounds import decoding, play_round, step, uncoded_estimate
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
@@ -14,6 +13,7 @@ from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
+from tests.support.estimate_rounds import decoding, play_round, step, uncoded_estimate
 
 
 def test_late_results_count_only_if_newer() -> None:

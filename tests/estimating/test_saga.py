@@ -6,8 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-from estimate_rounds import decoding, step, uncoded_estimate
-from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +15,8 @@ from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import DecoderContext, Decoding
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
+from tests.support.estimate_rounds import decoding, step, uncoded_estimate
+from tests.support.grouped import groups_of
 
 
 def test_saga_is_unbiased_whatever_is_remembered() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from estimate_rounds import play_round, uncoded_estimate
 
 from erasurehead.errors import UsageError
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
+from tests.support.estimate_rounds import play_round, uncoded_estimate
 
 
 def test_svrg_waits_for_everybody_in_a_snapshot_round() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from grouped import groups_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +17,7 @@ from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import DecoderContext, Decoding
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.coded_vector import CodedVector
+from tests.support.grouped import groups_of
 
 PARAMETERS = 17
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fault_scene import Scene
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead_local.cluster import LocalCluster
+from tests.support.fault_scene import Scene
 
 
 @pytest.fixture(scope="session")

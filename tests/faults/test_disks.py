@@ -17,12 +17,12 @@ from io import FileIO
 from pathlib import Path
 
 import pytest
-from fault_scene import LIMIT_S, K, Scene, Watch, after
-from scraped_metrics import free_port, scrape
 
 from erasurehead.errors import EXIT_OK, EXIT_USAGE
 from erasurehead.records import Observer
 from erasurehead.runs import RunWriter
+from tests.support.fault_scene import LIMIT_S, K, Scene, Watch, after
+from tests.support.scraped_metrics import free_port, scrape
 
 FAILURES = "erasurehead_checkpoint_failures_total"
 

@@ -23,8 +23,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from example_messages import packed
-from scraped_metrics import free_port, placements, refused, scrape
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_OK, UsageError
@@ -38,6 +36,8 @@ from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Result
 from erasurehead_cli.main import main
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.shell.main import serve
+from tests.support.example_messages import packed
+from tests.support.scraped_metrics import free_port, placements, refused, scrape
 
 K = 4
 LIMIT_S = 120.0

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from fault_scene import K, Scene, Watch, after
-from scraped_metrics import placements, workers
 
 from erasurehead.errors import EXIT_OK
+from tests.support.fault_scene import K, Scene, Watch, after
+from tests.support.scraped_metrics import placements, workers
 
 
 class Relay:

@@ -14,12 +14,23 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from fault_scene import FOREVER, K, Scene, Watch, after, arrives, end, missing, slots_of, straggled
-from scraped_metrics import placements, refused, workers
 
 from erasurehead.errors import EXIT_DIVERGED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.runs import Run, RunWriter
 from erasurehead_master.keep.checkpoint import CheckpointDirectory
+from tests.support.fault_scene import (
+    FOREVER,
+    K,
+    Scene,
+    Watch,
+    after,
+    arrives,
+    end,
+    missing,
+    slots_of,
+    straggled,
+)
+from tests.support.scraped_metrics import placements, refused, workers
 
 
 def test_a_killed_worker_is_an_erasure_until_its_successor_comes(fault_scene: Scene) -> None:

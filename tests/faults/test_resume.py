@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from scraped_metrics import free_port, scrape
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.settings.groups import MembershipSettings
 from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
+from tests.support.scraped_metrics import free_port, scrape
 
 ROUNDS = 400
 KILLS = 20

@@ -12,9 +12,6 @@ import msgpack
 import numpy as np
 import pytest
 import zmq
-from example_messages import packed
-from fault_scene import FOREVER, LIMIT_S, K, Scene, Watch, after, end
-from scraped_metrics import placements, refused, workers
 
 from erasurehead.errors import EXIT_OK
 from erasurehead.network.sockets import connect_dealer
@@ -33,6 +30,9 @@ from erasurehead.wire.messages import (
     Step,
     Stop,
 )
+from tests.support.example_messages import packed
+from tests.support.fault_scene import FOREVER, LIMIT_S, K, Scene, Watch, after, end
+from tests.support.scraped_metrics import placements, refused, workers
 
 PATIENT = {"silence_limit_s": 60.0, "heartbeat_interval_s": 0.2}
 """A worker by hand sends no heartbeats."""

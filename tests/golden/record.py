@@ -1,4 +1,4 @@
-"""Record the golden runs anew: ``python tests/golden/record.py``.
+"""Record the golden runs anew: ``python -m tests.golden.record``.
 
 Only a change that is meant to change what a run computes is a reason to do so, and the diff of
 ``simulated.json`` and ``over_sockets.json`` then says which runs it changed.
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import golden_runs as golden
+from tests.golden import golden_runs as golden
 
 
 def main() -> int:

@@ -7,7 +7,7 @@ arrived when, every number of every round, and the SHA-256 of the model after ea
 other machine they compare numbers to a relative 1e-9 (absolute 1e-12), leave digests out, and still
 ask for the same arrivals, stragglers and reasons.
 
-``python tests/golden/record.py`` records them anew.
+``python -m tests.golden.record`` records them anew.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-import golden_runs as golden
 import pytest
+
+from tests.golden import golden_runs as golden
 
 SIMULATED = golden.read(golden.SIMULATED)
 OVER_SOCKETS = golden.read(golden.OVER_SOCKETS)

@@ -16,9 +16,10 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import golden_runs as golden
 import numpy as np
 import pytest
+
+from tests.golden import golden_runs as golden
 
 FIXTURES = Path(__file__).parent / "from_2b43c8b"
 LAST_CHECKPOINT = 12

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from virtual_run import make_virtual, some_rows
 
 from erasurehead.rows import CsrRows
 from erasurehead_simulator.virtual.cluster import VirtualCluster
+from tests.support.virtual_run import make_virtual, some_rows
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from virtual_run import COLUMNS, make_master, some_rows
 
 from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.errors import EXIT_OK
@@ -30,6 +29,7 @@ from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.seams import Outcome, Rating, Usage
 from erasurehead_master.run.streaming import TaskStreamer
+from tests.support.virtual_run import COLUMNS, make_master, some_rows
 
 
 class Written(Observer):

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from anchored import AnchoredBfgs
-from virtual_run import COLUMNS, some_rows
 
 from erasurehead import optimizing
 from erasurehead.arrays import FloatArray
@@ -31,6 +29,8 @@ from erasurehead_master.machine.rounds import WAITED
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_simulator.virtual.cluster import VirtualCluster
+from tests.support.anchored import AnchoredBfgs
+from tests.support.virtual_run import COLUMNS, some_rows
 
 Virtual = Callable[..., VirtualCluster]
 

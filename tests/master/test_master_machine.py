@@ -7,12 +7,9 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from example_messages import packed
-from grouped import groups_of
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chisquare
-from virtual_run import COLUMNS, make_virtual, some_rows
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
@@ -40,6 +37,9 @@ from erasurehead_master.machine.events import (
 from erasurehead_master.machine.machine import EVENTS, MESSAGES, Master
 from erasurehead_master.machine.rounds import NOBODY_LEFT
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
+from tests.support.example_messages import packed
+from tests.support.grouped import groups_of
+from tests.support.virtual_run import COLUMNS, make_virtual, some_rows
 
 Virtual = Callable[..., VirtualCluster]
 

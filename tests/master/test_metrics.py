@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from prometheus_client import CollectorRegistry
-from virtual_run import make_virtual, some_rows
 
 from erasurehead.process.pulse import Pulse
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
@@ -20,6 +19,7 @@ from erasurehead_master.watch.counterfactual import HORIZON_ROUNDS, WaitingForAl
 from erasurehead_master.watch.exporter import MasterMetrics, endpoints
 from erasurehead_master.watch.metrics import METRICS
 from erasurehead_simulator.virtual.cluster import VirtualCluster
+from tests.support.virtual_run import make_virtual, some_rows
 
 Read = Callable[..., float | None]
 

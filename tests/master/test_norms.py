@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from example_messages import packed
 from hypothesis import given
 from hypothesis import strategies as st
 
 from erasurehead.wire.messages import Result
 from erasurehead_master.machine.norms import FEWEST, NormLimit
 from erasurehead_simulator.virtual.cluster import VirtualCluster
+from tests.support.example_messages import packed
 
 Virtual = Callable[..., VirtualCluster]
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from grouped import groups_of
-from virtual_run import make_virtual, some_rows
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
@@ -26,6 +24,8 @@ from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
+from tests.support.grouped import groups_of
+from tests.support.virtual_run import make_virtual, some_rows
 
 Virtual = Callable[..., VirtualCluster]
 

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from toy_models import Network, Softmax
-from virtual_run import make_virtual, some_rows
 
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.manifest import Provenance
@@ -24,6 +22,8 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.main import main
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.virtual_run import simulate
+from tests.support.toy_models import Network, Softmax
+from tests.support.virtual_run import make_virtual, some_rows
 
 COLUMNS, CLASSES = 40, 3
 

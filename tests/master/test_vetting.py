@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from example_messages import packed
 
 from erasurehead.wire.messages import Result
 from erasurehead.wire.vectors import FORMATS
 from erasurehead_master.machine.norms import NormLimit
 from erasurehead_master.machine.vetting import Fault, is_support, unpacked
+from tests.support.example_messages import packed
 
 LEAST, MOST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
 

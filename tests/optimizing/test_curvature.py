@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
-from toy_models import Softmax
 
 from erasurehead.errors import UsageError
 from erasurehead.models.least_squares import LeastSquares
@@ -13,6 +12,7 @@ from erasurehead.models.logistic import Logistic
 from erasurehead.optimizing import curvature
 from erasurehead.optimizing.curvature import RowsCurvature, largest_eigenvalue
 from erasurehead.rows import CsrRows
+from tests.support.toy_models import Softmax
 
 
 def some_rows(seed: int) -> csr_array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from quadratic import KnownCurvature
 
 from erasurehead.errors import UsageError
 from erasurehead.optimizing.base import Problem
@@ -12,6 +11,7 @@ from erasurehead.optimizing.making import automatic_step, make_method
 from erasurehead.optimizing.nesterov import Nesterov
 from erasurehead.optimizing.penalty import L2
 from erasurehead.optimizing.steps import Constant, Inverse
+from tests.support.quadratic import KnownCurvature
 
 
 def problem(largest: float, l2: float) -> Problem:

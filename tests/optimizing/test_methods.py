@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from quadratic import Quadratic, described
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError
 from erasurehead.optimizing import METHODS, base
 from erasurehead.optimizing.base import Method, Problem
 from erasurehead.optimizing.steps import build_step_size
+from tests.support.quadratic import Quadratic, described
 
 
 def run(name: str, rounds: list[int], l2: float = 0.0, step: str = "0.1") -> list[float]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from grouped import groups_of
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding import CODES
@@ -22,6 +21,7 @@ from erasurehead.stopping.base import StopRule
 from erasurehead.stopping.observing import LearningStop
 from erasurehead.stopping.snapshot import SnapshotStop
 from erasurehead.straggling.estimate import StragglerEstimate
+from tests.support.grouped import groups_of
 
 
 @dataclass

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from grouped import groups_of
 
 from erasurehead.coding import CODES
 from erasurehead.decoding import DECODERS
@@ -14,6 +13,7 @@ from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.errors import UsageError
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.fraction import FractionStop
+from tests.support.grouped import groups_of
 
 
 @dataclass

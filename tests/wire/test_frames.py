@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgpack
 import numpy as np
 import pytest
-from example_messages import KNOWN, comparable, messages, packed
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -34,6 +33,7 @@ from erasurehead.wire.messages import (
 )
 from erasurehead.wire.vectors.base import Packed
 from erasurehead.wire.vectors.f8 import F8
+from tests.support.example_messages import KNOWN, comparable, messages, packed
 
 
 @pytest.mark.parametrize("kind", sorted(KNOWN))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from example_messages import packed
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -16,6 +15,7 @@ from erasurehead.wire.vectors import FORMATS
 from erasurehead.wire.vectors.automatic import automatic_format
 from erasurehead.wire.vectors.base import Packed
 from erasurehead.wire.vectors.f8 import F8
+from tests.support.example_messages import packed
 
 every_format = pytest.mark.parametrize("name", list(FORMATS))
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import zmq
-from example_messages import ASSIGN
 
 from erasurehead.errors import EXIT_INTERNAL, EXIT_OK
 from erasurehead.network import sockets
@@ -33,6 +32,7 @@ from erasurehead_worker.shell.loop import WorkerLoop
 from erasurehead_worker.shell.rows import RowSource
 from erasurehead_worker.shell.turns import Turns
 from erasurehead_worker.watch.tally import Tally
+from tests.support.example_messages import ASSIGN
 
 
 @dataclass

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from example_messages import ASSIGN, packed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -50,6 +49,7 @@ from erasurehead_worker.machine.events import (
     Woke,
 )
 from erasurehead_worker.machine.machine import Phase, Worker
+from tests.support.example_messages import ASSIGN, packed
 
 SUPPORT = np.array([0, 2, 5])
 

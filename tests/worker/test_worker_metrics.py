@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from example_messages import ASSIGN as EXAMPLE
 from prometheus_client import CollectorRegistry
 
 from erasurehead.process.pulse import Pulse
@@ -15,6 +14,7 @@ from erasurehead_worker.machine.machine import Worker
 from erasurehead_worker.watch import metrics
 from erasurehead_worker.watch.metrics import METRICS, WorkerMetrics, endpoints
 from erasurehead_worker.watch.tally import Tally
+from tests.support.example_messages import ASSIGN as EXAMPLE
 
 ASSIGN = replace(EXAMPLE, slot=4, n_slots=6, columns=100, n_parameters=100)
 

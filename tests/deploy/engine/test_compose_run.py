@@ -18,8 +18,9 @@ from typing import Any
 
 import pytest
 import yaml
-from deploy_tools import ROOT
-from engine_project import BASE_IMAGE, PROJECT, Engine, eventually
+
+from tests.support.deploy_tools import ROOT
+from tests.support.engine_project import BASE_IMAGE, PROJECT, Engine, eventually
 
 pytestmark = pytest.mark.timeout(900)
 

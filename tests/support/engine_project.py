@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deploy_tools import ROOT, find
+
+from tests.support.deploy_tools import ROOT, find
 
 PROJECT = "erasurehead-test"
 BASE_IMAGE = "python:3.11-slim"

@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from scraped_metrics import free_port, scrape
 
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.shell.main import serve
+from tests.support.scraped_metrics import free_port, scrape
 
 Deed = Callable[[], None]
 K = 4

@@ -1,0 +1,1 @@
+"""Tests of ErasureHead, by the folders of the packages."""
