@@ -23,7 +23,7 @@ class Anchors:
         self._points: dict[int, FloatArray] = {}
 
     def keep(self, round_: int, point: FloatArray) -> None:
-        """Keep what is broadcast in a round, shape (n_parameters,); nobody may change it then."""
+        """Keep what is broadcast in a round, shape (n_parameters,); it must not change then."""
         self._points[round_] = point
 
     def of(self, round_: int) -> FloatArray:

@@ -48,8 +48,8 @@ class Move:
     Attributes
     ----------
     size: of its step.
-    rejects: the round was not to be trusted. Nothing of it is remembered, as if nobody had arrived
-        in it, and `query` says where to ask instead.
+    rejects: the round was not to be trusted. Nothing of it is remembered, as if no result had
+        arrived, and `query` says where to ask instead.
     """
 
     size: float

@@ -15,7 +15,7 @@ from erasurehead.straggling.estimate import StragglerEstimate
 def is_due(
     placed_by: FloatArray, learnt: StragglerEstimate, rounds: int, after_rounds: int
 ) -> bool:
-    """Return True when tasks are to be placed anew, `rounds` after they were placed last.
+    """Return True when tasks are to be placed again, `rounds` after they were placed last.
 
     `after_rounds` must have passed (0: never), and what was learnt must differ from the
     probabilities that tasks were `placed_by`, shape (k,), more than chance explains. Equal
@@ -49,8 +49,8 @@ def same_tasks(one: GradientCode, other: GradientCode) -> bool:
 def remember_alike(one: Coding, other: Coding) -> bool:
     """Return True when gradient estimate and stop rule remember the same things under both codes.
 
-    A cached estimate remembers what each block amounts to, which is the same whoever computes it;
-    or, for codes without blocks, what each slot sent.
+    A cached estimate remembers what each block amounts to, whichever slot computes it; or, for
+    codes without blocks, what each slot sent.
     """
     if not one.remembers and not other.remembers:
         return True

@@ -20,8 +20,8 @@ def uncoded(
 ) -> Scheme:
     """Return the scheme without a code: every task is on one worker.
 
-    With `r`, `delta` or `deadline_s` stragglers are ignored (arXiv 1901.09671, Remark 1), else
-    every round waits for everybody.
+    With `r`, `delta` or `deadline_s` rounds ignore stragglers (arXiv 1901.09671, Remark 1), else
+    every round waits for all workers.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def uncoded(
 
 
 def egc(*, c: int, cache: str | None = None) -> Scheme:
-    """Return exact gradient coding: somebody of every group answers every round.
+    """Return exact gradient coding: a worker of every group answers every round.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def _value(text: str) -> str | float:
 
 
 def _repetition(code: Spec, stop: Spec, scale: str | None, cache: str | None) -> Scheme:
-    # Coverage changes nothing in a round that is exact, and is the better guess when somebody died.
+    # Coverage changes nothing in a round that is exact, and is the better guess when a worker died.
     decoder = Spec("first-copy", {"scale": scale or "coverage"})
     estimate = SUM if cache is None else Spec.parse(cache)
     ESTIMATES.factory(estimate.name)

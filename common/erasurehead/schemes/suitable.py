@@ -20,7 +20,7 @@ def suitable_decoder(code: str) -> Spec:
 def suitable_stop(code: str) -> Spec | None:
     """Return the stop rule that suits a code with its own decoder.
 
-    None: rounds would wait for everybody under `exact`, so that a rule has to be chosen.
+    None: rounds would wait for all slots under `exact`, so the user has to choose a rule.
 
     Raises
     ------

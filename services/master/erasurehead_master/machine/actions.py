@@ -1,6 +1,6 @@
 """What the master's state machine wants done. Actions are data; their order matters.
 
-Every action is whole: whoever carries it out asks the machine nothing more.
+Every action is whole: to carry it out, the machine need not be asked again.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class SendStep:
     ----------
     format: how the model travels.
     targets: (peer, support), in the order of sending. Equal supports are one object, so that one
-        encoded model serves all who have it.
+        encoded model serves all of them.
     """
 
     round: int
@@ -126,7 +126,7 @@ class Rebuild:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Tell whoever watches the run."""
+    """Tell the run's observers."""
 
     level: Level
     text: str

@@ -1,4 +1,4 @@
-"""Who may speak: who registers, whose rows are the right ones, and who is sent away. No I/O.
+"""Which peers may speak: registering them, checking their rows, sending them away. No I/O.
 
 A message that is refused is counted under its reason. What a member gets wrong counts against it
 as a *strike*; after a few of them it is set aside for the rest of the run.
@@ -27,14 +27,14 @@ from erasurehead_master.machine.vetting import Fault, is_support
 
 
 class Admission:
-    """Judges who peers are, and counts what is refused.
+    """Judges peers, and counts what is refused.
 
     Changes of the membership are returned, so that the machine carries them into the round.
 
     Parameters
     ----------
     plan: sizes and digest of the store, and how much is put up with; other codes change none of it.
-    membership: who is there.
+    membership: of the run.
     out: where answers and notices go.
     """
 
@@ -114,7 +114,7 @@ class Admission:
         if member is not None:
             return self.blame(member, Fault(garbage.reason, garbage.sentence))
         if garbage.greeting:
-            # It would greet for ever, and nobody would know why.
+            # It would greet for ever, and no log would say why.
             self._out.send(garbage.peer, Refuse(garbage.reason, garbage.sentence))
         self.refuse(garbage.peer, garbage.reason, garbage.sentence)
         return None
@@ -133,7 +133,7 @@ class Admission:
         return self._membership.leave(cut.peer)
 
     def refuse(self, peer: bytes, reason: Refusal, what: str) -> None:
-        """Count a message that is not used, and say so to those who read closely."""
+        """Count a message that is not used, and say so in the log of details."""
         self.count(peer, reason)
         self._out.notice("debug", f"refused a message ({reason}): {what}")
 

@@ -35,12 +35,12 @@ def done(rounds: int) -> Ending:
 
 
 def asked(reason: str) -> Ending:
-    """Return the end that somebody wished for, between two rounds."""
+    """Return the end that a user wished for, between two rounds."""
     return Ending(EXIT_OK, reason)
 
 
 def interrupted(reason: str) -> Ending:
-    """Return the end that somebody wished for at once."""
+    """Return the end that a user wished for at once."""
     return Ending(EXIT_INTERRUPTED, reason)
 
 
@@ -68,7 +68,7 @@ def too_few(n_ready: int, n_workers: int, needed: int, max_wait_s: float) -> End
 
 
 def nobody_there(limit_s: float, round_: int) -> Ending:
-    """Return the end of a run that everybody has left, after some time."""
+    """Return the end of a run that all workers have left, after some time."""
     return Ending(
         EXIT_NO_WORKERS,
         f"no worker was there for {limit_s:g} s, so the run ends in round {round_}; start workers"
@@ -78,7 +78,7 @@ def nobody_there(limit_s: float, round_: int) -> Ending:
 
 
 def nobody_left(round_: int) -> Ending:
-    """Return the end of a run whose workers have all ended, and nobody can come."""
+    """Return the end of a run whose workers have all ended, and to which no other can come."""
     where = f"in round {round_}" if round_ else "before its first round"
     return Ending(
         EXIT_NO_WORKERS,

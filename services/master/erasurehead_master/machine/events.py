@@ -84,7 +84,7 @@ class Stepped:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """Somebody wants the run to end: now, or after the open round."""
+    """A user wants the run to end: now, or after the open round."""
 
     at_once: bool
     reason: str

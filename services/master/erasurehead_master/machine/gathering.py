@@ -1,4 +1,4 @@
-"""How long workers are waited for before a round may open. No I/O."""
+"""How long the master waits for workers before a round may open. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Gathering:
     Parameters
     ----------
     settings: how long, and how many workers are enough then.
-    membership: who is there.
+    membership: of the run.
     now: the clock's reading.
     """
 
@@ -22,7 +22,7 @@ class Gathering:
         self._membership = membership
         self._first = True
         self.until = now + settings.max_wait_s
-        """When nobody is waited for any longer."""
+        """When the wait is over."""
 
     def again(self, now: float) -> None:
         """Wait from now on: the code is another one."""
@@ -33,19 +33,19 @@ class Gathering:
     def needed(self) -> int:
         """Workers that must be ready if not all of them come in time."""
         if not self._first:
-            return 1  # a rebuilt code goes on with whoever is ready
+            return 1  # a rebuilt code goes on with the workers that are ready
         return self._settings.min_workers or self._membership.n_slots
 
     def over(self, now: float) -> bool:
-        """Return whether nobody is waited for any longer."""
+        """Return whether the wait is over."""
         return now >= self.until
 
     def enough(self, now: float) -> bool:
         """Return whether a round may open."""
         members = self._membership
         # A slot may have been empty for long when the code is rebuilt.
-        everybody = members.n_ready == members.n_slots if self._first else members.all_ready
-        return everybody or (self.over(now) and members.n_ready >= self.needed)
+        complete = members.n_ready == members.n_slots if self._first else members.all_ready
+        return complete or (self.over(now) and members.n_ready >= self.needed)
 
     def too_few(self) -> endings.Ending:
         """Return the end of a run for which not enough workers were ready in time."""

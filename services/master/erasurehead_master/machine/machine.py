@@ -121,7 +121,7 @@ class Master:
         }
 
     def go_on_with(self, plan: RunPlan, placed_round: int) -> None:
-        """Before anybody is greeted: take the plan that a checkpoint was written with.
+        """Before any worker is greeted: take the plan that a checkpoint was written with.
 
         `placed_round` is the round after which its tasks were placed.
         """
@@ -147,7 +147,7 @@ class Master:
         if isinstance(message, Hello):
             self._hello(peer, message, received.key, now)
         elif member is None:
-            what = f"a {message.kind} of somebody who is not registered"
+            what = f"a {message.kind} of a peer that is not registered"
             self.admission.refuse(peer, "unknown-peer", what)
             self._out.send(peer, Register())
         else:
@@ -246,7 +246,7 @@ class Master:
 
     def _departed(self, gone: Departed, now: float) -> None:
         self._out.notice("warning", f"worker {gone.name} {gone.why}")
-        if gone.last and self._stop_after_round is None:  # nobody is left who could come back
+        if gone.last and self._stop_after_round is None:  # no worker is left that could come back
             self.training.rounds.abandon()
             self._finish(endings.nobody_left(self.round))
             return
@@ -332,7 +332,7 @@ class Master:
         return True
 
     def _rebuild(self, rebuild: Rebuild, seated: Iterable[Member], now: float) -> None:
-        """Go on with another code when those who have a slot have loaded its rows."""
+        """Go on with another code when all workers with a slot have loaded its rows."""
         self._adopt(rebuild.plan, self.epoch + 1)
         self._refit.placed_round = self.round
         self._out.add(rebuild)
@@ -384,7 +384,7 @@ class Master:
             self._stop_after_round = wish.reason
 
     def _stop_with_nobody_left(self, reason: str) -> None:
-        """Everybody was asked to end at once: the open round is over when it can be, or never."""
+        """All processes are to end at once: the open round is over when it can be, or never."""
         if self.training.waits:
             self.training.rounds.abandon()
             self._finish(endings.asked(reason))
@@ -423,4 +423,4 @@ MESSAGES: Mapping[type, Row[MessageHandler]] = {
     Result: always(Master._result),
     Goodbye: always(Master._goodbye),
 }
-"""Of members. A HELLO may come from anybody; from strangers nothing else is taken."""
+"""Of members. A HELLO may come from any peer; from strangers the master takes nothing else."""

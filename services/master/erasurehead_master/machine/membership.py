@@ -1,4 +1,4 @@
-"""Who is there, and which slot each has. No I/O; time comes in as a number.
+"""The registered workers, and which slot each has. No I/O; time comes in as a number.
 
 Slots outlive processes and routing ids: a slot belongs to the code, a *peer* is one connection of
 one process, a *name* is what a worker calls itself across restarts. Of two processes that claim
@@ -40,9 +40,9 @@ class Change:
     assigned: tuple[Member, ...] = ()
     """Members that were given a slot and must be told."""
     replaced: tuple[Member, ...] = ()
-    """Members whose place somebody newer took; they must be told to stop."""
+    """Members whose place a newer process took; they must be told to stop."""
     vacated: tuple[int, ...] = ()
-    """Slots from which nothing more will come until somebody is ready there again."""
+    """Slots from which nothing more will come until a worker is ready there again."""
 
 
 @dataclass
@@ -63,7 +63,7 @@ class Membership:
     placements: Counter[int] = field(default_factory=Counter)
     """How often each slot was given to a worker."""
     ages: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
-    """peer -> its `Member.age`, also of those who left."""
+    """peer -> its `Member.age`, also of those that left."""
 
     def __post_init__(self) -> None:
         self.holders = [None] * self.n_slots
@@ -75,7 +75,7 @@ class Membership:
 
     @property
     def all_ready(self) -> bool:
-        """True when whoever has a slot has its rows, and somebody has."""
+        """True when every worker with a slot has its rows, and there is one."""
         seated = [m for m in self.holders if m is not None]
         return bool(seated) and all(m.ready for m in seated)
 
@@ -98,9 +98,10 @@ class Membership:
         """Register a peer, or greet a known one again (which changes nothing).
 
         A newer process takes over the name of an older one, and the slot that both ask for by
-        number; the older one must stop, also if it is the one that greets (it was frozen or cut
-        off). Who only happens to sit in a slot that somebody asks for gets another, or becomes a
-        spare. Anyone else gets the lowest free slot or becomes a spare.
+        number. The older one must stop, even if it is the one that greets (it was frozen or cut
+        off). A stand-in gives its slot back to the worker that asks for it by number, and gets
+        another or becomes a spare. Any other newcomer gets the slot whose rows it still has, or the
+        lowest free one, or becomes a spare.
         """
         known = self.members.get(peer)
         if known is not None:
@@ -142,9 +143,10 @@ class Membership:
         return Change(assigned=tuple(self._seat_spares()), vacated=tuple(vacated))
 
     def resize(self, n_slots: int) -> list[Member]:
-        """Seat members anew in `n_slots` slots; return the seated ones, none of them ready.
+        """Seat members in `n_slots` slots; return the seated ones, none of them ready.
 
-        They keep their order, so as many as possible keep their rows; who finds no slot is a spare.
+        They keep their order, so as many as possible keep their rows; one without a slot is a
+        spare.
         """
         seated = [m for m in self.holders if m is not None]
         spares = [m for m in self.members.values() if m.slot is None]
@@ -157,7 +159,7 @@ class Membership:
         return [m for m in self.holders if m is not None]
 
     def reload(self) -> list[Member]:
-        """Leave everybody in place, but nobody is ready any more; return who has a slot."""
+        """Leave all members in place, none of them ready any more; return those with a slot."""
         seated = [m for m in self.holders if m is not None]
         for member in seated:
             member.ready = False

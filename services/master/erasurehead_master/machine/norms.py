@@ -6,7 +6,7 @@ from collections import deque
 from statistics import median
 
 FEWEST = 3
-"""Norms to have seen before anybody is judged."""
+"""Norms to have seen before any is judged."""
 
 
 class NormLimit:

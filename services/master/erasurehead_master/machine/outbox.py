@@ -22,7 +22,7 @@ class Outbox:
         self._actions.append(Send(peer, message))
 
     def notice(self, level: Level, text: str) -> None:
-        """Let those be told who watch the run."""
+        """Let the run's observers be told."""
         self._actions.append(Notice(level, text))
 
     def take(self) -> list[Action]:

@@ -1,4 +1,4 @@
-"""Who has fallen silent, and since when nobody is there at all. No I/O."""
+"""Which workers have fallen silent, and since when no worker is there at all. No I/O."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Presence:
     Parameters
     ----------
     settings: intervals and limits.
-    membership: who is there.
+    membership: of the run.
     out: where notices go.
     now: the clock's reading at the start.
     """
@@ -30,11 +30,11 @@ class Presence:
         self._empty_since: float | None = now
 
     def reset(self, now: float) -> None:
-        """Nobody is ready now, and that is as it should be."""
+        """No worker is ready now, and that is as it should be."""
         self._empty_since = now
 
     def note(self, now: float) -> None:
-        """Somebody has come, or gone; tell of it once when nobody is ready any more."""
+        """A worker has come, or gone; tell of it once when none is ready any more."""
         if self._membership.n_ready > 0:
             self._empty_since = None
         elif self._empty_since is None:
@@ -61,6 +61,6 @@ class Presence:
         return self._membership.leave(member.peer)
 
     def empty_too_long(self, now: float) -> bool:
-        """Return whether nobody has been ready for longer than is waited."""
+        """Return whether no worker has been ready for longer than the limit."""
         since = self._empty_since
         return since is not None and now - since >= self.empty_limit_s

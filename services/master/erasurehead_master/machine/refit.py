@@ -21,7 +21,7 @@ class Refitting:
     ----------
     notice: what to tell.
     rebuild: the code to go on with; None: it stays as it is.
-    keeps_slots: everybody keeps its slot, so that what was learnt of it stays true.
+    keeps_slots: every worker keeps its slot, so that what was learnt of the slot stays true.
     """
 
     notice: Notice
@@ -49,7 +49,7 @@ class Refit:
     ) -> Refitting | None:
         """Return what is due after `round_`, None for nothing.
 
-        `session` is that of the plan's coding; `n_members` counts everybody who is there, spares as
+        `session` is that of the plan's coding; `n_members` counts all registered workers, spares as
         well.
         """
         return self._resize(plan, n_members, now) or self._regroup(plan, session, round_)

@@ -1,4 +1,4 @@
-"""One round after another, without I/O: who has arrived, and whether that is enough.
+"""One round after another, without I/O: which slots have arrived, and whether that is enough.
 
 This is the part of the master that the simulator drives for tens of thousands of workers, so an
 arrival costs a few microseconds and nothing here depends on the size of the model.
@@ -25,8 +25,8 @@ WAITED = "; then waited for overdue units"
 def sending_order(seed: int, round_: int, n_ready: int) -> IntArray:
     """Return the order in which the ready slots are sent the model, a permutation of 0..n-1.
 
-    Whoever is sent the model first answers first when all are equal; a fresh order every round
-    keeps the same few from being erased every time.
+    The slot that is sent the model first answers first when all are equal; a fresh order every
+    round keeps the same few from being erased every time.
     """
     return np.random.default_rng((seed, round_)).permutation(n_ready)
 
@@ -162,7 +162,7 @@ class Rounds:
             self._now = now
             if now >= self.wake_at:
                 self.wake_at = None
-                # now - opened may round to just below the deadline, and nobody would ask again.
+                # now - opened may round to just below the deadline, and no wake-up would follow.
                 self._due_s = self._deadline_s
                 self._judge()
 

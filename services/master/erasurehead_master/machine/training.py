@@ -1,4 +1,4 @@
-"""The rounds of a run: who is sent the model, what comes back, and when a round is over. No I/O."""
+"""The rounds of a run: models go out, results come back, until there are enough. No I/O."""
 
 from __future__ import annotations
 

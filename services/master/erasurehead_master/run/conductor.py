@@ -46,8 +46,8 @@ from erasurehead_master.run.seams import Clock, Keeper, Parcel, Post, Rating, Ro
 class Conductor(Generic[Parcel]):
     """Runs the machine of one run and carries out its actions.
 
-    The shell hands in every event, wakes the machine at `wake_at`, lets `work` be done while nobody
-    wants anything, and concludes when there is a `finish`.
+    The shell hands in every event, wakes the machine at `wake_at`, lets `work` be done when there
+    is nothing else to do, and concludes when there is a `finish`.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ class Conductor(Generic[Parcel]):
             self._ask_machine(Unreachable(peer))
 
     def _wrapped(self, step: SendStep, support: Support) -> Parcel:
-        """Return what all who have this support are sent."""
+        """Return what all workers with this support are sent."""
         packer = self._packers.get(support)
         if packer is None:
             packer = self._packers.put(support, step.format.packer(self._rng))
@@ -258,7 +258,7 @@ class Conductor(Generic[Parcel]):
         if self._keeper is not None and outcome.diverged is None:
             self._keeper.closed(action.round, self._times, self._clock())
         self._closed = record
-        # The next round is opened before this one is reported: nobody waits for a reporter.
+        # The next round is opened before this one is reported: no worker waits for a reporter.
         for follow in self._machine.handle(Stepped(outcome.diverged), self._clock()):
             self._carry_out(follow)
         # Without a step it is no round of the run; the run's end says why.

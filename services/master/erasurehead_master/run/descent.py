@@ -137,7 +137,7 @@ class Descent:
         ----------
         part: returns the arrays of an owner under their own names.
         same_code: the state was taken under the plan's code, so what is remembered holds. Else it
-            is learnt anew, and the model stays.
+            is forgotten, and the model stays.
 
         Raises
         ------

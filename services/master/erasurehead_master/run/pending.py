@@ -12,7 +12,7 @@ Pieces = Iterator[dict[str, float] | None]
 
 
 class PendingEvaluation:
-    """Rates a model piece by piece, in moments that nobody else wants, and completes its record.
+    """Rates a model piece by piece, in moments that nothing else needs, and completes its record.
 
     True while a record waits.
     """

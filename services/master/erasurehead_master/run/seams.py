@@ -50,7 +50,7 @@ class Post(Protocol[Parcel]):
         """Send a message without waiting; False if the peer is gone or does not read."""
 
     def refused(self, peer: bytes) -> None:
-        """Note that a message of this peer was refused: who sends many is not listened to."""
+        """Note that a message of this peer was refused: one that sends many is not listened to."""
 
     def traffic(self) -> tuple[int, int]:
         """Return the bytes sent and received since the last call."""

@@ -21,7 +21,7 @@ def keep_freed_memory() -> None:
     """Tell glibc to use freed memory again instead of giving it back; elsewhere do nothing.
 
     A round's messages are freed all together and wanted again in the next round. By default glibc
-    gives them back in between, and every page must then be faulted in anew: with models of two
+    gives them back in between, and every page must then be faulted in again: with models of two
     megabytes more than a thousand times a round, a sixth of the master's processor time.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

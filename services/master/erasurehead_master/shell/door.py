@@ -1,8 +1,8 @@
-"""The door stands between the socket and the state machine: who is listened to at all.
+"""The door stands between the socket and the state machine: which peers are heard at all.
 
 It knows under which key and over which connection each peer last spoke, drops what comes under a
-revoked key, does not listen for a while to who sent too much that was refused, and turns the
-gate's news into events for the machine.
+revoked key, ignores a peer for a while that sent too much that was refused, and turns the gate's
+news into events for the machine.
 """
 
 from __future__ import annotations

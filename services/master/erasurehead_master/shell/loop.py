@@ -114,7 +114,7 @@ class MasterLoop:
     def _drain(self) -> None:
         """Handle every message that is waiting; of a flood, so much before the time is looked at.
 
-        The ROUTER takes from each peer in turn, so nobody's message waits behind a flood.
+        The ROUTER takes from each peer in turn, so no other peer's message waits behind a flood.
         """
         for _ in range(self._most_at_once):
             if self._conductor.finish is not None:

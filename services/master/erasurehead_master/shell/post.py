@@ -24,7 +24,7 @@ class SocketPost:
     Parameters
     ----------
     socket: bound ROUTER.
-    door: whoever sends much that is refused is not listened to any more.
+    door: is told of refusals, and ignores peers that cause many.
     """
 
     def __init__(self, socket: zmq.Socket[bytes], door: Door) -> None:

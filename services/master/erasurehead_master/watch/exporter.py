@@ -59,7 +59,7 @@ class MasterMetrics(Observer, Collector):
         self._waiting = WaitingForAll()
         self._checkpointed: float | None = None
         self._checkpoint_failures = 0
-        self._fit(anew=True)
+        self._fit(afresh=True)
 
     # What the run says
 
@@ -114,7 +114,7 @@ class MasterMetrics(Observer, Collector):
     # What a scrape reads
 
     def collect(self) -> Iterator[Family]:
-        """Yield every family; series of slots that nobody is ready in are left out."""
+        """Yield every family; series of slots without a ready worker are left out."""
         with self._lock:
             families = [*self._run(), *self._rounds(), *self._peers()]
         yield from families
@@ -188,17 +188,17 @@ class MasterMetrics(Observer, Collector):
         )
         yield m.PLACEMENTS.numbers([((labels[s],), membership.placements[s]) for s in present])
 
-    def _fit(self, *, anew: bool = False) -> None:
-        """Follow the machine when its code was rebuilt; with other slots, begin estimates anew.
+    def _fit(self, *, afresh: bool = False) -> None:
+        """Follow the machine when its code was rebuilt; with other slots, estimates begin afresh.
 
         A round may be reported when the next one is open already, so the machine's plan is taken
         over after a record, and before it only if the record has slots that the last plan has not.
         """
         plan = self._machine.plan
-        if plan is self._plan and not anew:
+        if plan is self._plan and not afresh:
             return
         n_workers = plan.code.n_workers
-        if anew or n_workers != self._plan.code.n_workers:
+        if afresh or n_workers != self._plan.code.n_workers:
             self._estimate = StragglerEstimate(n_workers)
         self._plan = plan
         if plan.settings.straggling.delay != "none":

@@ -131,7 +131,7 @@ def _weights_are_unbiased(weights: FloatArray, code: GradientCode, survivors: Su
 
 
 def _weighs_alike(decoder: OneStepDecoder, code: GradientCode, survivors: Survivors) -> bool:
-    """True for one-step decoding with the same weight whoever arrives.
+    """True for one-step decoding with the same weight for any set of arrivals.
 
     Fewer than r arrivals that happen to decode exactly would close the round, with another weight;
     they must hold every task.

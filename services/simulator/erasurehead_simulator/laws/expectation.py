@@ -30,8 +30,8 @@ def expect(
 ) -> Expectation:
     """Return what lemmas, bounds and order statistics say of a scheme.
 
-    Nothing, where the tasks of slots that differ are placed anew after `regroup_after_rounds`:
-    what holds for the first placement does not for the next.
+    Nothing, where the master regroups the tasks of slots that differ after
+    `regroup_after_rounds`: what holds for the first placement does not for the next.
 
     Means of erasures and errors are known where the survivors are a uniform random subset of given
     size (`fraction`, slots that are alike and hold equally much) or independent (`deadline`, and
@@ -66,7 +66,7 @@ def _exact(code: GradientCode, decoder: Decoder) -> Iterator[Claim]:
 def _erasures(
     code: GradientCode, decoder: Decoder, stop: StopRule, survivors: Survivors
 ) -> Iterator[Claim]:
-    """A task is erased when nobody who holds it is there, or when the decoder leaves it out."""
+    """A task is erased when no slot that holds it is there, or when the decoder leaves it out."""
     missing, _ = least_error(survivors.missing_tasks())
     relation = Relation.AT_LEAST if decoder.may_leave_tasks_out else Relation.EQUAL
     lemma = "product of the holders' p" if stop.arrivals is None else "Lemma 2"

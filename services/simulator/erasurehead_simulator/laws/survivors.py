@@ -1,4 +1,4 @@
-"""Who is there when a round closes, as far as formulas know."""
+"""Which slots are there when a round closes, as far as formulas know."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from erasurehead.theory.moments import covered_distribution, uncovered_probabili
 from erasurehead_simulator.virtual.compute_times import compute_times_s
 
 SURE = 1e-4
-"""Chance that nobody meets a deadline below which that case, one arrival after it, is left out."""
+"""Chance that no slot meets a deadline below which that case, one arrival after it, is left out."""
 
 
 class Survivors(Protocol):
@@ -33,10 +33,10 @@ class Survivors(Protocol):
     """Whether one slot's presence says nothing of another's."""
 
     def missing_tasks(self) -> FloatArray:
-        """Return the probability for each task that nobody who holds it is there, shape (n,)."""
+        """Return for each task the probability that no slot that holds it is there, shape (n,)."""
 
     def missing_groups(self, groups: Groups) -> FloatArray:
-        """Return the probability for each group that nobody of it is there, shape (B,)."""
+        """Return for each group the probability that no slot of it is there, shape (B,)."""
 
     def covered_groups(self, groups: Groups) -> FloatArray:
         """Return P(m groups are covered), shape (B + 1,), for groups of equal sizes."""
@@ -118,7 +118,7 @@ def times_are_alike(code: GradientCode, delays: DelayModel, pass_s: float) -> bo
 def survivors_under(
     code: GradientCode, stop: StopRule, delays: DelayModel, pass_s: float
 ) -> Survivors | None:
-    """Return who is there when the rule closes a round, None if no formula knows."""
+    """Return which slots are there when the rule closes a round, None if no formula knows."""
     if stop.arrivals is not None and times_are_alike(code, delays, pass_s):
         return UniformSubset(code, stop.arrivals)
     if stop.after_s is not None and stop.minimum == 1:

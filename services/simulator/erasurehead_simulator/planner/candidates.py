@@ -63,7 +63,7 @@ class Traits:
     ----------
     kind: schemes of one kind are ranked alike, and the best of each is tried: the estimate's name
         if it remembers something, else ``exact``, ``adaptive`` or ``approximate``.
-    plays_alone: who arrives when depends on the gradient estimate, too.
+    plays_alone: the times of arrival depend on the gradient estimate, too.
     renews_on_arrival: whatever arrives renews what is remembered.
     sums_memory: a gradient is the sum of what is remembered, whatever the decoder's weights.
     """
@@ -130,7 +130,7 @@ class Candidate:
 
     @property
     def arrivals(self) -> Scheme:
-        """The scheme without a memory: what decides who arrives when, and with what weight."""
+        """The scheme without a memory: what decides when slots arrive, and with what weight."""
         return replace(self.scheme, estimate=SUM)
 
 
@@ -149,7 +149,7 @@ def candidates(
         scheme = pairing.scheme(stop, estimate)
         return Candidate(scheme, load, Traits.of(scheme, code))
 
-    # Tasks are never placed anew then.
+    # Tasks are never regrouped then.
     yield candidate(EXACT, SUM, load_of(code))
     for rule in _stops(code, rules, delays, pass_s):
         for estimate in (SUM, *(CACHES if pairing.cacheable else ())):

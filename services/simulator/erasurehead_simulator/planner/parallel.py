@@ -86,7 +86,7 @@ def crew(shared: Shared, n_processes: int) -> Iterator[Crew[Shared]]:
     if n_processes == 1:
         yield Crew(shared, None)
         return
-    # Copies of a process that has threads may never wake up, so they start anew.
+    # Copies of a process that has threads may never wake up, so each starts afresh.
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
     # What is shared may be of a plug-in's types, so plug-ins come first there.
@@ -96,7 +96,7 @@ def crew(shared: Shared, n_processes: int) -> Iterator[Crew[Shared]]:
         try:
             yield Crew(shared, executor)
         except BaseException:
-            # Nobody waits for what is being worked on.
+            # The work at hand is of no use any more.
             for process in multiprocessing.active_children():
                 if process not in others:
                     process.terminate()
@@ -107,7 +107,7 @@ def crew(shared: Shared, n_processes: int) -> Iterator[Crew[Shared]]:
 
 def _begin(plugins: Sequence[str], shared: bytes) -> None:
     global _shared  # an initializer has no other place to leave it
-    # Ctrl-C in a terminal reaches everybody; the first process tells the others to end.
+    # Ctrl-C in a terminal reaches all processes; the first tells the others to end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     load_plugins(plugins)
     _shared = pickle.loads(shared)
@@ -115,7 +115,7 @@ def _begin(plugins: Sequence[str], shared: bytes) -> None:
 
 
 def _end_with_parent() -> None:
-    """Who waits for work would never find out that its giver was killed."""
+    """End when the parent is gone: a process that waits for work would never find out by itself."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()

@@ -138,7 +138,7 @@ def _judge(candidate: Candidate, played: Played, exact_rounds: int) -> Screened:
 
 
 def ranked(screened: Mapping[Candidate, Screened]) -> list[Candidate]:
-    """Return those that may get there, the best first; of what comes to the same, the first."""
+    """Return those that may get there, the best first; of equal ones, the first."""
     seen = set()
     kept = []
     for candidate in sorted(screened, key=lambda c: screened[c].cost):

@@ -82,7 +82,7 @@ def search(
 
     Raises
     ------
-    UsageError: the cluster, the target or the effort is impossible, or nobody reaches the target.
+    UsageError: cluster, target or effort are impossible, or no scheme reaches the target.
     """
     _check(effort, max_load, settings.coding.workers)
     asked = [_asked(text, scheme, settings) for text, scheme in extra.items()]

@@ -45,8 +45,8 @@ class Pairing:
     code, decoder: the first two parts of a scheme.
     built: the code as first built.
     load: most rows that one slot stores, in units of the k-th part of all rows (tasks a slot when
-        there are as many tasks as slots); of codes that are placed anew by what is learnt, the
-        most that they may come to.
+        there are as many tasks as slots); of codes whose tasks are regrouped by what is learnt,
+        the largest load that they may get.
     cacheable: whether what is remembered adds up to the full gradient.
     """
 
@@ -72,7 +72,7 @@ def pairings(
 ) -> Iterator[Pairing]:
     """Yield every code that exists for the cluster within the load, with every decoder that fits.
 
-    Codes that were drawn with a task on nobody are left out.
+    Codes whose drawing left a task on no slot are left out.
 
     Of one code, the decoder that it is made for comes first.
 
@@ -91,7 +91,7 @@ def pairings(
             built = coding.code
             learns = coding.places_by is not None
             if (learns and alike) or not built.replication.all():
-                break  # nothing to learn; or drawn with tasks on nobody, whose rows are never seen
+                break  # nothing to learn; or tasks on no slot, whose rows are never seen
             load = load_of(built)
             if learns:
                 load = max(load, round(most_tasks * n_workers / built.n_tasks, 9))

@@ -86,7 +86,7 @@ def try_all(
 ) -> dict[Candidate, list[Outcome]]:
     """Try finalists under one seed after another, those that are hopeless only under the first.
 
-    Those have their turn after all if nobody else reaches the target under most seeds.
+    Those have their turn after all if no other reaches the target under most seeds.
     """
     outcomes: dict[Candidate, list[Outcome]] = {c: [] for c in finalists}
     seeded = [_with_seed(problem, problem.settings.run.seed + seed) for seed in range(seeds)]

@@ -1,7 +1,7 @@
 """From a run's records to a trace that replays its stragglers.
 
-A round closes before everybody has answered, so of most stragglers only a lower bound is known:
-"not within 0.27 s". How each value was come by is kept beside it (`Source`), and
+A round closes before all workers have answered, so of most stragglers only a lower bound is known:
+"not within 0.27 s". Beside each value the trace keeps how it is known (`Source`), and
 docs/simulator.md says what each is worth.
 """
 
@@ -91,7 +91,7 @@ def record_trace(run: Run) -> RecordedTrace:
 
     Raises
     ------
-    DataError: the run is unfinished, closed no round, nobody ever arrived, or it is damaged.
+    DataError: the run is unfinished, closed no round, had no arrival, or is damaged.
     """
     if run.summary is None or run.start is None or not run.summary.rounds:
         raise DataError(f"run {run.path} closed no round; there is nothing to trace")
@@ -101,7 +101,7 @@ def record_trace(run: Run) -> RecordedTrace:
     shares[: len(start.loads)] = np.array(start.loads) / start.n_tasks
     table.fill(run.path, run, shares)
     if not table.seen.any():
-        raise DataError(f"nobody arrived in run {run.path}; there is nothing to trace")
+        raise DataError(f"no result arrived in run {run.path}; there is nothing to trace")
     # A slot without tasks has no time of its own; it is taken for one with the fewest.
     fewest = np.where(table.share > 0, table.share, np.inf).min(axis=1, keepdims=True)
     share = np.where(table.share > 0, table.share, fewest)

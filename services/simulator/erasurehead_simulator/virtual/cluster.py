@@ -283,7 +283,7 @@ class VirtualCluster:
         return True
 
     def refused(self, peer: bytes) -> None:
-        """Nobody is a nuisance here."""
+        """No peer is a nuisance here."""
 
     def traffic(self) -> tuple[int, int]:
         """Nothing is encoded, so nothing is counted."""

@@ -26,7 +26,7 @@ def ideal_round_s(
     """Return the seconds after which each of `rounds` could close, shape (number of rounds,).
 
     Rounds count from 1 and are played in the order given. `took_part`, shape (number of rounds, k),
-    says which slots a round was sent to; default: all. A round without anybody takes no time. For
+    says which slots a round was sent to; default: all. A round without slots takes no time. For
     `fraction` this is min(r-th smallest delay, coverage time), for `exact` the coverage time (arXiv
     1901.09671, section 3).
     """

@@ -47,7 +47,7 @@ def play_rounds(
     pass_s: float = 0.0,
     regroup_after_rounds: int = 0,
 ) -> Iterator[PlayedRound]:
-    """Yield one round after another. Between two, tasks are placed anew when the master would.
+    """Yield one round after another. Between two, tasks are regrouped when the master would.
 
     Parameters
     ----------
@@ -65,17 +65,17 @@ def play_rounds(
         learnt, waited = session.learnt.slots, round_ - 1 - placed_round
         known = coding.places_by
         if known is not None and is_due(known, learnt, waited, regroup_after_rounds):
-            anew, placed_round = coding.placed_by(learnt.probabilities), round_ - 1
-            if not same_tasks(anew.code, coding.code):
-                coding, session = anew, go_on(session, coding, anew)
+            regrouped, placed_round = coding.placed_by(learnt.probabilities), round_ - 1
+            if not same_tasks(regrouped.code, coding.code):
+                coding, session = regrouped, go_on(session, coding, regrouped)
         if coding is not fitted:
             fitted, code = coding, coding.code
             shares = code.loads / code.n_tasks
             compute_s = compute_times_s(code, pass_s)
             rounds = Rounds(session)
-            everybody = range(code.n_workers)
+            all_slots = range(code.n_workers)
         opened = now
-        rounds.open(now, everybody)
+        rounds.open(now, all_slots)
         delays_s = delays.delays_s(round_, shares)
         # The same sums in the same order as events under a virtual clock, so that both agree to
         # the last bit: the delay ends, then part after part is computed.
@@ -118,7 +118,7 @@ def _play(
         arrive(slot, part_of[i], now, computed[i], delayed[i])
         if rounds.closed is not None:
             return now
-    raise AssertionError("a round closes at the latest when everybody has arrived")
+    raise AssertionError("a round closes at the latest when all have arrived")
 
 
 @dataclass(frozen=True, eq=False)

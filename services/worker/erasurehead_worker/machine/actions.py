@@ -46,12 +46,12 @@ class Compute:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Drop the work at hand; nobody waits for it any more."""
+    """Drop the work at hand; the master no longer waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Tell whoever reads the log."""
+    """Write to the log."""
 
     level: Level
     text: str

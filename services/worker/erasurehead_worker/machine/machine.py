@@ -272,7 +272,7 @@ class Worker:
         if self.loaded is None or self.assign is None:
             return
         if step.epoch != self.assign.epoch:
-            if step.epoch > self.assign.epoch:  # the code was rebuilt, and nobody told us
+            if step.epoch > self.assign.epoch:  # the code was rebuilt, and its ASSIGN was lost
                 self._greet(now)
             return
         # The same round again comes after a result that was lost on the way.

@@ -119,7 +119,7 @@ class WorkerLoop:
             if self._has_work:
                 self._advance()
             else:
-                # The socket's descriptor tells of news only to who has taken all there was.
+                # The descriptor is edge-triggered: it signals again only once the inbox is drained.
                 # poll() would do, but rounds its limit up to a millisecond, and so each delay.
                 wait_s = max(0.0, self._machine.wake_at - time.monotonic())
                 wait_s = min(wait_s, self._pulse.longest_rest_s)

@@ -94,7 +94,7 @@ def _monitor(
     """Serve metrics and health while `stack` is open, if an address is configured."""
     if http.bind is None:
         return
-    # Not loaded by workers that nobody watches over HTTP.
+    # Not loaded by workers that are not watched over HTTP.
     from erasurehead.monitoring.http import HealthServer
     from erasurehead_worker.watch.metrics import endpoints
 

@@ -64,8 +64,8 @@ class TurnChannel:
 class Turns:
     """Asks for a turn and tells when it is there.
 
-    A turn is a courtesy: it makes good use of caches and lets whoever is first finish first.
-    Nothing else depends on it, and where there is no keeper, or none any more, everybody has one.
+    A turn is a courtesy: it makes good use of caches and lets the first worker finish first.
+    Nothing else depends on it; where there is no keeper, or none any more, every worker has one.
 
     Parameters
     ----------

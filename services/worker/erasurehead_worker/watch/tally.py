@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(slots=True)
 class Tally:
-    """Sums since the process began. Written by the loop alone, read by whoever is interested.
+    """Sums since the process began. Only the loop writes them; anything may read them.
 
     Attributes
     ----------
