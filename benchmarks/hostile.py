@@ -37,7 +37,7 @@ from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.train import LOOPBACK
 from erasurehead_master.machine.events import Event
-from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.shell.loop import Watched
 from erasurehead_master.shell.main import host
 
@@ -135,7 +135,7 @@ def run(
     }
     settings = load(RunSettings, given, environment={})
     opened = Store.open(str(store))
-    plan = make_plan(settings, opened, str(store))
+    planned = PlannedRun.of(settings, opened, str(store))
     with LocalCluster() as cluster:
         watch = Watch(cluster, fire, rounds)
 
@@ -152,7 +152,7 @@ def run(
             return []
 
         try:
-            summary = host(plan, opened, LOOPBACK, [watch], time.monotonic(), attach)
+            summary = host(planned, LOOPBACK, [watch], time.monotonic(), attach)
         finally:
             if fire is not None:
                 fire.end()

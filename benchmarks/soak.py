@@ -33,7 +33,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.machine.events import Event
-from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.shell.loop import Watched
 from erasurehead_master.shell.main import host
 
@@ -132,7 +132,7 @@ def run(settings: RunSettings, observers: Sequence[Observer], chaos: Chaos | Non
     """Run once, with or without chaos."""
     begun = time.monotonic()
     store = Store.open(settings.problem.store)
-    plan = make_plan(settings, store, str(store.path))
+    planned = PlannedRun.of(settings, store, str(store.path))
     with LocalCluster("ERROR") as cluster:
 
         def attach(address: str) -> Watched:
@@ -153,7 +153,7 @@ def run(settings: RunSettings, observers: Sequence[Observer], chaos: Chaos | Non
 
         if chaos is not None:
             chaos.start()
-        summary = host(plan, store, "tcp://127.0.0.1:*", observers, begun, attach)
+        summary = host(planned, "tcp://127.0.0.1:*", observers, begun, attach)
         if chaos is not None:
             chaos.stop()
         return summary

@@ -38,7 +38,7 @@ from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.train import LOOPBACK
 from erasurehead_master.machine.events import Event
-from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.shell.listening import read_keys
 from erasurehead_master.shell.loop import Watched
 from erasurehead_master.shell.main import host
@@ -137,7 +137,7 @@ def run(
         worker_keys = {"secret": keys / "worker.key", "master": keys / "master.pub"}
     settings = load(MasterSettings, tree, environment={})
     opened = Store.open(str(store))
-    plan = make_plan(settings, opened, str(store))
+    planned = PlannedRun.of(settings, opened, str(store))
     strangers: list[subprocess.Popen[str]] = []
     watch = Watch()
     with LocalCluster("ERROR") as cluster:
@@ -162,9 +162,7 @@ def run(
             return []
 
         begun = time.monotonic()
-        summary = host(
-            plan, opened, LOOPBACK, [watch], begun, attach, keys=read_keys(settings.keys)
-        )
+        summary = host(planned, LOOPBACK, [watch], begun, attach, keys=read_keys(settings.keys))
     report = ""
     for process in strangers:
         report, _ = process.communicate("")

@@ -21,7 +21,6 @@ from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
-from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.main import main
 from erasurehead_cli.reproduce import cells
 from erasurehead_cli.reproduce import cpu_quotas as quotas
@@ -42,7 +41,8 @@ from erasurehead_cli.reproduce.page import write_page
 from erasurehead_cli.reproduce.results import Results, read_results
 from erasurehead_cli.reproduce.targets import agc_claims, our_claims, undelayed_claims
 from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, RunTimes, Snapshot
-from erasurehead_simulator.virtual.virtual_run import simulate
+from erasurehead_master.run.planning import PlannedRun
+from erasurehead_simulator.virtual.virtual_run import run_virtually
 from tests.support.played_runs import make_record, make_start, write_run
 
 AMAZON, COVERTYPE, KC = DATA_SETS
@@ -119,9 +119,9 @@ def test_bad_requests_are_one_sentence(
 
 
 def virtually(
-    settings: RunSettings, observers: Sequence[Observer], resume: object, *local: object
+    planned: PlannedRun, observers: Sequence[Observer], resume: object, *local: object
 ) -> RunSummary:
-    return simulate(settings, observers)
+    return run_virtually(planned.plan, planned.store, observers, 0.0)
 
 
 def ended(observers: Sequence[Observer], summary: RunSummary) -> RunSummary:
@@ -146,7 +146,7 @@ def silent() -> Console:
 def test_a_cell_holds_its_run_its_objective_and_its_ideal(
     workshop: Workshop, silent: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells, "train", virtually)
+    monkeypatch.setattr(cells, "run_planned", virtually)
     cell = Cell(AMAZON, "delays", "egc:c=3", 0)
     assert not workshop.finished(cell)
     summary = workshop.run(cell, silent, [])
@@ -166,19 +166,20 @@ def test_a_cell_that_was_cut_short_is_run_from_its_beginning(
     cell = Cell(AMAZON, "delays", "uncoded", 0)
 
     def interrupted(
-        settings: RunSettings, observers: Sequence[Observer], resume: object, *local: object
+        planned: PlannedRun, observers: Sequence[Observer], resume: object, *local: object
     ) -> RunSummary:
+        settings = planned.plan.settings
         start = make_start(settings.coding.scheme, settings.coding.workers, settings.descent.rounds)
         for observer in observers:
             observer.started(start)
             observer.round_over(make_record(1, n_workers=settings.coding.workers))
         return ended(observers, RunSummary("interrupted", EXIT_INTERRUPTED, 1, 1.0, 1.0, 0.0))
 
-    monkeypatch.setattr(cells, "train", interrupted)
+    monkeypatch.setattr(cells, "run_planned", interrupted)
     assert workshop.run(cell, silent, []).exit_code == EXIT_INTERRUPTED
     assert (workshop.directory(cell) / "rounds.jsonl").exists()
     assert not workshop.finished(cell)
-    monkeypatch.setattr(cells, "train", virtually)
+    monkeypatch.setattr(cells, "run_planned", virtually)
     assert workshop.run(cell, silent, []).rounds == 5
     assert workshop.finished(cell)
 
@@ -186,7 +187,7 @@ def test_a_cell_that_was_cut_short_is_run_from_its_beginning(
 def test_a_finished_cell_of_other_settings_is_not_taken(
     workshop: Workshop, silent: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cells, "train", virtually)
+    monkeypatch.setattr(cells, "run_planned", virtually)
     cell = Cell(AMAZON, "delays", "uncoded", 0)
     workshop.run(cell, silent, [])
     other = Workshop(workshop.out, rounds=5, time_scale=1.0)
@@ -218,15 +219,15 @@ def test_the_whole_grid_of_one_set_stopped_and_continued(
     ran: list[str] = []
 
     def once_interrupted(
-        settings: RunSettings, observers: Sequence[Observer], resume: object, *local: object
+        planned: PlannedRun, observers: Sequence[Observer], resume: object, *local: object
     ) -> RunSummary:
-        ran.append(settings.coding.scheme)
+        ran.append(planned.plan.settings.coding.scheme)
         if len(ran) == 2:
             nothing = RunSummary("interrupted", EXIT_INTERRUPTED, 0, 0.0, 0.0, 0.0)
             return ended(observers, nothing)
-        return simulate(settings, observers)
+        return run_virtually(planned.plan, planned.store, observers, 0.0)
 
-    monkeypatch.setattr(cells, "train", once_interrupted)
+    monkeypatch.setattr(cells, "run_planned", once_interrupted)
     schemes = ["uncoded", "egc:c=3", "agc:c=3,r=11,scale=none", "agc:c=3,r=5,cache=sag"]
     request = Request(
         out=tmp_path / "out",

@@ -15,7 +15,7 @@ from erasurehead.runs import Run
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.main import main
-from erasurehead_cli.recorded_run import check
+from erasurehead_local.train import plan_here
 
 DELAY = ["--delay", "exponential:mean_s=0.2"]
 
@@ -107,7 +107,7 @@ def test_a_plan_is_a_configuration_that_train_takes(
     assert any(t["on_frontier"] and t["scheme"] == found["best"] for t in found["trials"])
     assert (out / "frontier.png").stat().st_size > 1000
     # It runs: here under a virtual clock, and reaches the target.
-    check(planned)
+    plan_here(planned)
     again = simulated_config(out / "plan.yaml", tmp_path / "run")
     assert again.records[-1].train_loss < 0.67
 

@@ -35,7 +35,7 @@ from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Result
 from erasurehead_cli.main import main
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_master.shell.main import serve
+from erasurehead_master.shell.main import plan_serving, serve
 from tests.support.example_messages import packed
 from tests.support.scraped_metrics import free_port, placements, refused, scrape
 
@@ -146,7 +146,7 @@ class Scene:
             },
         }
         settings = load(MasterSettings, {**given, **changes}, environment={})
-        return serve(settings, [watch])
+        return serve(settings, plan_serving(settings), [watch])
 
     def serve_while(
         self, watch: Watch, attack: Callable[[], None], **changes: object

@@ -23,7 +23,7 @@ from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings
 from erasurehead_local.train import train
-from erasurehead_master.shell.main import serve
+from erasurehead_master.shell.main import plan_serving, serve
 
 
 class Watch(Observer):
@@ -202,8 +202,9 @@ def test_a_port_in_use_is_one_sentence(store: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         given = {"store": str(store), "bind": f"tcp://127.0.0.1:{port}", "scheme": "uncoded"}
+        settings = load(MasterSettings, given, environment={})
         with pytest.raises(BindError, match=f"cannot listen on tcp://127.0.0.1:{port}"):
-            serve(load(MasterSettings, given, environment={}), [])
+            serve(settings, plan_serving(settings), [])
 
 
 def test_workers_end_when_the_master_is_killed(store: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_master.shell.main import serve
+from erasurehead_master.shell.main import plan_serving, serve
 from tests.support.scraped_metrics import free_port, scrape
 
 Deed = Callable[[], None]
@@ -140,4 +140,5 @@ class Scene:
 
     def serve(self, watch: Watch, *more: Observer, **changes: object) -> RunSummary:
         # The metrics' own observer comes first, then the watch, which asks them.
-        return serve(self.settings(watch.http_port, **changes), [watch, *more])
+        settings = self.settings(watch.http_port, **changes)
+        return serve(settings, plan_serving(settings), [watch, *more])

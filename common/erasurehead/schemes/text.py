@@ -10,6 +10,7 @@ The long form names the parts, separated by `` / ``; the last one may be left ou
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -26,8 +27,9 @@ from erasurehead.stopping import STOPS
 SEPARATOR = " / "
 
 
+@functools.lru_cache
 def parse(text: str) -> Scheme:
-    """Read a shorthand or the long form.
+    """Read a shorthand or the long form; a text that was read is not read again.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
@@ -20,41 +20,20 @@ from erasurehead_cli.progress import Progress
 if TYPE_CHECKING:
     from erasurehead_master.keep.checkpoint import Snapshot
     from erasurehead_master.keep.resume import ResumePoint
-
-R = TypeVar("R", bound=RunSettings)
-R_contra = TypeVar("R_contra", bound=RunSettings, contravariant=True)
+    from erasurehead_master.run.planning import PlannedRun
 
 
-class Runner(Protocol[R_contra]):
-    """`erasurehead_local.train.train` or `erasurehead_master.shell.main.serve`."""
+class Runner(Protocol):
+    """`erasurehead_local.train.run_planned`, or something that runs a plan like it."""
 
     def __call__(
         self,
-        settings: R_contra,
+        planned: PlannedRun,
         observers: Sequence[Observer],
         resume: Snapshot | None = None,
         /,
     ) -> RunSummary:
         """Run to the end."""
-
-
-def check(settings: RunSettings) -> list[str]:
-    """Refuse what cannot run, before anything is started or written.
-
-    Returns the names of the metrics that the run will report.
-
-    Raises
-    ------
-    UsageError, DataError: as the master itself would.
-    """
-    from erasurehead.datasets.store import Store
-    from erasurehead_master.run.planning import make_plan
-    from erasurehead_master.run.setup import make_descent
-
-    store = Store.open(settings.problem.store)
-    plan = make_plan(settings, store, None)
-    make_descent(plan, store.train.rows(0, 0))
-    return [metric.name for metric in plan.model.metrics]
 
 
 def slug(scheme: str) -> str:
@@ -74,8 +53,8 @@ def fresh_directory(kind: str) -> Path:
 
 
 def run_recorded(
-    settings: R,
-    run: Runner[R],
+    planned: PlannedRun,
+    run: Runner,
     out: Path,
     console: Console,
     *,
@@ -88,8 +67,9 @@ def run_recorded(
     ErasureHeadError: whatever the run raises; or its directory could not be written to the end.
     """
     progress = Progress(console, quiet=quiet)
-    settings = settings.changed(run={"out": out})
-    point = _resume_point(settings)
+    planned = planned.recorded_in(out)
+    settings = planned.plan.settings
+    point = _resume_point(settings, planned.plan.digest)
     if point is not None and point.finished:
         progress.close()
         ended = Run.open(out).summary
@@ -107,7 +87,7 @@ def run_recorded(
             for text in _resume_notices(point):
                 for observer in observers:
                     observer.notice("warning", text)
-            summary = run(settings, observers, snapshot)
+            summary = run(planned, observers, snapshot)
     finally:
         progress.close()
     if not writer.whole:
@@ -118,12 +98,12 @@ def run_recorded(
     return summary
 
 
-def _resume_point(settings: RunSettings) -> ResumePoint | None:
+def _resume_point(settings: RunSettings, digest: str) -> ResumePoint | None:
     if not settings.run.resume:
         return None
     from erasurehead_master.keep.resume import find_resume_point
 
-    return find_resume_point(settings)
+    return find_resume_point(settings, digest)
 
 
 def _resume_notices(point: ResumePoint | None) -> list[str]:

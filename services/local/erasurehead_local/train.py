@@ -12,7 +12,7 @@ from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.machine.events import Departed, Event
-from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.shell.loop import Watched
 from erasurehead_master.shell.main import host
 
@@ -26,18 +26,43 @@ def train(
     started: Callable[[LocalCluster], None] | None = None,
     turns: int | None = None,
 ) -> RunSummary:
-    """Run `settings.coding.workers` worker processes and a master, and wait for the end.
-
-    `started` is given the cluster once its workers are under way; `turns` is how many of them may
-    be at a long computation at the same time (0: any number; None: one for each core).
+    """Plan a run on this machine, and run it to the end; see `run_planned`.
 
     Raises
     ------
     UsageError, DataError: the settings or the store do not fit; nothing was started.
     """
-    begun = time.monotonic()
-    store = Store.open(settings.problem.store)
-    plan = make_plan(settings, store, str(store.path), None if resume is None else resume.run)
+    return run_planned(plan_here(settings), observers, resume, started, turns)
+
+
+def plan_here(settings: RunSettings, store: Store | None = None) -> PlannedRun:
+    """Plan a run with workers on this machine; `store` is that of the settings, if it is open.
+
+    Raises
+    ------
+    UsageError, DataError: the settings or the store do not fit.
+    """
+    store = store or Store.open(settings.problem.store)
+    return PlannedRun.of(settings, store, str(store.path))
+
+
+def run_planned(
+    planned: PlannedRun,
+    observers: Sequence[Observer],
+    resume: Snapshot | None = None,
+    started: Callable[[LocalCluster], None] | None = None,
+    turns: int | None = None,
+) -> RunSummary:
+    """Run as many worker processes as the plan has slots, and a master, and wait for the end.
+
+    Parameters
+    ----------
+    resume: the checkpoint to go on from.
+    started: is given the cluster once its workers are under way.
+    turns: how many of them may be at a long computation at the same time (0: any number; None: one
+        for each core).
+    """
+    begun, plan = time.monotonic(), planned.plan
     if turns is None and plan.exact and plan.code.tolerance == 0:
         turns = 0  # Rounds wait for every worker, so being the first to finish is worth nothing.
     with LocalCluster(turns=turns) as cluster:
@@ -48,7 +73,7 @@ def train(
                     WorkerSettings(
                         connect=address, name=f"local-{i}", slot=i, plugin=loaded_plugins()
                     )
-                    for i in range(settings.coding.workers)
+                    for i in range(plan.settings.coding.workers)
                 ]
             )
             if started is not None:
@@ -65,4 +90,4 @@ def train(
             # A worker that ended well has said GOODBYE.
             return [*(Departed(name, why) for name, code, why in ended if code != 0), *last]
 
-        return host(plan, store, LOOPBACK, observers, begun, attach, resume)
+        return host(planned, LOOPBACK, observers, begun, attach, resume)

@@ -63,13 +63,15 @@ def compare(
 
     from rich.console import Console
 
+    from erasurehead.datasets.store import Store
     from erasurehead_cli import logs
     from erasurehead_cli import recorded_run as running
-    from erasurehead_local.train import train
+    from erasurehead_local.train import plan_here, run_planned
 
     # All of them before any of them: a typing error in the last one must not cost an hour.
-    for settings in runs:
-        metrics = running.check(settings)
+    opened = Store.open(runs[0].problem.store)
+    planned = [plan_here(settings, opened) for settings in runs]
+    metrics = [found.name for found in planned[0].plan.model.metrics]
     if metric is not None and metric not in metrics:
         raise UsageError(
             f"a run on {runs[0].problem.store} reports no metric '{metric}'"
@@ -82,9 +84,9 @@ def compare(
     console = Console()
     done: list[Path] = []
     code = EXIT_OK
-    for number, settings in enumerate(runs, 1):
-        path = out / f"{number}-{running.slug(settings.coding.scheme)}"
-        summary = running.run_recorded(settings, train, path, console, quiet=quiet)
+    for number, each in enumerate(planned, 1):
+        path = out / f"{number}-{running.slug(each.plan.settings.coding.scheme)}"
+        summary = running.run_recorded(each, run_planned, path, console, quiet=quiet)
         if summary.exit_code == EXIT_INTERRUPTED:
             return summary.exit_code
         code = code or summary.exit_code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -30,12 +31,12 @@ def master(
 
     from erasurehead_cli import logs
     from erasurehead_cli import recorded_run as running
-    from erasurehead_master.shell.main import serve
+    from erasurehead_master.shell.main import plan_serving, serve
 
-    running.check(settings)
+    planned = plan_serving(settings)
     logs.beside_progress()
     console = Console()
     out = settings.run.out or running.fresh_directory(running.slug(settings.coding.scheme))
-    summary = running.run_recorded(settings, serve, out, console, quiet=quiet)
+    summary = running.run_recorded(planned, partial(serve, settings), out, console, quiet=quiet)
     running.report(out, console, draw=figures, quiet=quiet)
     return summary.exit_code

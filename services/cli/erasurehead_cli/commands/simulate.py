@@ -72,14 +72,16 @@ def _with_gradients(
 ) -> int:
     from collections.abc import Sequence
 
+    from erasurehead.datasets.store import Store
     from erasurehead.records import Observer, RunSummary
     from erasurehead.runs import Run
     from erasurehead_cli import beside_theory, logs
     from erasurehead_cli import recorded_run as running
+    from erasurehead_master.run.planning import PlannedRun
     from erasurehead_simulator.laws.expectation import expect
-    from erasurehead_simulator.virtual.virtual_run import simulate as run_here
+    from erasurehead_simulator.virtual.virtual_run import run_virtually
 
-    running.check(settings)
+    planned = PlannedRun.of(settings, Store.open(settings.problem.store), None)
     if settings.run.resume:
         raise UsageError("a simulated run cannot be resumed; run it again without resume")
     logs.beside_progress()
@@ -88,14 +90,13 @@ def _with_gradients(
     )
 
     def run(
-        chosen: RunSettings, observers: Sequence[Observer], resume: object = None, /
+        planned: PlannedRun, observers: Sequence[Observer], resume: object = None, /
     ) -> RunSummary:
-        return run_here(chosen, observers, pass_s)
+        return run_virtually(planned.plan, planned.store, observers, pass_s)
 
-    summary = running.run_recorded(settings, run, out, console, quiet=quiet)
+    summary = running.run_recorded(planned, run, out, console, quiet=quiet)
     if not quiet and summary.rounds:
-        delays = settings.delays()
-        coding = settings.fitted()
+        delays, coding = settings.delays(), planned.plan.coding
         records = Run.open(out).records
         console.print(
             beside_theory.table(

@@ -30,12 +30,12 @@ def train(
 
     from erasurehead_cli import logs
     from erasurehead_cli import recorded_run as running
-    from erasurehead_local.train import train as train_here
+    from erasurehead_local.train import plan_here, run_planned
 
-    running.check(settings)
+    planned = plan_here(settings)
     logs.beside_progress()
     console = Console()
     out = settings.run.out or running.fresh_directory(running.slug(settings.coding.scheme))
-    summary = running.run_recorded(settings, train_here, out, console, quiet=quiet)
+    summary = running.run_recorded(planned, run_planned, out, console, quiet=quiet)
     running.report(out, console, draw=figures, quiet=quiet)
     return summary.exit_code

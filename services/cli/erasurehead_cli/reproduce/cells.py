@@ -14,7 +14,6 @@ import numpy as np
 from rich.console import Console
 
 from erasurehead.arrays import FloatArray
-from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError
 from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RunSummary
@@ -32,7 +31,8 @@ from erasurehead_cli.reproduce.grid import (
 )
 from erasurehead_cli.reproduce.machine import CpuMeter
 from erasurehead_cli.reproduce.objective import model_after, training_objective
-from erasurehead_local.train import train
+from erasurehead_local.train import plan_here, run_planned
+from erasurehead_master.run.planning import PlannedRun
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 EXTRA = "cell.json"
@@ -150,7 +150,7 @@ class Workshop:
         QuotasUnavailableError: it needs CPU quotas, and there are none here.
         ErasureHeadError: whatever the run raises.
         """
-        settings, path = self.settings(cell), self.directory(cell)
+        planned, path = plan_here(self.settings(cell)), self.directory(cell)
         if path.exists():
             # A run that was cut short has lost the time between; only whole ones are timed.
             shutil.rmtree(path)
@@ -162,23 +162,22 @@ class Workshop:
                 quotas = Confinement(stack.enter_context(QuotaGroups(limits)))
 
             def run(
-                settings: RunSettings, watching: Sequence[Observer], resume: Any = None, /
+                planned: PlannedRun, watching: Sequence[Observer], resume: Any = None, /
             ) -> RunSummary:
                 every = [*watching, *observers, *([quotas] if quotas else [])]
                 # Under quotas each worker has a share of the cores that is its own: no turns.
                 confine, turns = (None, None) if quotas is None else (quotas.attach, 0)
-                return train(settings, every, resume, confine, turns)
+                return run_planned(planned, every, resume, confine, turns)
 
             meter = CpuMeter()
-            summary = running.run_recorded(settings, run, path, console, quiet=True)
+            summary = running.run_recorded(planned, run, path, console, quiet=True)
             use = meter.read()
         if summary.exit_code not in (EXIT_OK, EXIT_DIVERGED):
             return summary  # not finished: it says nothing of the scheme, and is run again
-        store = Store.open(settings.problem.store)
         theta = model_after(Run.open(path), self.rounds)
         extra = Extra(
             objective_round=self.rounds,
-            objective=None if theta is None else training_objective(store, theta),
+            objective=None if theta is None else training_objective(planned.store, theta),
             ideal_s=self.ideal_s(cell, summary.rounds).tolist(),
             own_cores=use.own_cores,
             other_cores=use.other_cores,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.runs import Run, recorded_rounds
 from erasurehead.settings.tree import RunSettings
@@ -45,8 +44,10 @@ class ResumePoint:
         return 0 if self.snapshot is None else self.snapshot.round
 
 
-def find_resume_point(settings: RunSettings) -> ResumePoint | None:
+def find_resume_point(settings: RunSettings, digest: str) -> ResumePoint | None:
     """Look into the run directory `settings.run.out`; None if no run was begun there.
+
+    `digest` is that of the store of the settings.
 
     Raises
     ------
@@ -71,14 +72,13 @@ def find_resume_point(settings: RunSettings) -> ResumePoint | None:
     checkpoints = CheckpointDirectory(directory / DIRECTORY, settings.checkpoint.keep)
     snapshot, notices = checkpoints.load(last)
     if snapshot is not None:
-        _check_data(settings, snapshot)
+        _check_data(settings, digest, snapshot)
     return ResumePoint(snapshot, finished, tuple(notices))
 
 
-def _check_data(settings: RunSettings, snapshot: Snapshot) -> None:
+def _check_data(settings: RunSettings, wanted: str, snapshot: Snapshot) -> None:
     """Raise UsageError if the state was learnt from other data than the store holds now."""
     held = snapshot.part("store").get("digest")
-    wanted = Store.open(settings.problem.store).digest
     if held is not None and str(held) != wanted:
         raise UsageError(
             f"the run in {settings.run.out} was begun with other data (digest {held!s:.12}) than"

@@ -27,7 +27,7 @@ class RunPlan:
 
     Attributes
     ----------
-    run: a fresh id.
+    run: a fresh id, or that of the run that is resumed.
     coding: the scheme, fitted to the workers there are.
     ranges: first and past-the-end training row of each task, shape (n, 2).
     data_reference: where workers may read the store themselves; None: rows are streamed.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -13,13 +15,38 @@ from erasurehead.models.base import Model
 from erasurehead.schemes.coding import Coding
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.plan import RunPlan, deal_rows
+from erasurehead_master.run.setup import make_descent
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedRun:
+    """A run that was checked and not begun: its plan, and the rows that it runs on."""
+
+    plan: RunPlan
+    store: Store
+
+    @classmethod
+    def of(cls, settings: RunSettings, store: Store, data_reference: str | None) -> PlannedRun:
+        """Plan a run, and see that its optimizer fits, too.
+
+        Raises
+        ------
+        UsageError, DataError: as `make_plan` and `make_descent`.
+        """
+        plan = make_plan(settings, store, data_reference)
+        make_descent(plan, store.train.rows(0, 0))
+        return cls(plan, store)
+
+    def recorded_in(self, directory: Path) -> PlannedRun:
+        """Return the same run with another directory for what it leaves."""
+        settings = self.plan.settings.changed(run={"out": directory})
+        return replace(self, plan=replace(self.plan, settings=settings))
 
 
 def make_plan(
     settings: RunSettings,
     store: Store,
     data_reference: str | None,
-    run: str | None = None,
     coding: Coding | None = None,
 ) -> RunPlan:
     """Check the settings against the store and each other, and fix the run.
@@ -27,7 +54,6 @@ def make_plan(
     Parameters
     ----------
     data_reference: where workers may read the store themselves; None: rows are streamed.
-    run: the id of the run that is resumed; a fresh one gets a new id.
     coding: what to run in place of the settings' own scheme.
 
     Raises
@@ -41,7 +67,7 @@ def make_plan(
     rows = store.manifest.rows
     bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
     return RunPlan(
-        run=run or secrets.token_hex(6),
+        run=secrets.token_hex(6),
         settings=settings,
         coding=coding,
         model=_model(settings, store),

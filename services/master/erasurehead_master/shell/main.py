@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from erasurehead.datasets.store import Store
 from erasurehead.models.scoring import Evaluator
@@ -17,10 +18,9 @@ from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.keep.checkpointing import make_keeper
 from erasurehead_master.keep.restore import restore
 from erasurehead_master.machine.machine import Master
-from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.ledger import NO_TIMES
-from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.run.setup import make_descent
 from erasurehead_master.run.streaming import TaskStreamer
 from erasurehead_master.run.two_cores import TwoCores
@@ -34,27 +34,38 @@ from erasurehead_master.shell.resting import linger, may_rest
 from erasurehead_master.watch.monitor import monitor
 
 
-def serve(
-    settings: MasterSettings, observers: Sequence[Observer], resume: Snapshot | None = None
-) -> RunSummary:
-    """Run the master for workers that connect to `settings.bind`.
+def plan_serving(settings: MasterSettings) -> PlannedRun:
+    """Plan a run with workers on other machines.
 
     Raises
     ------
     UsageError, DataError: the settings or the store do not fit.
-    BindError: the address cannot be had.
     """
-    begun = time.monotonic()
-    keys = read_keys(settings.keys)
     store = Store.open(settings.problem.store)
     reference = settings.problem.store if settings.share_store else None
-    plan = make_plan(settings, store, reference, None if resume is None else resume.run)
-    return host(plan, store, settings.bind, observers, begun, resume=resume, keys=keys)
+    return PlannedRun.of(settings, store, reference)
+
+
+def serve(
+    settings: MasterSettings,
+    planned: PlannedRun,
+    observers: Sequence[Observer],
+    resume: Snapshot | None = None,
+) -> RunSummary:
+    """Run the master of a planned run for workers that connect to `settings.bind`.
+
+    Raises
+    ------
+    UsageError: a key is not as it should be.
+    BindError: the address cannot be had.
+    """
+    begun, keys = time.monotonic(), read_keys(settings.keys)
+    address = settings.bind
+    return host(planned, address, observers, begun, resume=resume, keys=keys)
 
 
 def host(
-    plan: RunPlan,
-    store: Store,
+    planned: PlannedRun,
     address: str,
     observers: Sequence[Observer],
     begun: float,
@@ -72,6 +83,9 @@ def host(
     resume: the checkpoint to go on from.
     keys: with them every connection is encrypted, and only allowed workers get one.
     """
+    plan, store = planned.plan, planned.store
+    if resume is not None:
+        plan = replace(plan, run=resume.run)
     settings = plan.settings
     first_round = 1 if resume is None else resume.round + 1
     keep_freed_memory()
