@@ -13,6 +13,7 @@ KINDS = {
     "int_from_float": "a whole number",
     "float_type": "a number",
     "float_parsing": "a number",
+    "number_or_auto": "a number or the word auto",
     "finite_number": "a finite number",
     "bool_type": "yes or no",
     "bool_parsing": "yes or no",

@@ -7,6 +7,7 @@ nothing is counted twice.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -97,6 +98,8 @@ class RunStart:
     """Seconds from the start of the process's work until the first round could open."""
     meaning: str = ""
     """A digest of what the columns stand for (`Manifest.meaning`)."""
+    l2: float = math.nan
+    """Weight of the penalty; NaN: the run's version did not tell it."""
 
 
 @dataclass(frozen=True, slots=True)

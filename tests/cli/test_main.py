@@ -28,6 +28,7 @@ BAD = [
     (["train", "s", "--wire-dense-share", "2"], "give --wire-dense-share a number of at most 1"),
     (["train", "s", "--limits-norm-multiple", "1"], "a number above 1"),
     (["train", "s", "--checkpoint-every-s", "x"], "give --checkpoint-every-s a number"),
+    (["train", "s", "--l2", "a"], "give --l2 a number or the word auto"),
     (["train", "s", "--l2", "nan"], "give --l2 a finite number"),
     (["train", "s", "t"], "unexpected extra argument"),
     (["train", "s", "--store", "t"], "store is given twice"),

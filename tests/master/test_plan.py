@@ -15,6 +15,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.setup import make_descent
 
 
 def store_with(path: Path, labels: list[float], target: Target = "numbers") -> Store:
@@ -78,3 +79,12 @@ def test_every_row_is_in_exactly_one_task(tmp_path: Path) -> None:
     plan = plan_for(store_with(tmp_path / "small", [1.0, -1.0] * 8), workers=3)
     covered = np.concatenate([np.arange(lo, hi) for lo, hi in plan.ranges])
     assert sorted(covered.tolist()) == list(range(14))
+
+
+@pytest.mark.parametrize(("l2", "weight"), [("auto", 0.25), (0.5, 0.5)])
+def test_the_penalty_of_a_run(tmp_path: Path, l2: object, weight: float) -> None:
+    store = store_with(tmp_path / "rows", [0.5, 1.5, -1.0, 2.0, 1.0, 0.0])
+    plan = plan_for(store, l2=l2)
+    assert plan.start("0.1", 1, 0.0).l2 == weight
+    theta = np.array([2.0, 0.0, 0.0])
+    assert make_descent(plan, store.train).method.penalty.value(theta) == 2 * weight

@@ -36,6 +36,7 @@ START = RunStart(
     model="logistic",
     step="constant:eta=1.0",
     ready_s=0.5,
+    l2=0.25,
 )
 SUMMARY = RunSummary(
     reason="all rounds done",

@@ -69,6 +69,23 @@ def test_exact_rounds_are_those_of_plain_gradient_descent(small_store: Path) -> 
     assert found.sample_rows == found.training_rows == len(y)
 
 
+def test_what_is_tried_on_a_sample_has_the_penalty_of_all_rows(small_store: Path) -> None:
+    weight, whole = Store.open(small_store).manifest.rows, small_store
+    asked = {"uncoded": uncoded()}
+    found = [
+        search(
+            settings(whole, l2=l2, delay="exponential:mean_s=1"),
+            Target("loss", 0.67),
+            1,
+            0.0,
+            Effort(seeds=1, finalists=1, sample_rows=400),
+            asked,
+        )
+        for l2 in ("auto", 1 / weight)
+    ]
+    assert found[0].best.times_s == found[1].best.times_s
+
+
 def test_a_test_metric_can_be_the_target(small_store: Path) -> None:
     said: list[str] = []
     effort = Effort(seeds=1, finalists=1, sample_rows=100)

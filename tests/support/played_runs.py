@@ -30,6 +30,7 @@ def make_start(scheme: str = "uncoded", n_workers: int = 4, rounds: int = 10) ->
         model="logistic",
         step="constant:eta=1.0",
         ready_s=0.25,
+        l2=0.25,
     )
 
 

@@ -182,7 +182,7 @@ class RunWriter(Observer):
             "scheme": start.scheme,
             "store": self._settings.problem.store,
             "seed": self._settings.run.seed,
-            "l2": self._settings.problem.l2,
+            "l2": start.l2,
         }
         if self._try(
             lambda: replace_file(self.directory / MODEL, lambda file: np.savez(file, **described)),

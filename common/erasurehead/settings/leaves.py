@@ -46,13 +46,19 @@ class Setting:
 
     @property
     def kind(self) -> Any:
-        """The type of its value; None aside."""
+        """The type of its value; None and words in its place aside."""
         kind = self.field.annotation
         if get_origin(kind) in (Union, types.UnionType):
-            [kind] = [k for k in get_args(kind) if k is not type(None)]
+            kind = next(k for k in get_args(kind) if k is not type(None))
         while get_origin(kind) is Annotated:
             kind = get_args(kind)[0]
         return kind
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What may stand in place of a value of that type."""
+        kinds = get_args(self.field.annotation)
+        return tuple(str(w) for k in kinds if get_origin(k) is Literal for w in get_args(k))
 
     @property
     def is_list(self) -> bool:
@@ -66,7 +72,8 @@ class Setting:
             return "|".join(str(value) for value in get_args(self.kind))
         if self.is_list:
             return "FILE|MODULE"
-        return {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}.get(self.kind, "TEXT")
+        kinds = {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}
+        return "|".join([kinds.get(self.kind, "TEXT"), *self.words])
 
     @property
     def forms(self) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import Field, model_validator
 
+from erasurehead.settings.numbers import AUTO, WeightOrAuto
 from erasurehead.settings.parts import DelayText, ModelText, OptimizerText, SchemeText, StepText
 from erasurehead.settings.section import MainSection
 
@@ -22,7 +23,15 @@ class ProblemSettings(MainSection):
     model: ModelText | None = Field(
         None, description="what is fitted to the labels [default: the one for the store's labels]"
     )
-    l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="weight of (l2/2)||theta||^2")
+    l2: WeightOrAuto = Field(
+        0.0,
+        description="weight of (l2/2)||theta||^2 beside the mean loss (auto is 1/N for N training"
+        " rows, scikit-learn's C=1)",
+    )
+
+    def l2_weight(self, training_rows: int) -> float:
+        """Return the weight of the penalty for so many rows."""
+        return 1.0 / max(training_rows, 1) if self.l2 == AUTO else self.l2
 
 
 class CodingSettings(MainSection):

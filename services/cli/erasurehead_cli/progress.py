@@ -118,10 +118,11 @@ class Progress(Observer):
         self._due = -math.inf
         if self._quiet:
             return
+        penalty = f", l2 {start.l2:.3g}" if start.l2 > 0 else ""
         self._console.print(
             f"[bold]{_plain(start.scheme)}[/]: {start.n_workers} workers, {start.n_tasks} tasks,"
             f" load {_range(start.loads)}, {start.training_rows:,} rows x {start.columns:,}"
-            f" columns, {start.model}, step {_plain(start.step)};"
+            f" columns, {start.model}, step {_plain(start.step)}{penalty};"
             f" ready after {start.ready_s:.1f} s",
             highlight=False,
             soft_wrap=True,

@@ -56,6 +56,11 @@ class RunPlan:
         return self.model.n_parameters
 
     @property
+    def l2(self) -> float:
+        """Weight of the penalty."""
+        return self.settings.problem.l2_weight(self.training_rows)
+
+    @property
     def n_parts(self) -> int:
         """Results a slot sends a round."""
         return self.code.n_parts
@@ -99,6 +104,7 @@ class RunPlan:
             step=step,
             ready_s=ready_s,
             meaning=self.meaning,
+            l2=self.l2,
         )
 
     def resized(self, n_workers: int) -> RunPlan:

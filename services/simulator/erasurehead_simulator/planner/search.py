@@ -86,6 +86,9 @@ def search(
     """
     _check(effort, max_load, settings.coding.workers)
     asked = [_asked(text, scheme, settings) for text, scheme in extra.items()]
+    whole = Store.open(settings.problem.store).manifest
+    # What is tried on a sample has the penalty of all rows.
+    settings = settings.changed(problem={"l2": settings.problem.l2_weight(whole.rows)})
     problem = Problem(settings, target, pass_s, effort.sample_rows)
     every = _pairings(settings, max_load)
     rounds = exact_rounds(problem)
@@ -106,7 +109,6 @@ def search(
         n_candidates = len({c.scheme for c in (*coarse.screened, *fine.screened)})
         progress(f"{n_candidates} schemes screened, {len(finalists)} are tried")
         trials = _try(searchers, problem, finalists, fine.screened, effort.seeds, progress)
-    whole = Store.open(settings.problem.store).manifest
     found = SearchResult(
         target,
         effort.seeds,

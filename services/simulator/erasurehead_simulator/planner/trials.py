@@ -72,7 +72,7 @@ def attempt(problem: Problem, settings_and_scheme: tuple[RunSettings, Scheme]) -
             found.append(record)
         return bool(found)
 
-    rate = rate_of(store, plan.model, problem.target, settings.problem.l2)
+    rate = rate_of(store, plan.model, problem.target, plan.l2)
     run_virtually(plan, store, [], problem.pass_s, rate=rate, enough=enough)
     return Outcome(found[0].closed_s, found[0].round) if found else Outcome(math.inf, math.inf)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 
 from erasurehead.settings.leaves import key, settings_of
@@ -48,6 +49,7 @@ def _facts(series: Series) -> dict[str, str]:
             "training rows": f"{start.training_rows:,}",
             "model of the run": start.model,
             "step of the run": start.step,
+            **({"l2 of the run": f"{start.l2:g}"} if math.isfinite(start.l2) else {}),
             "ready after": seconds(start.ready_s),
         }
     if summary is not None:
