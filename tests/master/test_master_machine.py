@@ -36,7 +36,8 @@ from erasurehead_master.machine.events import (
 )
 from erasurehead_master.machine.machine import EVENTS, MESSAGES, Master
 from erasurehead_master.machine.rounds import NOBODY_LEFT
-from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
+from erasurehead_simulator.virtual.cluster import VirtualCluster
+from erasurehead_simulator.virtual.timing import Timing
 from tests.support.example_messages import packed
 from tests.support.grouped import groups_of
 from tests.support.virtual_run import COLUMNS, make_virtual, some_rows

@@ -23,7 +23,8 @@ from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
-from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
+from erasurehead_simulator.virtual.cluster import VirtualCluster
+from erasurehead_simulator.virtual.timing import Timing
 from tests.support.grouped import groups_of
 from tests.support.virtual_run import make_virtual, some_rows
 

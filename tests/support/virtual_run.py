@@ -17,7 +17,8 @@ from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
-from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
+from erasurehead_simulator.virtual.cluster import VirtualCluster
+from erasurehead_simulator.virtual.timing import Timing
 
 ROWS, COLUMNS = 60, 8
 

@@ -9,17 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
-import numpy as np
-
-from erasurehead.arrays import Vector
 from erasurehead.records import Level, Observer, RoundRecord
 from erasurehead.wire.messages import (
-    PROTOCOL_VERSION,
-    Assign,
-    Hello,
     Step,
     Task,
     ToMaster,
@@ -33,124 +25,9 @@ from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.seams import Rating
 from erasurehead_simulator.virtual.clock import VirtualClock
-from erasurehead_worker.machine import actions as worker_actions
-from erasurehead_worker.machine import events as worker_events
-from erasurehead_worker.machine.machine import Worker
-
-
-class Arithmetic(Protocol):
-    """What a virtual worker computes with."""
-
-    def load(self, load: worker_actions.Load) -> tuple[int, np.ndarray | None]:
-        """Return (rows, support)."""
-
-    def gradient(self, assign: Assign, theta: Vector, part: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (values, loss) of one part."""
-
-
-@dataclass(frozen=True)
-class Timing:
-    """How long things take, in virtual seconds; each is asked once per occasion.
-
-    Attributes
-    ----------
-    message_s: from sending to receiving.
-    compute_s: (slot, part) -> for a slot to compute one part of its result.
-    send_s: the master's time for one send; a broadcast to many is staggered by it.
-    """
-
-    message_s: Callable[[], float] = lambda: 0.0
-    compute_s: Callable[[int, int], float] = lambda slot, part: 0.0
-    send_s: float = 0.0
-
-
-class VirtualWorker:
-    """One worker process: alive, frozen or dead."""
-
-    def __init__(self, cluster: VirtualCluster, name: str, slot: int | None) -> None:
-        self.cluster = cluster
-        self.name = name
-        self.alive = True
-        self.frozen = False
-        self.cut = False
-        self.exit: worker_actions.Exit | None = None
-        self.peer = f"{name}/{cluster.next_peer()}".encode()
-        self._inbox: list[worker_events.Event] = []
-        self._job = 0
-        self._assign: Assign | None = None
-        hello = Hello(PROTOCOL_VERSION, name, "virtual", "virtual", slot)
-        self.machine = Worker(hello, cluster.clock.now, np.random.default_rng(cluster.next_peer()))
-        self._wake()
-
-    def deliver(self, event: worker_events.Event) -> None:
-        """Let an event reach the worker's machine, now or when it thaws."""
-        if not self.alive:
-            return
-        if self.frozen:
-            self._inbox.append(event)
-            return
-        for action in self.machine.handle(event, self.cluster.clock.now):
-            self._carry_out(action)
-        self.cluster.check(self.machine.validate)
-        self._wake()
-
-    def kill(self) -> None:
-        """End the process as SIGKILL does."""
-        self.alive = False
-
-    def thaw(self) -> None:
-        """Let a frozen process go on, with whatever has come meanwhile."""
-        self.frozen = False
-        inbox, self._inbox = self._inbox, []
-        for event in inbox:
-            self.deliver(event)
-        self.deliver(worker_events.Woke())
-
-    def _wake(self) -> None:
-        at = self.machine.wake_at
-        if at < math.inf and self.alive:
-            self.cluster.clock.at(at, self._woke)
-
-    def _woke(self) -> None:
-        # Only the latest wish counts; older wake-ups find the wish moved on.
-        if self.alive and not self.frozen and self.machine.wake_at <= self.cluster.clock.now:
-            self.deliver(worker_events.Woke())
-
-    def _carry_out(self, action: worker_actions.Action) -> None:
-        cluster = self.cluster
-        match action:
-            case worker_actions.Send(message):
-                cluster.to_master(self, message)
-            case worker_actions.Load():
-                self._assign = action.assign
-                rows, support = cluster.arithmetic.load(action)
-                cluster.clock.after(0.0, lambda: self.deliver(worker_events.Loaded(rows, support)))
-            case worker_actions.Compute(round_, theta):
-                self._job += 1
-                self._compute(self._job, round_, theta, 0)
-            case worker_actions.Abandon():
-                self._job += 1
-            case worker_actions.Exit():
-                self.exit = action
-                self.alive = False
-            case _:
-                pass
-
-    def _compute(self, job: int, round_: int, theta: Vector, part: int) -> None:
-        assign = self._assign
-        assert assign is not None
-        spent_s = self.cluster.timing.compute_s(assign.slot, part)
-
-        def done() -> None:
-            if job != self._job or not self.alive:
-                return
-            values, loss = self.cluster.arithmetic.gradient(assign, theta, part)
-            more = part + 1 < assign.coefficients.shape[0]
-            self.deliver(worker_events.PartDone(round_, part, not more, values, loss, spent_s))
-            if more and job == self._job:
-                self._compute(job, round_, theta, part + 1)
-
-        self.cluster.clock.after(spent_s, done)
+from erasurehead_simulator.virtual.timing import Timing
+from erasurehead_simulator.virtual.worker import Arithmetic, VirtualWorker
+from erasurehead_worker.machine.events import Received as WorkerReceived
 
 
 class VirtualCluster:
@@ -278,7 +155,7 @@ class VirtualCluster:
         if worker is not None and not worker.cut:
             self.clock.after(
                 later_s + self.timing.message_s(),
-                lambda: worker.deliver(worker_events.Received(parcel)),
+                lambda: worker.deliver(WorkerReceived(parcel)),
             )
         return True
 

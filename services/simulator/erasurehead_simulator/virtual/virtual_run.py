@@ -22,8 +22,9 @@ from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.seams import Rating, Usage
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
-from erasurehead_simulator.virtual.cluster import Timing, VirtualCluster
+from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.compute_times import check_pass, compute_times_s
+from erasurehead_simulator.virtual.timing import Timing
 
 Rate = Callable[[FloatArray], Mapping[str, float]]
 """From a model to its metrics."""
