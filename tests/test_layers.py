@@ -1,26 +1,18 @@
 """Folders are the layers: what a module may know is said by the folder that it lies in.
 
-Imports are read from the source with `ast`, so that an import inside a function counts as well. A
-folder without a rule is an error, and so is a rule without a folder: neither a new folder nor a
-renamed one slips out of its rule.
+`docs/layers/import_graph.py` reads the imports, those inside functions as well. A folder without a
+rule is an error, and so is a rule without a folder: neither a new folder nor a renamed one slips
+out of its rule.
 """
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable
 
 import pytest
-
-ROOT = Path(__file__).parents[1]
-PACKAGES = {
-    "erasurehead": ROOT / "common",
-    **{p.name: p.parent for p in sorted((ROOT / "services").glob("*/erasurehead_*"))},
-}
+from import_graph import PACKAGES, ROOT, imports, modules
 
 MAY_IMPORT = {
     "erasurehead": set(),
@@ -152,54 +144,6 @@ HEAVY = {
     "typer",
 }
 """What a worker or a master must not load by being imported; a function may, when it is needed."""
-
-
-@cache
-def modules() -> dict[str, Path]:
-    """Return every module of ours by its dotted name."""
-    found = {}
-    for package, parent in PACKAGES.items():
-        for path in (parent / package).rglob("*.py"):
-            parts = path.relative_to(parent).with_suffix("").parts
-            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
-
-
-def statements(tree: ast.Module, *, at_import: bool) -> Iterator[ast.AST]:
-    """Yield the nodes of a module; `at_import`: those that run when it is imported."""
-    if not at_import:
-        yield from ast.walk(tree)
-        return
-    todo: list[ast.AST] = [tree]
-    while todo:
-        node = todo.pop()
-        yield node
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            continue
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            todo.extend(node.orelse)
-            continue
-        todo.extend(ast.iter_child_nodes(node))
-
-
-@cache
-def imports(module: str, *, at_import: bool = False) -> frozenset[str]:
-    """Return the dotted names that a module imports; ours resolved to modules."""
-    path = modules()[module]
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    found = set()
-    for node in statements(ast.parse(path.read_text(encoding="utf-8")), at_import=at_import):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*above, *([base] if base else [])])
-            for alias in node.names:
-                inner = f"{base}.{alias.name}"
-                found.add(inner if inner in modules() else base)
-    return frozenset(found)
 
 
 def reached(module: str, *, at_import: bool = False) -> set[str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
 from erasurehead.datasets.encoding import Encoded, codes_of, one_hot_rows, pair_codes
-from erasurehead.datasets.preset import Preset, expect_table, fetch_openml, frame_sha256
-from erasurehead.datasets.sources import Pinned, needed, pandas, read_pinned
+from erasurehead.datasets.published_table import PublishedTable
+from erasurehead.datasets.sources import Pinned
 
 FILE = Pinned(
     "train.csv of the Amazon Employee Access Challenge",
@@ -21,7 +19,6 @@ FILE = Pinned(
     10,
     "Kaggle, competition amazon-employee-access-challenge",
 )
-OPENML_ID = 4135
 TARGET = "ACTION"
 COLUMNS = (
     "RESOURCE",
@@ -34,12 +31,11 @@ COLUMNS = (
     "ROLE_FAMILY",
     "ROLE_CODE",
 )
-N_ROWS = 32_769
 LEFT_OUT = {(5, 7), (2, 3)}
 """Pairs of columns that the paper's encoding does without."""
 
 
-class Amazon(Preset):
+class Amazon(PublishedTable):
     """Nine columns and 34 of their pairs one-hot, and a constant: 241,915 columns, 44 ones a row.
 
     Two classes; label 2 ACTION - 1.
@@ -47,19 +43,15 @@ class Amazon(Preset):
 
     name = "amazon"
     encoding = "amazon-1"
-    downloads = True
-
-    def source_sha256(self) -> str:
-        """Return the pinned file's digest, or the downloaded table's."""
-        if self.download:
-            return frame_sha256(self._frame)
-        read_pinned(needed(self.source, FILE, self.name), FILE)
-        return FILE.sha256
+    file = FILE
+    columns = COLUMNS
+    target = TARGET
+    openml: ClassVar = {"data_id": 4135}
+    openml_names: ClassVar = {"target": TARGET}
 
     def encode(self) -> Encoded:
         """Return the rows."""
-        frame = self._frame
-        expect_table(frame, self.name, N_ROWS, (*COLUMNS, TARGET))
+        frame = self.frame
         single = [codes_of(frame[c].to_numpy().astype(np.int64)) for c in COLUMNS]
         pairs = [
             pair_codes(single[i], single[j])
@@ -68,10 +60,3 @@ class Amazon(Preset):
         ]
         labels = 2.0 * frame[TARGET].to_numpy().astype(np.float64) - 1.0
         return one_hot_rows([*single, *pairs], [], labels, "two classes")
-
-    @cached_property
-    def _frame(self) -> Any:
-        if self.download:
-            return fetch_openml(data_id=OPENML_ID).rename(columns={"target": TARGET})
-        plain = read_pinned(needed(self.source, FILE, self.name), FILE)
-        return pandas().read_csv(io.BytesIO(plain))

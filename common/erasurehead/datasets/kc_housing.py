@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 
 from erasurehead.datasets.encoding import Encoded, codes_of, one_hot_rows
-from erasurehead.datasets.preset import Preset, expect_table, fetch_openml, frame_sha256
-from erasurehead.datasets.sources import Pinned, needed, pandas, read_pinned
+from erasurehead.datasets.published_table import PublishedTable
+from erasurehead.datasets.sources import Pinned
 
 FILE = Pinned(
     "kc_house_data.csv",
@@ -20,8 +18,6 @@ FILE = Pinned(
     21,
     "Kaggle, data set harlfoxem/housesalesprediction",
 )
-OPENML_NAME = "house_sales"
-N_ROWS = 21_613
 TARGET = "price"
 COLUMNS = (
     "bedrooms",
@@ -46,7 +42,7 @@ COLUMNS = (
 PRICE_UNIT = 1e6
 
 
-class KcHousing(Preset):
+class KcHousing(PublishedTable):
     """Columns `bedrooms` to `sqft_lot15` one-hot, and a constant: 27,654 columns, 19 ones a row.
 
     Numbers; the label is the price in millions.
@@ -54,26 +50,14 @@ class KcHousing(Preset):
 
     name = "kc-housing"
     encoding = "kc-housing-1"
-    downloads = True
-
-    def source_sha256(self) -> str:
-        """Return the pinned file's digest, or the downloaded table's."""
-        if self.download:
-            return frame_sha256(self._frame)
-        read_pinned(needed(self.source, FILE, self.name), FILE)
-        return FILE.sha256
+    file = FILE
+    columns = COLUMNS
+    target = TARGET
+    openml: ClassVar = {"name": "house_sales", "version": 1}
 
     def encode(self) -> Encoded:
         """Return the rows."""
-        frame = self._frame
-        expect_table(frame, self.name, N_ROWS, (*COLUMNS, TARGET))
+        frame = self.frame
         columns = [codes_of(frame[c].to_numpy().astype(np.float64)) for c in COLUMNS]
         labels = frame[TARGET].to_numpy().astype(np.float64) / PRICE_UNIT
         return one_hot_rows(columns, [], labels, "numbers")
-
-    @cached_property
-    def _frame(self) -> Any:
-        if self.download:
-            return fetch_openml(name=OPENML_NAME, version=1)
-        plain = read_pinned(needed(self.source, FILE, self.name), FILE)
-        return pandas().read_csv(io.BytesIO(plain))

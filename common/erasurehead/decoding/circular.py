@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from typing import Literal
 
-from erasurehead.coding.base import GradientCode
-from erasurehead.decoding.base import DecoderContext
 from erasurehead.decoding.disjoint import DisjointDecoder
 from erasurehead.errors import UsageError
 
@@ -25,14 +22,9 @@ class CircularDecoder(DisjointDecoder):
     name = "circular"
     fits = "cyclic-sums"
 
-    def __init__(
-        self,
-        code: GradientCode,
-        context: DecoderContext,
-        *,
-        scale: Literal["none", "coverage"] = "coverage",
-    ) -> None:
-        super().__init__(code, context, scale=scale)
+    def expect_placement(self) -> None:
+        """Refuse a code whose slots hold no arcs."""
+        code = self.code
         n, self._load = code.n_tasks, int(code.loads[0])
         arcs = [sorted((slot + j) % n for j in range(self._load)) for slot in range(n)]
         if code.n_workers != n or arcs != self._tasks:

