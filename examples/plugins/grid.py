@@ -15,7 +15,7 @@ class Grid(VectorFormat):
     """x is sent as round(127 x / m) and m = max |x|; what is not finite becomes NaN."""
 
     name: ClassVar[str] = "grid"
-    relative_error: ClassVar[float] = 0.51 / 127  # half a step, and rounding
+    relative_error: float = 0.51 / 127  # half a step, and rounding
 
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
         """Return the step of each value, and the largest size of all."""

@@ -98,6 +98,16 @@ def test_exact_schemes_equal_one_process_round_by_round(store: Path, scheme: str
     assert not children()
 
 
+@pytest.mark.parametrize(("format", "error"), [("f4", 1e-6), ("f2", 1e-2)])
+def test_shorter_formats_cost_digits_and_no_more(store: Path, format: str, error: float) -> None:
+    watch = Watch()
+    summary = train(settings(store, scheme="egc:c=2", wire={"format": format}), [watch])
+    theta, _ = reference(store, 15, 0.5)
+    assert summary.exit_code == EXIT_OK
+    off = np.abs(watch.theta - theta).max() / np.abs(theta).max()
+    assert 0 < off < error
+
+
 def test_exact_runs_repeat_to_the_last_bit(store: Path) -> None:
     """Arrival order differs from run to run; the sum of an exact scheme does not."""
     thetas = []

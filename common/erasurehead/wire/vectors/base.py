@@ -64,7 +64,7 @@ class VectorFormat(ABC):
     """
 
     name: ClassVar[str]
-    relative_error: ClassVar[float]
+    relative_error: float
 
     @abstractmethod
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
