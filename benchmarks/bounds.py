@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from erasurehead.arrays import FloatArray
+from erasurehead.decoding.base import Decoder
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.shorthands import agc
@@ -82,7 +83,7 @@ class Problem:
 class View:
     """What a stop rule sees."""
 
-    def __init__(self, built_decoder: object, n_workers: int) -> None:
+    def __init__(self, built_decoder: Decoder, n_workers: int) -> None:
         self.decoder, self.n_workers = built_decoder, n_workers
         self.n_arrived, self.elapsed_s = 0, 0.0
 

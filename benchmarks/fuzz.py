@@ -35,7 +35,7 @@ from tests.support.example_messages import KNOWN, comparable  # isort: skip
 MEMORY_LIMIT_BYTES = 1 << 30
 SEPARATOR = b"\0|\0"
 """Between the frames of one input."""
-VALUES = [
+VALUES: list[object] = [
     *(None, True, -1, 0, 1, 2**53, 2**64 - 1, float("nan"), float("inf"), 0.5),
     *("", "x", "a\nb", b"", b"\0" * 8, [], {}, [[]]),
     *(["f8", 1, "<f8", b"\0" * 8], [["f4", 2**40]], [["f2", 0, "<f2", b"", "<f8", b"\0" * 8]]),
@@ -81,7 +81,8 @@ def mutate(data: bytes, max_size: int, seed: int) -> bytes:
     except Exception:
         header = None
     if not isinstance(header, dict) or rng.random() < 0.3:
-        return atheris.Mutate(data, max_size)
+        changed: bytes = atheris.Mutate(data, max_size)
+        return changed
     value = atheris.Mutate(msgpack.packb(header[key]), 4096)
     try:
         header[key] = msgpack.unpackb(value, strict_map_key=False)

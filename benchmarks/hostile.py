@@ -162,7 +162,7 @@ def run(
 def measure(arguments: argparse.Namespace) -> dict[str, object]:
     """Return what the comparison found."""
     rounds = arguments.rounds or max(60, arguments.messages // 500)
-    limits = {"mute_s": 0.5} if arguments.limited else {"refused_burst": 10**9}
+    limits: dict[str, float] = {"mute_s": 0.5} if arguments.limited else {"refused_burst": 10**9}
     with tempfile.TemporaryDirectory() as directory:
         options = {"rows": "300", "columns": "60", "nnz": "4", "seed": "3"}
         store = prepare(

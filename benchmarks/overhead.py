@@ -162,7 +162,8 @@ def gradient(sums: PartialSums, theta: npt.NDArray[np.float64]) -> npt.NDArray[n
     computation = sums.gradient(0, theta)
     while not computation.advance():
         pass
-    return computation.values[0]
+    values: npt.NDArray[np.float64] = computation.values[0]
+    return values
 
 
 def main() -> None:

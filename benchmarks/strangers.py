@@ -146,12 +146,12 @@ def run(
             if half_open and keys is not None:
                 port = address.rpartition(":")[2]
                 command = [sys.executable, __file__, "--nuisance", port, str(keys), str(half_open)]
-                pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-                strangers.append(subprocess.Popen(command, **pipes))  # type: ignore[call-overload]
+                pipe = subprocess.PIPE
+                strangers.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
                 time.sleep(3)  # let them all connect first
             cluster.start(
                 [
-                    WorkerSettings(connect=address, name=f"w{i}", slot=i, keys=worker_keys)  # type: ignore[arg-type]
+                    WorkerSettings(connect=address, name=f"w{i}", slot=i, keys=worker_keys)
                     for i in range(WORKERS)
                 ]
             )

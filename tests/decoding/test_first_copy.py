@@ -41,7 +41,10 @@ def decode(decoder: Decoder, arrivals: list[int]) -> tuple[FloatArray, Decoding]
 
 
 def build(code: GradientCode, scale: str, r: int | None = None, p: float = 0.3) -> Decoder:
-    context = DecoderContext(r, None, lambda: 1.0 / (1.0 - p ** groups_of(code).sizes))
+    def weights() -> FloatArray:
+        return np.asarray(1.0 / (1.0 - p ** groups_of(code).sizes), dtype=np.float64)
+
+    context = DecoderContext(r, None, weights)
     return DECODERS.build(f"first-copy:scale={scale}", code, context)
 
 

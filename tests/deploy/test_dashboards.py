@@ -84,7 +84,9 @@ def test_panels_link_to_the_runbooks_they_name() -> None:
         for panel in panels(board):
             named = re.findall(r"Runbook: ([a-z-]+)\.", panel["description"])
             for name, link in zip(named, panel.get("links", []), strict=True):
-                uid, page = re.fullmatch(r"/d/([a-z-]+)\?viewPanel=(\d+)", link["url"]).groups()
+                address = re.fullmatch(r"/d/([a-z-]+)\?viewPanel=(\d+)", link["url"])
+                assert address is not None, link["url"]
+                uid, page = address.groups()
                 assert uid == boards["runbooks"]["uid"]
                 assert pages[int(page)] == name
                 linked += 1

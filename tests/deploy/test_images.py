@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_every_target_is_confined_and_started_without_a_shell() -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda p: p.name)
-def test_locks_pin_everything_with_hashes_and_name_no_host(lock) -> None:  # type: ignore[no-untyped-def]
+def test_locks_pin_everything_with_hashes_and_name_no_host(lock: Path) -> None:
     text = lock.read_text(encoding="utf-8")
     assert "://" not in text
     assert "index-url" not in text
@@ -50,7 +51,10 @@ def test_locks_pin_everything_with_hashes_and_name_no_host(lock) -> None:  # typ
 
 def test_the_lock_has_every_dependency() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = {re.match(r"[\w-]+", d)[0].lower() for d in project["project"]["dependencies"]}
+    wanted = {
+        re.split(r"[^\w-]", d, maxsplit=1)[0].lower() for d in project["project"]["dependencies"]
+    }
+    assert all(wanted)
     for name in ("service.txt", "prepare.txt"):
         text = (ROOT / "docker" / "locks" / name).read_text(encoding="utf-8")
         locked = {line.split("==")[0].lower() for line in text.splitlines() if "==" in line}

@@ -123,9 +123,18 @@ def gaps(
     return np.array(found)
 
 
-def typical(scheme: str, rounds: int, **options: object) -> FloatArray:
+def typical(
+    scheme: str,
+    rounds: int,
+    *,
+    step: float = 1.0,
+    late: FloatArray | None = None,
+    optimizer: str = "gradient-descent",
+) -> FloatArray:
     """Geometric mean of the gaps over seeds."""
-    runs = [gaps(scheme, rounds, seed=seed, **options) for seed in SEEDS]  # type: ignore[arg-type]
+    runs = [
+        gaps(scheme, rounds, seed=seed, step=step, late=late, optimizer=optimizer) for seed in SEEDS
+    ]
     return np.asarray(np.exp(np.mean(np.log(np.maximum(runs, 1e-40)), axis=0)))
 
 

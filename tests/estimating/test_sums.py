@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasurehead import blas
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray, Vector
 from erasurehead.estimating.sums import (
     PENDING_VECTORS,
     Accumulator,
     JointSums,
-    Vector,
     Work,
     at_once,
 )

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,10 @@ def ask(port: int, path: str) -> tuple[int, str]:
         connection.close()
 
 
+def is_ready(port: int) -> bool:
+    return ask(port, "/readyz")[0] == 200
+
+
 def samples(port: int) -> dict[tuple[str, str], float]:
     """Return values by (sample name, its worker label)."""
     _, body = ask(port, "/metrics")
@@ -45,9 +51,9 @@ def samples(port: int) -> dict[tuple[str, str], float]:
     }
 
 
-def eventually(condition: object, limit_s: float = 30.0) -> None:
+def eventually(condition: Callable[[], object], limit_s: float = 30.0) -> None:
     until = time.monotonic() + limit_s
-    while not condition():  # type: ignore[operator]
+    while not condition():
         assert time.monotonic() < until, "it did not come true in time"
         time.sleep(0.05)
 
@@ -82,7 +88,7 @@ def test_a_run_can_be_watched_and_rests_when_it_is_over(store: Path, tmp_path: P
     processes.append(master)
     try:
         for port in ports[:3]:
-            eventually(lambda port=port: ask(port, "/readyz")[0] == 200)
+            eventually(partial(is_ready, port))
             assert ask(port, "/healthz")[0] == 200
         count = ("erasurehead_round_duration_seconds_count", "")
         eventually(lambda: samples(ports[2]).get(count, 0) > 5)

@@ -115,7 +115,8 @@ def test_exact_runs_repeat_to_the_last_bit(store: Path) -> None:
         watch = Watch()
         train(settings(store, scheme="egc:c=2", delay="exponential:mean_s=0.01"), [watch])
         thetas.append(watch.theta)
-    assert np.array_equal(*thetas)
+    first, second = thetas
+    assert np.array_equal(first, second)
 
 
 def test_a_straggler_costs_the_round_nothing(store: Path) -> None:
@@ -190,7 +191,7 @@ def test_no_thread_or_descriptor_is_left(store: Path) -> None:
 
 
 def test_impossible_settings_start_nothing(store: Path) -> None:
-    for changes, words in [
+    impossible: list[tuple[dict[str, object], str]] = [
         ({"scheme": "agc:c=3,r=0"}, "r=0"),
         ({"scheme": "agc:c=3,r=9"}, "r=9"),
         ({"scheme": "egc:c=9"}, "c=9"),
@@ -199,7 +200,8 @@ def test_impossible_settings_start_nothing(store: Path) -> None:
         ({"model": "logistics"}, "logistic"),
         ({"optimizer": "adam"}, "adam"),
         ({"step": "-1"}, "-1"),
-    ]:
+    ]
+    for changes, words in impossible:
         with pytest.raises(UsageError, match=words) as refused:
             train(settings(store, **changes), [])
         assert "\n" not in str(refused.value)

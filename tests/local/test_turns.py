@@ -58,7 +58,8 @@ def test_a_turn_expires_only_when_somebody_waits() -> None:
 )
 def test_nobody_waits_for_ever(n_turns: int, events: list[tuple[str, int]]) -> None:
     """Never more turns than there are, none granted unasked, and everybody's comes by expiry."""
-    keeper, now, wishes, waiting = TurnKeeper(n_turns), 0.0, 0, {}
+    keeper, now, wishes = TurnKeeper(n_turns), 0.0, 0
+    waiting: dict[int, int] = {}
     holding: dict[int, float] = {}
 
     def grant() -> None:

@@ -27,8 +27,8 @@ def test_buckets_equal_those_of_the_client_library(values: list[float]) -> None:
     for value in values:
         theirs.observe(value)
         ours.observe(value)
-    samples = theirs.collect()[0].samples
-    expected = [(s.labels["le"], s.value) for s in samples if s.name == "h_bucket"]
+    (family,) = theirs.collect()
+    expected = [(s.labels["le"], s.value) for s in family.samples if s.name == "h_bucket"]
     assert ours.cumulative() == expected
     assert ours.count == len(values)
     assert ours.sum == pytest.approx(sum(values))

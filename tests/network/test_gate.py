@@ -32,7 +32,7 @@ from erasurehead.network.gate import Gate, Revoked, TurnedAway, cut
 from erasurehead.network.handshakes import Handshakes
 
 Context = zmq.Context[zmq.Socket[bytes]]
-LIMIT_S = 30.0
+LIMIT_S = 30
 GREETING = b"\xff\0\0\0\0\0\0\0\1\x7f\3\1CURVE"
 
 

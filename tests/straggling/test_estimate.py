@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from erasurehead.errors import DataError, UsageError
-from erasurehead.straggling.estimate import LEAST_PROBABILITY, StragglerEstimate
+from erasurehead.probabilities import LEAST_PROBABILITY
+from erasurehead.straggling.estimate import StragglerEstimate
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.8])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ DELAYS_S = np.arange(20.0).reshape(10, 2)
 COMPUTE_S = np.full((10, 2), 0.5)
 
 
-def write(path: Path, **arrays: object) -> Path:
+def write(path: Path, **arrays: Any) -> Path:
     np.savez(path / "trace.npz", **arrays)
     return path / "trace.npz"
 
@@ -53,7 +54,7 @@ def test_blocks_are_runs_of_recorded_rounds_drawn_by_the_seed(tmp_path: Path) ->
     ],
 )
 def test_bad_compute_times_are_one_sentence(
-    arrays: dict[str, object], options: str, sentence: str, tmp_path: Path
+    arrays: dict[str, Any], options: str, sentence: str, tmp_path: Path
 ) -> None:
     file = write(tmp_path, delays_s=DELAYS_S, **arrays)
     with pytest.raises(DataError, match=sentence):

@@ -40,9 +40,11 @@ class Softmax(Model):
     def __init__(
         self, n_columns: int, labels: FloatArray | None = None, *, classes: int | None = None
     ) -> None:
-        if classes is None and labels is None:
-            raise UsageError("toy-softmax needs its classes")
-        self.classes = int(np.max(labels)) + 1 if classes is None else classes  # type: ignore[arg-type]
+        if classes is None:
+            if labels is None:
+                raise UsageError("toy-softmax needs its classes")
+            classes = int(np.max(labels)) + 1
+        self.classes = classes
         super().__init__(n_columns, self.classes * (n_columns + 1))
         self.spec = Spec(self.name, {"classes": str(self.classes)})
 
@@ -68,7 +70,8 @@ class Softmax(Model):
 
     def losses(self, outputs: FloatArray, labels: FloatArray) -> FloatArray:
         logs: FloatArray = log_softmax(outputs, axis=1)
-        return -logs[np.arange(len(labels)), labels.astype(int)]
+        found: FloatArray = -logs[np.arange(len(labels)), labels.astype(int)]
+        return found
 
     def sums(
         self, rows: Piece, theta: FloatArray, weightings: Sequence[FloatArray | None]
@@ -126,7 +129,8 @@ class Network(Model):
 
     def outputs(self, rows: Piece, theta: FloatArray) -> FloatArray:
         w, v = self._layers(theta)
-        return np.tanh(rows.matrix @ w.T) @ v
+        found: FloatArray = np.tanh(rows.matrix @ w.T) @ v
+        return found
 
     def losses(self, outputs: FloatArray, labels: FloatArray) -> FloatArray:
         return 0.5 * np.square(outputs - labels)

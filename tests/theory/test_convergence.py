@@ -161,8 +161,7 @@ def test_theorems_at_the_edges() -> None:
     assert second_moment_bound(2.0, 9.0, 12, 12, 12, 4) == pytest.approx(4.0)
     with pytest.raises(UsageError, match=r"c=5 of 12 tasks"):
         repetition_bounds(2.0, 0.1, 1.0, 12, 12, 5, 4)
-    for wrong in ({"kappa": 1.0}, {"delta": 1.0}, {"target": 2.0}):
-        given = {"kappa": 0.1, "start": 1.0, "target": 1e-3, "n": 30, "c": 3, "delta": 0.5}
+    for kappa, target, delta in ((1.0, 1e-3, 0.5), (0.1, 1e-3, 1.0), (0.1, 2.0, 0.5)):
         with pytest.raises(UsageError, match="give no time"):
-            times_to_target(**{**given, **wrong})
+            times_to_target(kappa, start=1.0, target=target, n=30, c=3, delta=delta)
     assert svrg_contraction(0.1, 1.0, 1.0, 100, 0.1) == math.inf

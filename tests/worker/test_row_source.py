@@ -70,9 +70,10 @@ def last(pieces: Iterator[PartialSums | None]) -> PartialSums:
     return rows
 
 
-def load_of(plan: RunPlan, **changes: str) -> Load:
-    """Return what a worker's machine asks for when it is assigned."""
-    return Load(replace(plan.assign(SLOT, 0), **changes), plan.model)
+def load_of(plan: RunPlan, digest: str | None = None) -> Load:
+    """Return what a worker's machine asks for when it is assigned, of this store or another."""
+    assign = plan.assign(SLOT, 0)
+    return Load(assign if digest is None else replace(assign, digest=digest), plan.model)
 
 
 def read_by_stream(source: RowSource, load: Load, plan: RunPlan, store: Store) -> PartialSums:
@@ -99,8 +100,10 @@ def gradients(rows: PartialSums, n_parameters: int) -> list[np.ndarray]:
 def assert_same_rows(a: PartialSums, b: PartialSums, n_parameters: int) -> None:
     """The same number of rows and columns, and gradients equal to the last bit."""
     assert a.n_rows == b.n_rows > 0
-    assert (a.support is None) == (b.support is None)
-    if a.support is not None:
+    if a.support is None:
+        assert b.support is None
+    else:
+        assert b.support is not None
         assert np.array_equal(a.support, b.support)
     for x, y in zip(gradients(a, n_parameters), gradients(b, n_parameters), strict=True):
         assert np.array_equal(x, y)

@@ -22,6 +22,7 @@ from erasurehead.wire.messages import (
     TO_MASTER,
     Goodbye,
     Hello,
+    Message,
     NeedTask,
     Stop,
     Task,
@@ -52,7 +53,7 @@ class Master:
         self.peer, *frames = self.router.recv_multipart()
         return decode(frames, TO_MASTER)
 
-    def say(self, message: object) -> None:
+    def say(self, message: Message) -> None:
         sockets.send(self.router, [self.peer, *encode(message)])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +40,7 @@ from erasurehead_worker.machine.actions import (
     Send,
 )
 from erasurehead_worker.machine.events import (
+    Event,
     Loaded,
     PartDone,
     Received,
@@ -54,9 +54,9 @@ from tests.support.example_messages import ASSIGN, packed
 SUPPORT = np.array([0, 2, 5])
 
 
-def worker(**options: float) -> Worker:
+def worker(retry_limit_s: float | None = None) -> Worker:
     hello = Hello(PROTOCOL_VERSION, "w", "1", "host")
-    return Worker(hello, 0.0, np.random.default_rng(0), **options)
+    return Worker(hello, 0.0, np.random.default_rng(0), retry_limit_s)
 
 
 def ready_worker(assign: Assign = ASSIGN) -> Worker:
@@ -82,20 +82,24 @@ def sent(actions: list[Action]) -> list[object]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("assign", "words"),
     [
-        ({"model": "logistics"}, r"unknown model 'logistics' \(did you mean 'logistic'\?\)"),
-        ({"model": "logistic:classes=3"}, "model 'logistic' has no option 'classes'"),
-        ({"n_parameters": 18}, "master's logistic has 18 parameters, and this worker's 6"),
+        (
+            replace(ASSIGN, model="logistics"),
+            r"unknown model 'logistics' \(did you mean 'logistic'\?\)",
+        ),
+        (replace(ASSIGN, model="logistic:classes=3"), "model 'logistic' has no option 'classes'"),
+        (
+            replace(ASSIGN, n_parameters=18),
+            "master's logistic has 18 parameters, and this worker's 6",
+        ),
     ],
 )
-def test_a_model_that_it_does_not_have_is_refused_by_name(
-    changes: dict[str, Any], words: str
-) -> None:
+def test_a_model_that_it_does_not_have_is_refused_by_name(assign: Assign, words: str) -> None:
     """The worker says so to the master, and ends: rows would not help it."""
     machine = worker()
     machine.handle(Woke(), 0.0)
-    goodbye, ending = machine.handle(Received(replace(ASSIGN, **changes)), 0.0)
+    goodbye, ending = machine.handle(Received(assign), 0.0)
     assert isinstance(goodbye, Send)
     assert isinstance(goodbye.message, Goodbye)
     assert re.search(words, goodbye.message.reason)
@@ -215,7 +219,7 @@ def test_register_makes_it_greet() -> None:
 
 def test_a_round_of_a_rebuilt_code_that_it_was_not_told_of_makes_it_greet() -> None:
     machine = ready_worker()
-    newer = Step(1, 5, step(5).message.model)
+    newer = Step(1, 5, packed(np.zeros(3)))
     (hello,) = sent(machine.handle(Received(newer), 1.0))
     assert isinstance(hello, Hello)
     machine = ready_worker(replace(ASSIGN, epoch=2))
@@ -291,7 +295,9 @@ def test_it_gives_up_after_its_limit_only_when_it_has_one() -> None:
         now = limited.wake_at
         actions = limited.handle(Woke(), now)
     assert now == pytest.approx(3.0)
-    assert actions[-1].code == EXIT_MASTER_LOST  # type: ignore[union-attr]
+    leave = actions[-1]
+    assert isinstance(leave, Exit)
+    assert leave.code == EXIT_MASTER_LOST
     patient = worker()
     for _ in range(1000):
         now = patient.wake_at
@@ -357,8 +363,12 @@ def test_each_vector_of_each_part_has_a_packer_of_its_own_until_the_next_assignm
     def counts(round_: int) -> list[int]:
         machine.handle(Received(Step(0, round_, Packed("counted", 3, (np.zeros(3),)))), 0.0)
         parts = [PartDone(round_, p, p == 1, np.ones((2, 3)), np.ones(2), 0.0) for p in (0, 1)]
-        results = [sent(machine.handle(part, 0.0))[0] for part in parts]
-        return [int(v.arrays[0][0]) for r in results for v in r.vectors]  # type: ignore[attr-defined]
+        found: list[int] = []
+        for part in parts:
+            result = sent(machine.handle(part, 0.0))[0]
+            assert isinstance(result, Result)
+            found += [int(v.arrays[0][0]) for v in result.vectors]
+        return found
 
     assert counts(1) == [1, 1, 1, 1]
     assert counts(2) == [2, 2, 2, 2]
@@ -367,20 +377,21 @@ def test_each_vector_of_each_part_has_a_packer_of_its_own_until_the_next_assignm
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("assign", "words"),
     [
-        ({"delay": "nap"}, "unknown delay model 'nap'"),
-        ({"vector_format": "f3"}, "unknown vector format 'f3'"),
-        ({"model": "net"}, "unknown model 'net'"),
+        (replace(ASSIGN, delay="nap"), "unknown delay model 'nap'"),
+        (replace(ASSIGN, vector_format="f3"), "unknown vector format 'f3'"),
+        (replace(ASSIGN, model="net"), "unknown model 'net'"),
     ],
 )
-def test_a_part_it_does_not_know_is_said(changes: dict[str, str], words: str) -> None:
+def test_a_part_it_does_not_know_is_said(assign: Assign, words: str) -> None:
     machine = worker()
     machine.handle(Woke(), 0.0)
-    goodbye, leave = machine.handle(Received(replace(ASSIGN, **changes)), 0.0)
-    reason = sent([goodbye])[0].reason  # type: ignore[attr-defined]
-    assert words in reason
-    assert "--plugin" in reason
+    goodbye, leave = machine.handle(Received(assign), 0.0)
+    assert isinstance(goodbye, Send)
+    assert isinstance(goodbye.message, Goodbye)
+    assert words in goodbye.message.reason
+    assert "--plugin" in goodbye.message.reason
     assert isinstance(leave, Exit)
     assert leave.code == EXIT_USAGE
 
@@ -389,10 +400,12 @@ def test_a_result_of_two_parts_is_sent_part_by_part() -> None:
     machine = ready_worker(replace(ASSIGN, coefficients=np.ones((2, 1, 2))))
     machine.handle(step(1), 0.0)
     (first,) = sent(machine.handle(done(1, 0, last=False), 0.0))
-    assert machine.phase is Phase.COMPUTING
+    between = machine.phase
     (second,) = sent(machine.handle(done(1, 1), 0.0))
-    assert [m.part for m in (first, second)] == [0, 1]  # type: ignore[attr-defined]
-    assert machine.phase is Phase.IDLE
+    assert isinstance(first, Result)
+    assert isinstance(second, Result)
+    assert (first.part, second.part) == (0, 1)
+    assert (between, machine.phase) == (Phase.COMPUTING, Phase.IDLE)
 
 
 EVENTS = st.lists(
@@ -417,7 +430,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.floats(0.0, 3.0))
-def test_whatever_comes_the_invariants_hold(events: list[object], pause_s: float) -> None:
+def test_whatever_comes_the_invariants_hold(events: list[Event], pause_s: float) -> None:
     """Any events in any order, as a shell could deliver them."""
     machine = worker()
     machine.handle(Woke(), 0.0)
@@ -429,7 +442,7 @@ def test_whatever_comes_the_invariants_hold(events: list[object], pause_s: float
             continue
         if isinstance(event, PartDone) and not computing:
             continue
-        actions = machine.handle(event, now)  # type: ignore[arg-type]
+        actions = machine.handle(event, now)
         machine.validate()
         for action in actions:
             if isinstance(action, Load):

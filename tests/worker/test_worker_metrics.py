@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from prometheus_client import CollectorRegistry
 
 from erasurehead.process.pulse import Pulse
@@ -40,7 +41,7 @@ def test_series_carry_the_slot_once_there_is_one() -> None:
     assert read("erasurehead_worker_phase", {"worker": "4", "phase": "idle"}) == 1
 
 
-def test_the_endpoint_offers_what_the_table_defines(monkeypatch) -> None:
+def test_the_endpoint_offers_what_the_table_defines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "cpu_limit", lambda: 0.5)
     machine = fresh()
     machine.handle(Received(ASSIGN), 0.0)

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -387,6 +388,9 @@ def test_a_pool_with_little_cpu_makes_real_stragglers(project: Engine) -> None:
             fastest = max(values[s] for s in slots - slow)
             return min(values[s] for s in slow) > times * fastest
 
+        def readings(expression: str) -> str:
+            return f"{expression}: {pools.query(expression)}"
+
         computing = (
             "rate(erasurehead_worker_compute_seconds_total[30s]) / on (worker)"
             " (rate(erasurehead_worker_results_total[30s])"
@@ -400,9 +404,9 @@ def test_a_pool_with_little_cpu_makes_real_stragglers(project: Engine) -> None:
             (computing, 1.2),
         ):
             eventually(
-                lambda e=expression, t=times: apart(e, t),
+                partial(apart, expression, times),
                 90,
-                lambda e=expression: f"{e}: {pools.query(e)}",
+                partial(readings, expression),
             )
         reached = pools.value(ROUND) or 0
         eventually(lambda: (pools.value(ROUND) or 0) > reached + 20, 60, "further rounds")
