@@ -16,10 +16,10 @@ from erasurehead_simulator.virtual.cluster import VirtualCluster
 Virtual = Callable[..., VirtualCluster]
 
 
-class Grid(VectorFormat):
+class Coarse(VectorFormat):
     """One byte a value: the nearest of `steps` multiples of the largest value to either side."""
 
-    name = "grid"
+    name = "coarse"
 
     def __init__(self, *, steps: int = 127) -> None:
         self._steps = steps
@@ -37,10 +37,10 @@ class Grid(VectorFormat):
         return np.asarray(codes * unit)
 
 
-class MindfulGrid(Grid):
+class Mindful(Coarse):
     """Adds to each vector what rounding took from the one before."""
 
-    name = "mindful-grid"
+    name = "mindful"
 
     def packer(self, rng: np.random.Generator) -> Packer:
         return MindfulPacker(self, rng)
@@ -65,8 +65,8 @@ class MindfulPacker(Packer):
 def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register the formats above for the time of a test."""
     monkeypatch.setattr(FORMATS, "_entries", dict(FORMATS._entries))
-    FORMATS.register(Grid.name, Grid)
-    FORMATS.register(MindfulGrid.name, MindfulGrid)
+    FORMATS.register(Coarse.name, Coarse)
+    FORMATS.register(Mindful.name, Mindful)
 
 
 def trained(virtual: Virtual, format: str, scheme: str = "egc:c=3") -> VirtualCluster:
@@ -87,7 +87,7 @@ def off(cluster: VirtualCluster, exact: VirtualCluster) -> float:
     return float(np.abs(cluster.conductor.model - best).max() / np.abs(best).max())
 
 
-@pytest.mark.parametrize("format", ["f4", "f2", "grid", "grid:steps=7"])
+@pytest.mark.parametrize("format", ["f4", "f2", "coarse", "coarse:steps=7"])
 @pytest.mark.usefixtures("plugged_in")
 def test_a_run_comes_as_near_as_its_format_lets_it(virtual: Virtual, format: str) -> None:
     """The model that workers are told is rounded, and so the one they agree on is."""
@@ -104,22 +104,22 @@ def test_a_run_comes_as_near_as_its_format_lets_it(virtual: Virtual, format: str
 def test_results_of_several_vectors_or_parts_travel_in_any_format(
     virtual: Virtual, scheme: str, parts: int, vectors: int
 ) -> None:
-    cluster = trained(virtual, "grid", scheme)
+    cluster = trained(virtual, "coarse", scheme)
     code = cluster.machine.plan.code
     assert (code.n_parts, code.n_vectors) == (parts, vectors)
     found = off(cluster, trained(virtual, "f8", scheme))
-    assert found < 10 * FORMATS.build("grid").relative_error
+    assert found < 10 * FORMATS.build("coarse").relative_error
 
 
 @pytest.mark.usefixtures("plugged_in")
 def test_a_format_that_remembers_does_so_for_each_sender(virtual: Virtual) -> None:
     """What a grid takes from one vector it gives to the next: on average nothing is lost."""
     exact = trained(virtual, "f8")
-    forgetful = off(trained(virtual, "grid:steps=31"), exact)
-    mindful = off(trained(virtual, "mindful-grid:steps=31"), exact)
+    forgetful = off(trained(virtual, "coarse:steps=31"), exact)
+    mindful = off(trained(virtual, "mindful:steps=31"), exact)
     assert mindful < 0.5 * forgetful
 
 
 def test_a_format_that_is_not_registered_is_refused(virtual: Virtual) -> None:
-    with pytest.raises(UsageError, match="unknown vector format 'grid'"):
-        virtual(wire={"format": "grid"})
+    with pytest.raises(UsageError, match="unknown vector format 'coarse'"):
+        virtual(wire={"format": "coarse"})

@@ -304,8 +304,9 @@ Message = ToMaster | ToWorker
 TO_MASTER: dict[str, type] = {m.kind: m for m in get_args(ToMaster)}
 TO_WORKER: dict[str, type] = {m.kind: m for m in get_args(ToWorker)}
 
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {
-    cls: TypeAdapter(cls) for cls in (*TO_MASTER.values(), *TO_WORKER.values())
+# The validators themselves: a TypeAdapter takes a third of a microsecond a message around its own.
+_VALIDATORS: dict[type, Any] = {
+    cls: TypeAdapter(cls).validator for cls in (*TO_MASTER.values(), *TO_WORKER.values())
 }
 
 
@@ -325,7 +326,7 @@ def _form(hint: Any) -> Form | None:
 
 ARRAY_FIELDS: dict[type, dict[str, Form]] = {
     cls: {name: form for name, hint in get_type_hints(cls).items() if (form := _form(hint))}
-    for cls in _ADAPTERS
+    for cls in _VALIDATORS
 }
 """Per message, the fields that hold arrays."""
 
@@ -338,7 +339,7 @@ def check(cls: type, fields: dict[str, Any]) -> Any:
     ProtocolError: an unknown or missing key, a value of the wrong type or out of range.
     """
     try:
-        return _ADAPTERS[cls].validate_python(fields)
+        return _VALIDATORS[cls].validate_python(fields)
     except ValidationError as error:
         kind = cls.kind  # type: ignore[attr-defined]
         every = error.errors()

@@ -54,7 +54,8 @@ class Packer:
 class VectorFormat(ABC):
     """How vectors of numbers travel: what is sent for them, and what comes out again.
 
-    What is infinite or NaN stays so, whatever the format: the receiver must be able to refuse it.
+    Whatever the format, a vector that is not finite comes out as one that is not: the receiver must
+    be able to refuse it.
 
     Attributes
     ----------
