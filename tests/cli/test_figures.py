@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from erasurehead_cli import figures
-from erasurehead_cli import recorded_run as running
+from erasurehead_cli import figures, recorded_run
 from erasurehead_cli.comparison import compare_runs
 from tests.support.played_runs import MakeRun, make_record
 
@@ -65,9 +64,9 @@ def test_without_matplotlib_a_sentence_takes_their_place(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert not figures.available()
-    drawn = running.draw_figures(lambda: figures.run_figures([make_record(1)], "x", tmp_path))
+    drawn = recorded_run.draw_figures(lambda: figures.run_figures([make_record(1)], "x", tmp_path))
     assert drawn == []
-    assert running.figure_lines(drawn) == [figures.MISSING]
+    assert recorded_run.figure_lines(drawn) == [figures.MISSING]
     assert "pip install" in figures.MISSING
 
 

@@ -76,12 +76,14 @@ def sample(setting: Any) -> tuple[str, Any]:
     default = setting.field.default
     if setting.kind is bool:
         return "", not default
+    if setting.is_list:
+        return "json", ["json"]  # a module that is always there
     if setting.forms:
         words = [form for form in setting.forms if form.replace("-", "").isalnum()]
         other = next((word for word in words if word != default), "0.5")
         return other, other
     if "|" in setting.values:
-        other = next(v for v in setting.values.split("|") if v != default)
+        other = next(v for v in setting.values.split("|") if v != default and v != "NUMBER")
         return other, other
     if setting.kind in (int, float):
         base = default if isinstance(default, int | float) else 2

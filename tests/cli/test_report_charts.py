@@ -1,4 +1,4 @@
-"""The parts of charts: axes, thinning, symbols, the picture of arrivals, numbers."""
+"""The parts of charts: axes, thinning, symbols, the picture of arrivals, number_format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from erasurehead_cli import number_format as numbers
+from erasurehead_cli import number_format
 from erasurehead_cli.report import axes, heatmap, symbols, thinning
 from erasurehead_cli.report.markup import table
 from erasurehead_cli.series import ArrivalGrid
@@ -186,13 +186,18 @@ def test_text_is_escaped() -> None:
     ],
 )  # fmt: skip
 def test_seconds_have_three_digits(value: float, text: str) -> None:
-    assert numbers.seconds(value) == text
+    assert number_format.seconds(value) == text
 
 
 def test_other_numbers() -> None:
-    assert [numbers.percent(x) for x in (0.0, 0.034, 0.5, 1.0)] == ["0%", "3.4%", "50%", "100%"]
-    assert [numbers.size(x) for x in (12, 98_586_624, 2.5e9)] == ["12 B", "98.6 MB", "2.5 GB"]
-    assert numbers.times(None) == numbers.fixed(None) == "-"
+    assert [number_format.percent(x) for x in (0.0, 0.034, 0.5, 1.0)] == [
+        "0%",
+        "3.4%",
+        "50%",
+        "100%",
+    ]
+    assert [number_format.size(x) for x in (12, 98_586_624, 2.5e9)] == ["12 B", "98.6 MB", "2.5 GB"]
+    assert number_format.times(None) == number_format.fixed(None) == "-"
 
 
 def _luminance(colour: object) -> float:

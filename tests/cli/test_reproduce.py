@@ -22,8 +22,7 @@ from erasurehead.runs import Run
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
 from erasurehead_cli.main import main
-from erasurehead_cli.reproduce import cells
-from erasurehead_cli.reproduce import cpu_quotas as quotas
+from erasurehead_cli.reproduce import cells, cpu_quotas
 from erasurehead_cli.reproduce.cells import EXTRA, Extra, Workshop, read_extra
 from erasurehead_cli.reproduce.command import Request, carry_out
 from erasurehead_cli.reproduce.cpu_quotas import (
@@ -408,7 +407,7 @@ def written(group: Path) -> dict[str, str]:
 
 
 def test_quotas_of_version_1(version_1: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotas, "LEAVING_S", 0.0)  # plain files keep these groups from going
+    monkeypatch.setattr(cpu_quotas, "LEAVING_S", 0.0)  # plain files keep these groups from going
     with QuotaGroups([Quota(1000, 25_000), Quota(1000, 150_000)], *version_1) as groups:
         groups.confine(1, 42)
         [slow] = (version_1[0] / "cpu" / "ours").glob("erasurehead-*-1")
@@ -422,7 +421,7 @@ def test_quotas_of_version_1(version_1: tuple[Path, Path], monkeypatch: pytest.M
 
 
 def test_quotas_of_version_2(version_2: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quotas, "LEAVING_S", 0.0)
+    monkeypatch.setattr(cpu_quotas, "LEAVING_S", 0.0)
     assert cpu_controller(*version_2) == (version_2[0] / "ours", True)
     with QuotaGroups([Quota(1000, 25_000)], *version_2) as groups:
         groups.confine(0, 42)

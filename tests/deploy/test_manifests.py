@@ -20,7 +20,7 @@ VERSIONS = ("1.25", "1.37")
 LIKE_AN_OVERLAY = """\
 namespace: erasurehead
 images:
-  - {name: erasurehead-prepare, newTag: 0.1.0}
+  - {name: erasurehead-prepare, newTag: 0.2.0}
 """
 CUSTOM = ("PodMonitor", "PrometheusRule")
 """Kinds of the Prometheus operator, whose schemas are not Kubernetes' own."""

@@ -18,7 +18,7 @@ from erasurehead.wire.messages import PROTOCOL_VERSION, REFUSALS, Hello, Refuse
 from erasurehead_master.machine import events
 from erasurehead_master.machine.actions import Send
 from erasurehead_master.machine.events import CutOff, Received
-from erasurehead_master.shell import door as porter_module
+from erasurehead_master.shell import door as door_module
 from erasurehead_master.shell.door import Door
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 
@@ -48,7 +48,7 @@ class FakeGate:
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     gate, cuts = FakeGate(), []
-    monkeypatch.setattr(porter_module, "cut", cuts.append)
+    monkeypatch.setattr(door_module, "cut", cuts.append)
     limits = LimitSettings(refused_burst=2, refused_per_s=1.0, mute_s=5.0)
     return SimpleNamespace(gate=gate, cuts=cuts, door=Door(gate, limits, 10))  # type: ignore[arg-type]
 

@@ -26,6 +26,27 @@ from erasurehead.settings.nested import put
 from erasurehead.settings.sources import S, load
 from erasurehead.settings.tree import TreeSettings
 
+StoreArgument = Annotated[
+    str | None, typer.Argument(metavar="STORE", help="Prepared data.", show_default=False)
+]
+FiguresOption = Annotated[
+    bool, typer.Option("--figures/--no-figures", help="Draw figures at the end.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
+MetricOption = Annotated[
+    str | None,
+    typer.Option("--metric", help="Metric to time \\[default: auc or mse]", show_default=False),
+]
+TargetOption = Annotated[
+    float | None,
+    typer.Option(
+        "--target",
+        help="Value of the metric to time \\[default: what the baseline has reached after 9/10"
+        " of its rounds]",
+        show_default=False,
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Given:

@@ -14,7 +14,7 @@ from erasurehead.errors import ErasureHeadError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli import figures
+from erasurehead_cli import figures, logs
 from erasurehead_cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -50,6 +50,22 @@ def fresh_directory(kind: str) -> Path:
         n += 1
         path = first.with_name(f"{first.name}-{n}")
     return path
+
+
+def run_and_report(planned: PlannedRun, run: Runner, *, draw: bool, quiet: bool) -> int:
+    """Run in the directory that the settings name, or a fresh one; return the exit code.
+
+    Raises
+    ------
+    ErasureHeadError: see `run_recorded`.
+    """
+    logs.beside_progress()
+    console = Console()
+    settings = planned.plan.settings
+    out = settings.run.out or fresh_directory(slug(settings.coding.scheme))
+    summary = run_recorded(planned, run, out, console, quiet=quiet)
+    report(out, console, draw=draw, quiet=quiet)
+    return summary.exit_code
 
 
 def run_recorded(

@@ -11,7 +11,15 @@ import typer
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, ErasureHeadError, UsageError
 from erasurehead.registry import nearest
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli.options import Given, check_target, with_settings
+from erasurehead_cli.options import (
+    FiguresOption,
+    Given,
+    MetricOption,
+    StoreArgument,
+    TargetOption,
+    check_target,
+    with_settings,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,9 +28,7 @@ if TYPE_CHECKING:
 @with_settings(RunSettings, leave_out=["scheme", "resume"])
 def compare(
     given: Given,
-    store: Annotated[
-        str | None, typer.Argument(metavar="STORE", help="Prepared data.", show_default=False)
-    ] = None,
+    store: StoreArgument = None,
     scheme: Annotated[
         list[str],
         typer.Option(
@@ -32,22 +38,9 @@ def compare(
             " to the first without it.",
         ),
     ] = ["uncoded", "egc:c=3", "agc:c=3,delta=0.37"],  # noqa: B006 (read only)
-    metric: Annotated[
-        str | None,
-        typer.Option("--metric", help="Metric to time \\[default: auc or mse]", show_default=False),
-    ] = None,
-    target: Annotated[
-        float | None,
-        typer.Option(
-            "--target",
-            help="Value of the metric to time \\[default: what the baseline has reached after 9/10"
-            " of its rounds]",
-            show_default=False,
-        ),
-    ] = None,
-    figures: Annotated[
-        bool, typer.Option("--figures/--no-figures", help="Draw figures at the end.")
-    ] = True,
+    metric: MetricOption = None,
+    target: TargetOption = None,
+    figures: FiguresOption = True,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the table, warnings and errors only.")
     ] = False,
@@ -64,8 +57,7 @@ def compare(
     from rich.console import Console
 
     from erasurehead.datasets.store import Store
-    from erasurehead_cli import logs
-    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli import logs, recorded_run
     from erasurehead_local.train import plan_here, run_planned
 
     # All of them before any of them: a typing error in the last one must not cost an hour.
@@ -77,7 +69,7 @@ def compare(
             f"a run on {runs[0].problem.store} reports no metric '{metric}'"
             f"{nearest(metric, metrics)}; it reports {', '.join(metrics)}"
         )
-    out = runs[0].run.out or running.fresh_directory("compare")
+    out = runs[0].run.out or recorded_run.fresh_directory("compare")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(f"directory {out} is not empty; name another one with --out")
     logs.beside_progress()
@@ -85,8 +77,8 @@ def compare(
     done: list[Path] = []
     code = EXIT_OK
     for number, each in enumerate(planned, 1):
-        path = out / f"{number}-{running.slug(each.plan.settings.coding.scheme)}"
-        summary = running.run_recorded(each, run_planned, path, console, quiet=quiet)
+        path = out / f"{number}-{recorded_run.slug(each.plan.settings.coding.scheme)}"
+        summary = recorded_run.run_recorded(each, run_planned, path, console, quiet=quiet)
         if summary.exit_code == EXIT_INTERRUPTED:
             return summary.exit_code
         code = code or summary.exit_code
@@ -110,8 +102,7 @@ def _conclude(
     from pydantic_core import to_json
 
     from erasurehead.runs import Run
-    from erasurehead_cli import figures, tables
-    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli import figures, recorded_run, tables
     from erasurehead_cli.comparison import compare_runs
     from erasurehead_cli.report import write_report
 
@@ -124,8 +115,8 @@ def _conclude(
             to_json(comparison.to_json(), indent=2, inf_nan_mode="null") + b"\n"
         )
         if draw:
-            drawn = running.draw_figures(lambda: figures.comparison_figures(comparison, out))
-            lines["figures"] = running.figure_lines(drawn)
+            drawn = recorded_run.draw_figures(lambda: figures.comparison_figures(comparison, out))
+            lines["figures"] = recorded_run.figure_lines(drawn)
         page = tables.markdown(comparison, [path.name for path in drawn])
         (out / "comparison.md").write_text(page, encoding="utf-8")
         write_report(runs, out / "report.html", metric=metric, target=target)
@@ -136,4 +127,4 @@ def _conclude(
     lines["report"] = [str(out / "report.html")]
     lines["models"] = [str(path / "model.npz") for path in paths]
     console.print(tables.console_table(comparison))
-    running.print_lines(lines, console)
+    recorded_run.print_lines(lines, console)

@@ -13,7 +13,7 @@ import typer
 from erasurehead.errors import EXIT_OK, UsageError
 from erasurehead.settings.tree import RunSettings
 from erasurehead.settings.yaml_file import as_yaml
-from erasurehead_cli.options import Given, with_settings
+from erasurehead_cli.options import Given, StoreArgument, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,9 +32,7 @@ TRACE_BLOCK_ROUNDS = 10
 @with_settings(RunSettings, leave_out=["scheme", "resume", "http", "checkpoint"])
 def plan(
     given: Given,
-    store: Annotated[
-        str | None, typer.Argument(metavar="STORE", help="Prepared data.", show_default=False)
-    ] = None,
+    store: StoreArgument = None,
     target: Annotated[
         str | None,
         typer.Option(
@@ -115,11 +113,11 @@ def plan(
 
     from erasurehead.process.cores import usable_cores
     from erasurehead.schemes.text import parse
-    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli import recorded_run
     from erasurehead_simulator.planner.search import Effort, search
     from erasurehead_simulator.virtual.virtual_run import check_time_passes
 
-    out = settings.run.out or running.fresh_directory("plan")
+    out = settings.run.out or recorded_run.fresh_directory("plan")
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; name a directory with --out")
     if out.is_dir() and any(out.iterdir()):
@@ -252,18 +250,17 @@ def _tell(
     console: Console,
 ) -> None:
     """Print the table and where everything is."""
-    from erasurehead_cli import frontier
-    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli import frontier, recorded_run
 
     plan_file, json_file, _ = (out / name for name in FILES)
     console.print(frontier.table(result, title, settings.coding.workers))
-    running.print_lines(
+    recorded_run.print_lines(
         {
             "*": ["on the frontier: nothing that stores as little is faster"],
             "note": frontier.caption(result),
             "best": [f"{result.best.candidate.text}"],
             "plan": [str(plan_file), str(json_file)],
-            "figures": running.figure_lines(drawn),
+            "figures": recorded_run.figure_lines(drawn),
             "next": [f"erasurehead train --config {plan_file}"],
         },
         console,

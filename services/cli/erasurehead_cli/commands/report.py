@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from erasurehead.errors import UsageError
-from erasurehead_cli.options import check_target
+from erasurehead_cli.options import MetricOption, TargetOption, check_target
 
 CONFIG = "config.yaml"
 
@@ -27,19 +27,8 @@ def report(
             show_default=False,
         ),
     ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option("--metric", help="Metric to time \\[default: auc or mse]", show_default=False),
-    ] = None,
-    target: Annotated[
-        float | None,
-        typer.Option(
-            "--target",
-            help="Value of the metric to time \\[default: what the baseline has reached after 9/10"
-            " of its rounds]",
-            show_default=False,
-        ),
-    ] = None,
+    metric: MetricOption = None,
+    target: TargetOption = None,
 ) -> None:
     """Make one self-contained HTML page on one or more runs."""
     check_target(target)

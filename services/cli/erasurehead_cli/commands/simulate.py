@@ -9,7 +9,7 @@ import typer
 from erasurehead.errors import EXIT_OK, UsageError
 from erasurehead.settings.tree import RunSettings
 from erasurehead.settings.yaml_file import as_yaml
-from erasurehead_cli.options import Given, with_settings
+from erasurehead_cli.options import FiguresOption, Given, QuietOption, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,12 +44,8 @@ def simulate(
             " its share.",
         ),
     ] = 0.0,
-    figures: Annotated[
-        bool, typer.Option("--figures/--no-figures", help="Draw figures at the end.")
-    ] = True,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")
-    ] = False,
+    figures: FiguresOption = True,
+    quiet: QuietOption = False,
 ) -> int:
     """Run virtual workers and a virtual master: real arithmetic, virtual time."""
     if gradient_free:
@@ -75,8 +71,7 @@ def _with_gradients(
     from erasurehead.datasets.store import Store
     from erasurehead.records import Observer, RunSummary
     from erasurehead.runs import Run
-    from erasurehead_cli import beside_theory, logs
-    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli import beside_theory, logs, recorded_run
     from erasurehead_master.run.planning import PlannedRun
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.virtual_run import run_virtually
@@ -85,8 +80,8 @@ def _with_gradients(
     if settings.run.resume:
         raise UsageError("a simulated run cannot be resumed; run it again without resume")
     logs.beside_progress()
-    out = settings.run.out or running.fresh_directory(
-        f"simulated-{running.slug(settings.coding.scheme)}"
+    out = settings.run.out or recorded_run.fresh_directory(
+        f"simulated-{recorded_run.slug(settings.coding.scheme)}"
     )
 
     def run(
@@ -94,7 +89,7 @@ def _with_gradients(
     ) -> RunSummary:
         return run_virtually(planned.plan, planned.store, observers, pass_s)
 
-    summary = running.run_recorded(planned, run, out, console, quiet=quiet)
+    summary = recorded_run.run_recorded(planned, run, out, console, quiet=quiet)
     if not quiet and summary.rounds:
         delays, coding = settings.delays(), planned.plan.coding
         records = Run.open(out).records
@@ -108,7 +103,7 @@ def _with_gradients(
                 expect(coding, delays, pass_s, settings.refit.regroup_after_rounds),
             )
         )
-    running.report(out, console, draw=draw, quiet=quiet)
+    recorded_run.report(out, console, draw=draw, quiet=quiet)
     return summary.exit_code
 
 
@@ -119,8 +114,7 @@ def _without_gradients(
 
     import numpy as np
 
-    from erasurehead_cli import beside_theory
-    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli import beside_theory, recorded_run
     from erasurehead_cli.number_format import seconds
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.timeline import timeline
@@ -163,5 +157,5 @@ def _without_gradients(
     }
     if out is not None:
         lines["columns"] = [str(out / "timeline.npz")]
-    running.print_lines(lines, console)
+    recorded_run.print_lines(lines, console)
     return EXIT_OK

@@ -26,7 +26,7 @@ def trace(
 
     from erasurehead.errors import UsageError
     from erasurehead.runs import Run
-    from erasurehead_cli import recorded_run as running
+    from erasurehead_cli import recorded_run
     from erasurehead_cli.number_format import seconds
     from erasurehead_simulator.traces.recording import DESCRIPTIONS, record_trace
 
@@ -46,7 +46,7 @@ def trace(
         for source, text in DESCRIPTIONS.items()
         if recorded.count(source)
     }
-    running.print_lines(
+    recorded_run.print_lines(
         {
             "trace": [str(path)],
             "size": [f"{rounds} rounds of {workers} workers"],

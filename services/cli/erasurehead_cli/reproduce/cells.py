@@ -20,7 +20,7 @@ from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli import recorded_run as running
+from erasurehead_cli import recorded_run
 from erasurehead_cli.reproduce.cpu_quotas import Confinement, Quota, QuotaGroups
 from erasurehead_cli.reproduce.grid import (
     EVALUATE_EVERY_ROUNDS,
@@ -84,7 +84,7 @@ class Workshop:
 
     def directory(self, cell: Cell) -> Path:
         """Return the run directory of a cell."""
-        name = running.slug(cell.label)
+        name = recorded_run.slug(cell.label)
         return self.out / "cells" / cell.data_set.name / cell.setting / name / f"seed-{cell.seed}"
 
     def settings(self, cell: Cell) -> RunSettings:
@@ -170,7 +170,7 @@ class Workshop:
                 return run_planned(planned, every, resume, confine, turns)
 
             meter = CpuMeter()
-            summary = running.run_recorded(planned, run, path, console, quiet=True)
+            summary = recorded_run.run_recorded(planned, run, path, console, quiet=True)
             use = meter.read()
         if summary.exit_code not in (EXIT_OK, EXIT_DIVERGED):
             return summary  # not finished: it says nothing of the scheme, and is run again
