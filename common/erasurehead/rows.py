@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from erasurehead.arrays import Array
+from erasurehead.arrays import Array, FloatArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Target = Literal["two classes", "classes", "numbers"]
 """What labels are: -1 and +1; classes 0, 1, 2, ...; or numbers."""
+
+SQUARED_AT_ONCE = 1 << 20
+"""Entries, at most, of which squares are held at one time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,19 @@ class CsrRows:
             labels=self.labels[lo:hi],
             n_columns=self.n_columns,
         )
+
+    def column_squares(self) -> FloatArray:
+        """Return the sum of the squares of each column's entries, shape (n_columns,).
+
+        In pieces, so that rows may be mapped; the pieces, and so the last bits, are always the
+        same.
+        """
+        total = np.zeros(self.n_columns)
+        for lo in range(0, len(self.indices), SQUARED_AT_ONCE):
+            piece = slice(lo, lo + SQUARED_AT_ONCE)
+            squares = None if self.values is None else np.square(np.asarray(self.values[piece]))
+            total += np.bincount(self.indices[piece], squares, self.n_columns)
+        return total
 
     def matrix(self) -> csr_array:
         """Return the rows as a scipy matrix, with explicit ones where they are implied."""

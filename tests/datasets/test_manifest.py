@@ -32,10 +32,10 @@ def test_no_store_there(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("version", [0, 3, "1", None])
+@pytest.mark.parametrize("version", [0, 4, "1", None])
 def test_another_format_version(small_store: Store, version: object) -> None:
     text = edited(small_store, lambda raw: raw.update(format_version=version))
-    sentence = f"has format version {version}, this program reads 1 to 2;"
+    sentence = f"has format version {version}, this program reads 1 to 3;"
     with pytest.raises(DataError, match=sentence):
         parse_manifest(text, small_store.path)
 
@@ -56,7 +56,11 @@ def test_another_format_version_is_told_even_if_all_else_differs() -> None:
         (lambda raw: raw.update(target="ranking"), "target ranking is unknown"),
         (lambda raw: raw.update(target=[]), "target [] is unknown"),
         (lambda raw: raw.update(name=3), "name is no text"),
-        (lambda raw: raw.update(columns=2**31), "array indices is <i4"),
+        (lambda raw: raw.update(columns=7), "array column_squares is <f8 of shape (6,), expected"),
+        (
+            lambda raw: raw.update(columns=2**31) or raw["arrays"].pop("column_squares"),
+            "array indices is <i4",
+        ),
         (lambda raw: raw.update(values_are_ones=False), "array test_values is absent, expected"),
         (lambda raw: raw.update(values_are_ones=1), "values_are_ones is neither true nor false"),
         (lambda raw: raw.update(arrays=[]), "arrays is no object"),
@@ -96,8 +100,37 @@ def test_no_manifest_at_all(text: bytes) -> None:
         parse_manifest(text, "s")
 
 
+@pytest.mark.parametrize(
+    ("edit", "reason"),
+    [
+        ({"shape": [7]}, "array column_squares is <f8 of shape (7,), expected <f8 of shape (6,)"),
+        ({"dtype": "<f4"}, "array column_squares is <f4 of shape (6,), expected <f8 of"),
+    ],
+)
+def test_column_squares_that_no_store_can_have(small_store: Store, edit: Json, reason: str) -> None:
+    text = edited(small_store, lambda raw: raw["arrays"]["column_squares"].update(edit))
+    with pytest.raises(DataError, match=re.escape(reason)):
+        parse_manifest(text, "s")
+
+
+def as_version_2(raw: Json) -> None:
+    """Say what version 2 said."""
+    raw["format_version"] = 2
+    del raw["arrays"]["column_squares"]
+
+
+def test_a_manifest_of_version_2_lacks_column_squares_and_has_the_same_digest(
+    small_store: Store,
+) -> None:
+    read = parse_manifest(edited(small_store, as_version_2), "s")
+    assert "column_squares" not in read.arrays
+    assert read.digest == small_store.digest
+    assert parse_manifest(read.to_json().encode(), "s") == read
+
+
 def as_version_1(raw: Json) -> None:
     """Say what version 1 said: labels by the loss that it took for them."""
+    as_version_2(raw)
     raw["format_version"] = 1
     raw["task"] = {"two classes": "logistic", "numbers": "least-squares"}[raw.pop("target")]
     raw["provenance"]["options"] = {"target": "sold", "task": "logistic"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from erasurehead import rows as rows_module
 from erasurehead.datasets import store as store_module
+from erasurehead.datasets.files import file_sha256
+from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows, Target
@@ -207,6 +211,55 @@ def test_rows_that_cannot_be_are_seen_before_anything_runs(
     np.save(file, changed)
     with pytest.raises(DataError, match=sentence):
         Store.open(path).check_rows()
+
+
+def test_column_squares_come_with_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1. The sums of squares by column are those of all entries at once. 2. How many entries are
+    squared at one time only moves their last bits."""
+    train = rows_of(50, ones=False, seed=4)
+    opened = write_store(tmp_path / "s", "s", "numbers", train, rows_of(3, ones=False), MADE_UP)
+    expected = np.zeros(train.n_columns)
+    np.add.at(expected, train.indices, np.square(train.values))
+    assert opened.column_squares is not None
+    np.testing.assert_allclose(opened.column_squares, expected, rtol=1e-12)
+    monkeypatch.setattr(rows_module, "SQUARED_AT_ONCE", 7)
+    np.testing.assert_allclose(train.column_squares(), expected, rtol=1e-12)
+
+
+def test_more_columns_than_entries_are_not_squared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "MOST_COLUMNS", 5)
+    rows = rows_of(2)
+    wide = CsrRows(rows.indptr, rows.indices, None, rows.labels, n_columns=1000)
+    opened = write_store(tmp_path / "s", "s", "two classes", wide, wide, MADE_UP)
+    assert opened.column_squares is None
+    assert not (tmp_path / "s" / "column_squares.npy").exists()
+
+
+@pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
+def test_squares_that_cannot_be_are_seen_before_anything_runs(
+    small_store: Store, value: float
+) -> None:
+    file = small_store.path / "column_squares.npy"
+    changed = np.load(file)
+    changed[1] = value
+    np.save(file, changed)
+    with pytest.raises(DataError, match=r"column_squares\.npy is damaged: some are no sums of sq"):
+        Store.open(small_store.path).check_rows()
+
+
+def test_squares_of_other_rows_are_seen_by_verify(small_store: Store) -> None:
+    """The manifest's own digest leaves them out, so a manifest may be changed with them."""
+    file, manifest = small_store.path / "column_squares.npy", small_store.path / MANIFEST
+    changed = np.load(file)
+    changed[1] += 1.0
+    np.save(file, changed)
+    raw = json.loads(manifest.read_text())
+    raw["arrays"]["column_squares"]["sha256"] = file_sha256(file)
+    manifest.write_text(json.dumps(raw))
+    with pytest.raises(DataError, match=r"column_squares\.npy is damaged: they are not those of"):
+        Store.open(small_store.path).verify()
 
 
 def test_an_existing_directory_is_not_overwritten(small_store: Store) -> None:

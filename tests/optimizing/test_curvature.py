@@ -70,6 +70,13 @@ def test_the_curvature_by_parameter_is_that_of_all_rows() -> None:
     np.testing.assert_allclose(found, 0.25 * np.diag((X.T @ X).toarray()) / 80, rtol=1e-12)
 
 
+def test_what_the_store_says_of_the_columns_is_not_computed_again() -> None:
+    X = some_rows(8)
+    known = 2.0 * as_rows(X).column_squares()
+    found = RowsCurvature(Logistic(40), as_rows(X), column_squares=known).by_parameter()
+    np.testing.assert_allclose(found, 0.25 * known / 80, rtol=1e-12)
+
+
 class Unbounded(LeastSquares):
     """A model whose loss may curve as much as it likes."""
 

@@ -96,9 +96,9 @@ class Softmax(Model):
         images = 0.5 * self.outputs(rows, direction)
         return np.concatenate([(rows.transposed @ images).T.ravel(), images.sum(axis=0)])
 
-    def curvature_diagonal(self, rows: Piece) -> FloatArray:
-        squares, n_rows = rows.matrix.power(2).sum(axis=0), rows.matrix.shape[0]
-        return 0.5 * np.concatenate([np.tile(squares, self.classes), np.full(self.classes, n_rows)])
+    def curvature_diagonal(self, column_squares: FloatArray, n_rows: int) -> FloatArray:
+        of_columns = np.tile(column_squares, self.classes)
+        return 0.5 * np.concatenate([of_columns, np.full(self.classes, n_rows)])
 
     def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:
         chances = softmax(outputs, axis=1)

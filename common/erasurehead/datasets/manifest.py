@@ -17,10 +17,18 @@ from erasurehead.datasets.older import OLD_TASKS, upgraded
 from erasurehead.errors import DataError
 from erasurehead.rows import Target
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST = "manifest.json"
 ARRAYS = ("indptr", "indices", "values", "labels")
 PREFIXES = ("", "test_")
+COLUMN_SQUARES = "column_squares"
+"""An array that may be there: the sum of squares of each column's entries in the training rows. It
+follows from them, so it is no part of the content; older stores are without it, and those with more
+columns than entries (`MOST_COLUMNS`)."""
+
+MOST_COLUMNS = 1 << 20
+"""Stores of at most so many columns have the array in any case."""
+
 MEANING = "columns"
 """The note that holds a digest of what columns stand for, where that depends on the source."""
 
@@ -112,6 +120,8 @@ def parse_manifest(text: bytes, location: object) -> Manifest:
         raise _damaged(location, str(error)) from None
     expected = expected_arrays(manifest)
     found = {name: (e.dtype, e.shape) for name, e in manifest.arrays.items()}
+    if COLUMN_SQUARES in found:
+        expected[COLUMN_SQUARES] = ("<f8", (manifest.columns,))
     if found != expected:
         wrong = min(n for n in found.keys() | expected.keys() if found.get(n) != expected.get(n))
         raise _damaged(
@@ -142,7 +152,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def expected_arrays(manifest: Manifest) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return dtype and shape that each array must have for the manifest's numbers."""
+    """Return dtype and shape of the arrays that must be there for the manifest's numbers."""
     indices = "<i4" if manifest.columns < COLUMNS_OF_INT32 else "<i8"
     expected: dict[str, tuple[str, tuple[int, ...]]] = {}
     sizes = ((manifest.rows, manifest.nnz), (manifest.test_rows, manifest.test_nnz))
@@ -161,7 +171,11 @@ def content_digest(target: Target, columns: int, arrays: Mapping[str, ArrayEntry
     Equal content has the same digest in every version of the format, so that runs, caches and
     workers with a store of an older version know it again.
     """
-    content = {name: [e.dtype, e.shape, e.sha256] for name, e in sorted(arrays.items())}
+    content = {
+        name: [e.dtype, e.shape, e.sha256]
+        for name, e in sorted(arrays.items())
+        if name != COLUMN_SQUARES
+    }
     text = json.dumps([1, OLD_TASKS.get(target, target), columns, content])
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -15,11 +15,14 @@ OLD_KINDS = {"auto": "auto", "logistic": "two-classes", "least-squares": "number
 
 
 def upgraded(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a manifest of version 1 says, with the keys and values of version 2.
+    """Return what a manifest of version 1 or 2 says, with the keys and values of version 3.
 
-    What no manifest of version 1 can hold is left as it is, for the checks that follow.
+    Version 3 may have one array more. What no manifest of version 1 can hold is left as it is, for
+    the checks that follow.
     """
-    keys = {**raw, "format_version": 2}
+    keys = {**raw, "format_version": 3}
+    if raw["format_version"] == 2:
+        return keys
     if "task" in keys and "target" not in keys:
         task = keys.pop("task")
         keys["target"] = next((t for t, old in OLD_TASKS.items() if old == task), task)

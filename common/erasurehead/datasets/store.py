@@ -1,10 +1,10 @@
 """The store: prepared rows on disk, mapped by the processes that need them.
 
 A directory with ``manifest.json`` and one ``.npy`` file an array: ``indptr``, ``indices``,
-``values`` (absent when all are one) and ``labels`` of the training rows, and the same with the
-prefix ``test_``. Rows are in random order, so any row range is a fair sample; a task is a row
-range, so the number of tasks is chosen when a run starts. Workers import this module: beside the
-standard library, numpy is all it needs.
+``values`` (absent when all are one) and ``labels`` of the training rows, the same with the prefix
+``test_``, and ``column_squares``, which follows from the training rows. Rows are in random order,
+so any row range is a fair sample; a task is a row range, so the number of tasks is chosen when a
+run starts. Workers import this module: beside the standard library, numpy is all it needs.
 """
 
 from __future__ import annotations
@@ -19,13 +19,15 @@ from pathlib import Path
 
 import numpy as np
 
-from erasurehead.arrays import Array
+from erasurehead.arrays import Array, FloatArray
 from erasurehead.datasets.files import check_sizes, file_sha256
 from erasurehead.datasets.manifest import (
     ARRAYS,
+    COLUMN_SQUARES,
     COLUMNS_OF_INT32,
     FORMAT_VERSION,
     MANIFEST,
+    MOST_COLUMNS,
     PREFIXES,
     ArrayEntry,
     Manifest,
@@ -53,12 +55,15 @@ class Store:
     path: the directory.
     manifest: what it holds.
     train, test: the rows.
+    column_squares: of the training rows (`CsrRows.column_squares`), shape (columns,); None: they
+        must be computed.
     """
 
     path: Path
     manifest: Manifest
     train: CsrRows
     test: CsrRows
+    column_squares: FloatArray | None = None
 
     @property
     def digest(self) -> str:
@@ -82,7 +87,8 @@ class Store:
             path = Path(location).resolve()
         manifest = read_manifest(path)
         check_sizes(path, manifest)
-        return cls(path, manifest, _map(path, manifest, ""), _map(path, manifest, "test_"))
+        train, test = (_map_rows(path, manifest, prefix) for prefix in PREFIXES)
+        return cls(path, manifest, train, test, _map(path, manifest, COLUMN_SQUARES))
 
     def check_rows(self) -> None:
         """Look through all rows for what no row can be; quicker than `verify`.
@@ -99,9 +105,16 @@ class Store:
                 raise DataError(
                     f"{self.path / prefix}{name}.npy is damaged: {reason}; prepare the store again"
                 )
+        squares = self.column_squares
+        if squares is not None and not (
+            squares.min(initial=0.0) >= 0 and np.isfinite(squares).all()
+        ):
+            raise self._wrong_squares("some are no sums of squares")
 
     def verify(self) -> None:
         """Read every byte and compare with the manifest's digests, which its own digest covers.
+
+        What follows from the rows is compared with them.
 
         Raises
         ------
@@ -114,6 +127,14 @@ class Store:
                     f"{self.path / name}.npy is damaged: its SHA-256 is {found:.16}..., the"
                     f" manifest says {entry.sha256:.16}...; prepare the store again"
                 )
+        squares = self.column_squares
+        if squares is not None and not np.allclose(squares, self.train.column_squares(), 1e-9):
+            raise self._wrong_squares("they are not those of its rows")
+
+    def _wrong_squares(self, reason: str) -> DataError:
+        return DataError(
+            f"{self.path / COLUMN_SQUARES}.npy is damaged: {reason}; prepare the store again"
+        )
 
 
 def write_store(
@@ -145,16 +166,15 @@ def write_store(
     try:
         partial.mkdir(parents=True)
         entries = {}
-        for prefix, rows in zip(PREFIXES, (train, test), strict=True):
-            for array_name, array in _stored_arrays(rows):
-                file = partial / f"{prefix}{array_name}.npy"
-                _write_array(file, array)
-                entries[f"{prefix}{array_name}"] = ArrayEntry(
-                    dtype=array.dtype.str,
-                    shape=array.shape,
-                    file_bytes=file.stat().st_size,
-                    sha256=file_sha256(file),
-                )
+        for array_name, array in _stored_arrays(train, test):
+            file = partial / f"{array_name}.npy"
+            _write_array(file, array)
+            entries[array_name] = ArrayEntry(
+                dtype=array.dtype.str,
+                shape=array.shape,
+                file_bytes=file.stat().st_size,
+                sha256=file_sha256(file),
+            )
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             name=name,
@@ -208,14 +228,17 @@ def _wrong(rows: CsrRows) -> tuple[str, str] | None:
     return None
 
 
-def _stored_arrays(rows: CsrRows) -> Iterator[tuple[str, Array]]:
+def _stored_arrays(train: CsrRows, test: CsrRows) -> Iterator[tuple[str, Array]]:
     """Yield the arrays in the dtypes of the format, whatever the caller's."""
-    indices = "<i4" if rows.n_columns < COLUMNS_OF_INT32 else "<i8"
+    indices = "<i4" if train.n_columns < COLUMNS_OF_INT32 else "<i8"
     dtypes = {"indptr": "<i8", "indices": indices, "values": "<f8", "labels": "<f8"}
-    for name in ARRAYS:
-        array = getattr(rows, name)
-        if array is not None:
-            yield name, np.ascontiguousarray(array, dtype=dtypes[name])
+    for prefix, rows in zip(PREFIXES, (train, test), strict=True):
+        for name in ARRAYS:
+            array = getattr(rows, name)
+            if array is not None:
+                yield prefix + name, np.ascontiguousarray(array, dtype=dtypes[name])
+    if train.n_columns <= max(MOST_COLUMNS, len(train.indices)):
+        yield COLUMN_SQUARES, train.column_squares().astype("<f8", copy=False)
 
 
 def _write_array(path: Path, array: Array) -> None:
@@ -225,25 +248,28 @@ def _write_array(path: Path, array: Array) -> None:
         os.fsync(file.fileno())
 
 
-def _map(path: Path, manifest: Manifest, prefix: str) -> CsrRows:
-    mapped: dict[str, Array | None] = dict.fromkeys(ARRAYS)
-    for name in ARRAYS:
-        entry = manifest.arrays.get(prefix + name)
-        if entry is None:
-            continue  # values, when all are one
-        file = path / f"{prefix}{name}.npy"
-        try:
-            # An empty file cannot be mapped.
-            array = np.load(file, mmap_mode="r" if entry.shape[0] else None, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            reason = " ".join(str(error).split())
-            raise DataError(f"{file} is damaged ({reason}); prepare the store again") from None
-        if array.dtype.str != entry.dtype or array.shape != entry.shape:
-            raise DataError(
-                f"{file} holds {array.dtype.str} {array.shape}, the manifest says {entry.dtype}"
-                f" {entry.shape}; prepare the store again"
-            )
-        mapped[name] = array
+def _map(path: Path, manifest: Manifest, name: str) -> Array | None:
+    """Map an array; None if the store does not have it."""
+    entry = manifest.arrays.get(name)
+    if entry is None:
+        return None
+    file = path / f"{name}.npy"
+    try:
+        # An empty file cannot be mapped.
+        array: Array = np.load(file, mmap_mode="r" if entry.shape[0] else None, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{file} is damaged ({reason}); prepare the store again") from None
+    if array.dtype.str != entry.dtype or array.shape != entry.shape:
+        raise DataError(
+            f"{file} holds {array.dtype.str} {array.shape}, the manifest says {entry.dtype}"
+            f" {entry.shape}; prepare the store again"
+        )
+    return array
+
+
+def _map_rows(path: Path, manifest: Manifest, prefix: str) -> CsrRows:
+    mapped = {name: _map(path, manifest, prefix + name) for name in ARRAYS}
     rows = CsrRows(**mapped, n_columns=manifest.columns)  # type: ignore[arg-type]
     if rows.indptr[0] != 0 or rows.indptr[-1] != len(rows.indices):
         raise DataError(

@@ -116,8 +116,14 @@ class Model(ABC):
         """
         raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 
-    def curvature_diagonal(self, rows: Piece) -> FloatArray:
-        """Return the diagonal of C, shape (n_parameters,), if `bounded`."""
+    def curvature_diagonal(self, column_squares: FloatArray, n_rows: int) -> FloatArray:
+        """Return the diagonal of C, shape (n_parameters,), if `bounded`.
+
+        Parameters
+        ----------
+        column_squares: the sum of the squares of each column's entries, shape (n_columns,).
+        n_rows: rows that these are the sums of.
+        """
         raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 
     def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:

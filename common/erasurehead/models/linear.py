@@ -6,8 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
-
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.models.base import Model
 from erasurehead.models.rows import Piece
@@ -75,10 +73,7 @@ class LinearModel(Model):
         image *= self.curvature
         return image
 
-    def curvature_diagonal(self, rows: Piece) -> FloatArray:
+    def curvature_diagonal(self, column_squares: FloatArray, n_rows: int) -> FloatArray:
         """Return c times each column's sum of squares, shape (n_parameters,)."""
         assert self.curvature is not None
-        matrix = rows.matrix
-        squares = np.square(matrix) if isinstance(matrix, np.ndarray) else matrix.power(2)
-        diagonal: FloatArray = self.curvature * squares.sum(axis=0)
-        return diagonal
+        return self.curvature * column_squares

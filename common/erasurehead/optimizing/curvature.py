@@ -44,14 +44,21 @@ class RowsCurvature:
     rows: on all columns.
     seed: of the vector with which the search for the largest eigenvalue starts.
     sample_nonzeros: about how many entries of the rows that search looks at.
+    column_squares: of the rows (`CsrRows.column_squares`), where they are known already.
     """
 
     def __init__(
-        self, model: Model, rows: CsrRows, seed: int = 0, sample_nonzeros: int = SAMPLE_NONZEROS
+        self,
+        model: Model,
+        rows: CsrRows,
+        seed: int = 0,
+        sample_nonzeros: int = SAMPLE_NONZEROS,
+        column_squares: FloatArray | None = None,
     ) -> None:
         self._model = model
         self._rows = rows
         self._seed = seed
+        self._column_squares = column_squares
         n_rows = len(rows.labels)
         per_row = max(1, int(rows.indptr[-1]) // max(n_rows, 1))
         self._sample = rows.rows(0, min(n_rows, max(1, sample_nonzeros // per_row)))
@@ -94,11 +101,10 @@ class RowsCurvature:
                 f"the curvature of {self._model.spec} has no bound, and the optimizer needs one for"
                 " each parameter; give another --optimizer"
             )
-        diagonal = np.zeros(self._model.n_parameters)
-        for piece in pieces(self._rows, CHUNK_ROWS):
-            diagonal += self._model.curvature_diagonal(piece)
-        diagonal /= max(len(self._rows.labels), 1)
-        return diagonal
+        if self._column_squares is None:
+            self._column_squares = self._rows.column_squares()
+        n_rows = len(self._rows.labels)
+        return self._model.curvature_diagonal(self._column_squares, n_rows) / max(n_rows, 1)
 
 
 def largest_eigenvalue(

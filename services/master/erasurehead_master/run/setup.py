@@ -17,7 +17,12 @@ from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
 
 
-def make_descent(plan: RunPlan, rows: CsrRows, in_parts: InParts = at_once) -> Descent:
+def make_descent(
+    plan: RunPlan,
+    rows: CsrRows,
+    in_parts: InParts = at_once,
+    column_squares: FloatArray | None = None,
+) -> Descent:
     """Build what moves the model of a run.
 
     Parameters
@@ -25,6 +30,7 @@ def make_descent(plan: RunPlan, rows: CsrRows, in_parts: InParts = at_once) -> D
     rows: the training rows, for what an automatic step and some methods must know of the data. No
         rows will do to see whether the settings of the plan fit together.
     in_parts: how long sums are formed.
+    column_squares: of the rows (`CsrRows.column_squares`), where they are known already.
 
     Raises
     ------
@@ -33,7 +39,7 @@ def make_descent(plan: RunPlan, rows: CsrRows, in_parts: InParts = at_once) -> D
     """
     settings = plan.settings
     rng = np.random.default_rng((settings.run.seed, 0x57A7))
-    curvature = RowsCurvature(plan.model, rows, settings.run.seed)
+    curvature = RowsCurvature(plan.model, rows, settings.run.seed, column_squares=column_squares)
     penalty = L2(plan.l2, plan.model.unpenalised)
     problem = Problem(plan.model.start(rng), penalty, curvature)
     method, size = make_method(settings.descent.optimizer, settings.descent.step, problem)

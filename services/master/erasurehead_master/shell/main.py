@@ -95,7 +95,7 @@ def host(
         monitoring = monitor(settings.http, machine, pulse, stack)
         watched = [] if attach is None else [attach(listener.bound)]
         # Workers load their rows meanwhile.
-        descent = make_descent(plan, store.train, TwoCores().do)
+        descent = make_descent(plan, store.train, TwoCores().do, store.column_squares)
         if resume is not None:
             restore(machine, descent, resume)
         evaluator = Evaluator(store.test, plan.model)

@@ -114,7 +114,7 @@ def run_virtually(
 
     cluster = VirtualCluster(
         Master(plan, 0.0),
-        make_descent(plan, store.train),
+        make_descent(plan, store.train, column_squares=store.column_squares),
         RealArithmetic(store.train),
         Timing(compute_s=compute_s),
         [*observers, _Watch(observers, enough, end)],
