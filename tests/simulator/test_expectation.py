@@ -174,6 +174,14 @@ def test_exact_rounds_of_decoders_that_wait_longer_have_no_time(scheme: str) -> 
     assert not claims[Quantity.ROUND_S]
 
 
+def test_exact_rounds_are_exact_with_snapshots_as_well() -> None:
+    """A round of a snapshot waits for everybody or the exact gradient, as every other does."""
+    model = DELAYS.build("exponential:mean_s=0.5", 12, 1)
+    snapshots = expect(build("egc:c=3,cache=svrg:every=4"), model, 0.6)
+    assert snapshots.claims == expect(build("egc:c=3"), model, 0.6).claims
+    check("egc:c=3,cache=svrg:every=4", "exponential:mean_s=0.5", 300, pass_s=0.6)
+
+
 def test_tasks_that_are_placed_anew_leave_nothing_to_claim() -> None:
     """Where slots differ, and the run moves them; alike ones stay where they are."""
     uneven = DELAYS.build("unequal-exponential:low=0.3,high=2", 12, 0)
