@@ -47,7 +47,7 @@ format: $(DEV)  ## rewrite the code as ruff wants it
 
 docs: $(DEV)  ## write the pages that are generated from the code
 	$(BIN)/erasurehead settings --markdown > docs/settings.md
-	$(BIN)/python -m erasurehead_cli.metrics_page > docs/metrics.md
+	$(BIN)/python -m erasurehead_cli.pages.metrics_page > docs/metrics.md
 	$(BIN)/python docs/layers/layers_picture.py
 	$(BIN)/python dashboards/build.py
 

@@ -24,7 +24,7 @@ from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli.figures import COLOURS
+from erasurehead_cli.results.figures import COLOURS
 from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 

@@ -86,6 +86,14 @@ SERVICES = {
         "virtual": set(),
         "planner": {"laws", "virtual"},
     },
+    "erasurehead_cli": {
+        "results": set(),
+        "pages": set(),
+        "report": {"results"},
+        "console": {"report", "results"},
+        "reproduce": {"console", "results"},
+        "commands": {"console", "pages", "report", "reproduce", "results"},
+    },
 }
 """Folders of each service, and which other folders of it each may import."""
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic_core import to_json
 from rich.console import Console
 
-from erasurehead_cli import tables
-from erasurehead_cli.comparison import compare_runs
+from erasurehead_cli.results import tables
+from erasurehead_cli.results.comparison import compare_runs
 from tests.support.played_runs import MakeRun
 
 SLOW = (0.5, 0.6, 0.7, 0.75, 0.78, 0.79, 0.80, 0.805, 0.81, 0.812)

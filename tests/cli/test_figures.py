@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from erasurehead_cli import figures, recorded_run
-from erasurehead_cli.comparison import compare_runs
+from erasurehead_cli.console import recorded_run
+from erasurehead_cli.results import figures
+from erasurehead_cli.results.comparison import compare_runs
 from tests.support.played_runs import MakeRun, make_record
 
 

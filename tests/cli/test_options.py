@@ -16,8 +16,8 @@ from erasurehead.errors import UsageError
 from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.section import Section
 from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
+from erasurehead_cli.console.options import Given
 from erasurehead_cli.main import app, main
-from erasurehead_cli.options import Given
 
 COMMANDS = {
     "train": RunSettings,
@@ -189,7 +189,7 @@ def test_a_new_setting_gets_its_option_by_itself() -> None:
     """1. A tree with a new section. 2. A command made from it. 3. Its option is there."""
     from pydantic import Field
 
-    from erasurehead_cli.options import with_settings
+    from erasurehead_cli.console.options import with_settings
 
     class NewSettings(Section):
         """Something new."""

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from erasurehead.records import RunSummary
-from erasurehead_cli.progress import LINE_INTERVAL_S, REDRAW_INTERVAL_S, Progress, Tally
+from erasurehead_cli.console.progress import LINE_INTERVAL_S, REDRAW_INTERVAL_S, Progress, Tally
 from tests.support.played_runs import make_record, make_start
 
 SUMMARY = RunSummary(

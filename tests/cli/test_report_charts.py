@@ -15,10 +15,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from erasurehead_cli import number_format
 from erasurehead_cli.report import axes, heatmap, symbols, thinning
 from erasurehead_cli.report.markup import table
-from erasurehead_cli.series import ArrivalGrid
+from erasurehead_cli.results import number_format
+from erasurehead_cli.results.series import ArrivalGrid
 
 NUMBERS = st.floats(-1e9, 1e9, allow_nan=False)
 

@@ -12,7 +12,7 @@ from erasurehead.records import RunSummary
 from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli.series import ArrivalGrid, read_series
+from erasurehead_cli.results.series import ArrivalGrid, read_series
 from tests.support.delayed_runs import write_delayed_run
 from tests.support.played_runs import MakeRun, make_record, make_start
 

@@ -11,8 +11,8 @@ import pytest
 from erasurehead import errors
 from erasurehead.wire.messages import REFUSALS
 from erasurehead.wire.vectors import FORMATS
-from erasurehead_cli.documentation import settings_markdown
 from erasurehead_cli.main import main
+from erasurehead_cli.pages.settings_page import settings_markdown
 
 ROOT = Path(__file__).parents[2]
 

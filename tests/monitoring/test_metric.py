@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client import Histogram as TheirHistogram
 
 from erasurehead.monitoring.metric import Histogram, Metric
-from erasurehead_cli.metrics_page import page
+from erasurehead_cli.pages.metrics_page import page
 from erasurehead_master.watch.metrics import METRICS as MASTER
 from erasurehead_worker.watch.metrics import METRICS as WORKER
 

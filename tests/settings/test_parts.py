@@ -19,8 +19,8 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.wire.vectors import FORMATS
-from erasurehead_cli.documentation import settings_markdown
 from erasurehead_cli.main import main
+from erasurehead_cli.pages.settings_page import settings_markdown
 
 REGISTRIES: dict[str, Registry[Any]] = {
     "model": MODELS,

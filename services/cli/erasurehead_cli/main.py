@@ -23,7 +23,7 @@ from erasurehead_cli.commands.simulate import simulate
 from erasurehead_cli.commands.trace import trace
 from erasurehead_cli.commands.train import train
 from erasurehead_cli.commands.worker import worker
-from erasurehead_cli.options import SettingsCommand
+from erasurehead_cli.console.options import SettingsCommand
 
 app = typer.Typer(
     name="erasurehead",

@@ -11,7 +11,7 @@ import typer
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, ErasureHeadError, UsageError
 from erasurehead.registry import nearest
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli.options import (
+from erasurehead_cli.console.options import (
     FiguresOption,
     Given,
     MetricOption,
@@ -57,7 +57,7 @@ def compare(
     from rich.console import Console
 
     from erasurehead.datasets.store import Store
-    from erasurehead_cli import logs, recorded_run
+    from erasurehead_cli.console import logs, recorded_run
     from erasurehead_local.train import plan_here, run_planned
 
     # All of them before any of them: a typing error in the last one must not cost an hour.
@@ -102,9 +102,10 @@ def _conclude(
     from pydantic_core import to_json
 
     from erasurehead.runs import Run
-    from erasurehead_cli import figures, recorded_run, tables
-    from erasurehead_cli.comparison import compare_runs
+    from erasurehead_cli.console import recorded_run
     from erasurehead_cli.report import write_report
+    from erasurehead_cli.results import figures, tables
+    from erasurehead_cli.results.comparison import compare_runs
 
     runs = [Run.open(path) for path in paths]
     comparison = compare_runs(runs, metric=metric, target=target)

@@ -5,7 +5,13 @@ from __future__ import annotations
 from functools import partial
 
 from erasurehead.settings.tree import MasterSettings
-from erasurehead_cli.options import FiguresOption, Given, QuietOption, StoreArgument, with_settings
+from erasurehead_cli.console.options import (
+    FiguresOption,
+    Given,
+    QuietOption,
+    StoreArgument,
+    with_settings,
+)
 
 
 @with_settings(MasterSettings)
@@ -18,7 +24,7 @@ def master(
     """Listen for workers, train a model with them, and end."""
     settings = given.load(MasterSettings, store=store)
 
-    from erasurehead_cli import recorded_run
+    from erasurehead_cli.console import recorded_run
     from erasurehead_master.shell.main import plan_serving, serve
 
     planned = plan_serving(settings)

@@ -13,7 +13,7 @@ import typer
 from erasurehead.errors import EXIT_OK, UsageError
 from erasurehead.settings.tree import RunSettings
 from erasurehead.settings.yaml_file import as_yaml
-from erasurehead_cli.options import Given, StoreArgument, with_settings
+from erasurehead_cli.console.options import Given, StoreArgument, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,7 +113,7 @@ def plan(
 
     from erasurehead.process.cores import usable_cores
     from erasurehead.schemes.text import parse
-    from erasurehead_cli import recorded_run
+    from erasurehead_cli.console import recorded_run
     from erasurehead_simulator.planner.search import Effort, search
     from erasurehead_simulator.virtual.virtual_run import check_time_passes
 
@@ -223,7 +223,7 @@ def _write(
     """Write settings, values and figure; return the figures that could be drawn."""
     from pydantic_core import to_json
 
-    from erasurehead_cli import frontier
+    from erasurehead_cli.results import frontier
 
     plan_file, json_file, figure = (out / name for name in FILES)
     best = result.best
@@ -250,7 +250,8 @@ def _tell(
     console: Console,
 ) -> None:
     """Print the table and where everything is."""
-    from erasurehead_cli import frontier, recorded_run
+    from erasurehead_cli.console import recorded_run
+    from erasurehead_cli.results import frontier
 
     plan_file, json_file, _ = (out / name for name in FILES)
     console.print(frontier.table(result, title, settings.coding.workers))

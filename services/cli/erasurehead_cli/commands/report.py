@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from erasurehead.errors import UsageError
-from erasurehead_cli.options import MetricOption, TargetOption, check_target
+from erasurehead_cli.console.options import MetricOption, TargetOption, check_target
 
 CONFIG = "config.yaml"
 

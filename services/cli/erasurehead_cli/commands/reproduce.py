@@ -111,7 +111,7 @@ def reproduce(
 
     from rich.console import Console
 
-    from erasurehead_cli import logs
+    from erasurehead_cli.console import logs
     from erasurehead_cli.reproduce.command import Request, carry_out
     from erasurehead_cli.reproduce.grid import build_grid
 

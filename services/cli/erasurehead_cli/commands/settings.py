@@ -8,7 +8,7 @@ import typer
 
 from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
 from erasurehead.settings.yaml_file import as_yaml
-from erasurehead_cli.options import Given, SettingsCommand, with_settings
+from erasurehead_cli.console.options import Given, SettingsCommand, with_settings
 
 settings = typer.Typer(name="settings", rich_markup_mode="rich")
 
@@ -24,7 +24,7 @@ def of(
 ) -> None:
     """Print the effective settings of a command as YAML, and run nothing."""
     if markdown:
-        from erasurehead_cli.documentation import settings_markdown
+        from erasurehead_cli.pages.settings_page import settings_markdown
 
         typer.echo(settings_markdown(), nl=False)
     elif context.invoked_subcommand is None:

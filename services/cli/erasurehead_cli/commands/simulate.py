@@ -9,7 +9,7 @@ import typer
 from erasurehead.errors import EXIT_OK, UsageError
 from erasurehead.settings.tree import RunSettings
 from erasurehead.settings.yaml_file import as_yaml
-from erasurehead_cli.options import FiguresOption, Given, QuietOption, with_settings
+from erasurehead_cli.console.options import FiguresOption, Given, QuietOption, with_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,7 +71,8 @@ def _with_gradients(
     from erasurehead.datasets.store import Store
     from erasurehead.records import Observer, RunSummary
     from erasurehead.runs import Run
-    from erasurehead_cli import beside_theory, logs, recorded_run
+    from erasurehead_cli.console import logs, recorded_run
+    from erasurehead_cli.results import beside_theory
     from erasurehead_master.run.planning import PlannedRun
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.virtual_run import run_virtually
@@ -114,8 +115,9 @@ def _without_gradients(
 
     import numpy as np
 
-    from erasurehead_cli import beside_theory, recorded_run
-    from erasurehead_cli.number_format import seconds
+    from erasurehead_cli.console import recorded_run
+    from erasurehead_cli.results import beside_theory
+    from erasurehead_cli.results.number_format import seconds
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.timeline import timeline
 

@@ -26,8 +26,8 @@ def trace(
 
     from erasurehead.errors import UsageError
     from erasurehead.runs import Run
-    from erasurehead_cli import recorded_run
-    from erasurehead_cli.number_format import seconds
+    from erasurehead_cli.console import recorded_run
+    from erasurehead_cli.results.number_format import seconds
     from erasurehead_simulator.traces.recording import DESCRIPTIONS, record_trace
 
     recorded = record_trace(Run.open(run))

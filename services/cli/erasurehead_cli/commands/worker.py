@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from erasurehead.settings.tree import WorkerSettings
-from erasurehead_cli.options import Given, with_settings
+from erasurehead_cli.console.options import Given, with_settings
 
 
 @with_settings(WorkerSettings)
@@ -20,7 +20,7 @@ def worker(
     """Work for a master until it is done."""
     settings = given.load(WorkerSettings)
 
-    from erasurehead_cli import logs
+    from erasurehead_cli.console import logs
     from erasurehead_worker.shell.main import work
 
     logs.to_stderr("WARNING" if quiet else "INFO")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from erasurehead_cli.series import FloatArray
+from erasurehead_cli.results.series import FloatArray
 
 LEAST_LOG = 1e-290
 """A logarithmic axis from less than this would begin at zero, and its ratios would overflow."""

@@ -12,7 +12,7 @@ from html import escape
 import numpy as np
 
 from erasurehead_cli.report.axes import Axis
-from erasurehead_cli.series import FloatArray
+from erasurehead_cli.results.series import FloatArray
 
 SPAN = 1000
 

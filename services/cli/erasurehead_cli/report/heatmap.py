@@ -13,11 +13,11 @@ from html import escape
 
 import numpy as np
 
-from erasurehead_cli.number_format import percent, seconds
 from erasurehead_cli.report import symbols
 from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.report.frame import image, path, points, stretched
-from erasurehead_cli.series import ArrivalGrid, FloatArray, Series
+from erasurehead_cli.results.number_format import percent, seconds
+from erasurehead_cli.results.series import ArrivalGrid, FloatArray, Series
 
 LEVELS = 16
 """Colours, and as many degrees of opacity: together the 256 entries of a PNG's palette."""

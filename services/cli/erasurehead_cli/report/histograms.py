@@ -7,7 +7,7 @@ import numpy as np
 from erasurehead_cli.report import symbols
 from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.report.frame import frame, path, points, stretched, upright
-from erasurehead_cli.series import FloatArray
+from erasurehead_cli.results.series import FloatArray
 
 MOST_BINS = 60
 

@@ -8,7 +8,7 @@ from erasurehead_cli.report import symbols
 from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.report.frame import frame, level, mark, path, points, stretched
 from erasurehead_cli.report.thinning import Bins, thin
-from erasurehead_cli.series import FloatArray
+from erasurehead_cli.results.series import FloatArray
 
 MARKS = 8
 """Markers on a line, about."""

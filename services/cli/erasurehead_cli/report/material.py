@@ -12,10 +12,10 @@ from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
 from erasurehead.runs import Run
 from erasurehead.straggling.none import NoDelay
-from erasurehead_cli.comparison import Comparison, compare_series
-from erasurehead_cli.figures import METRIC_NAMES
 from erasurehead_cli.report.axes import Axis
-from erasurehead_cli.series import FloatArray, Series, read_series
+from erasurehead_cli.results.comparison import Comparison, compare_series
+from erasurehead_cli.results.figures import METRIC_NAMES
+from erasurehead_cli.results.series import FloatArray, Series, read_series
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 MOST_SLOTS = 8

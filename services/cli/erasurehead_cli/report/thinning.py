@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from erasurehead_cli.series import FloatArray
+from erasurehead_cli.results.series import FloatArray
 
 
 def thin(x: FloatArray, y: FloatArray, n_bins: int = 160) -> tuple[FloatArray, FloatArray]:

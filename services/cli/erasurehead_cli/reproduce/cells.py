@@ -20,7 +20,7 @@ from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli import recorded_run
+from erasurehead_cli.console import recorded_run
 from erasurehead_cli.reproduce.cpu_quotas import Confinement, Quota, QuotaGroups
 from erasurehead_cli.reproduce.grid import (
     EVALUATE_EVERY_ROUNDS,

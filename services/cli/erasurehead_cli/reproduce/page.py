@@ -8,8 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from erasurehead_cli import figures
-from erasurehead_cli.number_format import seconds, times
 from erasurehead_cli.reproduce import machine, pictures
 from erasurehead_cli.reproduce.grid import SETTINGS, UNCODED, DataSet
 from erasurehead_cli.reproduce.results import Measured, Reached, Results, Spread
@@ -20,6 +18,8 @@ from erasurehead_cli.reproduce.targets import (
     our_claims,
     undelayed_claims,
 )
+from erasurehead_cli.results import figures
+from erasurehead_cli.results.number_format import seconds, times
 
 _WIDTH = 100
 """Characters in a line of prose, as on every page."""

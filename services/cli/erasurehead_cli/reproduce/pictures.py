@@ -10,10 +10,10 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.runs import Run
-from erasurehead_cli.figures import COLOURS, MARKERS, METRIC_NAMES, draw_figure, log_scale
 from erasurehead_cli.reproduce.grid import UNCODED, DataSet
 from erasurehead_cli.reproduce.results import Measured, Results
 from erasurehead_cli.reproduce.targets import ours
+from erasurehead_cli.results.figures import COLOURS, MARKERS, METRIC_NAMES, draw_figure, log_scale
 
 FEW = (UNCODED, "egc:c=3", "agc:c=3,r=11,scale=none", "agc:c=3,r=11")
 """Drawn as curves, besides ours and the baselines with a cache; the tables have all."""

@@ -15,7 +15,7 @@ from erasurehead.models import known_metrics
 from erasurehead.runs import Run
 from erasurehead_cli.reproduce.cells import EXTRA, Extra, Workshop, read_extra
 from erasurehead_cli.reproduce.grid import UNCODED, Cell, DataSet
-from erasurehead_cli.series import read_series
+from erasurehead_cli.results.series import read_series
 
 NEAR = 0.005
 """Within this share of what uncoded reaches counts as reached, for the lenient target."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead_cli.number_format import percent, seconds
 from erasurehead_cli.report import heatmap
 from erasurehead_cli.report.markup import disclosure, figure, section, table
 from erasurehead_cli.report.material import Material
-from erasurehead_cli.series import Series
+from erasurehead_cli.results.number_format import percent, seconds
+from erasurehead_cli.results.series import Series
 
 
 def arrivals(material: Material) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead_cli.number_format import percent
 from erasurehead_cli.report import axes
 from erasurehead_cli.report.lines import band_chart
 from erasurehead_cli.report.markup import disclosure, figure, section, table
 from erasurehead_cli.report.material import Material
 from erasurehead_cli.report.thinning import binned
-from erasurehead_cli.series import FloatArray
+from erasurehead_cli.results.number_format import percent
+from erasurehead_cli.results.series import FloatArray
 
 
 def decoding(material: Material) -> str:

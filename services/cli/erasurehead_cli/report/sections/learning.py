@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-from erasurehead_cli.comparison import Outcome
-from erasurehead_cli.number_format import seconds
 from erasurehead_cli.report import axes
 from erasurehead_cli.report.lines import Line, line_chart
 from erasurehead_cli.report.markup import disclosure, figure, section, table
 from erasurehead_cli.report.material import Material
-from erasurehead_cli.series import FloatArray
+from erasurehead_cli.results.comparison import Outcome
+from erasurehead_cli.results.number_format import seconds
+from erasurehead_cli.results.series import FloatArray
 
 WIDE = 50.0
 """Ratio of first to last loss above which an axis of losses is logarithmic."""

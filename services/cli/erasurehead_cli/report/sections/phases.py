@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead_cli.number_format import seconds
 from erasurehead_cli.report import bars, symbols
 from erasurehead_cli.report.markup import disclosure, figure, section, table
 from erasurehead_cli.report.material import Material
+from erasurehead_cli.results.number_format import seconds
 
 PHASE_NAMES = {
     "wait": "waiting for results",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead_cli.number_format import seconds, times
 from erasurehead_cli.report import axes, histograms
 from erasurehead_cli.report.markup import disclosure, figure, paragraphs, section, table
 from erasurehead_cli.report.material import Material
+from erasurehead_cli.results.number_format import seconds, times
 
 
 def round_times(material: Material) -> str:

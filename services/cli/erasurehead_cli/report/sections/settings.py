@@ -6,10 +6,10 @@ import math
 from functools import reduce
 
 from erasurehead.settings.leaves import key, settings_of
-from erasurehead_cli.number_format import seconds, size
 from erasurehead_cli.report.markup import disclosure, section, table
 from erasurehead_cli.report.material import Material
-from erasurehead_cli.series import Series
+from erasurehead_cli.results.number_format import seconds, size
+from erasurehead_cli.results.series import Series
 
 
 def settings(material: Material) -> str:

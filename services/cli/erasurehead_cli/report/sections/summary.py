@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from erasurehead_cli import tables
-from erasurehead_cli.number_format import seconds, times
 from erasurehead_cli.report import bars
 from erasurehead_cli.report.markup import figure, paragraphs, section, table
 from erasurehead_cli.report.material import Material
+from erasurehead_cli.results import tables
+from erasurehead_cli.results.number_format import seconds, times
 
 
 def headline(material: Material) -> str:

@@ -8,8 +8,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from erasurehead_cli.comparison import Comparison
-from erasurehead_cli.number_format import fixed, seconds, times
+from erasurehead_cli.results.comparison import Comparison
+from erasurehead_cli.results.number_format import fixed, seconds, times
 
 _PAGE_ONLY = ("rounds", "arrivals", "MB a round")
 

@@ -11,8 +11,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from erasurehead_cli import figures
-from erasurehead_cli.number_format import seconds, size
+from erasurehead_cli.results import figures
+from erasurehead_cli.results.number_format import seconds, size
 from erasurehead_simulator.laws.quantities import Quantity
 from erasurehead_simulator.planner.results import SearchResult, Trial
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from erasurehead.records import RoundRecord
-from erasurehead_cli.comparison import Comparison, Outcome
+from erasurehead_cli.results.comparison import Comparison, Outcome
 
 MISSING = "no figures: matplotlib is not installed (pip install 'erasurehead[figures]')"
 

@@ -1,6 +1,6 @@
 """docs/metrics.md, from the tables that the exporters use.
 
-Run as ``python -m erasurehead_cli.metrics_page > docs/metrics.md`` (`make docs`).
+Run as ``python -m erasurehead_cli.pages.metrics_page > docs/metrics.md`` (`make docs`).
 
 Nothing about a metric is written down twice; a test compares the page with these tables.
 """

@@ -11,7 +11,7 @@ import numpy as np
 
 from erasurehead.models import known_metrics
 from erasurehead.runs import Run
-from erasurehead_cli.series import FloatArray, Series, read_series
+from erasurehead_cli.results.series import FloatArray, Series, read_series
 
 BASELINE = "uncoded"
 

@@ -14,8 +14,9 @@ from erasurehead.errors import ErasureHeadError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli import figures, logs
-from erasurehead_cli.progress import Progress
+from erasurehead_cli.console import logs
+from erasurehead_cli.console.progress import Progress
+from erasurehead_cli.results import figures
 
 if TYPE_CHECKING:
     from erasurehead_master.keep.checkpoint import Snapshot

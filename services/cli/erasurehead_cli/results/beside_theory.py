@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from erasurehead_cli.number_format import seconds
+from erasurehead_cli.results.number_format import seconds
 from erasurehead_simulator.laws.quantities import Expectation, Quantity
 
 NO_FORM = "-"

@@ -1,0 +1,1 @@
+"""What commands share: options, the log, the live display, a run from start to report."""

@@ -1,0 +1,1 @@
+"""The numbers of runs: as columns, compared, in tables and in figures."""
