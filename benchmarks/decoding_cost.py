@@ -115,7 +115,7 @@ def master_round(
     descent.begin()
     for slot in slots:
         weight = decoder.arrive(slot)
-        descent.take(CodedVector(slot, arrivals.supports[slot], values[slot], 1.0), weight)
+        descent.estimate.take(CodedVector(slot, arrivals.supports[slot], values[slot], 1.0), weight)
     outcome = descent.step(decoder.finish(), round_)
     assert outcome.diverged is None
 

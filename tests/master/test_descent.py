@@ -42,7 +42,9 @@ def test_a_round_that_diverges_is_not_remembered(cache: str) -> None:
     def play(round_: int, values: float) -> str | None:
         descent.begin()
         for slot in range(2):
-            descent.take(CodedVector(slot, None, np.full(COLUMNS, values + slot), values), 1.0)
+            descent.estimate.take(
+                CodedVector(slot, None, np.full(COLUMNS, values + slot), values), 1.0
+            )
         return descent.step(Decoding(1.0, np.ones(2), 0.0, 1.0, 0, {}), round_).diverged
 
     assert play(1, 5.0) is None
@@ -89,7 +91,7 @@ def test_a_step_size_may_learn_from_findings_and_keeps_that_in_checkpoints() -> 
     def play(descent: Descent, round_: int) -> float:
         descent.begin()
         x = descent.slice(None)
-        descent.take(CodedVector(0, None, x, float(x[0] ** 2 / 2)), 1.0)
+        descent.estimate.take(CodedVector(0, None, x, float(x[0] ** 2 / 2)), 1.0)
         return descent.step(Decoding(1.0, np.ones(1), 0.0, 1.0, 0, {}), round_).step_size
 
     whole = fresh()

@@ -64,7 +64,7 @@ class ThreeUnits:
         theta = self.descent.slice(None)
         self.loss = float(np.mean(0.5 * (ROWS @ theta - LABELS) ** 2)) + PENALTY.value(theta)
         for slot in slots:
-            self.descent.take(vector_of(slot, theta), 1.0)
+            self.descent.estimate.take(vector_of(slot, theta), 1.0)
         outcome = self.descent.step(decoding_of(slots), self.round)
         assert outcome.diverged is None
         return self

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from erasurehead.arrays import IntArray, Vector
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen: one is made of every result, and freezing trebles what that costs.
+@dataclass(slots=True, eq=False)
 class CodedVector:
     """A coded gradient with the coded loss that belongs to it.
 

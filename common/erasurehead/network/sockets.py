@@ -125,7 +125,8 @@ def _ping(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TTL, GIVE_UP_MS)
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made of every message, and freezing trebles what that costs.
+@dataclass(slots=True)
 class Origin:
     """Where a message at the ROUTER came from, as libzmq knows it; the peer cannot choose it.
 

@@ -5,6 +5,7 @@ Every action is whole: to carry it out, the machine need not be asked again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from erasurehead.decoding.base import Decoding
@@ -74,7 +75,8 @@ class SendStep:
     targets: tuple[tuple[bytes, Support], ...]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made of every result, and freezing trebles what that costs.
+@dataclass(slots=True)
 class Fold:
     """Take an arrival into the gradient estimate.
 
@@ -82,7 +84,7 @@ class Fold:
     until the round closes.
     """
 
-    vectors: tuple[CodedVector, ...]
+    vectors: Sequence[CodedVector]
     weights: tuple[float | None, ...]
 
 
@@ -90,7 +92,7 @@ class Fold:
 class FoldLate:
     """Offer a result that is `age` rounds old to an estimate that remembers (a cache)."""
 
-    vectors: tuple[CodedVector, ...]
+    vectors: Sequence[CodedVector]
     age: int
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from erasurehead.wire.messages import Refusal, ToMaster
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made of every message, and freezing trebles what that costs.
+@dataclass(slots=True)
 class Received:
     """A well-formed message came.
 

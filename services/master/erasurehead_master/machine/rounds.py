@@ -142,7 +142,8 @@ class Rounds:
         if complete:
             self._waiting.discard(slot)
             self.arrivals.append(Arrival(slot, now - self._opened, compute_s, delay_s))
-            self._wanted = [group for group in self._wanted if slot not in group]
+            if self._wanted:
+                self._wanted = [group for group in self._wanted if slot not in group]
         self._judge()
         return weights
 
@@ -207,7 +208,7 @@ class Rounds:
         reason = self.stop.judge(self)
         if reason is None:
             self._nobody_left()
-        elif any(group & self._waiting for group in self._wanted):
+        elif self._wanted and any(group & self._waiting for group in self._wanted):
             self._enough = self._enough or reason
         else:
             self.closed = reason if self._enough is None else self._enough + WAITED

@@ -13,37 +13,31 @@ Support = npt.NDArray[Any] | None
 V = TypeVar("V")
 
 
-class Supports:
+class Supports(dict[int, Support]):
     """What READY said of each slot; equal supports are one array."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._keys: dict[int, int] = {}
-        self._of: dict[int, Support] = {}
-
-    def __getitem__(self, slot: int) -> Support:
-        return self._of[slot]
-
-    def __contains__(self, slot: int) -> bool:
-        return slot in self._of
 
     def remember(self, slot: int, support: Support) -> None:
         """Take note of a slot's support, sorted and without repetitions."""
         key = 0 if support is None else hash(support.tobytes()) or 1
         twin = next((s for s, k in self._keys.items() if k == key), None)
-        shared = None if twin is None else self._of[twin]
+        shared = None if twin is None else self[twin]
         if support is None:
-            self._of[slot] = None
+            self[slot] = None
         elif shared is not None and np.array_equal(shared, support):
-            self._of[slot] = shared
+            self[slot] = shared
         else:
             # Fancy indexing converts anything narrower on every use.
-            self._of[slot] = support.astype(np.intp)
+            self[slot] = support.astype(np.intp)
         self._keys[slot] = key
 
     def clear(self) -> None:
         """Forget all slots: their tasks have changed."""
+        super().clear()
         self._keys.clear()
-        self._of.clear()
 
 
 class BySupport(Generic[V]):

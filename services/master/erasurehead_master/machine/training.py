@@ -41,6 +41,8 @@ class Training:
         """How many values the vectors of each slot have to have."""
         self._lateness = Lateness()
         self._non_finite_slots: set[int] = set()
+        self._drawn: tuple[tuple[int, int], list[int]] = (0, 0), []
+        """The order of sending drawn last, and for which round and how many slots."""
         self._out = out
         self._take_up(plan, plan.coding.begin())
 
@@ -63,7 +65,7 @@ class Training:
     def open(self, ready: list[tuple[int, bytes]], now: float) -> None:
         """Open the next round and send it to these (slot, peer) pairs, in an order of its own."""
         self.round += 1
-        targets = [ready[i] for i in sending_order(self._seed, self.round, len(ready))]
+        targets = [ready[i] for i in self._order(self.round, len(ready))]
         self._lateness.opened(self.round, now)
         self._non_finite_slots.clear()
         self.rounds.open(now, [slot for slot, _ in targets])
@@ -100,23 +102,18 @@ class Training:
             what = f"a result of slot {result.slot}, from {member.name}"
             return Fault("wrong-slot", what, "refused")
         current = result.round == self.round and self.rounds.is_open
-        if result.round > self.round or result.round == 0 or result.part >= self._plan.n_parts:
+        if result.round > self.round or result.round == 0 or result.part >= self._code.n_parts:
             return Fault("wrong-shape", f"a result of round {result.round}")
         if current and not self.rounds.expects(slot, result.part):
             what = f"another result of round {result.round}, from {member.name}"
             return Fault("duplicate", what, "refused")
-        n_vectors = self._plan.code.n_vectors
-        found = unpacked(result, self._format, n_vectors, self._widths[slot], self._norms)
+        n_vectors, width = self._code.n_vectors, self._widths[slot]
+        found = unpacked(result, self._format, n_vectors, width, self._norms)
         if isinstance(found, Fault):
             return found
-        symbols = self._plan.code.symbols(slot, result.part)
-        support = self.supports[slot]
-        vectors = tuple(
-            [
-                CodedVector(symbol, support, values, loss)
-                for symbol, values, loss in zip(symbols, found, result.loss, strict=True)
-            ]
-        )
+        first = self._code.symbols(slot, result.part)[0]
+        support, losses = self.supports[slot], result.loss
+        vectors = [CodedVector(first + i, support, v, losses[i]) for i, v in enumerate(found)]
         if not current:
             self.stale += 1
             self._lateness.stale(slot, result.round, now)
@@ -125,6 +122,9 @@ class Training:
         weights = self.rounds.arrive(slot, result.part, now, result.compute_s, result.delay_s)
         self._out.add(Fold(vectors, weights))
         self.close_if_over()
+        if len(self.rounds.arrivals) == 1:
+            # While others compute: between two rounds it would be waited for.
+            self._order(self.round + 1, self.rounds.n_sent)
         return None
 
     def most_are_not_finite(self, slot: int, round_: int) -> bool:
@@ -164,6 +164,7 @@ class Training:
 
     def _take_up(self, plan: RunPlan, session: Session) -> None:
         self._plan = plan
+        self._code = plan.code
         self._format = plan.vector_format
         self._seed = plan.settings.run.seed
         self._patience_s = plan.settings.membership.heartbeat_interval_s
@@ -172,6 +173,14 @@ class Training:
         # Slots hold other rows now, so their results are larger or smaller.
         multiple = plan.settings.limits.norm_multiple
         self._norms = None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)
+
+    def _order(self, round_: int, n_ready: int) -> list[int]:
+        """Return the order in which the ready slots are sent a round; it is drawn once."""
+        drawn_for, order = self._drawn
+        if drawn_for != (round_, n_ready):
+            order = sending_order(self._seed, round_, n_ready).tolist()
+            self._drawn = (round_, n_ready), order
+        return order
 
     def _send_step(self, targets: Iterable[tuple[int, bytes]]) -> None:
         """Send the open round's model to these (slot, peer) pairs."""

@@ -118,9 +118,10 @@ class Conductor(Generic[Parcel]):
 
     def handle(self, event: Event) -> None:
         """Let the machine take an event, and do what it wants done."""
-        self._ask_machine(event)
-        while self._actions:
-            self._carry_out(self._actions.popleft())
+        actions = self._actions
+        actions.extend(self._machine.handle(event, self._clock()))
+        while actions:
+            self._carry_out(actions.popleft())
 
     @property
     def has_work(self) -> bool:
@@ -230,11 +231,12 @@ class Conductor(Generic[Parcel]):
         """Send the model; it is packed once for each distinct support."""
         start = self._stopwatch()
         lost: list[bytes] = []
+        known, send = self._parcels.get, self._post.send
         for peer, support in step.targets:
-            parcel = self._parcels.get(support)
+            parcel = known(support)
             if parcel is None:
                 parcel = self._parcels.put(support, self._wrapped(step, support))
-            if not self._post.send(peer, parcel):
+            if not send(peer, parcel):
                 lost.append(peer)
         self._ledger.encoded(self._stopwatch() - start)
         for peer in lost:

@@ -92,10 +92,6 @@ class Descent:
         query = self.method.query
         return query.copy() if support is None else query[support]
 
-    def take(self, vector: CodedVector, weight: float | None) -> None:
-        """Take one vector of an arrival with its weight (None: known when the round closes)."""
-        self.estimate.take(vector, weight)
-
     def late(self, vector: CodedVector, age: int) -> None:
         """Offer one vector of a result that is `age` rounds old."""
         if not self.method.follows_units:

@@ -8,14 +8,13 @@ news into events for the machine.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from erasurehead.network.backlog import FRAMING_BYTES
 from erasurehead.network.gate import Gate, Revoked, TurnedAway, cut
 from erasurehead.network.limits import REMEMBERED_PEERS, RefusalLimit
 from erasurehead.network.sockets import Origin
 from erasurehead.settings.groups import LimitSettings
-from erasurehead.wire.frames import Buffer
 from erasurehead.wire.messages import Refusal
 from erasurehead_master.machine import events
 
@@ -60,10 +59,9 @@ class Door:
         self._origins.move_to_end(origin.peer)
         return "rate-limited" if self._refusals.muted(origin.peer, now) else None
 
-    def delivered(self, origin: Origin, frames: Sequence[Buffer]) -> None:
+    def delivered(self, origin: Origin, n_frames: int, n_bytes: int) -> None:
         """Note that a message came, whatever becomes of it."""
-        n_bytes = sum(map(len, frames)) + FRAMING_BYTES * len(frames)
-        self._gate.delivered(origin.descriptor, n_bytes)
+        self._gate.delivered(origin.descriptor, n_bytes + FRAMING_BYTES * n_frames)
 
     def refused(self, peer: bytes, now: float) -> None:
         """Note that a message of this peer was refused."""

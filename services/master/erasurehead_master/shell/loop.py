@@ -32,7 +32,7 @@ from erasurehead_master.machine.events import (
 from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.seams import Usage
 from erasurehead_master.shell.door import Door
-from erasurehead_master.shell.post import Frames, SocketPost
+from erasurehead_master.shell.post import Frames, Letter, SocketPost
 
 Watched = tuple[int, Callable[[], list[Event]]]
 """A descriptor that becomes readable when the function has events to return."""
@@ -57,7 +57,7 @@ class MasterLoop:
 
     def __init__(
         self,
-        conductor: Conductor[Frames],
+        conductor: Conductor[Letter],
         post: SocketPost,
         door: Door,
         signals: SignalWatch,
@@ -126,7 +126,6 @@ class MasterLoop:
 
     def _event(self, origin: Origin, frames: Frames) -> Event:
         """Return what a message that has come is to the machine."""
-        self._door.delivered(origin, frames)
         reason = self._door.turns_away(origin, time.monotonic())
         if reason is not None:
             return TurnedAway(reason)
