@@ -1,4 +1,4 @@
-"""A delay model: in every fifth round everybody is held up, by another time each."""
+"""A delay model: every fifth round delays all workers, each by a time of its own."""
 
 from __future__ import annotations
 

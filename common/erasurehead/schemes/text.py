@@ -150,7 +150,7 @@ def _stop_of(specs: Sequence[Spec]) -> Spec:
         stop = suitable_stop(code.name)
         if stop is None:
             raise UsageError(
-                f"code '{code.name}' never decodes exactly before everybody has arrived, so say"
+                f"code '{code.name}' never decodes exactly before all workers have answered, so say"
                 f" when to stop; write for example '{code} / fraction:delta=0.5'"
             )
         return stop

@@ -9,7 +9,7 @@ from erasurehead_master.run.descent import Descent
 
 def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
     """Go on from a checkpoint, with its tasks where they were placed last; an elastic run goes on
-    with the code that it had come to. What belongs to a code of another size is learnt anew.
+    with the code that it had come to. What belongs to a code of another size is forgotten.
 
     Raises
     ------

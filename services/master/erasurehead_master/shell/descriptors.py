@@ -14,7 +14,7 @@ DESCRIPTORS_BESIDES = 256
 def make_room_for(connections: int) -> None:
     """Raise the soft limit of descriptors where the hard one allows it.
 
-    libzmq spins when it cannot accept what waits, and nobody could write a checkpoint.
+    libzmq spins when it cannot accept what waits, and the master could write no checkpoint.
     """
     needed = connections + DESCRIPTORS_BESIDES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -104,14 +104,14 @@ def largest_frame_bytes(plan: RunPlan) -> int:
     """Return what no frame of an honest worker exceeds: a header, a support or a result.
 
     libzmq makes room for a frame as soon as its length is announced, so a tight limit is what
-    keeps somebody without a word of the protocol from filling the memory.
+    keeps a peer that knows no word of the protocol from filling the memory.
     """
     largest = 8 * plan.n_parameters * max(4, plan.code.n_vectors)
     return min(plan.settings.wire.max_frame_bytes, max(largest, 2 * MAX_HEADER_BYTES))
 
 
 def _backlog(settings: RunSettings, largest_frame_bytes: int) -> Backlog:
-    """Return the limit of what may wait: full queues of everybody, and the kernel's own buffers."""
+    """Return the limit of what may wait: full queues of all peers, and the kernel's own buffers."""
     message = largest_frame_bytes + 2 * MAX_HEADER_BYTES
     most = (settings.wire.high_water_mark + 2) * message + KERNEL_BUFFER_BYTES
     return Backlog(most, 2 * settings.coding.workers * message + 8 * most)

@@ -35,7 +35,7 @@ def rest(settings: RunSettings) -> None:
 
 
 def linger(signals: SignalWatch, pulse: Pulse) -> None:
-    """Keep metrics and health up until somebody wants this process to end."""
+    """Keep metrics and health up until a signal asks this process to end."""
     log.info("the run is over; answering over HTTP until SIGTERM")
     while signals.take() is None:
         select.select([signals], [], [], 1.0)

@@ -20,7 +20,7 @@ def monitor(http: HttpSettings, machine: Master, pulse: Pulse, stack: ExitStack)
     """
     if http.bind is None:
         return []
-    # Not loaded by runs that nobody watches over HTTP.
+    # Not loaded by runs that are not watched over HTTP.
     from erasurehead.monitoring.http import HealthServer
     from erasurehead_master.watch.exporter import MasterMetrics, endpoints
 
