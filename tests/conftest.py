@@ -19,6 +19,7 @@ def _no_process_is_left() -> Iterator[None]:
     """End multiprocessing's own helper, which stays until this process ends: tests that come later
     look for processes that were left behind."""
     yield
+    # typeshed does not list the method.
     resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
 
 

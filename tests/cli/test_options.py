@@ -19,7 +19,7 @@ from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings,
 from erasurehead_cli.console.options import Given
 from erasurehead_cli.main import app, main
 
-COMMANDS = {
+COMMANDS: dict[str, type[TreeSettings]] = {
     "train": RunSettings,
     "compare": RunSettings,
     "master": MasterSettings,

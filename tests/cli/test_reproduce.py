@@ -39,7 +39,9 @@ from erasurehead_cli.reproduce.overall import Overall
 from erasurehead_cli.reproduce.page import write_page
 from erasurehead_cli.reproduce.results import Results, read_results
 from erasurehead_cli.reproduce.targets import agc_claims, our_claims, undelayed_claims
-from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, RunTimes, Snapshot
+from erasurehead_local.cluster import LocalCluster
+from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, Snapshot
+from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.planning import PlannedRun
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 from tests.support.played_runs import make_record, make_start, write_run
@@ -282,7 +284,8 @@ def by_hand(out: Path, late: float = 0.8) -> Results:
 def test_speed_ups_are_those_of_the_same_target(tmp_path: Path) -> None:
     uncoded, egc, agc, ours = (results := by_hand(tmp_path)).measured
     assert uncoded.target is not None
-    assert (uncoded.target.round, uncoded.target.wall_s) == (7, pytest.approx(7.0))
+    assert uncoded.target.round == 7
+    assert uncoded.target.wall_s == pytest.approx(7.0)
     assert uncoded.target.ideal_s == pytest.approx(3.5)
     assert results.per_round(egc, "uncoded") == pytest.approx(2.5)
     assert results.to_value(ours, ["uncoded"], lambda m: m.target) == pytest.approx(25.0)
@@ -321,13 +324,19 @@ def test_without_delays_no_slower_than_uncoded_is_enough(tmp_path: Path) -> None
     uncoded, agc = Cell(AMAZON, "none", "uncoded", 0), Cell(AMAZON, "none", "agc:c=3,r=7", 0)
     put(shop, uncoded, 0.1, VALUES, 0.5)
     put(shop, agc, 0.08, (0.5, 0.5, *VALUES), 0.5)
-    claims = undelayed_claims(read_results(shop, [uncoded, agc]))
-    verdicts = {c.what: (c.found and c.found.median, c.met) for c in claims}
-    assert verdicts == {
-        "a round, over uncoded": (pytest.approx(1.25), True),
-        "to the target, over uncoded": (pytest.approx(0.7 / 0.72), False),
-        "to 0.5 % of it, over uncoded": (pytest.approx(0.7 / 0.72), False),
+    claims = list(undelayed_claims(read_results(shop, [uncoded, agc])))
+    assert {c.what: c.met for c in claims} == {
+        "a round, over uncoded": True,
+        "to the target, over uncoded": False,
+        "to 0.5 % of it, over uncoded": False,
     }
+    assert {c.what: c.found and c.found.median for c in claims} == pytest.approx(
+        {
+            "a round, over uncoded": 1.25,
+            "to the target, over uncoded": 0.7 / 0.72,
+            "to 0.5 % of it, over uncoded": 0.7 / 0.72,
+        }
+    )
 
 
 def test_the_page_shows_misses_in_bold_and_names_what_was_skipped(tmp_path: Path) -> None:
@@ -438,11 +447,10 @@ def test_a_machine_without_quotas_says_so(tmp_path: Path) -> None:
 
 
 def test_workers_are_confined_while_rounds_are_run() -> None:
-    class Groups:
-        told: list[object]
-
+    class Groups(QuotaGroups):
         def __init__(self) -> None:
-            self.told = []
+            super().__init__([])
+            self.told: list[object] = []
 
         def confine(self, slot: int, pid: int) -> None:
             self.told.append((slot, pid))
@@ -450,12 +458,11 @@ def test_workers_are_confined_while_rounds_are_run() -> None:
         def lift(self) -> None:
             self.told.append("lifted")
 
-    class Cluster:
-        pids = {"local-0": 100, "local-11": 111}  # noqa: RUF012
-
     groups = Groups()
-    confinement = Confinement(groups)  # type: ignore[arg-type]
-    confinement.attach(Cluster())  # type: ignore[arg-type]
+    confinement = Confinement(groups)
+    cluster = LocalCluster()
+    cluster.pids = {"local-0": 100, "local-11": 111}
+    confinement.attach(cluster)
     assert groups.told == []
     confinement.started(make_start())
     assert groups.told == [(0, 100), (11, 111)]

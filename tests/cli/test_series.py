@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from erasurehead.errors import DataError
-from erasurehead.records import RunSummary
+from erasurehead.records import RoundRecord, RunSummary
 from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
@@ -61,12 +61,12 @@ def test_a_grid_is_never_large(slots: int, rounds: int) -> None:
     assert share.size <= 24_240
 
 
-def _write(directory: Path, *records: object, rounds: int) -> Run:
+def _write(directory: Path, *records: RoundRecord, rounds: int) -> Run:
     settings = load(RunSettings, {"store": "stores/tiny", "workers": 4}, environment={})
     with RunWriter(directory, settings) as writer:
         writer.started(make_start())
         for record in records:
-            writer.round_over(record)  # type: ignore[arg-type]
+            writer.round_over(record)
         writer.model(np.zeros(3), make_start(), rounds)
         writer.finished(RunSummary("interrupted", 130, rounds, 1.0, 1.0, 0.0))
     return Run.open(directory)

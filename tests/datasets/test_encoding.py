@@ -42,7 +42,7 @@ def test_too_few_rows_to_split(n_rows: int) -> None:
 )
 def test_codes_are_those_of_numpy_unique(column: npt.NDArray[np.generic]) -> None:
     if column.dtype.kind == "f":
-        column = column[~np.isnan(column)]  # type: ignore[arg-type]
+        column = column[~np.isnan(column)]
     distinct, expected = np.unique(column, return_inverse=True)
     codes, count = codes_of(column)
     assert count == len(distinct)
@@ -80,7 +80,7 @@ def test_pairs_are_numbered_in_order(pairs: list[tuple[int, int]]) -> None:
 def test_one_hot_is_scikit_learns(table: Column) -> None:
     """Columns in the same order, counted over training and test rows together, a constant last."""
     labels = np.arange(len(table), dtype=np.float64)
-    encoded = one_hot_rows([codes_of(c) for c in table.T], [], labels, "least-squares")
+    encoded = one_hot_rows([codes_of(c) for c in table.T], [], labels, "numbers")
     expected = OneHotEncoder(sparse_output=False).fit_transform(table)
     expected = np.column_stack([expected, np.ones(len(table))])
     for part, chosen in zip((encoded.train, encoded.test), split(len(table)), strict=True):
@@ -94,7 +94,7 @@ def test_numbers_are_standardised_by_the_training_rows() -> None:
     rng = np.random.default_rng(1)
     numbers = rng.normal(30.0, 7.0, (50, 2))
     categories = rng.integers(0, 3, 50)
-    encoded = one_hot_rows([codes_of(categories)], list(numbers.T), numbers[:, 0], "least-squares")
+    encoded = one_hot_rows([codes_of(categories)], list(numbers.T), numbers[:, 0], "numbers")
     train, test = split(50)
     scaler = StandardScaler().fit(numbers[train])
     for part, chosen in ((encoded.train, train), (encoded.test, test)):
@@ -105,5 +105,5 @@ def test_numbers_are_standardised_by_the_training_rows() -> None:
 
 
 def test_a_constant_number_stays_finite() -> None:
-    encoded = one_hot_rows([], [np.full(10, 3.0)], np.zeros(10), "least-squares")
+    encoded = one_hot_rows([], [np.full(10, 3.0)], np.zeros(10), "numbers")
     np.testing.assert_array_equal(matrix_of(encoded.train).toarray()[:, 0], 0.0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from erasurehead.datasets.labels import (
+    KindOrAuto,
     are_classes,
     class_labels,
     code_classes,
@@ -26,9 +27,9 @@ from erasurehead.errors import DataError
     ],
 )
 def test_two_distinct_values_are_classes_unless_they_are_said_to_be_numbers(
-    kind: str, n_distinct: int, classes: bool
+    kind: KindOrAuto, n_distinct: int, classes: bool
 ) -> None:
-    assert are_classes(kind, n_distinct) is classes  # type: ignore[arg-type]
+    assert are_classes(kind, n_distinct) is classes
 
 
 def test_two_classes_are_minus_one_and_plus_one_and_keep_their_names() -> None:

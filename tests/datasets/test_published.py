@@ -25,14 +25,14 @@ Prepared = Callable[[str], PreparedStore]
 PINNED = {"amazon": amazon.FILE, "covertype": covertype.FILE, "kc-housing": kc_housing.FILE}
 
 
-def published_split(n_rows: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def published_split(n_rows: int) -> tuple[np.ndarray, np.ndarray]:
     """Return (training, test) rows, written out here anew."""
     order = np.random.RandomState(0).permutation(n_rows)
     n_test = int(np.ceil(0.2 * n_rows))
     return order[n_test:], order[:n_test]
 
 
-def assert_is(store: Store, table: np.ndarray, labels: np.ndarray) -> None:  # type: ignore[type-arg]
+def assert_is(store: Store, table: np.ndarray, labels: np.ndarray) -> None:
     """Compare with scikit-learn's encoding of all rows."""
     one_hot = OneHotEncoder(dtype=np.float64).fit_transform(table)
     expected = csr_array(hstack([one_hot, np.ones((len(table), 1))], format="csr"))

@@ -3,13 +3,13 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from erasurehead.datasets import remote
 from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.remote import default_cache
 from erasurehead.datasets.store import Store
@@ -74,7 +74,7 @@ def test_a_user_without_a_home_has_a_cache_too(
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
-    monkeypatch.setattr(remote.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
     assert default_cache().parent == tmp_path
     assert default_cache().stat().st_mode & 0o077 == 0
 

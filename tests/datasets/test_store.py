@@ -218,6 +218,7 @@ def test_column_squares_come_with_the_rows(tmp_path: Path, monkeypatch: pytest.M
     squared at one time only moves their last bits."""
     train = rows_of(50, ones=False, seed=4)
     opened = write_store(tmp_path / "s", "s", "numbers", train, rows_of(3, ones=False), MADE_UP)
+    assert train.values is not None
     expected = np.zeros(train.n_columns)
     np.add.at(expected, train.indices, np.square(train.values))
     assert opened.column_squares is not None
@@ -291,7 +292,7 @@ def test_a_full_disk_leaves_nothing_behind(
     written: list[Path] = []
     write = store_module._write_array
 
-    def write_until_full(path: Path, array: np.ndarray) -> None:  # type: ignore[type-arg]
+    def write_until_full(path: Path, array: np.ndarray) -> None:
         written.append(path)
         if len(written) == fails_at:
             path.write_bytes(b"some of it")

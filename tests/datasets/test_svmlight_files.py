@@ -31,7 +31,7 @@ def store_of(place: Path, content: str, test: str | None = None, **options: str)
     table=hnp.arrays(np.float64, (8, 4), elements=st.sampled_from([0.0, 0.0, 1.0, -2.5, 1e-3])),
 )
 def test_rows_are_kept_and_a_constant_added(
-    table: np.ndarray,  # type: ignore[type-arg]
+    table: np.ndarray,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     place = tmp_path_factory.mktemp("svm")

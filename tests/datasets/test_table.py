@@ -205,8 +205,10 @@ def test_parquet_columns_named_by_numbers(kitchen: Kitchen) -> None:
     assert kitchen.store(path, target="1").manifest.columns == 2
 
 
-def _with(frame: pd.DataFrame, column: str, row: int, value: object) -> pd.DataFrame:
-    return frame.assign(**{column: [value if i == row else v for i, v in enumerate(frame[column])]})
+def _with(frame: pd.DataFrame, column: str, row: int, value: str | float | None) -> pd.DataFrame:
+    changed = frame.copy()
+    changed[column] = [value if i == row else v for i, v in enumerate(frame[column])]
+    return changed
 
 
 @pytest.mark.parametrize("column", ["town", "area", "sold"])

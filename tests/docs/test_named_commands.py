@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
@@ -31,7 +31,8 @@ def options() -> dict[str, set[str]]:
     """Return the options of every command, such as `train` and `keys new`."""
 
     def walk(name: str, command: object) -> Iterator[tuple[str, set[str]]]:
-        visible = (p for p in command.params if not getattr(p, "hidden", False))  # type: ignore[attr-defined]
+        assert isinstance(command, TyperCommand | TyperGroup)
+        visible = (p for p in command.params if not getattr(p, "hidden", False))
         own = {flag for p in visible for flag in (*p.opts, *p.secondary_opts)} | {"--help"}
         yield name, own
         for inner, part in getattr(command, "commands", {}).items():

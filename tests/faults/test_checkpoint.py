@@ -17,14 +17,14 @@ from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
 from erasurehead_master.keep.checkpoint import (
     CheckpointDirectory,
     CheckpointWriter,
-    Outcome,
-    RunTimes,
     Snapshot,
 )
 from erasurehead_master.keep.restore import restore
 from erasurehead_master.machine.events import Received
 from erasurehead_master.machine.machine import Master
+from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.seams import Outcome
 from erasurehead_master.run.setup import make_descent
 
 

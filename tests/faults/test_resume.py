@@ -32,17 +32,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare("synthetic", source=None, out=out, options=options).path
 
 
+def command(store: Path, out: Path, port: int) -> list[str]:
+    return [
+        *(sys.executable, "-m", "erasurehead_cli", "master", str(store)),
+        *("--bind", f"tcp://127.0.0.1:{port}", "--workers", "3", "--scheme", "egc:c=3"),
+        *("--rounds", str(ROUNDS), "--step", "0.5", "--optimizer", "nesterov"),
+        *("--delay", "exponential:mean_s=0.02", "--evaluate-every-rounds", "7"),
+        *("--checkpoint-every-rounds", "5", "--out", str(out), "--resume", "--quiet"),
+    ]
+
+
 def master(store: Path, out: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            *(sys.executable, "-m", "erasurehead_cli", "master", str(store)),
-            *("--bind", f"tcp://127.0.0.1:{port}", "--workers", "3", "--scheme", "egc:c=3"),
-            *("--rounds", str(ROUNDS), "--step", "0.5", "--optimizer", "nesterov"),
-            *("--delay", "exponential:mean_s=0.02", "--evaluate-every-rounds", "7"),
-            *("--checkpoint-every-rounds", "5", "--out", str(out), "--resume", "--quiet", *more),
-        ],
-        stdout=subprocess.DEVNULL,
-    )
+    return subprocess.Popen([*command(store, out, port), *more], stdout=subprocess.DEVNULL)
 
 
 def rounds_on_disk(out: Path) -> int:
@@ -161,7 +162,7 @@ def test_other_settings_are_refused(store: Path, tmp_path: Path) -> None:
     process.kill()
     process.wait()
     other = subprocess.run(
-        [*process.args, "--seed", "5"],  # type: ignore[misc]
+        [*command(store, out, port), "--seed", "5"],
         capture_output=True,
         text=True,
         timeout=60,

@@ -111,7 +111,7 @@ def test_wrong_messages_are_counted_by_reason_and_change_nothing(fault_scene: Sc
     """
     fault_scene.start_all()
     hello = msgpack.unpackb(encode(Hello(PROTOCOL_VERSION, "x", "1", "h"))[0])
-    sent = {
+    sent: dict[str, list[list[Buffer]]] = {
         "malformed": [[b"\xc1 garbage"], [encode(Heartbeat(1, 0.0))[0][:-3]], [b"GET / HTTP/1.1"]],
         "too-large": [[b"\0" * (MAX_HEADER_BYTES + 1)]],
         "unknown-kind": [encode(Stop("finished", "I am the master"))],

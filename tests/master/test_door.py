@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import dataclass
 
 import pytest
 
 from erasurehead.errors import UsageError
-from erasurehead.network.gate import News, Revoked, TurnedAway
+from erasurehead.network.gate import Gate, News, Revoked, TurnedAway
 from erasurehead.network.limits import REMEMBERED_PEERS
 from erasurehead.network.sockets import Origin
 from erasurehead.settings.groups import LimitSettings
@@ -25,11 +25,12 @@ from erasurehead_simulator.virtual.cluster import VirtualCluster
 Virtual = Callable[..., VirtualCluster]
 
 
-class FakeGate:
-    """Says what it is told to."""
+class FakeGate(Gate):
+    """Says what it is told to, and has neither sockets nor a thread."""
+
+    keyed = True
 
     def __init__(self) -> None:
-        self.keyed = True
         self.allowed: set[str | None] = {"KEY", "OTHER"}
         self.spoken: list[int] = []
         self.waiting: list[News] = []
@@ -45,15 +46,25 @@ class FakeGate:
         return waiting
 
 
+@dataclass
+class Scene:
+    """A door, what its gate says, and the connections that it cut."""
+
+    gate: FakeGate
+    cuts: list[int]
+    door: Door
+
+
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    gate, cuts = FakeGate(), []
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    gate = FakeGate()
+    cuts: list[int] = []
     monkeypatch.setattr(door_module, "cut", cuts.append)
     limits = LimitSettings(refused_burst=2, refused_per_s=1.0, mute_s=5.0)
-    return SimpleNamespace(gate=gate, cuts=cuts, door=Door(gate, limits, 10))  # type: ignore[arg-type]
+    return Scene(gate, cuts, Door(gate, limits, 10))
 
 
-def test_a_revoked_key_is_told_once_and_refused_from_then_on(scene: SimpleNamespace) -> None:
+def test_a_revoked_key_is_told_once_and_refused_from_then_on(scene: Scene) -> None:
     for peer, key, descriptor in [(b"a", "KEY", 7), (b"b", "OTHER", 8), (b"c", "KEY", 9)]:
         assert scene.door.turns_away(Origin(peer, key, descriptor), 0.0) is None
     scene.gate.allowed = {"OTHER"}
@@ -68,7 +79,7 @@ def test_a_revoked_key_is_told_once_and_refused_from_then_on(scene: SimpleNamesp
 
 
 def test_a_key_is_judged_by_the_connection_and_not_by_the_routing_id(
-    scene: SimpleNamespace,
+    scene: Scene,
 ) -> None:
     """Somebody with another key takes over a routing id: their revocation is their own."""
     scene.door.turns_away(Origin(b"a", "KEY", 7), 0.0)
@@ -79,7 +90,7 @@ def test_a_key_is_judged_by_the_connection_and_not_by_the_routing_id(
     assert scene.gate.spoken == [7, 8]
 
 
-def test_refused_messages_mute_their_sender_only(scene: SimpleNamespace) -> None:
+def test_refused_messages_mute_their_sender_only(scene: Scene) -> None:
     a, b = Origin(b"a", "KEY", 7), Origin(b"b", "KEY", 8)
     for _ in range(3):
         assert scene.door.turns_away(a, 0.0) is None
@@ -89,13 +100,13 @@ def test_refused_messages_mute_their_sender_only(scene: SimpleNamespace) -> None
     assert scene.door.turns_away(a, 5.0) is None
 
 
-def test_many_routing_ids_do_not_grow_memory(scene: SimpleNamespace) -> None:
+def test_many_routing_ids_do_not_grow_memory(scene: Scene) -> None:
     for i in range(2 * REMEMBERED_PEERS):
         scene.door.turns_away(Origin(i.to_bytes(4, "big"), "KEY", 7), 0.0)
     assert len(scene.door._origins) == REMEMBERED_PEERS
 
 
-def test_what_the_gate_turns_away_is_counted(scene: SimpleNamespace, virtual: Virtual) -> None:
+def test_what_the_gate_turns_away_is_counted(scene: Scene, virtual: Virtual) -> None:
     scene.gate.waiting = [TurnedAway("handshake-failed"), TurnedAway("handshake-key")] * 2
     cluster = virtual(workers=2, scheme="uncoded")
     for event in scene.door.news():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import get_args
 
 import numpy as np
@@ -252,7 +253,7 @@ def test_everybody_goes(virtual: Virtual) -> None:
     cluster = virtual(workers=2, scheme="uncoded", delay="exponential:mean_s=1")
     start_all(cluster)
     for worker in list(cluster.workers.values()):
-        cluster.clock.at(0.5, lambda w=worker: cluster.depart(w))
+        cluster.clock.at(0.5, partial(cluster.depart, worker))
     cluster.run()
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_NO_WORKERS
@@ -284,22 +285,25 @@ def running(virtual: Virtual, **settings: object) -> VirtualCluster:
     return cluster
 
 
-def result_of(cluster: VirtualCluster, slot: int = 0, **changes: object) -> Received:
+def result_of(
+    cluster: VirtualCluster, slot: int = 0, vectors: tuple[Packed, ...] | None = None
+) -> Received:
     support = cluster.machine.training.supports[slot]
     width = COLUMNS if support is None else len(support)
-    fields: dict[str, object] = {
-        "epoch": 0,
-        "round": 1,
-        "slot": slot,
-        "part": 0,
-        "vectors": (packed(np.ones(width), cluster.machine.plan.format_spec),),
-        "loss": [1.0],
-        "compute_s": 0.0,
-        "delay_s": 0.0,
-    }
-    fields.update(changes)
+    if vectors is None:
+        vectors = (packed(np.ones(width), cluster.machine.plan.format_spec),)
+    result = Result(
+        epoch=0,
+        round=1,
+        slot=slot,
+        part=0,
+        vectors=vectors,
+        loss=[1.0],
+        compute_s=0.0,
+        delay_s=0.0,
+    )
     peer = next(p for s, p in cluster.machine.membership.ready_slots() if s == slot)
-    return Received(peer, Result(**fields))  # type: ignore[arg-type]
+    return Received(peer, result)
 
 
 @pytest.mark.parametrize(
@@ -569,7 +573,7 @@ def test_any_interleaving_keeps_the_invariants_and_ends(
 
         cluster.clock.at(now, happen)
     for i in range(4):
-        cluster.clock.at(now + 1.0, lambda i=i: cluster.start(f"healthy{i}", i))
+        cluster.clock.at(now + 1.0, partial(cluster.start, f"healthy{i}", i))
     cluster.run(until_s=now + 500)
     assert cluster.finished is not None, "the run hangs"
     assert cluster.finished.exit_code in (EXIT_OK, EXIT_NO_WORKERS)
@@ -582,7 +586,9 @@ def test_any_interleaving_keeps_the_invariants_and_ends(
         assert record.closed_s >= record.opened_s
 
 
-def test_theta_travels_on_the_support_only(virtual: Virtual) -> None:
+def test_theta_travels_on_the_support_only(
+    virtual: Virtual, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cluster = virtual(scheme="uncoded", workers=20, tasks=20, rounds=1)
     start_all(cluster)
     sizes: list[int] = []
@@ -593,7 +599,7 @@ def test_theta_travels_on_the_support_only(virtual: Virtual) -> None:
             sizes.append(parcel.model.n)
         return send(peer, parcel)
 
-    cluster.send = spy  # type: ignore[method-assign]
+    monkeypatch.setattr(cluster, "send", spy)
     cluster.run()
     assert sizes
     assert min(sizes) < COLUMNS
@@ -645,7 +651,7 @@ def test_with_fewer_slots_larger_results_are_honest(virtual: Virtual) -> None:
     )
     start_all(cluster)
     for victim in list(cluster.workers.values())[2:]:
-        cluster.clock.at(3.0, lambda w=victim: cluster.depart(w))
+        cluster.clock.at(3.0, partial(cluster.depart, victim))
     cluster.run()
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_OK

@@ -6,11 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
-from erasurehead_master.machine.membership import Membership
+from erasurehead_master.machine.membership import Member, Membership
 
 
 def hello(name: str, slot: int | None = None) -> Hello:
     return Hello(PROTOCOL_VERSION, name, "1", "host", slot)
+
+
+def holder(membership: Membership, slot: int) -> Member:
+    member = membership.holders[slot]
+    assert member is not None
+    return member
 
 
 def seats(membership: Membership) -> list[str | None]:
@@ -44,7 +50,7 @@ def test_a_slot_beyond_the_code_is_no_preference() -> None:
 def test_hello_is_idempotent() -> None:
     members = Membership(2, 5.0)
     members.greet(b"1", hello("a"), 0.0)
-    members.holders[0].ready = True  # type: ignore[union-attr]
+    holder(members, 0).ready = True
     again = members.greet(b"1", hello("a"), 1.0)
     assert [m.slot for m in again.assigned] == [0]
     assert not again.replaced
@@ -59,7 +65,7 @@ def test_the_newer_process_of_a_name_takes_its_slot() -> None:
     change = members.greet(b"3", hello("a"), 1.0)
     assert [m.peer for m in change.replaced] == [b"1"]
     assert seats(members) == ["a", "b"]
-    assert members.holders[0].peer == b"3"  # type: ignore[union-attr]
+    assert holder(members, 0).peer == b"3"
 
 
 def test_the_newer_claimant_of_a_slot_wins() -> None:
@@ -139,14 +145,15 @@ def test_whatever_happens_the_invariants_hold(
                 continue
             assert members.members[peer].last_heard == now
             for member in change.assigned:
-                assert members.holders[member.slot] is member  # type: ignore[index]
+                assert member.slot is not None
+                assert members.holders[member.slot] is member
         elif what == "leave":
             members.leave(peer)
             assert peer not in members.members
         elif what == "ready":
-            member = members.members.get(peer)
-            if member is not None and member.slot is not None:
-                member.ready = True
+            loaded = members.members.get(peer)
+            if loaded is not None and loaded.slot is not None:
+                loaded.ready = True
         else:
             for member in members.silent(float(now)):
                 members.leave(member.peer)

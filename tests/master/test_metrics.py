@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from erasurehead.process.pulse import Pulse
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling import DELAYS
+from erasurehead.wire.messages import Refusal
 from erasurehead_master.watch.counterfactual import HORIZON_ROUNDS, WaitingForAll
 from erasurehead_master.watch.exporter import MasterMetrics, endpoints
 from erasurehead_master.watch.metrics import METRICS
@@ -81,7 +83,7 @@ def test_a_departed_workers_series_disappear_and_come_back(cluster: VirtualClust
     """1. Slot 2 has series. 2. Its worker dies. 3. They are gone. 4. A new one continues them."""
     _, read = watch(cluster)
     cluster.run(until_s=2.0)
-    per_slot = (
+    per_slot: tuple[tuple[str, dict[str, str]], ...] = (
         ("erasurehead_arrival_seconds_count", {}),
         ("erasurehead_straggler_probability", {}),
         ("erasurehead_worker_placements_total", {}),
@@ -139,7 +141,7 @@ def test_every_reason_of_the_protocol_has_a_series(cluster: VirtualCluster) -> N
     assert "malformed" in reasons
     for reason in reasons:
         assert read("erasurehead_refused_messages_total", reason=reason) == 0, reason
-    cluster.machine.admission.refused["of-tomorrow"] = 3
+    cluster.machine.admission.refused[cast(Refusal, "of-tomorrow")] = 3
     assert read("erasurehead_refused_messages_total", reason="of-tomorrow") == 3
 
 
@@ -229,26 +231,34 @@ def test_the_master_is_ready_while_its_loop_turns_and_there_is_work(
 
 
 def record(
-    round_: int, duration_s: float, stragglers: tuple[int, ...], **more: object
+    round_: int, duration_s: float, stragglers: tuple[int, ...], late: tuple[Late, ...] = ()
 ) -> RoundRecord:
     arrivals = tuple(
         Arrival(s, 0.1 * duration_s, delay_s=0.05 * duration_s)
         for s in range(4)
         if s not in stragglers
     )
-    values: dict[str, object] = {
-        **dict.fromkeys((f.name for f in dataclasses.fields(RoundRecord)), 0.0),
-        "round": round_,
-        "opened_s": 0.0,
-        "closed_s": duration_s,
-        "reason": "enough",
-        "arrivals": arrivals,
-        "stragglers": stragglers,
-        "late": (),
-        "metrics": {},
-        **more,
-    }
-    return RoundRecord(**values)  # type: ignore[arg-type]
+    return RoundRecord(
+        round=round_,
+        opened_s=0.0,
+        closed_s=duration_s,
+        reason="enough",
+        arrivals=arrivals,
+        stragglers=stragglers,
+        erased_tasks=0,
+        decode_error=0.0,
+        amplification=0.0,
+        gradient_norm=0.0,
+        step_size=0.0,
+        train_loss=0.0,
+        bytes_out=0,
+        bytes_in=0,
+        encode_s=0.0,
+        wait_s=0.0,
+        decode_s=0.0,
+        step_s=0.0,
+        late=late,
+    )
 
 
 def later(waiting: WaitingForAll, first: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,11 +16,12 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.persistent import PersistentDelay
-from erasurehead_master.keep.checkpoint import RunTimes, Snapshot
+from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.keep.restore import restore
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.table import Phase
 from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
@@ -48,9 +50,9 @@ def regroupings(cluster: VirtualCluster) -> list[int]:
     return [int(match[1]) for match in found if match]
 
 
-def run(scheme: str, **settings: object) -> VirtualCluster:
-    given = {"workers": 30, "rounds": 120, "step": "0.1", "delay": SLOW, "seed": 46, **settings}
-    cluster = make_virtual(some_rows(), scheme=scheme, **given)
+def run(scheme: str, **settings: Any) -> VirtualCluster:
+    usual = {"workers": 30, "rounds": 120, "step": "0.1", "delay": SLOW, "seed": 46}
+    cluster = make_virtual(some_rows(), scheme=scheme, **{**usual, **settings})
     start_all(cluster)
     cluster.run()
     assert cluster.finished is not None

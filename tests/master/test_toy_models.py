@@ -31,7 +31,7 @@ COLUMNS, CLASSES = 40, 3
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = {name: MODELS.factory(name) for name in MODELS}
-    toys = {Softmax.name: Softmax, Network.name: Network}
+    toys: dict[str, Callable[..., Model]] = {Softmax.name: Softmax, Network.name: Network}
     monkeypatch.setattr(MODELS, "_entries", {**ours, **toys})
 
 

@@ -35,9 +35,20 @@ class Case:
     blocks: list[int]
     implied: bool
 
-    def build(self, **options: float) -> LocalRows:
-        shape = (1, 1) if self.coefficients is None else self.coefficients.shape[:2]
-        builder = LocalRowsBuilder(self.X.shape[1], shape, **options)  # type: ignore[arg-type]
+    @property
+    def n_columns(self) -> int:
+        return len(self.X.T)
+
+    def build(
+        self, dense_share: float = 1.0, chunk_nonzeros: int = rows_module.CHUNK_NONZEROS
+    ) -> LocalRows:
+        n_parts, n_vectors = (1, 1) if self.coefficients is None else self.coefficients.shape[:2]
+        builder = LocalRowsBuilder(
+            self.n_columns,
+            (n_parts, n_vectors),
+            dense_share=dense_share,
+            chunk_nonzeros=chunk_nonzeros,
+        )
         for lo, hi in zip(self.blocks, self.blocks[1:], strict=False):
             block = csr_array(self.X[lo:hi])
             weights = None if self.coefficients is None else self.coefficients[:, :, lo:hi]
@@ -87,7 +98,7 @@ def compute(
 @given(cases(), st.sampled_from(["logistic", "least-squares"]), st.integers(1, 60))
 def test_equals_dense_numpy(case: Case, name: str, chunk_nonzeros: int) -> None:
     rows = case.build(chunk_nonzeros=chunk_nonzeros)
-    theta = np.random.default_rng(1).normal(size=case.X.shape[1])
+    theta = np.random.default_rng(1).normal(size=case.n_columns)
     for part in range(rows.n_parts):
         values, loss = compute(rows, theta, name, part)
         expected, expected_loss = case.expected(name, theta, part)
@@ -115,7 +126,7 @@ def test_a_share_above_the_limit_counts_as_all_columns(case: Case, chunk_nonzero
     if case.X.any():
         assert rows.support is None
         assert rows.n_support == case.X.shape[1]
-    theta = np.random.default_rng(1).normal(size=case.X.shape[1])
+    theta = np.random.default_rng(1).normal(size=case.n_columns)
     values, _ = compute(rows, theta)
     expected, _ = case.expected("logistic", theta, 0)
     np.testing.assert_allclose(values, expected, rtol=1e-12, atol=1e-12)
@@ -124,7 +135,7 @@ def test_a_share_above_the_limit_counts_as_all_columns(case: Case, chunk_nonzero
 @given(cases(), st.integers(1, 60))
 def test_results_depend_on_neither_blocks_nor_repetition(case: Case, chunk_nonzeros: int) -> None:
     """Streamed rows and mapped rows must give the same bits, today and tomorrow."""
-    theta = np.random.default_rng(2).normal(size=case.X.shape[1])
+    theta = np.random.default_rng(2).normal(size=case.n_columns)
     first, first_loss = compute(case.build(chunk_nonzeros=chunk_nonzeros), theta)
     case.blocks = list(range(len(case.X) + 1))
     rows = case.build(chunk_nonzeros=chunk_nonzeros)
@@ -160,7 +171,7 @@ def test_one_coefficient_may_stand_for_a_whole_block() -> None:
     builder.add(CsrRows(block.indptr, block.indices, None, np.ones(3), 3), np.array([[2.0, -1.0]]))
     rows = builder.finish()
     values, loss = compute(rows, np.zeros(3))
-    np.testing.assert_allclose(values, [[-1, -1, -1], [0.5, 0.5, 0.5]])
+    np.testing.assert_allclose(values, [[-1.0, -1.0, -1.0], [0.5, 0.5, 0.5]])
     np.testing.assert_allclose(loss, np.log(2) * np.array([6, -3]))
 
 

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.models.least_squares import LeastSquares
+from erasurehead.models.linear import LinearModel
 from erasurehead.models.logistic import Logistic
+from erasurehead.models.metrics import MSE
 from erasurehead.optimizing import curvature
 from erasurehead.optimizing.curvature import RowsCurvature, largest_eigenvalue
 from erasurehead.rows import CsrRows
@@ -77,17 +80,23 @@ def test_what_the_store_says_of_the_columns_is_not_computed_again() -> None:
     np.testing.assert_allclose(found, 0.25 * known / 80, rtol=1e-12)
 
 
-class Unbounded(LeastSquares):
-    """A model whose loss may curve as much as it likes."""
+class Quartic(LinearModel):
+    """A model whose loss curves the more, the further its margin is from the label."""
 
-    def __init__(self, n_columns: int) -> None:
-        super().__init__(n_columns)
-        self.curvature = None  # type: ignore[assignment]
+    name = "quartic"
+    target = "numbers"
+    metrics = (MSE,)
+
+    def loss_and_derivative(
+        self, margins: FloatArray, labels: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        residual = margins - labels
+        return residual**4 / 4.0, residual**3
 
 
 def test_what_is_not_known_of_a_model_is_one_sentence() -> None:
-    unknown = RowsCurvature(Unbounded(40), as_rows(some_rows(9)))
-    with pytest.raises(UsageError, match="curvature of least-squares has no bound, so --step auto"):
+    unknown = RowsCurvature(Quartic(40), as_rows(some_rows(9)))
+    with pytest.raises(UsageError, match="curvature of quartic has no bound, so --step auto"):
         unknown.largest()
     with pytest.raises(UsageError, match="has no bound, and the optimizer needs one for each"):
         unknown.by_parameter()

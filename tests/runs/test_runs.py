@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,8 +50,8 @@ SUMMARY = RunSummary(
 )
 
 
-def record(round_: int = 1, **changed: object) -> RoundRecord:
-    whole = RoundRecord(
+def record(round_: int = 1) -> RoundRecord:
+    return RoundRecord(
         round=round_,
         opened_s=1.0 * round_,
         closed_s=1.0 * round_ + 0.9,
@@ -73,7 +73,6 @@ def record(round_: int = 1, **changed: object) -> RoundRecord:
         late=(Late(1, round_ - 1, 1.2),),
         metrics={"auc": 0.7},
     )
-    return dataclasses.replace(whole, **changed)  # type: ignore[arg-type]
 
 
 def write(directory: Path, *records: RoundRecord, settings: RunSettings = SETTINGS) -> RunWriter:
@@ -83,7 +82,7 @@ def write(directory: Path, *records: RoundRecord, settings: RunSettings = SETTIN
     for each in records:
         writer.round_over(each)
     writer.model(THETA, START, len(records))
-    writer.finished(dataclasses.replace(SUMMARY, rounds=len(records)))
+    writer.finished(replace(SUMMARY, rounds=len(records)))
     return writer
 
 
@@ -99,7 +98,7 @@ def full_disk(bytes_left_in_a_file: int) -> Iterator[None]:
 
 
 def test_a_run_is_read_back_as_it_was(tmp_path: Path) -> None:
-    records = [record(1), record(2, metrics={}, late=(), reason='a "quoted"\nreason é')]
+    records = [record(1), replace(record(2), metrics={}, late=(), reason='a "quoted"\nreason é')]
     writer = write(tmp_path / "a" / "run", *records)
     assert writer.whole
     run = Run.open(tmp_path / "a" / "run")
@@ -141,7 +140,8 @@ def test_any_record_survives_but_infinity_becomes_nan(
 ) -> None:
     """1. Write a record of arbitrary content. 2. Read it. 3. Only infinities have changed."""
     loss, error, norm = values
-    written = record(
+    written = replace(
+        record(),
         train_loss=loss,
         decode_error=error,
         gradient_norm=norm,
@@ -159,14 +159,12 @@ def test_any_record_survives_but_infinity_becomes_nan(
         """Represent a record with every number that JSON cannot hold as nan."""
         return repr(each).replace("-inf", "nan").replace("inf", "nan")
 
-    assert seen(dataclasses.replace(read, reason="")) == seen(
-        dataclasses.replace(written, reason="")
-    )
+    assert seen(replace(read, reason="")) == seen(replace(written, reason=""))
     assert read.reason == written.reason
 
 
 def test_a_line_has_the_keys_of_the_design_and_strict_json(tmp_path: Path) -> None:
-    write(tmp_path / "run", record(train_loss=math.nan, metrics={"auc": math.inf}))
+    write(tmp_path / "run", replace(record(), train_loss=math.nan, metrics={"auc": math.inf}))
     [line] = (tmp_path / "run" / "rounds.jsonl").read_text().splitlines()
     held = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert list(held) == list(record().to_json())
@@ -284,7 +282,7 @@ def test_a_full_disk_is_reported_once_and_nothing_is_lost_when_it_has_room_again
     assert writer.lost_writes == 2
     writer.round_over(record(4))
     writer.model(THETA, START, 4)
-    writer.finished(dataclasses.replace(SUMMARY, rounds=4))
+    writer.finished(replace(SUMMARY, rounds=4))
     assert writer.whole
     run = Run.open(tmp_path / "run")
     assert [r.round for r in run] == [1, 2, 3, 4]

@@ -59,7 +59,7 @@ def run(
     gaps: list[float] = []
 
     def rate(model: FloatArray) -> dict[str, float]:
-        gaps.append(0.5 * (model - best) @ hessian @ (model - best) / first)
+        gaps.append(float(0.5 * (model - best) @ hessian @ (model - best) / first))
         return {}
 
     given = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+
 import numpy as np
 
 from erasurehead.wire.messages import (
@@ -88,7 +90,6 @@ def comparable(value: object) -> object:
         return value.format, value.n, comparable(value.arrays)
     if isinstance(value, tuple):
         return tuple(map(comparable, value))
-    if type(value) in KNOWN.values():
-        fields = type(value).__slots__  # type: ignore[attr-defined]
-        return type(value), tuple(comparable(getattr(value, name)) for name in fields)
+    if is_dataclass(value) and type(value) in KNOWN.values():
+        return type(value), tuple(comparable(getattr(value, f.name)) for f in fields(value))
     return repr(value)

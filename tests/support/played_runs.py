@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -12,7 +13,20 @@ from erasurehead.runs import Run, RunWriter
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 
-MakeRun = Callable[..., Run]
+IMPROVING = (0.5, 0.6, 0.7, 0.75, 0.78, 0.79, 0.80, 0.805, 0.81, 0.812)
+"""A metric after each of ten rounds."""
+
+
+class MakeRun(Protocol):
+    """What writes a run into a directory of its own and opens it, as `write_run` does."""
+
+    def __call__(
+        self,
+        scheme: str = "uncoded",
+        round_s: float = 1.0,
+        values: Iterable[float] = IMPROVING,
+        metric: str | None = "auc",
+    ) -> Run: ...
 
 
 def make_start(scheme: str = "uncoded", n_workers: int = 4, rounds: int = 10) -> RunStart:
@@ -71,7 +85,7 @@ def write_run(
     directory: Path,
     scheme: str = "uncoded",
     round_s: float = 1.0,
-    values: Iterable[float] = (0.5, 0.6, 0.7, 0.75, 0.78, 0.79, 0.80, 0.805, 0.81, 0.812),
+    values: Iterable[float] = IMPROVING,
     metric: str | None = "auc",
 ) -> Run:
     """Write a run whose rounds take `round_s`, evaluated after each round; open it."""

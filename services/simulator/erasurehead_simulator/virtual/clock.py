@@ -11,18 +11,18 @@ class VirtualClock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._queue: list[tuple[float, int, Callable[[], object]]] = []
         self._scheduled = 0
 
     def __len__(self) -> int:
         return len(self._queue)
 
-    def at(self, time: float, happening: Callable[[], None]) -> None:
+    def at(self, time: float, happening: Callable[[], object]) -> None:
         """Let something happen at `time`, or now if that has passed."""
         self._scheduled += 1
         heapq.heappush(self._queue, (max(time, self.now), self._scheduled, happening))
 
-    def after(self, seconds: float, happening: Callable[[], None]) -> None:
+    def after(self, seconds: float, happening: Callable[[], object]) -> None:
         """Let something happen in so many seconds."""
         self.at(self.now + seconds, happening)
 
