@@ -7,11 +7,11 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
 from erasurehead.process.pulse import Pulse
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
@@ -77,6 +77,39 @@ def test_numbers_equal_the_records(cluster: VirtualCluster) -> None:
             read("erasurehead_worker_rounds_total", worker=worker, outcome="straggled") == straggled
         )
         assert read("erasurehead_worker_placements_total", worker=worker) == 1
+
+
+def test_records_of_numpy_scalars_are_added_up_and_shown_as_floats(cluster: VirtualCluster) -> None:
+    """Models, codes and methods of one's own return what numpy returns: narrow, or not finite.
+
+    1. A round whose numbers are float32 or arrays of one element. 2. One that has diverged. 3. The
+    sums go on growing, finite, and the page can be scraped.
+    """
+    metrics = MasterMetrics(cluster.machine)
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    narrow: dict[str, Any] = {
+        f.name: np.float32(1)
+        for f in dataclasses.fields(RoundRecord)
+        if f.type in ("float", "int") and f.name != "round"
+    }
+    for round_, more in enumerate(
+        (
+            {"closed_s": np.float32(2), "erased_tasks": np.int8(1), "metrics": {"auc": np.ones(1)}},
+            {"decode_error": np.float32("inf"), "train_loss": np.nan, "bytes_out": 1 << 24},
+            {},
+        ),
+        start=1,
+    ):
+        values = {**narrow, **more}
+        metrics.round_over(dataclasses.replace(record(round_, 0.0, ()), **values))
+    page = generate_latest(registry).decode()
+    assert "erasurehead_sent_bytes_total 1.6777218e+07" in page
+    assert 'erasurehead_test_metric{metric="auc"} 1.0' in page
+    assert "erasurehead_train_loss 1.0" in page
+    assert "erasurehead_round_decode_error_sum 2.0" in page
+    assert "erasurehead_round_decode_error_count 3.0" in page
+    assert "erasurehead_round_duration_seconds_sum 1.0" in page
 
 
 def test_a_departed_workers_series_disappear_and_come_back(cluster: VirtualCluster) -> None:
@@ -272,7 +305,7 @@ def test_a_late_result_says_what_waiting_would_have_cost() -> None:
     waiting.round_over(record(1, 1.0, (3,)))
     waiting.round_over(record(2, 1.0, (), late=(Late(3, 1, 4.0),)))
     later(waiting, 3)
-    assert waiting.waiting_s - waiting.compared_s == pytest.approx(3.0)
+    assert waiting.waiting.sum - waiting.compared.sum == pytest.approx(3.0)
 
 
 def test_an_unheard_straggler_counts_as_if_it_came_when_the_round_closed() -> None:
@@ -280,7 +313,7 @@ def test_an_unheard_straggler_counts_as_if_it_came_when_the_round_closed() -> No
     waiting = WaitingForAll()
     waiting.round_over(record(1, 1.0, (3,)))
     later(waiting, 2)
-    assert waiting.waiting_s == waiting.compared_s
+    assert waiting.waiting.sum == waiting.compared.sum
 
 
 def test_injected_delays_are_known_from_the_seed() -> None:
@@ -290,7 +323,7 @@ def test_injected_delays_are_known_from_the_seed() -> None:
     waiting.round_over(record(6, 1.0, (3,)))
     later(waiting, 7)
     # 9 s of delay and the slot's usual 0.05 s of its own, instead of 1 s.
-    assert waiting.waiting_s - waiting.compared_s == pytest.approx(8.05)
+    assert waiting.waiting.sum - waiting.compared.sum == pytest.approx(8.05)
 
 
 def test_in_a_run_the_counterfactual_is_the_longest_delay(cluster: VirtualCluster) -> None:
@@ -300,5 +333,5 @@ def test_in_a_run_the_counterfactual_is_the_longest_delay(cluster: VirtualCluste
     delays = DELAYS.build("exponential:mean_s=0.5", 6, 0)
     compared = cluster.records[: 40 - HORIZON_ROUNDS]
     expected = sum(delays.delays_s(r.round, 0.5).max() for r in compared)
-    assert metrics._waiting.waiting_s == pytest.approx(expected)
-    assert metrics._waiting.compared_s == pytest.approx(sum(r.duration_s for r in compared))
+    assert metrics._waiting.waiting.sum == pytest.approx(expected)
+    assert metrics._waiting.compared.sum == pytest.approx(sum(r.duration_s for r in compared))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import SupportsFloat
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client import Histogram as TheirHistogram
 
-from erasurehead.monitoring.metric import Histogram, Metric
+from erasurehead.monitoring.metric import Histogram, Metric, Total, plain
 from erasurehead_cli.pages.metrics_page import page
 from erasurehead_master.watch.metrics import METRICS as MASTER
 from erasurehead_worker.watch.metrics import METRICS as WORKER
@@ -41,6 +43,44 @@ def test_what_is_not_a_number_is_counted_beyond_every_bound() -> None:
     histogram.observe(0.5)
     assert histogram.cumulative() == [("0.1", 0), ("1.0", 1), ("10.0", 1), ("+Inf", 2)]
     assert histogram.sum == 0.5
+
+
+def test_what_is_infinite_is_counted_but_never_added_up() -> None:
+    histogram, total = Histogram(BOUNDS), Total()
+    for value in (math.inf, 0.5, -math.inf, math.nan, np.float32("inf")):
+        histogram.observe(value)
+        total.add(value)
+    assert histogram.cumulative() == [("0.1", 1), ("1.0", 2), ("10.0", 2), ("+Inf", 5)]
+    assert histogram.sum == total.sum == 0.5
+
+
+def test_sums_stay_in_double_precision_whatever_they_are_given() -> None:
+    """A float32 that is added to a Python float makes a float32, which stops at 2**24."""
+    histogram, total = Histogram(BOUNDS), Total()
+    for value in (np.float32(1), 2.0**24, np.int64(1), np.float32(1)):
+        histogram.observe(value)
+        total.add(value)
+    assert histogram.sum == total.sum == 2.0**24 + 3
+    assert type(histogram.sum) is type(total.sum) is float
+
+
+@pytest.mark.parametrize(
+    "one", [3, 3.0, np.float32(3), np.int64(3), np.array(3.0), np.array([3.0])]
+)
+def test_the_client_library_is_handed_python_floats(one: SupportsFloat) -> None:
+    (sample,) = Metric("m", "gauge", "A number.").number(one).samples
+    assert sample.value == 3
+    assert type(sample.value) is float
+
+
+def test_a_gauge_shows_what_is_not_finite() -> None:
+    (sample,) = Metric("m", "gauge", "A loss.").number(np.float32("nan")).samples
+    assert math.isnan(sample.value)
+
+
+def test_several_numbers_are_not_one() -> None:
+    with pytest.raises(ValueError, match="size 1"):
+        plain(np.ones(2))
 
 
 @pytest.mark.parametrize("metric", ALL, ids=lambda m: m.name)

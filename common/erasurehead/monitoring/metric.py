@@ -1,4 +1,11 @@
-"""A metric's definition, said once: the exporter and docs/metrics.md are made from it."""
+"""A metric's definition, said once: the exporter and docs/metrics.md are made from it.
+
+Every number passes through here on its way to the client library, which keeps the type that it is
+given: a float32 would turn a sum to single precision for good (at 16,777,216 it stops), an array of
+one element would make every later scrape of the registry fail, and one NaN or infinity would make a
+sum useless for ever (findings/prometheus-numpy.sh). So sums add Python floats and take
+nothing that is not finite; a gauge shows what there is, since a loss of NaN is worth an alert.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +13,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, SupportsFloat
 
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -37,15 +44,15 @@ class Metric:
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
 
-    def numbers(self, samples: Iterable[tuple[Sequence[str], float]]) -> Family:
+    def numbers(self, samples: Iterable[tuple[Sequence[str], SupportsFloat]]) -> Family:
         """Return the family of a counter or gauge with these (label values, value)."""
         make = CounterMetricFamily if self.kind == "counter" else GaugeMetricFamily
         family = make(self.name.removesuffix("_total"), self.help, labels=self.labels)
         for labels, value in samples:
-            family.add_metric(labels, value)
+            family.add_metric(labels, plain(value))
         return family
 
-    def number(self, value: float) -> Family:
+    def number(self, value: SupportsFloat) -> Family:
         """Return the family of a counter or gauge without labels."""
         return self.numbers([((), value)])
 
@@ -57,6 +64,32 @@ class Metric:
         return family
 
 
+def plain(number: SupportsFloat) -> float:
+    """Return a number of any kind, or an array of one element, as a Python float.
+
+    Raises
+    ------
+    ValueError: an array of more elements, or of none.
+    """
+    item = getattr(number, "item", None)
+    return float(number if item is None else item())
+
+
+class Total:
+    """What a counter shows: a sum of amounts, which stays a finite Python float."""
+
+    __slots__ = ("sum",)
+
+    def __init__(self) -> None:
+        self.sum = 0.0
+
+    def add(self, amount: SupportsFloat) -> None:
+        """Add an amount; one that is not finite is left out."""
+        number = plain(amount)
+        if math.isfinite(number):
+            self.sum += number
+
+
 class Histogram:
     """Counts of observations by bucket; an observation costs one bisection.
 
@@ -65,20 +98,24 @@ class Histogram:
     bounds: finite upper bounds, ascending; a value equal to a bound belongs to its bucket.
     """
 
-    __slots__ = ("_bounds", "_counts", "sum")
+    __slots__ = ("_bounds", "_counts", "_total")
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
-        self.sum = 0.0
+        self._total = Total()
 
-    def observe(self, value: float) -> None:
+    def observe(self, value: SupportsFloat) -> None:
         """Count one observation; one that is not a number counts as beyond every bound."""
-        if math.isnan(value):
-            self._counts[-1] += 1
-            return
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self.sum += value
+        number = plain(value)
+        beyond = math.isnan(number)
+        self._counts[-1 if beyond else bisect_left(self._bounds, number)] += 1
+        self._total.add(number)
+
+    @property
+    def sum(self) -> float:
+        """The sum of all finite observations."""
+        return self._total.sum
 
     @property
     def count(self) -> int:

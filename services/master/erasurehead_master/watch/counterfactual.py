@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from erasurehead.arrays import FloatArray
+from erasurehead.monitoring.metric import Total
 from erasurehead.records import RoundRecord
 
 HORIZON_ROUNDS = 16
@@ -39,12 +40,17 @@ class WaitingForAll:
     Parameters
     ----------
     injected: the injected delay of every slot in a round, shape (k,); None without injection.
+
+    Attributes
+    ----------
+    compared: seconds that the compared rounds took.
+    waiting: seconds that they would at least have taken if everyone had been waited for.
     """
 
     def __init__(self, injected: Callable[[int], FloatArray] | None = None) -> None:
         self.injected = injected
-        self.compared_s = 0.0
-        self.waiting_s = 0.0
+        self.compared = Total()
+        self.waiting = Total()
         self._usual_s: dict[int, float] = {}
         self._pending: OrderedDict[int, _Pending] = OrderedDict()
 
@@ -81,5 +87,5 @@ class WaitingForAll:
         self._count(pending.duration_s, pending.duration_s + longer_s)
 
     def _count(self, actual_s: float, waiting_s: float) -> None:
-        self.compared_s += actual_s
-        self.waiting_s += waiting_s
+        self.compared.add(actual_s)
+        self.waiting.add(waiting_s)

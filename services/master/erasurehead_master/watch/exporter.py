@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from erasurehead.monitoring.http import Endpoints, State
-from erasurehead.monitoring.metric import Histogram, Metric
+from erasurehead.monitoring.metric import Histogram, Metric, Total
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.version import installed_version
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
@@ -53,8 +53,8 @@ class MasterMetrics(Observer, Collector):
         self._decode_errors = Histogram(m.DECODE_ERROR.buckets)
         self._lateness = Histogram(m.LATENESS.buckets)
         self._outcomes: Counter[tuple[int, str]] = Counter()
-        self._totals: defaultdict[Metric, float] = defaultdict(float)
-        self._phases: defaultdict[str, float] = defaultdict(float)
+        self._totals: defaultdict[Metric, Total] = defaultdict(Total)
+        self._phases: defaultdict[str, Total] = defaultdict(Total)
         self._plan = machine.plan
         self._waiting = WaitingForAll()
         self._checkpointed: float | None = None
@@ -90,11 +90,11 @@ class MasterMetrics(Observer, Collector):
             self._waiting.round_over(record)
             self._erasure_ratios.observe(record.erased_tasks / code.n_tasks)
             self._decode_errors.observe(record.decode_error)
-            self._totals[m.ERASED_TASKS] += record.erased_tasks
-            self._totals[m.SENT] += record.bytes_out
-            self._totals[m.RECEIVED] += record.bytes_in
+            self._totals[m.ERASED_TASKS].add(record.erased_tasks)
+            self._totals[m.SENT].add(record.bytes_out)
+            self._totals[m.RECEIVED].add(record.bytes_in)
             for phase in ("encode", "wait", "decode", "step"):
-                self._phases[phase] += getattr(record, f"{phase}_s")
+                self._phases[phase].add(getattr(record, f"{phase}_s"))
             self._tests.update(record.metrics)
             self._fit()
 
@@ -153,10 +153,10 @@ class MasterMetrics(Observer, Collector):
         yield m.LATENESS.histograms([((), self._lateness)])
         yield m.STALE_RESULTS.number(self._machine.training.stale)
         for metric in (m.ERASED_TASKS, m.SENT, m.RECEIVED):
-            yield metric.number(self._totals[metric])
-        yield m.COMPARED.number(self._waiting.compared_s)
-        yield m.WAITING_FOR_ALL.number(self._waiting.waiting_s)
-        yield m.PHASE_SECONDS.numbers([((k,), v) for k, v in self._phases.items()])
+            yield metric.number(self._totals[metric].sum)
+        yield m.COMPARED.number(self._waiting.compared.sum)
+        yield m.WAITING_FOR_ALL.number(self._waiting.waiting.sum)
+        yield m.PHASE_SECONDS.numbers([((k,), v.sum) for k, v in self._phases.items()])
 
     def _peers(self) -> Iterator[Family]:
         machine = self._machine
