@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from import_graph import modules
 
 from erasurehead.wire.frames import (
     DTYPES,
@@ -286,6 +287,31 @@ def test_damaged_messages_are_refused_or_still_well_formed(
     except ProtocolError as error:
         outcome = error.reason
     assert outcome in {cls.__name__ for cls in KNOWN.values()} | set(REFUSALS)
+
+
+def test_no_piece_of_a_refused_header_is_taken_for_a_message() -> None:
+    """Why headers are read by `unpackb` and not by msgpack's streaming Unpacker.
+
+    That one goes on inside a message which it refused, and hands out the rest of it as messages
+    (findings/msgpack-unpacker.sh): a goodbye that nobody said would free a worker's slot.
+    1. A header that msgpack refuses holds a whole goodbye. 2. It is refused, whole. 3. What is
+    received next is only what was sent next.
+    """
+    goodbye = {"kind": "goodbye", "reason": "never said"}
+    refused = [msgpack.packb({1: "no key of ours", "nested": goodbye})]
+    with pytest.raises(ProtocolError) as caught:
+        decode(refused, TO_MASTER)
+    assert caught.value.reason == "malformed"
+    assert decode(encode(Heartbeat(3, 0.5)), TO_MASTER) == Heartbeat(3, 0.5)
+    users = [name for name, path in modules().items() if "msgpack.Unpacker(" in path.read_text()]
+    assert users == []
+
+
+def test_two_messages_in_one_header_are_none() -> None:
+    one = msgpack.packb({"kind": "goodbye", "reason": "said"})
+    assert decode([one], TO_MASTER) == Goodbye("said")
+    with pytest.raises(ProtocolError, match="not msgpack"):
+        decode([one + one], TO_MASTER)
 
 
 def test_our_own_mistakes_are_not_sent() -> None:

@@ -120,6 +120,7 @@ def decode(
         if len(frame) > max_frame_bytes:
             raise ProtocolError("too-large", f"a frame of {len(frame)} bytes")
     try:
+        # Never a streaming Unpacker: after an error it hands out the rest of the message in pieces.
         header = msgpack.unpackb(frames[0])
     except Exception as error:  # msgpack's own tree, UnicodeDecodeError, RecursionError, ...
         raise ProtocolError("malformed", f"a header that is not msgpack: {error!r:.80}") from None
