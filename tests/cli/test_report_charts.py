@@ -24,6 +24,8 @@ NUMBERS = st.floats(-1e9, 1e9, allow_nan=False)
 
 
 @example([1.0, 2.2e-313], False, False)  # their ratio is infinite
+@example([5e-324], True, False)  # a sixth of it is zero
+@example([1e-300, 3e-300], False, True)
 @given(st.lists(NUMBERS, min_size=1, max_size=20), st.booleans(), st.booleans())
 def test_an_axis_holds_its_values_and_has_ticks(
     values: list[float], zero: bool, tight: bool

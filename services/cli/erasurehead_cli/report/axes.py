@@ -10,8 +10,8 @@ import numpy as np
 
 from erasurehead_cli.results.series import FloatArray
 
-LEAST_LOG = 1e-290
-"""A logarithmic axis from less than this would begin at zero, and its ratios would overflow."""
+LEAST_SIZE = 1e-290
+"""Nearer to zero a value is zero to an axis: steps and ratios of such values vanish or overflow."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,11 @@ def fit(
     """
     values = np.concatenate([np.ravel(part) for part in data] or [np.zeros(0)])
     values = values[np.isfinite(values)]
+    values = np.where(np.abs(values) < LEAST_SIZE, 0.0, values)
     if not values.size:
         return Axis(name, 0.0, 1.0)
     lo, hi = float(values.min()), float(values.max())
-    if lo >= LEAST_LOG and hi / lo > log_above:
+    if lo > 0 and hi / lo > log_above:
         room = (hi / lo) ** 0.04
         return Axis(name, lo / room, hi * room, log=True)
     if zero:
