@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,9 +65,26 @@ def test_workers_have_limits(configured: dict[str, Any]) -> None:
         assert int(limits["memory"]) >= 256 << 20
 
 
-def test_mounted_files_exist(configured: dict[str, Any]) -> None:
-    from pathlib import Path
+def test_the_pages_example_lowers_a_limit_and_nothing_else(run: Run, tmp_path: Path) -> None:
+    """An overlay that spells a limit in the other way is refused (findings/compose-limits.sh)."""
+    page = (ROOT / "docs" / "docker.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```yaml\n(# docker-compose\.override.+?)^```$", page, re.M | re.S)
+    path = tmp_path / "docker-compose.override.yml"
+    path.write_text(example, encoding="utf-8")
 
+    def limits(*overlays: Path) -> dict[str, str]:
+        files = [x for overlay in (BASE, *overlays) for x in ("-f", overlay)]
+        done = run("docker-compose", *files, "config")
+        assert done.returncode == 0, done.stderr
+        worker = yaml.safe_load(done.stdout)["services"]["worker"]
+        return {k: str(v) for k, v in worker["deploy"]["resources"]["limits"].items()}
+
+    before = limits()
+    assert float(before["cpus"]) > 0.25
+    assert limits(path) == before | {"cpus": "0.25"}
+
+
+def test_mounted_files_exist(configured: dict[str, Any]) -> None:
     for name, service in configured["services"].items():
         for volume in service.get("volumes", []):
             # The engine's socket (chaos) is there where there is an engine.
