@@ -19,9 +19,9 @@ class SmoothedSum(WeightedSum):
     """g_hat_t = keep g_hat_(t-1) + (1 - keep) sum_t; the first round is taken as it is."""
 
     def __init__(
-        self, code: GradientCode, n_columns: int, ordered: bool = False, *, keep: float = 0.5
+        self, code: GradientCode, n_parameters: int, ordered: bool = False, *, keep: float = 0.5
     ) -> None:
-        super().__init__(code, n_columns, ordered)
+        super().__init__(code, n_parameters, ordered)
         self._keep = keep
         self._mean: FloatArray | None = None
 

@@ -164,8 +164,8 @@ def test_many_slots_are_chosen_greedily() -> None:
             "cyclic-repetition:s=2",
             ["'disjoint'", "coefficients of 1", "'cyclic-repetition'"],
         ),
-        ("disjoint", "partial:s=1,alpha=2", ["one sum", "'partial' sends 2 messages"]),
-        ("disjoint", "cyclic-mds:s=1,field=complex", ["one sum", "sends 2 vectors in a message"]),
+        ("disjoint", "partial:s=1,alpha=2", ["one sum", "'partial' sends 2 parts"]),
+        ("disjoint", "cyclic-mds:s=1,field=complex", ["one sum", "sends 2 vectors in a part"]),
     ],
 )
 def test_misfits_name_both_sides(decoder: str, spec: str, words: list[str]) -> None:

@@ -44,7 +44,7 @@ class DisjointDecoder(HoldingDecoder):
         scale: Literal["none", "coverage"] = "coverage",
     ) -> None:
         if code.symbols_per_slot > 1:
-            parts = "messages" if code.n_parts > 1 else "vectors in a message"
+            parts = "parts" if code.n_parts > 1 else "vectors in a part"
             raise UsageError(
                 f"decoder '{self.name}' takes one sum from each worker in a round, and code"
                 f" '{code.name}' sends {code.symbols_per_slot} {parts}; use it with {self.fits}, or"

@@ -1,5 +1,7 @@
 """What is learnt. Each model is one file and one line here."""
 
+from typing import Any
+
 from erasurehead.errors import UsageError
 from erasurehead.models.base import Model
 from erasurehead.models.least_squares import LeastSquares
@@ -18,17 +20,17 @@ def default_model(target: Target) -> str:
     ------
     UsageError: none is.
     """
-    found = next((kind.name for kind in _kinds() if kind.target == target), None)
+    found = next((n for n in MODELS if _said(n, "target", None) == target), None)
     if found is None:
         raise UsageError(f"no model is made for labels that are {target}; name one with --model")
     return found
 
 
 def known_metrics() -> dict[str, Metric]:
-    """Return every metric that some model reports, by its name."""
-    return {metric.name: metric for kind in _kinds() for metric in kind.metrics}
+    """Return every metric that some model's factory names, by its name."""
+    return {metric.name: metric for n in MODELS for metric in _said(n, "metrics", ())}
 
 
-def _kinds() -> list[type[Model]]:
-    factories = [MODELS.factory(name) for name in MODELS]
-    return [kind for kind in factories if isinstance(kind, type) and issubclass(kind, Model)]
+def _said(name: str, attribute: str, otherwise: Any) -> Any:
+    """Return what a factory says of its models before one is made; a function may say nothing."""
+    return getattr(MODELS.factory(name), attribute, otherwise)

@@ -127,8 +127,13 @@ class Model(ABC):
         raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 
     def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:
-        """Return the columns of a table of predictions, shape (rows,) each, by their headings."""
-        return {"prediction": outputs}
+        """Return the columns of a table of predictions, shape (rows,) each, by their headings.
+
+        By default what the model puts out, under a number if a row has several.
+        """
+        if outputs.ndim == 1:
+            return {"prediction": outputs}
+        return {f"prediction_{i}": column for i, column in enumerate(outputs.T)}
 
     def refusal(self, labels: FloatArray) -> str | None:
         """Return why these labels, shape (rows,), do not suit the model; None: they do.

@@ -136,7 +136,7 @@ class Run:
             raise DataError(f"{path} is damaged: {_reason(error)}") from None
         theta = held.get("theta")
         if theta is None or theta.ndim != 1 or theta.dtype.kind != "f":
-            raise DataError(f"{path} is damaged: it should hold 'theta', one number a column")
+            raise DataError(f"{path} is damaged: it should hold 'theta', one number a parameter")
         return _renamed({k: value if value.ndim else value.item() for k, value in held.items()})
 
     @property

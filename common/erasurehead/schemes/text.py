@@ -1,6 +1,6 @@
 """The text of a scheme: how it is read and printed, and what is said of a misspelt one.
 
-The long form names the parts, separated by `` / ``; the last one may be left out::
+The long form names the parts, separated by `` / ``; all but the code may be left out::
 
     frc:c=3 / first-copy:scale=none / fraction:r=11 / saga
 

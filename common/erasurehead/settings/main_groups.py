@@ -59,7 +59,10 @@ class DescentSettings(MainSection):
     optimizer: OptimizerText = Field(
         "gradient-descent", description="what a round's gradient does to the model"
     )
-    step: StepText = Field("auto", description="step size (auto is 1 / largest curvature)")
+    step: StepText = Field(
+        "auto",
+        description="step size (auto suits the optimizer: mostly 1 / largest curvature)",
+    )
     rounds: int = Field(100, ge=1, description="rounds to run")
     evaluate_every_rounds: int = Field(
         10, ge=1, description="rounds between evaluations on the test rows"

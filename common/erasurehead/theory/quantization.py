@@ -14,7 +14,7 @@ from erasurehead.arrays import FloatArray, IntArray
 
 
 def relative_variance(bits: IntArray, spread: float) -> FloatArray:
-    """Return omega_i = D / (2^b_i - 1)^2, infinite for no bits; D is a quarter of the columns."""
+    """Return omega_i = D / (2^b_i - 1)^2, infinite for no bits; D: parameters / 4."""
     levels = np.exp2(bits) - 1.0
     omega: FloatArray = np.full(levels.shape, np.inf)
     np.divide(spread, levels**2, out=omega, where=levels > 0)

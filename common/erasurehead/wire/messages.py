@@ -2,8 +2,8 @@
 
 A worker greets with `Hello` and is told its place by `Assign` (or `Refuse`); it asks for rows it
 cannot read itself with `NeedTask`, gets them as `Task` chunks, and says `Ready` with the
-parameters its rows need. From then on each round is one `Step` down and one `Result` a message part
-up. `Heartbeat` goes both ways when nothing else does; `Register` asks a stranger to greet again;
+parameters its rows need. From then on each round is one `Step` down and one `Result` a part up.
+`Heartbeat` goes both ways when nothing else does; `Register` asks a stranger to greet again;
 `Stop` and `Goodbye` end things politely. docs/protocol.md is the table of all of this.
 
 Numbers are checked here once, so the state machines may trust what they are handed.

@@ -11,7 +11,6 @@ import numpy as np
 from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
 from erasurehead.runs import Run
-from erasurehead.straggling.none import NoDelay
 from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.results.comparison import Comparison, compare_series
 from erasurehead_cli.results.figures import METRIC_NAMES
@@ -175,8 +174,6 @@ def _flaws(series: Series, label: str) -> list[str]:
 def _ideal(series: Series) -> FloatArray | None:
     settings = series.run.settings
     delays = settings.delays()
-    if isinstance(delays, NoDelay):
-        return None
     rounds = series.rounds.tolist()
     ideal = ideal_round_s(settings.fitted(), delays, rounds, series.took_part)
     return ideal if ideal.any() else None  # nothing to divide by

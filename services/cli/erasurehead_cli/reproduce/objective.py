@@ -11,7 +11,7 @@ from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory
 
 
 def model_after(run: Run, rounds: int) -> FloatArray | None:
-    """Return the model a gradient-descent run had after so many rounds, shape (columns,).
+    """Return the model a gradient-descent run had after so many rounds, shape (n_parameters,).
 
     None if the run ended sooner, or left no checkpoint of just that round.
     """
