@@ -17,12 +17,21 @@ from tests.support.deploy_tools import ROOT, TOOLS, Run
 
 BOARDS = sorted((ROOT / "dashboards" / "grafana" / "boards").glob("*.json"))
 RUNBOOKS = ROOT / "docs" / "runbooks.md"
+RULE_TESTS = ROOT / "dashboards" / "prometheus" / "tests" / "erasurehead_test.yml"
+SERVERS = (
+    ROOT / "dashboards" / "prometheus" / "prometheus.yml",
+    ROOT / "k8s" / "components" / "monitoring" / "config" / "prometheus.yml",
+)
 LABELS = {m.name: set(m.labels) for m in (*MASTER, *WORKER)}
 HISTOGRAMS = {m.name for m in (*MASTER, *WORKER) if m.kind == "histogram"}
 
 
+def read(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
 def rules() -> list[dict[str, Any]]:
-    [group] = yaml.safe_load(RULES.read_text(encoding="utf-8"))["groups"]
+    [group] = read(RULES)["groups"]
     found: list[dict[str, Any]] = group["rules"]
     return found
 
@@ -47,8 +56,7 @@ def test_generated_files_are_up_to_date(path: Path) -> None:
 
 
 def test_the_operators_rules_are_the_same_rules() -> None:
-    theirs = yaml.safe_load(OPERATOR.read_text(encoding="utf-8"))["spec"]
-    assert theirs == yaml.safe_load(RULES.read_text(encoding="utf-8"))
+    assert read(OPERATOR)["spec"] == read(RULES)
 
 
 def test_promtool_takes_configuration_and_rules(run: Run) -> None:
@@ -57,17 +65,42 @@ def test_promtool_takes_configuration_and_rules(run: Run) -> None:
 
 
 def test_alerts_fire_when_they_should(run: Run) -> None:
-    done = run("promtool", "test", "rules", "dashboards/prometheus/tests/erasurehead_test.yml")
+    done = run("promtool", "test", "rules", RULE_TESTS)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alert_is_tested_and_has_a_runbook() -> None:
-    tests = (ROOT / "dashboards/prometheus/tests/erasurehead_test.yml").read_text(encoding="utf-8")
+def test_rules_are_tested_as_they_are_deployed() -> None:
+    """promtool heeds neither a group's interval nor the order of groups in a file.
+
+    Both are said again in its test file, so they are compared (findings/promtool-groups.sh).
+    """
+    tested, groups = read(RULE_TESTS), read(RULES)["groups"]
+    [scraped] = {read(server)["global"]["scrape_interval"] for server in SERVERS}
+    assert {group["interval"] for group in groups} == {tested["evaluation_interval"]}
+    assert {test["interval"] for test in tested["tests"]} == {scraped}
+    assert tested["group_eval_order"] == [group["name"] for group in groups]
+
+
+def test_rule_tests_name_what_there_is() -> None:
+    """An alert that does not exist never fires, and a misspelt series is the silence of a test."""
+    alerts = {r["alert"] for r in rules() if "alert" in r}
+    tests = read(RULE_TESTS)["tests"]
+    cases = [case for test in tests for case in test.get("alert_rule_test", [])]
+    assert {case["alertname"] for case in cases} == alerts
+    assert {case["alertname"] for case in cases if case.get("exp_alerts")} == alerts
+    for series in (s["series"] for test in tests for s in test["input_series"]):
+        name, _, labels = series.partition("{")
+        used = set(re.findall(r"(\w+)=", labels))
+        metric = re.sub(r"_(bucket|sum|count)$", "", name)
+        if name != "up":
+            assert used <= LABELS[metric if metric in HISTOGRAMS else name] | {"instance"}, series
+
+
+def test_every_alert_has_a_runbook() -> None:
     headings = re.findall(r"^## (.+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE)
     anchors = {h.lower().replace(" ", "-") for h in headings}
     for rule in rules():
         if "alert" in rule:
-            assert f"alertname: {rule['alert']}" in tests
             file, anchor = rule["annotations"]["runbook"].split("#")
             assert ROOT / file == RUNBOOKS
             assert anchor in anchors, rule["alert"]
