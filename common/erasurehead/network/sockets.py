@@ -18,6 +18,10 @@ from erasurehead.network.gate import Gate
 from erasurehead.network.handshakes import Handshakes
 from erasurehead.wire.frames import Buffer
 
+LAST_FRAME = int(zmq.NOBLOCK)
+MORE_FRAMES = int(zmq.NOBLOCK | zmq.SNDMORE)
+"""As plain numbers: to join members of an enumeration takes as long as to send a short frame."""
+
 COPY_BELOW_BYTES = 64 * 1024
 """Smaller frames are copied by ZeroMQ; handing over a reference costs more than the copy."""
 
@@ -188,7 +192,7 @@ def send(socket: zmq.Socket[bytes], frames: Sequence[Buffer]) -> None:
     last = len(frames) - 1
     try:
         for i, frame in enumerate(frames):
-            flags = zmq.NOBLOCK if i == last else zmq.NOBLOCK | zmq.SNDMORE
+            flags = LAST_FRAME if i == last else MORE_FRAMES
             socket.send(frame, flags, copy=len(frame) < COPY_BELOW_BYTES)
     except zmq.ZMQError as error:
         if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
