@@ -15,7 +15,7 @@ import zmq
 
 from erasurehead.errors import EXIT_OK
 from erasurehead.network.sockets import connect_dealer
-from erasurehead.wire.frames import MAX_HEADER_BYTES, Buffer, decode, encode
+from erasurehead.wire.frames import Buffer, decode, encode
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
     TO_WORKER,
@@ -30,6 +30,7 @@ from erasurehead.wire.messages import (
     Step,
     Stop,
 )
+from erasurehead.wire.sizes import MAX_HEADER_BYTES
 from tests.support.example_messages import packed
 from tests.support.fault_scene import FOREVER, LIMIT_S, K, Scene, Watch, after, end
 from tests.support.scraped_metrics import placements, refused, workers

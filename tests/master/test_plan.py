@@ -13,17 +13,20 @@ from erasurehead.errors import EXIT_USAGE, DataError, UsageError
 from erasurehead.rows import CsrRows, Target
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
+from erasurehead.wire.sizes import MAX_FRAME_BYTES
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
 
 
-def store_with(path: Path, labels: list[float], target: Target = "numbers") -> Store:
+def store_with(
+    path: Path, labels: list[float], target: Target = "numbers", columns: int = 3
+) -> Store:
     """Write a store of rows with one entry each; the last two rows are test rows."""
 
     def rows(chosen: list[float]) -> CsrRows:
         n = len(chosen)
-        return CsrRows(np.arange(n + 1), np.zeros(n, np.int32), None, np.array(chosen), 3)
+        return CsrRows(np.arange(n + 1), np.zeros(n, np.int32), None, np.array(chosen), columns)
 
     made_up = Provenance("made up", "0" * 64, "made-up-1")
     return write_store(path, "made-up", target, rows(labels[:-2]), rows(labels[-2:]), made_up)
@@ -88,3 +91,30 @@ def test_the_penalty_of_a_run(tmp_path: Path, l2: object, weight: float) -> None
     assert plan.start("0.1", 1, 0.0).l2 == weight
     theta = np.array([2.0, 0.0, 0.0])
     assert make_descent(plan, store.train).method.penalty.value(theta) == 2 * weight
+
+
+@pytest.mark.parametrize(
+    ("format", "columns", "largest"),
+    [("f8", 8192, 65536), ("f4", 16384, 65536), ("f2", 20000, 56000)],
+)
+def test_a_run_whose_own_frames_are_too_large_is_refused(
+    tmp_path: Path, format: str, columns: int, largest: int
+) -> None:
+    """Such a run once said that it was ready, and then nothing more: no result ever arrived.
+
+    The frames of `f2` are short, so there the support of a worker is the largest frame.
+    """
+    labels = [1.0, 2.0, 3.0, 4.0, 5.0]
+    given = {"format": format, "max_frame_bytes": 65536}
+    fits = plan_for(store_with(tmp_path / "fits", labels, columns=columns), wire=given)
+    assert fits.frame_bytes == largest
+    wide = store_with(tmp_path / "wide", labels, columns=2 * columns)
+    with pytest.raises(UsageError, match=rf"frame of {2 * largest} bytes.* more than 65536"):
+        plan_for(wide, wire=given)
+    assert plan_for(wide, wire={"format": format}).frame_bytes == 2 * largest
+
+
+def test_a_master_takes_no_larger_frames_than_its_workers(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "small", [1.0, 2.0, 3.0, 4.0, 5.0])
+    with pytest.raises(UsageError, match="max_frame_bytes"):
+        plan_for(store, wire={"max_frame_bytes": MAX_FRAME_BYTES + 1})

@@ -13,7 +13,6 @@ from import_graph import modules
 from erasurehead.wire.frames import (
     DTYPES,
     MAX_ARRAYS,
-    MAX_HEADER_BYTES,
     MAX_INLINE_BYTES,
     MAX_NAME,
     decode,
@@ -32,6 +31,7 @@ from erasurehead.wire.messages import (
     Result,
     Step,
 )
+from erasurehead.wire.sizes import MAX_HEADER_BYTES
 from erasurehead.wire.vectors.base import Packed
 from erasurehead.wire.vectors.f8 import F8
 from tests.support.example_messages import KNOWN, comparable, messages, packed

@@ -17,6 +17,7 @@ from erasurehead.network.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKe
 from erasurehead.network.gate import Gate
 from erasurehead.network.handshakes import Handshakes
 from erasurehead.wire.frames import Buffer
+from erasurehead.wire.sizes import MAX_FRAME_BYTES
 
 LAST_FRAME = int(zmq.NOBLOCK)
 MORE_FRAMES = int(zmq.NOBLOCK | zmq.SNDMORE)
@@ -89,7 +90,7 @@ def connect_dealer(
     *,
     identity: bytes,
     high_water_mark: int = 1000,
-    max_frame_bytes: int = 1 << 30,
+    max_frame_bytes: int = MAX_FRAME_BYTES,
     keys: WorkerKeys | None = None,
     handshakes: Handshakes | None = None,
 ) -> zmq.Socket[bytes]:

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from erasurehead.settings.parts import FormatText
 from erasurehead.settings.section import Section
+from erasurehead.wire.sizes import MAX_FRAME_BYTES, MAX_HEADER_BYTES
 
 PositiveSeconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -52,7 +53,10 @@ class WireSettings(Section):
         description="share of all columns above which a worker's support counts as dense",
     )
     max_frame_bytes: int = Field(
-        1 << 30, ge=1 << 16, description="largest frame accepted, in bytes"
+        MAX_FRAME_BYTES,
+        ge=MAX_HEADER_BYTES,
+        le=MAX_FRAME_BYTES,
+        description="largest frame accepted, in bytes; a run whose own are larger is refused",
     )
     high_water_mark: int = Field(
         8, ge=2, description="messages queued for one peer before further ones are dropped"

@@ -29,11 +29,11 @@ from erasurehead.wire.messages import (
     Refusal,
     check,
 )
+from erasurehead.wire.sizes import MAX_FRAME_BYTES, MAX_HEADER_BYTES
 from erasurehead.wire.vectors.base import Packed
 
 Buffer = bytes | memoryview
 
-MAX_HEADER_BYTES = 64 * 1024
 MAX_INLINE_BYTES = 16 * 1024
 """Arrays up to this size travel inside the header."""
 MAX_AXES = 3
@@ -100,7 +100,7 @@ def encode(message: Message) -> list[Buffer]:
 
 
 def decode(
-    frames: Sequence[Buffer], known: Mapping[str, type], max_frame_bytes: int = 2**31
+    frames: Sequence[Buffer], known: Mapping[str, type], max_frame_bytes: int = MAX_FRAME_BYTES
 ) -> Any:
     """Return the message in `frames`; its arrays are read-only views of them.
 

@@ -81,6 +81,14 @@ class RunPlan:
         """How models and gradients travel."""
         return FORMATS.build(self.format_spec)
 
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of the largest frame of the run: a vector, or a support that is not yet dense."""
+        n = self.n_parameters
+        packed = self.vector_format.pack(np.ones(n), np.random.default_rng(0))
+        support = int(self.settings.wire.dense_share * n) * np.dtype(np.int32).itemsize
+        return max(support, *(array.nbytes for array in packed.arrays))
+
     @cached_property
     def _tasks(self) -> dict[int, IntArray]:
         return {}

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from erasurehead.datasets.store import Store
-from erasurehead.errors import DataError
+from erasurehead.errors import DataError, UsageError
 from erasurehead.models import MODELS, default_model
 from erasurehead.models.base import Model
 from erasurehead.schemes.coding import Coding
 from erasurehead.settings.tree import RunSettings
+from erasurehead.wire.sizes import MAX_FRAME_BYTES
 from erasurehead_master.machine.plan import RunPlan, deal_rows
 from erasurehead_master.run.setup import make_descent
 
@@ -66,7 +67,7 @@ def make_plan(
     settings.delays()  # workers will build them; a value out of range is refused here
     rows = store.manifest.rows
     bytes_per_row = max(1, 12 * store.manifest.nnz // max(rows, 1) + 16)
-    return RunPlan(
+    plan = RunPlan(
         run=secrets.token_hex(6),
         settings=settings,
         coding=coding,
@@ -78,6 +79,19 @@ def make_plan(
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
     )
+    _check_frames(plan)
+    return plan
+
+
+def _check_frames(plan: RunPlan) -> None:
+    """See that the run's own messages are let through; otherwise no round would ever close."""
+    most = plan.settings.wire.max_frame_bytes
+    if plan.frame_bytes > most:
+        raise UsageError(
+            f"a result of {plan.n_parameters} parameters in vector format {plan.format_spec} has a"
+            f" frame of {plan.frame_bytes} bytes, and wire.max_frame_bytes refuses more than"
+            f" {most}; raise it (to {MAX_FRAME_BYTES} at most) or choose a shorter wire.format"
+        )
 
 
 def _model(settings: RunSettings, store: Store) -> Model:

@@ -12,7 +12,7 @@ from erasurehead.network.curve import AllowedKeys, MasterKeys, read_secret
 from erasurehead.network.gate import Gate
 from erasurehead.settings.groups import MasterKeySettings
 from erasurehead.settings.tree import RunSettings
-from erasurehead.wire.frames import MAX_HEADER_BYTES
+from erasurehead.wire.sizes import MAX_HEADER_BYTES
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.shell.descriptors import make_room_for
 
