@@ -63,11 +63,16 @@ class CsrRows:
         return total
 
     def matrix(self) -> csr_array:
-        """Return the rows as a scipy matrix, with explicit ones where they are implied."""
+        """Return the rows as a scipy matrix, with explicit ones where they are implied.
+
+        Where the two have different types, `csr_array` makes both index arrays those of the wider
+        (findings/scipy-index-types.sh); so the pointers, which are the fewer, take the indices'.
+        """
         # Not at the top: rows can be read and cut without scipy, whose import takes its time.
         from scipy.sparse import csr_array
 
         indices = np.asarray(self.indices)
         values = np.ones(len(indices)) if self.values is None else np.asarray(self.values)
-        indptr = np.asarray(self.indptr).astype(indices.dtype)
+        fits = len(indices) <= np.iinfo(indices.dtype).max
+        indptr = np.asarray(self.indptr).astype(indices.dtype if fits else np.int64)
         return csr_array((values, indices, indptr), shape=(len(self.labels), self.n_columns))

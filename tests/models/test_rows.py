@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import dataclass
 from typing import Any
 
@@ -183,6 +184,39 @@ def test_a_column_named_twice_in_a_row_counts_twice() -> None:
         work = CodedGradient(builder.finish(), LeastSquares(n_columns), np.ones(2))
         assert work.advance()
         np.testing.assert_allclose(work.values, [[4.0, 8.0]])
+
+
+def test_reading_one_chunk_never_changes_another() -> None:
+    """scipy's `max` merges a column that is named twice, in place; the ones are those of all."""
+    builder = LocalRowsBuilder(50, chunk_nonzeros=3)
+    for columns in ([1, 1, 0], [2, 2, 0], [3], [4]):
+        indptr = np.array([0, len(columns)])
+        builder.add(CsrRows(indptr, np.array(columns), None, np.ones(1), 50))
+    first, second, *_ = builder.finish().chunks
+    with pytest.raises(ValueError, match="read-only"):
+        first.matrix.max()
+    for chunk in (first, second):
+        np.testing.assert_array_equal(chunk.matrix @ np.ones(5), [3.0])
+
+
+def test_float32_values_are_widened_one_chunk_at_a_time() -> None:
+    """scipy casts float32 entries at each product; it must not have them all at once."""
+    n_rows, in_a_row, at_once = 400, 100, 1000
+    rng = np.random.default_rng(0)
+    columns = rng.integers(0, 500, n_rows * in_a_row)
+    values = rng.uniform(size=len(columns)).astype(np.float32)
+    builder = LocalRowsBuilder(500, all_columns=True, chunk_nonzeros=at_once)
+    indptr = np.arange(0, len(columns) + 1, in_a_row)
+    builder.add(CsrRows(indptr, columns, values, np.ones(n_rows), 500))
+    work = CodedGradient(builder.finish(), LeastSquares(500), np.ones(500))
+    tracemalloc.start()
+    try:
+        while not work.advance():
+            pass
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 8 * at_once < most < 8 * len(columns) / 4
 
 
 def test_offsets_may_start_anywhere() -> None:

@@ -36,7 +36,9 @@ class Piece:
 
     Attributes
     ----------
-    matrix: shape (rows, columns), CSR or plain; a worker's has the columns of its support only.
+    matrix: shape (rows, columns), CSR or plain; a worker's has the columns of its support only. A
+        row may name a column twice. Use it in products: scipy's `sum`, `max`, `abs` and others
+        merge such entries first, in place, and raise ValueError where the entries are shared.
     transposed: `matrix` transposed, sharing its memory.
     labels: shape (rows,).
     """
@@ -307,6 +309,8 @@ def _csr_blocks(
     """
     longest = max((int(offsets[hi] - offsets[lo]) for lo, hi in bounds), default=0)
     ones = np.ones(longest)
+    # scipy's max() of one block would otherwise change what all blocks share.
+    ones.flags.writeable = False
     blocks = []
     for lo, hi in bounds:
         here = slice(int(offsets[lo]), int(offsets[hi]))
