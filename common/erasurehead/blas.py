@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, Vector
 
 LONGEST = 1 << 13
 """Numbers in the longest vector to hand to BLAS at once. It works on longer ones with several
@@ -14,9 +14,11 @@ as long as the work itself."""
 
 def squared_norm(vector: FloatArray) -> float:
     """Return ||vector||^2."""
-    n_rows, rest = divmod(len(vector), LONGEST)
-    rows, tail = (
-        vector[: len(vector) - rest].reshape(n_rows, LONGEST),
-        vector[n_rows * LONGEST :],
-    )
-    return float(np.vecdot(rows, rows).sum() + np.vecdot(tail, tail))
+    return dot(vector, vector)
+
+
+def dot(one: Vector, other: Vector) -> float:
+    """Return one·other for contiguous arrays of the same length."""
+    whole = len(one) - len(one) % LONGEST
+    heads = (vector[:whole].reshape(-1, LONGEST) for vector in (one, other))
+    return float(np.vecdot(*heads).sum() + np.vecdot(one[whole:], other[whole:]))

@@ -162,3 +162,51 @@ def test_a_checkpoint_of_another_scheme_is_refused() -> None:
         estimate.load_state(uncoded_estimate("saga", k=5).state())
     with pytest.raises(DataError, match="0 units of"):
         estimate.load_state({})
+
+
+def test_a_unit_that_is_forgotten_is_as_if_it_had_never_been_heard() -> None:
+    """Its share of the sum falls to the others until it is heard again, and in checkpoints too; its
+    loss stays, for want of a better guess."""
+    estimate = uncoded_estimate("sag")
+    assert estimate.memory is not None
+    ones = np.ones(4)
+
+    def play(taken: GradientEstimate, *slots: int) -> tuple[float, float]:
+        taken.begin()
+        for slot in slots:
+            values, support = ((slot + 1) * ones[:2], np.array([0, 2]))
+            taken.fold(CodedVector(slot, support, values, 10.0 * slot), 1.0)
+        gradient, loss = step(taken, decoding())
+        assert gradient[1] == 0.0
+        return float(gradient[0]), loss
+
+    assert play(estimate, 0, 1, 2) == (6.0, 30.0)
+    estimate.memory.forget(2)
+    assert estimate.memory.ages == [0, 0, None]
+    assert play(estimate, 0) == (4.5, 30.0)
+    resumed = uncoded_estimate("sag")
+    resumed.load_state({key: np.array(value) for key, value in estimate.state().items()})
+    for either in (estimate, resumed):
+        assert play(either, 2) == (6.0, 30.0)
+
+
+def test_sag_sums_what_it_remembers_even_where_arrivals_are_enough() -> None:
+    """Three of four slots of a cyclic code decode exactly; sag takes that, unless it must not."""
+    coding = Coding.of(parse("cyclic-mds:s=1 / least-squares / fraction:r=3 / sag"), 4)
+    rng = np.random.default_rng(0)
+    news = rng.normal(size=(2, 4, 5))
+    coded = coding.code.matrix.toarray() @ news
+    for must_sum in (False, True):
+        session, estimate = coding.begin(), coding.estimate(5)
+        estimate.must_sum_memory = must_sum
+        for number, slots in enumerate([(0, 1, 2, 3), (0, 1, 2)]):
+            session.decoder.begin()
+            estimate.begin()
+            for slot in slots:
+                weight = session.decoder.arrive(slot)
+                estimate.take(CodedVector(slot, None, coded[number, slot]), weight)
+            gradient, _ = step(estimate, session.decoder.finish())
+        weights = np.array(estimate.memory.units.weights)  # type: ignore[union-attr]
+        remembered = weights @ np.vstack([coded[1, :3], coded[0, 3:]])
+        expected = remembered if must_sum else news[1].sum(axis=0)
+        np.testing.assert_allclose(gradient, expected, rtol=1e-9)

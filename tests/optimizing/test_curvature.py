@@ -65,6 +65,10 @@ def test_the_largest_curvature_is_that_of_a_sample_in_a_metric() -> None:
     metric = np.random.default_rng(0).uniform(0.1, 10.0, 16)
     scaled = hessian / np.sqrt(np.outer(metric, metric))
     assert found.largest(metric) == pytest.approx(np.linalg.eigvalsh(scaled)[-1], rel=2e-3)
+    besides = np.random.default_rng(1).uniform(0.0, 1.0, 16)
+    whole = (hessian + np.diag(besides)) / np.sqrt(np.outer(metric, metric))
+    largest = np.linalg.eigvalsh(whole)[-1]
+    assert found.largest(metric, besides) == pytest.approx(largest, rel=2e-3)
 
 
 def test_the_curvature_by_parameter_is_that_of_all_rows() -> None:
@@ -100,6 +104,7 @@ def test_what_is_not_known_of_a_model_is_one_sentence() -> None:
         unknown.largest()
     with pytest.raises(UsageError, match="has no bound, and the optimizer needs one for each"):
         unknown.by_parameter()
+    assert not unknown.bounded
 
 
 def test_a_model_with_other_parameters_than_one_a_column_says_how_it_curves() -> None:

@@ -38,12 +38,15 @@ class Quadratic:
 class KnownCurvature:
     """Of a Hessian that is given."""
 
+    bounded = True
+
     def __init__(self, hessian: FloatArray) -> None:
         self.hessian = hessian
 
-    def largest(self, metric: FloatArray | None = None) -> float:
+    def largest(self, metric: FloatArray | None = None, besides: FloatArray | None = None) -> float:
         scale = np.ones(len(self.hessian)) if metric is None else metric**-0.5
-        return float(np.linalg.eigvalsh(scale[:, None] * self.hessian * scale)[-1])
+        whole = self.hessian if besides is None else self.hessian + np.diag(besides)
+        return float(np.linalg.eigvalsh(scale[:, None] * whole * scale)[-1])
 
     def by_parameter(self) -> FloatArray:
         return np.diag(self.hessian).copy()

@@ -36,6 +36,10 @@ class GradientEstimate(ABC):
     sums_memory: ClassVar[bool] = False
     """Whether an estimate is the sum of what is remembered, what arrived in its round included."""
 
+    must_sum_memory: bool = False
+    """Whether it must be that sum even where what arrived decodes exactly without it; set by those
+    who need it, between rounds."""
+
     @property
     def renews_on_arrival(self) -> bool:
         """True when what is remembered of a unit is renewed whenever it arrives."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -159,6 +159,15 @@ class Memory:
         self.known[unit] = Remembered(vector.support, vector.values, old.loss, round_)
         return old
 
+    def forget(self, unit: int) -> None:
+        """Forget a unit's vector, between two rounds, as if it had never been heard.
+
+        Its loss stays until there is another: the sum of losses has no other guess of it.
+        """
+        old = self.known[unit]
+        self._total.add(old.support, old.values, -self.units.weights[unit])
+        self.known[unit] = replace(NOTHING, loss=old.loss)
+
     def close(self, in_parts: InParts) -> None:
         """End the round's arrivals."""
         self._is_open = False
@@ -235,7 +244,9 @@ class Memory:
         self._total.sum[:] = state["total"]
         self.total_loss = float(state["total_loss"])
         for index, (round_, loss) in enumerate(zip(state["rounds"], state["losses"], strict=True)):
-            if round_ != NEVER:
+            if round_ == NEVER:
+                self.known[index] = replace(NOTHING, loss=float(loss))
+            else:
                 values, support = state[f"values_{index}"].copy(), state.get(f"support_{index}")
                 self.known[index] = Remembered(support, values, float(loss), int(round_))
 

@@ -61,7 +61,7 @@ class SagEstimate(GradientEstimate):
         """Return the estimated sums of gradients and losses."""
         memory = self.memory
         memory.close(self.in_parts)
-        if self._decoded.is_enough(decoding):
+        if not self.must_sum_memory and self._decoded.is_enough(decoding):
             loss = self._decoded.add_up(decoding, self._gradient)
             self.in_parts(memory.n_parameters, memory.renewal())
             return self._gradient.sum, loss

@@ -25,20 +25,39 @@ Unit = Literal["1/curvature", "1"]
 the curvature's inverse, methods with an image of the curvature of their own a whole step."""
 
 
+@dataclass(frozen=True, slots=True)
+class RoundKind:
+    """What a coding makes of the rounds of a run.
+
+    Attributes
+    ----------
+    exact: every round has the full gradient.
+    n_units: how many units there are of which gradients are remembered that sum up to the estimate
+        of a round; 0: estimates are no such sums.
+    units_a_round: how many of them a round renews, on average.
+    """
+
+    exact: bool = False
+    n_units: int = 0
+    units_a_round: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """What is known of the objective before the first round.
+    """What is known of the objective, and of the rounds, before the first round.
 
     Attributes
     ----------
     start: the parameters to begin with, shape (n_parameters,); only read.
     penalty: what is added to the mean loss.
     curvature: second derivatives of the mean loss; finding them takes passes over rows.
+    rounds: what is to be expected of them.
     """
 
     start: FloatArray
     penalty: Penalty
     curvature: Curvature
+    rounds: RoundKind = RoundKind()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +69,19 @@ class Move:
     size: of its step.
     rejects: the round was not to be trusted. Nothing of it is remembered, as if no result had
         arrived, and `query` says where to ask instead.
+    forgets: units that the method no longer counts on. What is remembered of them is forgotten:
+        from the next round on, they are as if they had never been heard.
     """
 
     size: float
     rejects: bool = False
+    forgets: Collection[int] = ()
+
+
+def blocks(n_parameters: int) -> Iterator[slice]:
+    """Yield blocks of parameters that fit a cache, with both ends and no step."""
+    for lo in range(0, n_parameters, BLOCK_PARAMETERS):
+        yield slice(lo, min(lo + BLOCK_PARAMETERS, n_parameters))
 
 
 class Method(ABC):
@@ -71,6 +99,10 @@ class Method(ABC):
     Parameters
     ----------
     problem: what is minimised.
+
+    Attributes
+    ----------
+    rounds: what is to be expected of them.
     """
 
     unit: ClassVar[Unit] = "1/curvature"
@@ -80,9 +112,16 @@ class Method(ABC):
     """Whether findings must tell of units; the gradient estimate must then sum what it remembers
     of each."""
 
+    needs_exact_rounds: ClassVar[bool] = False
+    """Whether its steps are no better than others unless rounds have the full gradient."""
+
+    needs_curvature: ClassVar[bool] = False
+    """Whether it needs a bound of the model's curvature."""
+
     def __init__(self, problem: Problem) -> None:
         self.n_parameters = len(problem.start)
         self.penalty = problem.penalty
+        self.rounds = problem.rounds
         self._scratch = np.empty(min(self.n_parameters, BLOCK_PARAMETERS))
 
     @property
@@ -110,8 +149,12 @@ class Method(ABC):
         """
         return ()
 
-    def forget_units(self) -> None:  # noqa: B027
-        """Go on from `query` with units that hold other rows, of which nothing is remembered."""
+    def forget_units(self, rounds: RoundKind) -> None:
+        """Go on from `query` with units that hold other rows, of which nothing is remembered.
+
+        `rounds` is what is to be expected from now on.
+        """
+        self.rounds = rounds
 
     @abstractmethod
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -128,9 +171,8 @@ class Method(ABC):
 
     def _blocks(self) -> Iterator[tuple[slice, FloatArray]]:
         """Yield blocks of parameters, each with scratch space of its length."""
-        for lo in range(0, self.n_parameters, BLOCK_PARAMETERS):
-            hi = min(lo + BLOCK_PARAMETERS, self.n_parameters)
-            yield slice(lo, hi), self._scratch[: hi - lo]
+        for here in blocks(self.n_parameters):
+            yield here, self._scratch[: here.stop - here.start]
 
     def _vector(self, state: Mapping[str, npt.NDArray[Any]], key: str) -> FloatArray:
         found = state.get(key)

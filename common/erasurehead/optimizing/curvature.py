@@ -25,10 +25,15 @@ CHUNK_ROWS = 1 << 14
 class Curvature(Protocol):
     """The Hessian of the mean loss, or what bounds it everywhere. Each call may read the rows."""
 
-    def largest(self, metric: FloatArray | None = None) -> float:
-        """Return the largest eigenvalue of D^-1/2 H D^-1/2, not much too small.
+    @property
+    def bounded(self) -> bool:
+        """Whether there is such an H."""
 
-        `metric` is the diagonal of D, shape (n_parameters,) and above 0; None: all ones.
+    def largest(self, metric: FloatArray | None = None, besides: FloatArray | None = None) -> float:
+        """Return the largest eigenvalue of D^-1/2 (H + diag(besides)) D^-1/2, hardly too small.
+
+        `metric` is the diagonal of D, above 0; None: all ones. `besides` is what a penalty adds;
+        None: nothing. Both have the shape (n_parameters,).
         """
 
     def by_parameter(self) -> FloatArray:
@@ -63,8 +68,13 @@ class RowsCurvature:
         per_row = max(1, int(rows.indptr[-1]) // max(n_rows, 1))
         self._sample = rows.rows(0, min(n_rows, max(1, sample_nonzeros // per_row)))
 
-    def largest(self, metric: FloatArray | None = None) -> float:
-        """Return the largest eigenvalue of D^-1/2 H D^-1/2 on the sample.
+    @property
+    def bounded(self) -> bool:
+        """Whether the model has such a bound."""
+        return self._model.bounded
+
+    def largest(self, metric: FloatArray | None = None, besides: FloatArray | None = None) -> float:
+        """Return the largest eigenvalue of D^-1/2 (H + diag(besides)) D^-1/2 on the sample.
 
         Raises
         ------
@@ -83,6 +93,8 @@ class RowsCurvature:
             for piece in pieces(self._sample, CHUNK_ROWS):
                 total += self._model.curvature_times(piece, scaled)
             total /= max(len(self._sample.labels), 1)
+            if besides is not None:
+                total += besides * scaled
             if scale is not None:
                 total *= scale
             return total

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from erasurehead.arrays import FloatArray, IntArray, Vector
 
+ROUNDING = 1e-14
+"""Decode errors up to this are none."""
+
 Ages = Sequence[int | None]
 """For each unit, how many rounds ago its remembered gradient was asked for; None: there is none."""
 
@@ -67,6 +70,9 @@ class Finding:
     renewals: of the units that have arrived, one each, in order of arrival. Here and in `ages`
         there is something only for a method that `follows_units`.
     ages: of all units when the round opened: 1 for those that the last round has renewed.
+    anchors: for each unit, where its gradient was taken that was remembered when the round opened;
+        None: there was none. Units that were heard in one round have the same array, which is also
+        the point of what is known of them in `renewals`.
     """
 
     round: int
@@ -75,3 +81,9 @@ class Finding:
     decode_error: float
     renewals: Sequence[Renewal] = ()
     ages: Ages = ()
+    anchors: Sequence[FloatArray | None] = ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the round has the full gradient, at the point that was broadcast."""
+        return self.decode_error <= ROUNDING

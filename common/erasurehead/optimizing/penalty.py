@@ -26,14 +26,33 @@ class Penalty(ABC):
         """The largest second derivative of h where it is smooth."""
 
     @abstractmethod
+    def add_curvature(self, diagonal: FloatArray) -> None:
+        """Add what h adds to each diagonal entry of a Hessian, shape (n_parameters,), in place."""
+
+    @abstractmethod
+    def along(self, way: FloatArray) -> float:
+        """Return way·H way for the Hessian H of h where it is smooth."""
+
+    @abstractmethod
     def value(self, theta: FloatArray) -> float:
         """Return h(theta)."""
 
-    @abstractmethod
     def add_to(self, gradient: FloatArray, theta: FloatArray) -> None:
         """Add the gradient of h at `theta` to a gradient of all parameters, in place.
 
         For methods that need the gradient of f as a whole.
+        """
+        self.add_part(gradient, theta, slice(0, len(theta)))
+
+    @abstractmethod
+    def add_part(self, gradient: FloatArray, theta: FloatArray, here: slice) -> None:
+        """Add a part of the gradient of h, in place.
+
+        Parameters
+        ----------
+        gradient: of the part's parameters.
+        theta: all parameters.
+        here: the part, with both ends and no step.
         """
 
     @abstractmethod
@@ -77,14 +96,28 @@ class L2(Penalty):
         """The weight."""
         return self.weight
 
+    def add_curvature(self, diagonal: FloatArray) -> None:
+        """Add the weight to all entries but those that are spared."""
+        spared = diagonal[self._spared]
+        diagonal += self.weight
+        diagonal[self._spared] = spared
+
+    def along(self, way: FloatArray) -> float:
+        """Return weight * ||way||^2."""
+        return self.weight * squared_norm(self._kept(way)) if self.weight else 0.0
+
     def value(self, theta: FloatArray) -> float:
         """Return (weight/2) ||theta||^2."""
-        return 0.5 * self.weight * squared_norm(self._kept(theta)) if self.weight else 0.0
+        return 0.5 * self.along(theta)
 
-    def add_to(self, gradient: FloatArray, theta: FloatArray) -> None:
+    def add_part(self, gradient: FloatArray, theta: FloatArray, here: slice) -> None:
         """Add weight * theta."""
-        if self.weight:
-            gradient += self.weight * self._kept(theta)
+        if not self.weight:
+            return
+        spared = self._spared_in(here)
+        as_it_was = gradient[spared]
+        gradient += self.weight * theta[here]
+        gradient[spared] = as_it_was
 
     def descend(
         self,

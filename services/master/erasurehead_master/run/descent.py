@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from erasurehead.optimizing.finding import Finding, Renewal, UnitGradient
 from erasurehead.optimizing.steps import StepSize
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.vetting import DIVERGED_ABOVE
+from erasurehead_master.run.round_kinds import kind_of_rounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ class Descent:
         self.estimate = estimate
         self.training_rows = training_rows
         self._in_parts = in_parts
-        estimate.in_parts = in_parts
         self._as_received = as_received
         self._anchors = Anchors()
+        self._prepare_estimate()
 
     @property
     def model(self) -> FloatArray:
@@ -103,12 +104,12 @@ class Descent:
         `keep_memory` says that what the old estimate remembers holds for the new one.
         """
         old, self.estimate = self.estimate, plan.coding.estimate(plan.n_parameters)
-        self.estimate.in_parts = self._in_parts
+        self._prepare_estimate()
         if keep_memory:
             self.estimate.load_state(old.state())
         else:
             self._anchors.forget_others(())
-            self.method.forget_units()
+            self.method.forget_units(kind_of_rounds(plan.coding, self.estimate))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of everything a checkpoint must hold."""
@@ -142,7 +143,7 @@ class Descent:
         self.method.load_state(part("optimizer"))
         self.size.load_state(part("step"))
         if not same_code:
-            self.method.forget_units()
+            self.method.forget_units(self.method.rounds)
             return
         self.estimate.load_state(part("estimate"))
         memory = self._followed()
@@ -165,16 +166,25 @@ class Descent:
                 f" gradient's norm {norm:g}; take a smaller --step",
             )
         memory = self._followed()
-        of_units = () if memory is None else (list(self._renewals(memory)), memory.ages)
-        found = Finding(round_, loss, gradient, decoding.decode_error, *of_units)
+        found = Finding(round_, loss, gradient, decoding.decode_error)
+        if memory is not None:
+            renewals, anchors = list(self._renewals(memory)), list(self._anchors_of_units(memory))
+            found = replace(found, renewals=renewals, ages=memory.ages, anchors=anchors)
         move = self.method.step(found, self.size)
         if move.rejects:
             self.estimate.reject()
         else:
             self.estimate.absorb()
         if memory is not None:
+            for unit in move.forgets:
+                memory.forget(unit)
             self._anchors.forget_others(memory.rounds)
         return StepOutcome(norm, move.size, loss)
+
+    def _prepare_estimate(self) -> None:
+        """Tell the estimate how to work."""
+        self.estimate.in_parts = self._in_parts
+        self.estimate.must_sum_memory = self.method.follows_units
 
     def _followed(self) -> Memory | None:
         """Return the memory that the method must be told of."""
@@ -191,6 +201,11 @@ class Descent:
                 fresh=self._anchored(vector, memory.round),
                 known=None if known.round == NEVER else self._anchored(known, known.round),
             )
+
+    def _anchors_of_units(self, memory: Memory) -> Iterator[FloatArray | None]:
+        """Yield where the remembered gradient of each unit was taken."""
+        for known in memory.known:
+            yield None if known.round == NEVER else self._anchors.of(known.round)
 
     def _anchored(self, vector: CodedVector | Remembered, round_: int) -> UnitGradient:
         point = self._anchors.of(round_)

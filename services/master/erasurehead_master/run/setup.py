@@ -15,6 +15,7 @@ from erasurehead.rows import CsrRows
 from erasurehead.wire.vectors.base import ROUNDING
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.round_kinds import kind_of_rounds
 
 
 def make_descent(
@@ -41,9 +42,10 @@ def make_descent(
     rng = np.random.default_rng((settings.run.seed, 0x57A7))
     curvature = RowsCurvature(plan.model, rows, settings.run.seed, column_squares=column_squares)
     penalty = L2(plan.l2, plan.model.unpenalised)
-    problem = Problem(plan.model.start(rng), penalty, curvature)
-    method, size = make_method(settings.descent.optimizer, settings.descent.step, problem)
     estimate = plan.coding.estimate(plan.n_parameters)
+    rounds = kind_of_rounds(plan.coding, estimate)
+    problem = Problem(plan.model.start(rng), penalty, curvature, rounds)
+    method, size = make_method(settings.descent.optimizer, settings.descent.step, problem)
     if method.follows_units and not estimate.sums_memory:
         raise UsageError(
             f"optimizer '{settings.descent.optimizer}' follows what is remembered of each unit, and"

@@ -1,0 +1,28 @@
+"""What a coding makes of the rounds of a run, as methods are told of it."""
+
+from __future__ import annotations
+
+from erasurehead.estimating.base import GradientEstimate
+from erasurehead.optimizing.base import RoundKind
+from erasurehead.schemes.coding import Coding
+from erasurehead.stopping import STOPS
+from erasurehead.theory.moments import uncovered_probability
+
+USUAL_SHARE = 0.1
+"""Share of the slots that is taken to arrive where a stop rule does not count arrivals."""
+
+
+def kind_of_rounds(coding: Coding, estimate: GradientEstimate) -> RoundKind:
+    """Return what is to be expected of the rounds of a coding, with its gradient estimate."""
+    memory = estimate.memory
+    if memory is None or not estimate.sums_memory:
+        return RoundKind(coding.exact)
+    slots = [len(slots) for slots in memory.units.slots if slots]
+    if coding.exact:
+        return RoundKind(True, len(slots), len(slots))
+    n_slots = coding.code.n_workers
+    arrivals = STOPS.build(coding.scheme.stop, coding.code).arrivals
+    if arrivals is None:
+        arrivals = max(2, round(USUAL_SHARE * n_slots))
+    missed = uncovered_probability(n_slots, slots, min(arrivals, n_slots))
+    return RoundKind(False, len(slots), float(len(slots) - missed.sum()))
