@@ -3,11 +3,23 @@
 Each method is one file and one line here. A factory takes (problem,).
 """
 
+from erasurehead.optimizing.anchored_lbfgs import AnchoredLbfgs
 from erasurehead.optimizing.base import Method
+from erasurehead.optimizing.diagonal import Diagonal
 from erasurehead.optimizing.gradient_descent import GradientDescent
+from erasurehead.optimizing.lbfgs import Lbfgs
 from erasurehead.optimizing.nesterov import Nesterov
+from erasurehead.optimizing.restarted_nesterov import RestartedNesterov
 from erasurehead.registry import Registry
 
 METHODS: Registry[Method] = Registry(
-    "optimizer", {"gradient-descent": GradientDescent, "nesterov": Nesterov}
+    "optimizer",
+    {
+        "gradient-descent": GradientDescent,
+        "nesterov": Nesterov,
+        "restarted-nesterov": RestartedNesterov,
+        "diagonal": Diagonal,
+        "lbfgs": Lbfgs,
+        "anchored-lbfgs": AnchoredLbfgs,
+    },
 )

@@ -1,0 +1,170 @@
+"""L-BFGS for rounds that have the full gradient."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.arrays import FloatArray
+from erasurehead.errors import DataError
+from erasurehead.optimizing.base import Method, Move, Problem, Unit
+from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.metric import POWER
+from erasurehead.optimizing.newton_steps import FIRST_STEP, PAIRS, NewtonSteps
+from erasurehead.optimizing.pairs import Digits
+from erasurehead.optimizing.steps import StepSize
+
+SUFFICIENT = 1e-4
+"""Share of the fall that the slope promises for a step not to be taken back (Armijo)."""
+
+ROUNDING = 1e-12
+"""Of losses, relative: so much more is no rise."""
+
+SHORTENED = (0.1, 0.5)
+"""A step that is taken back is shortened to a share between these."""
+
+TRIES = 3
+"""After so many steps that were taken back in a row, pairs are forgotten."""
+
+
+class Lbfgs(Method):
+    """theta <- theta - H g in a metric, taken back to a point nearer by where the loss has risen.
+
+    H is that of the last pairs (`CurvaturePairs`), from gamma D^-1. There is no search along a
+    step: every point costs a round, and the step 1 nearly always will do. If not, the next round
+    asks at the minimum of the parabola through what is known. No step is many times longer than
+    those before (`StepCap`).
+
+    A round that erasures have left inexact has other rows than the next one: it teaches nothing,
+    and is followed by a step gamma_0 D^-1 g, for which H is not asked.
+
+    Memory: 6 vectors of all parameters besides those of the pairs.
+
+    Parameters
+    ----------
+    problem: what is minimised; the metric is its curvature by parameter, to a power.
+    pairs: how many are kept.
+    power: 0 is no metric, 1 the diagonal of the Hessian itself.
+    first_step: how many times as long as the inverse of the largest curvature says the first step
+        is.
+    digits: in which pairs are kept.
+
+    Attributes
+    ----------
+    steps: metric, pairs and cap.
+
+    Raises
+    ------
+    UsageError: a value out of range.
+    """
+
+    needs_exact_rounds: ClassVar[bool] = True
+    unit: ClassVar[Unit] = "1"
+
+    def __init__(
+        self,
+        problem: Problem,
+        *,
+        pairs: int = PAIRS,
+        power: float = POWER,
+        first_step: float = FIRST_STEP,
+        digits: Digits = "f8",
+    ) -> None:
+        super().__init__(problem)
+        self.steps = NewtonSteps(problem, power, first_step, pairs, digits)
+        self._theta, self._origin = problem.start.copy(), problem.start.copy()
+        # In metric coordinates.
+        self._gradient, self._change = (np.zeros(self.n_parameters) for _ in range(2))
+        self._loss = math.nan
+        """At the origin, from which the last step went; nan: it is not known."""
+        self._slope = 0.0
+        """Of the loss at the origin, times the step."""
+        self._taken_back = 0
+
+    @property
+    def query(self) -> FloatArray:
+        """Theta."""
+        return self._theta
+
+    @property
+    def model(self) -> FloatArray:
+        """Theta."""
+        return self._theta
+
+    def step(self, found: Finding, size: StepSize) -> Move:
+        """Move theta, on from where it is or back towards the last point."""
+        eta = size.size(found)
+        if self._has_risen(found):
+            self._take_back(found.loss, eta)
+            return Move(eta, rejects=True)
+        self._taken_back = 0
+        self._learn(found)
+        self._origin[:] = self._theta
+        self._loss = found.loss if found.is_exact else math.nan
+        self._go(eta, by_pairs=found.is_exact)
+        return Move(eta)
+
+    def state(self) -> dict[str, npt.NDArray[Any]]:
+        """Return what a checkpoint must hold; the method's own arrays."""
+        return {
+            "theta": self._theta,
+            "origin": self._origin,
+            "gradient": self._gradient,
+            "losses": np.array([self._loss, self._slope, self._taken_back]),
+        } | self.steps.state()
+
+    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Go on from `state`."""
+        self._theta[:] = self._vector(state, "theta")
+        self._origin[:] = self._vector(state, "origin")
+        self._gradient[:] = self._vector(state, "gradient")
+        if state.get("losses", np.zeros(0)).shape != (3,):
+            raise DataError(
+                "the checkpoint's 'losses' is missing; it is damaged, take an older one"
+            )
+        self._loss, self._slope = (float(value) for value in state["losses"][:2])
+        self._taken_back = int(state["losses"][2])
+        self.steps.load_state(state)
+
+    def _has_risen(self, found: Finding) -> bool:
+        """Return whether the loss is known to have fallen by less than it should have."""
+        if math.isnan(self._loss) or not found.is_exact:
+            return False
+        rounding = ROUNDING * (abs(self._loss) + abs(found.loss))
+        return found.loss > self._loss + SUFFICIENT * self._slope + rounding
+
+    def _take_back(self, loss: float, eta: float) -> None:
+        """Put theta between the origin and where it is, or on another way from the origin."""
+        self._taken_back += 1
+        if self._taken_back == TRIES:
+            self.steps.pairs.clear()
+            self._go(eta)
+            return
+        least, most = SHORTENED
+        share = -self._slope / (2.0 * (loss - self._loss - self._slope))
+        share = min(max(share, least), most)
+        self._slope *= share
+        for here, scratch in self._blocks():
+            np.subtract(self._theta[here], self._origin[here], out=scratch)
+            scratch *= share
+            np.add(self._origin[here], scratch, out=self._theta[here])
+
+    def _learn(self, found: Finding) -> None:
+        """Take the gradient at theta, and a pair if that at the origin is known."""
+        before = self._gradient.copy()
+        self.steps.scale_gradient(found.gradient, self._theta, self._gradient)
+        if math.isnan(self._loss) or not found.is_exact:
+            return
+        np.subtract(self._theta, self._origin, out=self._change)
+        self._change *= self.steps.metric.root
+        np.subtract(self._gradient, before, out=before)
+        self.steps.pairs.learn(self._change, before)
+
+    def _go(self, eta: float, *, by_pairs: bool = True) -> None:
+        self._slope = self.steps.go(
+            self._origin, self._gradient, eta, self._theta, by_pairs=by_pairs
+        )
