@@ -1,0 +1,136 @@
+"""How many rounds, and how many drawn seconds, does a method take to come near the optimum?
+
+    python benchmarks/few_rounds.py STORE --l2 1e-4 [--optimum optimum.npz] [--rows 60000]
+        [--optimizer anchored-lbfgs] [--scheme "frc:c=3 / first-copy / fraction:r=3 / sag"]
+        [--seeds 7,8,9] [--rounds 300] [--delay exponential:mean_s=0.5] [--workers 30]
+
+For each optimizer and scheme (both options may be given several times), it prints the rounds and
+the sum of the drawn delays until the gap to the optimum is 1e-2, 1e-3 and 1e-4 of that of a model
+of zeros, and the gap after the last round. The real state machines and real arithmetic run under a
+virtual clock, in which computing and sending take no time. The optimum's model is read from the
+file as `w`, or found by scipy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from small_problem import Problem
+
+from erasurehead.arrays import FloatArray
+from erasurehead.datasets.store import Store
+from erasurehead.records import Level, Observer, RoundRecord
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
+from erasurehead_master.run.planning import make_plan
+from erasurehead_simulator.planner.problem import sample
+from erasurehead_simulator.virtual.virtual_run import run_virtually
+
+SCHEME = "frc:c=3 / first-copy / fraction:r=3 / sag"
+MARKS = (1e-2, 1e-3, 1e-4)
+"""Shares of the gap of a model of zeros."""
+
+
+@dataclass
+class Course(Observer):
+    """When a run came near the optimum.
+
+    Attributes
+    ----------
+    reached: rounds and seconds of the marks that the gap has reached, in their order.
+    gaps: after each round.
+    """
+
+    reached: list[tuple[int, float]] = field(default_factory=list)
+    gaps: list[float] = field(default_factory=list)
+
+    def round_over(self, record: RoundRecord) -> None:
+        """Look at the round's gap."""
+        self.gaps.append(record.metrics["gap"])
+        while len(self.reached) < len(MARKS) and self.gaps[-1] <= MARKS[len(self.reached)]:
+            self.reached.append((record.round, record.closed_s))
+
+    def notice(self, level: Level, text: str) -> None:
+        """Print what is amiss."""
+        if level in ("warning", "error"):
+            print(f"  {level}: {text}")
+
+    def __str__(self) -> str:
+        marks = itertools.zip_longest(MARKS, self.reached)
+        columns = [f"{'-':>14}" if at is None else f"{at[0]:5d} {at[1]:7.1f}s" for _, at in marks]
+        worst = max(self.gaps, default=np.nan)
+        return " ".join(columns) + f"   {len(self.gaps):4d}: {self.gaps[-1]:.1e}, worst {worst:.1e}"
+
+
+def run(store: Store, problem: Problem, settings: RunSettings) -> Course:
+    """Run until the last mark is reached, or there are no more rounds."""
+    course = Course()
+
+    def rate(model: FloatArray) -> dict[str, float]:
+        return {"gap": problem.gap(model) / problem.initial}
+
+    run_virtually(
+        make_plan(settings, store, None),
+        store,
+        [course],
+        0.0,
+        rate=rate,
+        enough=lambda record: record.metrics["gap"] <= MARKS[-1],
+    )
+    return course
+
+
+def numbers(text: str) -> Sequence[int]:
+    """Read numbers between commas."""
+    return [int(number) for number in text.split(",")]
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("store")
+    parser.add_argument("--l2", type=float, required=True)
+    parser.add_argument("--optimum", type=Path)
+    parser.add_argument("--rows", type=int, help="train on the first rows alone")
+    parser.add_argument("--optimizer", action="append")
+    parser.add_argument("--scheme", action="append")
+    parser.add_argument("--seeds", type=numbers, default=[7, 8, 9])
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--delay", default="exponential:mean_s=0.5")
+    parser.add_argument("--workers", type=int, default=30)
+    given = parser.parse_args()
+    store = Store.open(given.store)
+    if given.rows is not None:
+        store = sample(store, given.rows, 1)
+    problem = Problem(store, given.l2)
+    if given.optimum is not None:
+        problem.best = np.load(given.optimum)["w"]
+    print(f"{'seed':>4} " + " ".join(f"{mark:>14.0e}" for mark in MARKS) + "   rounds: gap")
+    for optimizer in given.optimizer or ["anchored-lbfgs"]:
+        for scheme in given.scheme or [SCHEME]:
+            print(f"{optimizer}, {scheme}")
+            for seed in given.seeds:
+                written = {
+                    "store": given.store,
+                    "scheme": scheme,
+                    "optimizer": optimizer,
+                    "workers": given.workers,
+                    "rounds": given.rounds,
+                    "seed": seed,
+                    "l2": given.l2,
+                    "delay": given.delay,
+                    "evaluate_every_rounds": 1,
+                }
+                settings = load(RunSettings, written, environment={})
+                print(f"{seed:4d} {run(store, problem, settings)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
