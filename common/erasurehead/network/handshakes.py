@@ -10,11 +10,15 @@ import zmq
 _EVENT = struct.Struct("=Hi")
 _GIVEN_UP = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 """After these libzmq does not try again by itself."""
-_EVENTS = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | _GIVEN_UP | zmq.EVENT_HANDSHAKE_SUCCEEDED
+_OUTCOMES = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | _GIVEN_UP | zmq.EVENT_HANDSHAKE_SUCCEEDED
+_EVENTS = _OUTCOMES | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 
 
 class Handshakes:
-    """Follows the handshakes of a connecting socket.
+    """Follows the handshakes of a connecting socket, and connections that end for good.
+
+    libzmq announces at once that it connects again after an ordinary end. After some it never does,
+    and says nothing: after a message over the socket's own limit of size, for example.
 
     Parameters
     ----------
@@ -29,6 +33,8 @@ class Handshakes:
         self._keyed = keyed
         self._told = ""
         self._given_up = False
+        self._ended = False
+        """The connection ended, and libzmq has not announced another one."""
         self._monitor = context.socket(zmq.PAIR)
         self._monitor.setsockopt(zmq.RCVHWM, 0)  # libzmq's thread must never wait for us
 
@@ -41,16 +47,22 @@ class Handshakes:
     def news(self) -> str | None:
         """Return why the last handshake failed, once until another outcome follows; or None."""
         sentence = None
+        had_ended = self._ended
         while True:
             try:
                 event, _ = _EVENT.unpack(self._monitor.recv_multipart(zmq.NOBLOCK)[0])
             except zmq.Again:
                 break
+            self._ended = event == zmq.EVENT_DISCONNECTED
+            if not event & _OUTCOMES:
+                continue
             self._given_up = bool(event & _GIVEN_UP)
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._told, sentence = "", None
             else:
                 sentence = self._explain(event)
+        # Not at the first look, when the announcement may only be on its way.
+        self._given_up |= had_ended and self._ended
         if sentence is None or sentence == self._told:
             return None
         self._told = sentence
@@ -59,7 +71,7 @@ class Handshakes:
     def try_again(self, socket: zmq.Socket[bytes]) -> None:
         """Connect again if libzmq has given up: a key may be allowed later, a master get keys."""
         if self._given_up:
-            self._given_up = False
+            self._given_up = self._ended = False
             # One connection in any case: two would share the messages between them.
             with contextlib.suppress(zmq.ZMQError):
                 socket.disconnect(self._address)
