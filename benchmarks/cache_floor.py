@@ -17,6 +17,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from plain import PLAIN
 from small_problem import Problem, some_rows
 
 from erasurehead.arrays import FloatArray
@@ -54,6 +55,7 @@ class Clock(Observer):
 def descend(store: Store, problem: Problem, scheme: str) -> tuple[FloatArray, FloatArray]:
     """Return the relative gap (f - f*) / f* after each round, and when each closed."""
     given = {
+        **PLAIN,
         "store": str(store.path),
         "scheme": scheme,
         "workers": WORKERS,

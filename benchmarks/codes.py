@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from plain import PLAIN
 from small_problem import Problem, some_rows
 
 from erasurehead.arrays import FloatArray
@@ -233,6 +234,7 @@ def workers_of(scheme: str) -> int:
 def play(store: Store, problem: Problem, scheme: str, weather: Weather, rounds: int) -> Outcome:
     """Simulate one run."""
     given = {
+        **PLAIN,
         "store": str(store.path),
         "scheme": knowing(scheme, weather),
         "workers": workers_of(scheme),

@@ -22,6 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from plain import PLAIN
 
 from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_OK
@@ -173,6 +174,7 @@ def _settings(
     return load(
         RunSettings,
         {
+            **PLAIN,
             "store": store,
             "scheme": scheme,
             "workers": workers,

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import psutil
+from plain import PLAIN
 
 from erasurehead.datasets.store import Store
 from erasurehead.records import Observer, RoundRecord, RunStart
@@ -89,6 +90,7 @@ def main() -> None:
 
     def settings(scheme: str, rounds: int, delay: str) -> RunSettings:
         tree = {
+            **PLAIN,
             "store": given.store,
             "scheme": scheme,
             "workers": given.workers,

@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from plain import PLAIN
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
@@ -123,6 +124,7 @@ def run(
 ) -> tuple[RunSummary, Watch]:
     """Train once, under fire or not."""
     given = {
+        **PLAIN,
         "store": str(store),
         "workers": WORKERS,
         "scheme": "uncoded",

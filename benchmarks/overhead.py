@@ -32,6 +32,7 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 from against import compare, print_ratios
+from plain import PLAIN
 
 from erasurehead.datasets.store import Store
 from erasurehead.models.partial_sums import PartialSums
@@ -182,12 +183,14 @@ def main() -> None:
         arguments = [str(Path(given.store).resolve()), "--scheme", given.scheme]
         arguments += ["--workers", str(given.workers), "--rounds", str(given.rounds + WARM_UP)]
         arguments += ["--step", "0.01", "--evaluate-every-rounds", "1000000"]
+        arguments += ["--optimizer", "gradient-descent", "--l2", "0"]
         print(f"{given.store}, {given.workers} workers, {given.scheme}")
         print_ratios(*compare(given.against.resolve(), arguments, given.alternations, WARM_UP))
         return
     settings = load(
         RunSettings,
         {
+            **PLAIN,
             "store": given.store,
             "scheme": given.scheme,
             "workers": given.workers,

@@ -12,6 +12,7 @@ import argparse
 import time
 
 import numpy as np
+from plain import PLAIN
 
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
@@ -35,6 +36,7 @@ def main() -> None:
     settings = load(
         RunSettings,
         {
+            **PLAIN,
             "store": "none",
             "workers": given.workers,
             "rounds": given.rounds,

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+from plain import PLAIN
 from scipy.stats import theilslopes
 
 from erasurehead.datasets.prepare import prepare
@@ -175,6 +176,7 @@ def storm(store: Path, rounds: int, every_s: float, seeds: int) -> bool:
 
     def settings(seed: int) -> RunSettings:
         given = {
+            **PLAIN,
             "store": str(store),
             "workers": 30,
             "scheme": "agc:c=3,r=11",
@@ -227,6 +229,7 @@ def churn(store: Path, minutes: float) -> bool:
                 signal.raise_signal(signal.SIGTERM)
 
     given = {
+        **PLAIN,
         "store": str(store),
         "workers": 6,
         "scheme": "agc:c=2,r=3",

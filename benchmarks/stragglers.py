@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from plain import PLAIN
 
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
@@ -39,6 +40,7 @@ def main() -> None:
         settings = load(
             RunSettings,
             {
+                **PLAIN,
                 "store": given.store,
                 "scheme": scheme,
                 "workers": given.workers,

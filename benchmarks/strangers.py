@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import zmq
+from plain import PLAIN
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
@@ -121,6 +122,7 @@ def run(
 ) -> tuple[float, RunSummary, str]:
     """Train once; return the median time of a round, the summary and what strangers report."""
     tree: dict[str, object] = {
+        **PLAIN,
         "store": str(store),
         "workers": WORKERS,
         "scheme": "agc:c=2,r=6",

@@ -42,6 +42,7 @@ LIBRARY = {
     "estimating": {"coding", "decoding"},
     "stopping": {"coding", "decoding", "straggling", "theory"},
     "optimizing": {"models"},
+    "finishing": set(),
     "schemes": {"coding", "decoding", "estimating", "stopping", "straggling", "theory"},
     # Protocol: messages and their bytes.
     "wire": set(),
@@ -50,7 +51,7 @@ LIBRARY = {
     "network": {"wire"},
     "monitoring": {"process"},
     "datasets": {"process", "models"},
-    "settings": {"network", "schemes", "models", "optimizing", "straggling", "wire"},
+    "settings": {"network", "schemes", "models", "optimizing", "straggling", "wire", "finishing"},
     "runs": {"models", "process", "settings"},
 }
 """Folders of the library, and which other folders of it each may import."""
@@ -64,6 +65,7 @@ MATHEMATICS = (
     "estimating",
     "stopping",
     "optimizing",
+    "finishing",
     "schemes",
 )
 

@@ -40,7 +40,9 @@ class RoundRecord:
 
     Times ``*_s`` named opened/closed count from the start of the run on one monotonic clock.
     `train_loss` is the regularised mean loss at the point that was broadcast, estimated from the
-    survivors' margins; `metrics` are those of the model after this round's step, when evaluated.
+    survivors' margins; `metrics` are those of the model after this round's step, when evaluated,
+    and `gap` is how much of the way to the minimum is left after it, by the method's estimate; NaN:
+    unknown.
     `load_shares` is the share of all tasks that each slot holds; it is told in the first round of a
     process, and of a code that took another's place.
     """
@@ -66,6 +68,7 @@ class RoundRecord:
     late: tuple[Late, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
     load_shares: tuple[float, ...] = ()
+    gap: float = math.nan
 
     @property
     def duration_s(self) -> float:
@@ -108,7 +111,8 @@ class RunSummary:
 
     `wall_s` is the wall clock from the first round's opening to the end, nothing left out;
     `rounds_s` the sum of the rounds alone; `evaluation_s` the time evaluations kept the master
-    busy while no round was open.
+    busy while no round was open. `metrics` are those of the model that the run leaves; `met` is the
+    condition of `--until` that ended it, if one did.
     """
 
     reason: str
@@ -121,6 +125,7 @@ class RunSummary:
     refused: dict[str, int] = field(default_factory=dict)
     peak_memory_bytes: int = 0
     cpu_s: float = 0.0
+    met: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""

@@ -76,6 +76,8 @@ def sample(setting: Any) -> tuple[str, Any]:
     default = setting.field.default
     if setting.kind is bool:
         return "", not default
+    if setting.is_list and setting.forms:
+        return "time:60s", ["time:60s"]
     if setting.is_list:
         return "json", ["json"]  # a module that is always there
     if setting.forms:

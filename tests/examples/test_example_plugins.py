@@ -23,6 +23,7 @@ EXAMPLES = {
     "rush_hour": ["--delay", "rush-hour:mean_s=0.01,every=3"],
     "toy_softmax": ["--model", "toy-softmax", "--step", "1.0"],
     "heavy_ball": ["--optimizer", "heavy-ball:momentum=0.5"],
+    "fallen": ["--until", "fallen:0.01"],
     "grid": ["--wire-format", "grid"],
 }
 
@@ -72,6 +73,13 @@ def test_an_example_trains(name: str, store: Path, tmp_path: Path) -> None:
     losses = [record.train_loss for record in run.records]
     assert len(losses) == 12
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_condition_of_ones_own_ends_a_run(store: Path, tmp_path: Path) -> None:
+    run = train(store, tmp_path, "--plugin", str(PLUGINS / "fallen.py"), "--until", "fallen:0.95")
+    assert run.summary is not None
+    assert run.summary.rounds < 12
+    assert run.summary.met == "fallen:0.95"
 
 
 def test_four_toys_train_together_and_predict(store: Path, tmp_path: Path) -> None:

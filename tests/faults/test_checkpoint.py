@@ -22,6 +22,7 @@ from erasurehead_master.keep.checkpoint import (
 from erasurehead_master.keep.restore import restore
 from erasurehead_master.machine.events import Received
 from erasurehead_master.machine.machine import Master
+from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.seams import Outcome
@@ -110,7 +111,8 @@ def test_who_was_set_aside_stays_so_after_a_restart_of_the_master(small: Path) -
     before.membership.set_aside |= {"liar", "naïve"}
     kept = Snapshot(5, plan.run, RunTimes(1.5), {**descent.state(), **before.state()})
     again = Master(plan, 0.0, first_round=6)
-    restore(again, make_descent(plan, store.train), Snapshot.from_bytes(kept.to_bytes()))
+    finishing = make_finishing(plan, rated=True)
+    restore(again, make_descent(plan, store.train), finishing, Snapshot.from_bytes(kept.to_bytes()))
     assert again.membership.set_aside == {"liar", "naïve"}
     again.handle(Received(b"1", Hello(PROTOCOL_VERSION, "liar", "1", "h")), 0.0)
     assert again.admission.refused == {"set-aside": 1}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -230,3 +231,54 @@ def test_killed_between_its_last_checkpoint_and_its_end_it_does_no_round_more(
     records = [json.loads(line) for line in (out / "rounds.jsonl").read_text().splitlines()]
     assert second["wall_s"] >= records[-1]["closed_s"]
     assert second["rounds_s"] == pytest.approx(sum(r["closed_s"] - r["opened_s"] for r in records))
+
+
+def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
+    store: Path, tmp_path: Path
+) -> None:
+    """1. A calm run, done when its test loss rises again. 2. The same, killed three times. 3. Of
+    its end nothing is left but checkpoints and records, and it is run again. 4. With more patience
+    it goes on, and without news it is done already."""
+    until = "metric:log_loss,patience=42"
+
+    def command(out: str, until: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "erasurehead_cli", "train", str(store), "--workers", "2"),
+            *("--rounds", "400", "--step", "0.5", "--scheme", "egc:c=2", "--until", until),
+            *("--optimizer", "nesterov", "--evaluate-every-rounds", "7", "--resume"),
+            *("--checkpoint-every-rounds", "5", "--delay", "exponential:mean_s=0.02"),
+            *("--quiet", "--no-figures", "--out", str(tmp_path / out)),
+        ]
+
+    def run(out: str, until: str) -> dict[str, Any]:
+        subprocess.run(command(out, until), check=True, stdout=subprocess.DEVNULL, timeout=120)
+        found: dict[str, Any] = json.loads((tmp_path / out / "summary.json").read_bytes())
+        assert found["rounds"] == rounds_on_disk(tmp_path / out)
+        return found
+
+    def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+        keys = ("rounds", "reason", "met", "metrics")
+        return [one[key] for key in keys] == [other[key] for key in keys]
+
+    calm = run("calm", until)
+    assert calm["met"] == until
+    assert 60 < calm["rounds"] < 300
+    killed = tmp_path / "killed"
+    for kill in range(1, 4):
+        process = subprocess.Popen(command("killed", until), stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while rounds_on_disk(killed) < calm["rounds"] * kill // 4 and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+    assert same(run("killed", until), calm)
+    assert theta(killed).tobytes() == theta(tmp_path / "calm").tobytes()
+    (killed / "summary.json").unlink()
+    (killed / "model.npz").unlink()
+    assert same(run("killed", until), calm)
+    assert theta(killed).tobytes() == theta(tmp_path / "calm").tobytes()
+    assert same(run("killed", until), calm)
+    patient = run("killed", "metric:log_loss,patience=70")
+    assert patient["rounds"] == calm["rounds"] + 28
+    assert patient["metrics"] == calm["metrics"]
+    assert theta(killed).tobytes() == theta(tmp_path / "calm").tobytes()

@@ -84,6 +84,10 @@ COMMON: Mapping[str, Any] = {
     "workers": 6,
     "evaluate_every_rounds": 1,
     "seed": 11,
+    "optimizer": "gradient-descent",
+    "step": "auto",
+    "l2": 0.0,
+    "until": "none",
 }
 
 STORES: Mapping[str, Mapping[str, str]] = {

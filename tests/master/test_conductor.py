@@ -26,6 +26,7 @@ from erasurehead.wire.messages import (
 from erasurehead.wire.vectors.base import Packed
 from erasurehead_master.machine.events import Garbage, Received, Shutdown, TurnedAway
 from erasurehead_master.run.conductor import Conductor
+from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.seams import Outcome, Rating, Usage
 from erasurehead_master.run.streaming import TaskStreamer
@@ -131,6 +132,7 @@ class Scene:
             observers=[self.written],
             rating=rating,
             read_rows=TaskStreamer(rows).chunk,
+            finishing=make_finishing(self.machine.plan, rated=rating is not None),
             keeper=keeper,
         )
 

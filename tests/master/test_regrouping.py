@@ -262,7 +262,7 @@ class Interrupted:
     def gone_on(self, rounds: int) -> Interrupted:
         taken = self.snapshot()
         again = Interrupted(self.store, rounds, taken.round + 1)
-        restore(again.machine, again.descent, taken)
+        restore(again.machine, again.descent, again.cluster.finishing, taken)
         return again
 
     def run(self) -> None:
@@ -352,7 +352,7 @@ def test_an_elastic_run_goes_on_with_the_workers_it_had_come_to(store: Store) ->
     assert machine.plan.code.n_workers == 5
     taken = Snapshot(40, "run", RunTimes(), {**descent.state(), **machine.state()})
     again, resumed, cluster = run(41)
-    restore(again, resumed, taken)
+    restore(again, resumed, cluster.finishing, taken)
     assert again.plan.code.n_workers == 5
     # Observers count slots, of which there may be six again.
     assert again.plan.start("constant", 41, 0.0).n_workers == 6
@@ -377,6 +377,7 @@ def test_a_checkpoint_without_probabilities_is_gone_on_with(store: Store) -> Non
         if k not in ("code/probabilities", "code/placed_round")
     }
     second = Interrupted(store, 60, 31)
-    restore(second.machine, second.descent, Snapshot(30, "run", RunTimes(1.0), arrays))
+    taken = Snapshot(30, "run", RunTimes(1.0), arrays)
+    restore(second.machine, second.descent, second.cluster.finishing, taken)
     second.run()
     assert regroupings(second.cluster)

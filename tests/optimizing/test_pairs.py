@@ -74,6 +74,27 @@ def test_it_is_bfgs_of_the_last_pairs(count: int, keep: int) -> None:
 
 
 @pytest.mark.parametrize(("digits", "rtol"), [("f8", 1e-9), ("f4", 1e-4)])
+@pytest.mark.parametrize("count", [1, 2, 6, 13])
+def test_what_is_left_is_predicted_from_a_farther_scale(
+    count: int, digits: Digits, rtol: float
+) -> None:
+    pairs = some_pairs(30, count)
+    memory, kept = filled(pairs, digits=digits), pairs[-10:]
+    g = np.random.default_rng(9).normal(size=30)
+    newton(memory, g)
+    if count == 1:
+        assert memory.decrease is None
+        return
+    far = float(np.exp(np.mean([np.log((s @ s) / (s @ y)) for s, y in kept])))
+    assert far > memory.scale
+    expected = 0.5 * g @ dense_inverse(kept, far) @ g
+    assert memory.decrease == pytest.approx(expected, rel=rtol)
+    memory.clear()
+    newton(memory, g)
+    assert memory.decrease is None
+
+
+@pytest.mark.parametrize(("digits", "rtol"), [("f8", 1e-9), ("f4", 1e-4)])
 @pytest.mark.parametrize("n", [448, 449, 20_000])
 def test_of_many_parameters_as_of_few(n: int, digits: Digits, rtol: float) -> None:
     rng = np.random.default_rng(n)

@@ -114,6 +114,12 @@ class AnchoredLbfgs(Method):
         return self._theta
 
     @property
+    def predicted_decrease(self) -> float | None:
+        """By the pairs, from the mean anchor, once all units are in it."""
+        everybody = len(self._heard) == self.rounds.n_units
+        return self.steps.decrease if everybody else None
+
+    @property
     def oldest(self) -> int:
         """The age at which a unit is waited for."""
         if self._age is not None:

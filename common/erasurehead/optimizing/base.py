@@ -134,6 +134,17 @@ class Method(ABC):
     def model(self) -> FloatArray:
         """The estimate of the minimum. The method's own array: valid until the next step."""
 
+    @property
+    def predicted_decrease(self) -> float | None:
+        """How far the objective f is above its minimum after a step, by the method's own image of
+        its curvature: g·H g / 2 for the gradient g of f and an inverse Hessian H.
+
+        None: the method has no such image, or it is not complete (a unit was never heard, there
+        are fewer than two pairs). An H that is right where the method steps next is often too small
+        where f is flat, and most of what is left may lie there: see `far_scale`.
+        """
+        return None
+
     @abstractmethod
     def step(self, found: Finding, size: StepSize) -> Move:
         """Move `query` and `model` by what a round has found.

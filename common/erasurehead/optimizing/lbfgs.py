@@ -95,6 +95,11 @@ class Lbfgs(Method):
         """Theta."""
         return self._theta
 
+    @property
+    def predicted_decrease(self) -> float | None:
+        """By the pairs, from the last point with a full gradient that was not taken back."""
+        return self.steps.decrease
+
     def step(self, found: Finding, size: StepSize) -> Move:
         """Move theta, on from where it is or back towards the last point."""
         eta = size.size(found)

@@ -55,6 +55,9 @@ class NewtonSteps:
         largest = self.metric.largest
         first_scale = math.nan if largest is None else first_step / largest
         self.pairs = CurvaturePairs(n, largest, first_scale, keep, digits)
+        self.decrease: float | None = None
+        """How far the objective is above its minimum, as seen from where the last step started
+        (`CurvaturePairs.decrease`); None: too little is known."""
         self._cap = StepCap()
         self._step = np.empty(n)
 
@@ -93,8 +96,10 @@ class NewtonSteps:
         if math.isnan(self.pairs.first_scale):
             self.pairs.first_scale = 1.0 / max(1.0, float(np.abs(gradient).sum()))
             self.pairs.clear()
+        self.decrease = None
         if by_pairs:
             self.pairs.newton(gradient, self._step)
+            self.decrease = self.pairs.decrease
         else:
             np.multiply(gradient, self.pairs.first_scale, out=self._step)
         size *= self._cap.share(size * math.sqrt(squared_norm(self._step)))

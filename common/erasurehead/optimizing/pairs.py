@@ -12,6 +12,7 @@ from scipy.linalg import solve_triangular
 from erasurehead import blas
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError
+from erasurehead.optimizing.far_scale import far_scale
 
 Digits = Literal["f8", "f4"]
 """Precision in which pairs are kept and multiplied."""
@@ -32,6 +33,9 @@ MOST_CURVATURE = 3.0
 """A pair of a quadratic has y·y <= largest curvature * s·y. One that is far beyond, because units
 of different curvature moved by different ways, has less s·y than it should, and would let steps
 leap."""
+
+LEAST_PAIRS = 2
+"""That say how far the minimum is."""
 
 GRADIENT, STEP, CHANGE = range(3)
 """Places of the vectors that wait to be multiplied with all pairs."""
@@ -83,6 +87,10 @@ class CurvaturePairs:
         """Places, the oldest pair's first."""
         self._is_new = False
         """The newest pair waits to be multiplied with all."""
+        self.decrease: float | None = None
+        """How far the objective is above its minimum by the pairs, where `newton` was asked last:
+        g·H g / 2 for an H that begins with the scale `far_scale` (gamma is too short for that);
+        None: there are fewer than two pairs."""
 
     def __len__(self) -> int:
         return len(self._order)
@@ -117,6 +125,7 @@ class CurvaturePairs:
 
     def newton(self, gradient: FloatArray, out: FloatArray) -> None:
         """Put H g into `out`."""
+        self.decrease = None
         if not self._order:
             np.multiply(gradient, self.scale, out=out)
             return
@@ -125,6 +134,8 @@ class CurvaturePairs:
         of_steps, of_changes, gamma = *self._split(products), self.scale
         upper, diagonal = np.triu(self._step_change), np.diag(np.diag(self._step_change))
         inner = solve_triangular(upper, of_steps, check_finite=False)
+        if len(self._order) >= LEAST_PAIRS:
+            self.decrease = self._decrease(blas.squared_norm(gradient), inner, of_changes)
         middle = (diagonal + gamma * self._change_change) @ inner - gamma * of_changes
         weights = np.zeros(len(products))
         weights[self._steps] = solve_triangular(upper, middle, trans=1, check_finite=False)
@@ -202,6 +213,15 @@ class CurvaturePairs:
     @property
     def _change_change(self) -> FloatArray:
         return self._gram[np.ix_(self._changes, self._changes)]
+
+    def _decrease(self, squared: float, inner: FloatArray, of_changes: FloatArray) -> float:
+        """Return g·H g / 2, where |g|^2 is `squared`, `inner` is R^-1 S'g for the upper triangle R
+        of S'Y, and `of_changes` is Y'g: H leaves the curvature of each pair to it, and scales what
+        is left of g, which is g - Y inner."""
+        curved, steps = np.diag(self._step_change), np.diag(self._gram)[self._steps]
+        of_pairs = float(inner @ (self._change_change @ inner) - 2.0 * (inner @ of_changes))
+        far = far_scale((steps / curved).tolist())
+        return 0.5 * (float(inner @ (curved * inner)) + far * max(squared + of_pairs, 0.0))
 
     def _split(self, products: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return products with all steps and with all changes, in order."""

@@ -71,7 +71,7 @@ class Setting:
         if get_origin(self.kind) is Literal:
             return "|".join(str(value) for value in get_args(self.kind))
         if self.is_list:
-            return "FILE|MODULE"
+            return "TEXT" if _choices(self.field) else "FILE|MODULE"
         kinds = {int: "N", float: "NUMBER", Path: "PATH", bool: "yes|no"}
         return "|".join([kinds.get(self.kind, "TEXT"), *self.words])
 
@@ -85,7 +85,8 @@ class Setting:
         """The default as text; None where there is none or the description tells it."""
         if self.field.is_required() or self.field.default in (None, ()):
             return None
-        return str(self.field.default)
+        default = self.field.default
+        return " ".join(default) if self.is_list else str(default)
 
     @property
     def help(self) -> str:

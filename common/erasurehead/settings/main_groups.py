@@ -12,7 +12,14 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from erasurehead.settings.numbers import AUTO, WeightOrAuto
-from erasurehead.settings.parts import DelayText, ModelText, OptimizerText, SchemeText, StepText
+from erasurehead.settings.parts import (
+    ConditionTexts,
+    DelayText,
+    ModelText,
+    OptimizerText,
+    SchemeText,
+    StepText,
+)
 from erasurehead.settings.section import MainSection
 
 
@@ -63,7 +70,12 @@ class DescentSettings(MainSection):
         "auto",
         description="step size (auto suits the optimizer: mostly 1 / largest curvature)",
     )
-    rounds: int = Field(100, ge=1, description="rounds to run")
+    rounds: int = Field(100, ge=1, description="rounds to run at most")
+    until: ConditionTexts = Field(
+        (),
+        description="when the run is done before that; may be given several times, and the first"
+        " condition that is met counts (docs/finishing.md) [default: none]",
+    )
     evaluate_every_rounds: int = Field(
         10, ge=1, description="rounds between evaluations on the test rows"
     )

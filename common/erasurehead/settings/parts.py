@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic import BeforeValidator, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from erasurehead.errors import UsageError
@@ -31,25 +31,25 @@ class Choice:
     Attributes
     ----------
     forms: returns what may be written, options that must be given included.
-    check: called with a value; raises UsageError if nothing is called so.
+    check: called with a value, a text or several; raises UsageError if nothing is called so.
     """
 
     forms: Callable[[], Iterable[str]]
-    check: Callable[[str], object]
+    check: Callable[[Any], object]
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        """Check a value after pydantic has found it to be a text."""
+        """Check a value after pydantic has found it to be a text, or several."""
         return core_schema.with_info_after_validator_function(self._checked, handler(source))
 
-    def _checked(self, text: str, info: ValidationInfo) -> str:
+    def _checked(self, value: Any, info: ValidationInfo) -> Any:
         if not (info.context or {}).get(RECORDED):
             try:
-                self.check(text)
+                self.check(value)
             except UsageError as error:
                 raise PydanticCustomError(MISNAMED, "{reason}", {"reason": str(error)}) from None
-        return text
+        return value
 
 
 def named(find: Callable[[], Registry[Any]], *besides: str) -> Choice:
@@ -113,9 +113,32 @@ def _check_scheme(text: str) -> None:
     parse(text)
 
 
+def _condition_forms() -> list[str]:
+    from erasurehead.finishing.text import condition_forms
+
+    return condition_forms()
+
+
+def _check_conditions(texts: Iterable[str]) -> None:
+    from erasurehead.finishing.text import check_conditions
+
+    check_conditions(texts)
+
+
+def _conditions(given: Any) -> Any:
+    """Return the conditions that a source gives: a list, or one text with spaces between them."""
+    every = given.split() if isinstance(given, str) else given
+    return [each for each in every if each != "none"] if isinstance(every, list | tuple) else every
+
+
 SchemeText = Annotated[str, Choice(_scheme_forms, _check_scheme)]
 DelayText = Annotated[str, named(_delays)]
 ModelText = Annotated[str, named(_models)]
 OptimizerText = Annotated[str, named(_methods)]
 StepText = Annotated[str, Choice(_step_forms, _check_step)]
+ConditionTexts = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_conditions),
+    Choice(_condition_forms, _check_conditions),
+]
 FormatText = Annotated[str, named(_formats, "auto")]

@@ -100,6 +100,10 @@ class Workshop:
             "seed": cell.seed,
             "delay": delay,
             "step": cell.data_set.step,
+            # As in the paper, whatever the defaults are: plain descent, to the last round.
+            "optimizer": "gradient-descent",
+            "l2": 0.0,
+            "until": "none",
             "evaluate_every_rounds": min(EVALUATE_EVERY_ROUNDS, self.rounds),
             "out": str(self.directory(cell)),
             # One checkpoint where the objectives are compared, and none besides.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from erasurehead_master.keep.checkpoint import (
 )
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.finishing import Finishing
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.seams import Outcome
 
@@ -30,7 +32,7 @@ class CheckpointKeeper:
     ----------
     settings: how often.
     writer: where snapshots go.
-    descent, machine: whose state they hold.
+    descent, machine, finishing: whose state they hold.
     now: the clock's reading at the start.
     """
 
@@ -40,12 +42,14 @@ class CheckpointKeeper:
         writer: CheckpointWriter,
         descent: Descent,
         machine: Master,
+        finishing: Finishing,
         now: float,
     ) -> None:
         self._settings = settings
         self._writer = writer
         self._descent = descent
         self._machine = machine
+        self._finishing = finishing
         self._taken_at = now
         self._pending: Snapshot | None = None
         self._newest = 0
@@ -60,7 +64,9 @@ class CheckpointKeeper:
     def reported(self, round_: int) -> None:
         """Everything up to this round is recorded."""
         if self._pending is not None and self._pending.round <= round_:
-            self._writer.submit(self._pending)
+            # Only now are the metrics of the round known, and the round is the last that is.
+            arrays = {**self._pending.arrays, **self._finishing.state()}
+            self._writer.submit(replace(self._pending, arrays=arrays))
             self._pending = None
 
     def outcomes(self) -> list[Outcome]:
@@ -85,7 +91,7 @@ class CheckpointKeeper:
 
 
 def make_keeper(
-    machine: Master, descent: Descent, resumed_round: int, now: float
+    machine: Master, descent: Descent, finishing: Finishing, resumed_round: int, now: float
 ) -> CheckpointKeeper | None:
     """Return what takes the checkpoints of a run that has a directory.
 
@@ -109,4 +115,4 @@ def make_keeper(
             resumed_round,
         )
     writer = CheckpointWriter(directory)
-    return CheckpointKeeper(settings.checkpoint, writer, descent, machine, now)
+    return CheckpointKeeper(settings.checkpoint, writer, descent, machine, finishing, now)

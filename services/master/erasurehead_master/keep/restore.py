@@ -5,9 +5,10 @@ from __future__ import annotations
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.finishing import Finishing
 
 
-def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
+def restore(machine: Master, descent: Descent, finishing: Finishing, snapshot: Snapshot) -> None:
     """Go on from a checkpoint, with its tasks where they were placed last; an elastic run goes on
     with the code that it had come to. What belongs to a code of another size is forgotten.
 
@@ -30,3 +31,6 @@ def restore(machine: Master, descent: Descent, snapshot: Snapshot) -> None:
     descent.load_state(snapshot.part, same_code=same_code)
     if same_code:
         machine.training.rounds.stop.load_state(snapshot.part("stop"))
+    finishing.load_state(snapshot.part("course"), snapshot.part("best"))
+    if finishing.met is not None:
+        machine.enough = finishing.met.reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from erasurehead.errors import UsageError
+from erasurehead.records import RunSummary
 from erasurehead.runs import Run, recorded_rounds
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, Snapshot
@@ -30,7 +31,7 @@ class ResumePoint:
     Attributes
     ----------
     snapshot: the state to go on from; None: from the beginning, nothing sound was kept.
-    finished: all the rounds that are asked for are done already.
+    finished: there is nothing more to do.
     notices: what was passed over, for the log.
     """
 
@@ -67,13 +68,19 @@ def find_resume_point(settings: RunSettings, digest: str) -> ResumePoint | None:
                 f"the run in {directory} was begun with {name}={held}, not {wanted}; resume it"
                 " with its own settings or start another one with --out"
             )
-    finished = run.summary is not None and run.summary.rounds >= settings.descent.rounds
+    finished = run.summary is not None and is_done(settings, run.summary)
     last = recorded_rounds(directory)
     checkpoints = CheckpointDirectory(directory / DIRECTORY, settings.checkpoint.keep)
     snapshot, notices = checkpoints.load(last)
     if snapshot is not None:
         _check_data(settings, digest, snapshot)
     return ResumePoint(snapshot, finished, tuple(notices))
+
+
+def is_done(settings: RunSettings, summary: RunSummary) -> bool:
+    """Return whether a run that has ended has nothing more to do: all the rounds that are asked for
+    are done, or a condition that is asked for is met."""
+    return summary.rounds >= settings.descent.rounds or summary.met in settings.descent.until
 
 
 def _check_data(settings: RunSettings, wanted: str, snapshot: Snapshot) -> None:

@@ -78,9 +78,20 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """The method has taken the step of the round that was closed; or why it could not."""
+    """The method has taken the step of the round that was closed; or why it could not.
+
+    `enough` is why the run is done after it, if it is.
+    """
 
     diverged: str | None = None
+    enough: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """The run is done, with the last step that was taken; an open round is of no use."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,5 +112,6 @@ Event = (
     | Woke
     | Wanted
     | Stepped
+    | Enough
     | Shutdown
 )

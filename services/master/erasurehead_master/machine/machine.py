@@ -31,6 +31,7 @@ from erasurehead_master.machine.admission import Admission
 from erasurehead_master.machine.events import (
     CutOff,
     Departed,
+    Enough,
     Event,
     Garbage,
     Received,
@@ -74,6 +75,8 @@ class Master:
         self._gathering = Gathering(settings, self.membership, now)
         self._presence = Presence(settings, self.membership, self._out, now)
         self._stop_after_round: str | None = None
+        self.enough: str | None = None
+        """Why a run that is resumed has nothing more to do, if it has not."""
 
     @property
     def epoch(self) -> int:
@@ -100,6 +103,8 @@ class Master:
         if self.phase is Phase.GATHERING and self.round >= self.plan.settings.descent.rounds:
             # A run that was resumed, and had done its last round.
             self._finish(endings.done(self.round))
+        elif self.phase is Phase.GATHERING and self.enough is not None:
+            self._finish(endings.asked(self.enough))
         if self.phase is not Phase.FINISHED:
             EVENTS[type(event)].handler(self.phase)(self, event, now)
         return self._out.take()
@@ -305,10 +310,13 @@ class Master:
             return
         self.rounds_done = self.round
         descent = self.plan.settings.descent
-        last = self.round >= descent.rounds
+        enough = stepped.enough
+        last = self.round >= descent.rounds or enough is not None
         if last or self.round % descent.evaluate_every_rounds == 0:
             self._out.add(Evaluate(self.round))
-        if last:
+        if enough is not None:
+            self._finish(endings.asked(enough))
+        elif last:
             self._finish(endings.done(self.round))
         elif self._stop_after_round is not None:
             self._finish(endings.asked(self._stop_after_round))
@@ -383,6 +391,10 @@ class Master:
         else:
             self._stop_after_round = wish.reason
 
+    def _enough(self, enough: Enough, now: float) -> None:
+        self.training.rounds.abandon()
+        self._finish(endings.asked(enough.reason))
+
     def _stop_with_nobody_left(self, reason: str) -> None:
         """All processes are to end at once: the open round is over when it can be, or never."""
         if self.training.waits:
@@ -413,6 +425,7 @@ EVENTS: Mapping[type, Row[EventHandler]] = {
     Wanted: Row(Master._no_round, Master._wanted),
     Woke: Row(Master._woke_in_gathering, Master._woke_in_training),
     Stepped: Row(Master._no_round, Master._stepped),
+    Enough: always(Master._enough),
     Shutdown: Row(Master._shut_down_in_gathering, Master._shut_down_in_training),
 }
 

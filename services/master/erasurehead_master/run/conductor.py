@@ -14,6 +14,7 @@ from typing import Generic
 import numpy as np
 
 from erasurehead.arrays import FloatArray
+from erasurehead.finishing.course import Step as CourseStep
 from erasurehead.records import Observer, RoundRecord, RunSummary
 from erasurehead.wire.messages import Step, ToWorker
 from erasurehead.wire.vectors.base import ROUNDING, Packer
@@ -32,11 +33,12 @@ from erasurehead_master.machine.actions import (
     SendStep,
     SendTask,
 )
-from erasurehead_master.machine.events import Event, Stepped, Unreachable, Wanted
+from erasurehead_master.machine.events import Enough, Event, Stepped, Unreachable, Wanted
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.supports import BySupport, Support
-from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.descent import Descent, StepOutcome
+from erasurehead_master.run.finishing import Finishing
 from erasurehead_master.run.ledger import NO_TIMES, RoundLedger, RunTimes
 from erasurehead_master.run.pending import PendingEvaluation
 from erasurehead_master.run.reporting import Reporter
@@ -59,6 +61,7 @@ class Conductor(Generic[Parcel]):
     observers: watch the run; called in order.
     rating: rates models on the test rows; None: there are none.
     read_rows: for workers without the store.
+    finishing: says when the run is done.
     keeper: takes checkpoints; None: the run has no directory.
     begun: the clock when the work for this run began.
     resumed: what the run had taken where it was interrupted.
@@ -75,6 +78,7 @@ class Conductor(Generic[Parcel]):
         *,
         rating: Rating | None,
         read_rows: RowReader,
+        finishing: Finishing,
         keeper: Keeper | None = None,
         begun: float = 0.0,
         resumed: RunTimes = NO_TIMES,
@@ -90,6 +94,7 @@ class Conductor(Generic[Parcel]):
         self._stopwatch = stopwatch
         self._rating = rating
         self._read_rows = read_rows
+        self._finishing = finishing
         self._keeper = keeper
         self._begun = begun
         self._times = resumed
@@ -113,8 +118,9 @@ class Conductor(Generic[Parcel]):
 
     @property
     def model(self) -> FloatArray:
-        """The model after the last step."""
-        return self._descent.model
+        """The model that the run leaves: the one after the last step, or the best one."""
+        best = self._finishing.best
+        return self._descent.model if best is None else best.model
 
     def handle(self, event: Event) -> None:
         """Let the machine take an event, and do what it wants done."""
@@ -132,7 +138,11 @@ class Conductor(Generic[Parcel]):
         """Do a piece of what can wait; it takes about as long as a message."""
         record = self._evaluation.work()
         if record is not None:
+            self._finishing.evaluated(record.round, record.metrics)
             self._report(record)
+            met = self._finishing.met
+            if met is not None and self.finish is None:
+                self.handle(Enough(met.reason))
 
     def finish_work(self) -> None:
         """Do all that can wait: it did not fit into the waiting, and costs time now."""
@@ -161,6 +171,8 @@ class Conductor(Generic[Parcel]):
             self._reporter.checkpointed(last)
         if self._reporter.start is None and finish.rounds:
             self._tell_of_what_was_done(finish.rounds)
+        best = self._finishing.best
+        met = self._finishing.met
         wall_s = self._times.closed_s
         if self._ledger.origin is not None:
             wall_s = self._clock() - self._ledger.origin
@@ -172,12 +184,14 @@ class Conductor(Generic[Parcel]):
             wall_s=wall_s,
             rounds_s=self._ledger.rounds_s,
             evaluation_s=self._evaluation_s,
-            metrics=self._evaluation.metrics,
+            metrics=self._evaluation.metrics if best is None else dict(best.metrics),
             refused=dict(finish.refused.items()),
             peak_memory_bytes=used.peak_memory_bytes,
             cpu_s=used.cpu_s,
+            met=met.condition if met is not None and met.reason == finish.reason else "",
         )
-        self._reporter.finished(self.model, summary)
+        of_round = finish.rounds if best is None else best.round
+        self._reporter.finished(self.model, of_round, summary)
         return summary
 
     # The machine's actions
@@ -252,26 +266,52 @@ class Conductor(Generic[Parcel]):
 
     def _close(self, action: CloseRound) -> None:
         """Decode, step, let the machine open the next round, then report this one."""
+        if self._finishing.looks_at_metrics:
+            # Else it would be chance whether a good model is seen before or after this step.
+            self.finish_work()
+            if self.finish is not None:
+                return
         record, outcome = self._ledger.close(
             action, self.plan.code, self._clock, self._post.traffic
         )
         self.finish_work()
+        met = None
+        if outcome.diverged is None:
+            record = self._stepped(record, outcome)
+            met = self._finishing.met
         self._times = RunTimes(record.closed_s, self._ledger.rounds_s, self._evaluation_s)
         if self._keeper is not None and outcome.diverged is None:
             self._keeper.closed(action.round, self._times, self._clock())
         self._closed = record
+        stepped = Stepped(outcome.diverged, None if met is None else met.reason)
         # The next round is opened before this one is reported: no worker waits for a reporter.
-        for follow in self._machine.handle(Stepped(outcome.diverged), self._clock()):
+        for follow in self._machine.handle(stepped, self._clock()):
             self._carry_out(follow)
         # Without a step it is no round of the run; the run's end says why.
         if outcome.diverged is None and not self._evaluation:
             self._report(record)
 
+    def _stepped(self, record: RoundRecord, outcome: StepOutcome) -> RoundRecord:
+        """Return the record with what the course of the run says of the round."""
+        self._finishing.step(
+            CourseStep(
+                record.round,
+                record.closed_s,
+                outcome.train_loss,
+                outcome.decrease,
+                outcome.rejected,
+                outcome.slope,
+            )
+        )
+        return replace(record, gap=self._finishing.course.gap)
+
     def _evaluate(self) -> None:
         """Let the record of the round that was closed wait for its metrics."""
         assert self._closed is not None
         if self._rating is not None:
-            self._evaluation.begin(self._closed, self._rating(self.model.copy()))
+            model = self._descent.model.copy()
+            self._finishing.rating(model)
+            self._evaluation.begin(self._closed, self._rating(model))
 
     # What observers are told
 

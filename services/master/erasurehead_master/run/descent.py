@@ -28,12 +28,24 @@ from erasurehead_master.run.round_kinds import kind_of_rounds
 
 @dataclass(frozen=True, slots=True)
 class StepOutcome:
-    """What one step did; `diverged` says why no step was taken."""
+    """What one step did.
+
+    Attributes
+    ----------
+    diverged: why no step was taken.
+    decrease: how far the objective is above its minimum, as the method predicts it; None: it
+        cannot.
+    rejected: the method did not trust the round.
+    slope: norm of the objective's gradient, penalty included; NaN: nobody asked for it.
+    """
 
     gradient_norm: float
     step_size: float
     train_loss: float
     diverged: str | None = None
+    decrease: float | None = None
+    rejected: bool = False
+    slope: float = math.nan
 
 
 class Descent:
@@ -51,6 +63,7 @@ class Descent:
     training_rows: N; the objective is the mean loss over them plus the penalty.
     in_parts: how estimates work on long sums.
     as_received: returns a copy of a point as it is after its way to a worker.
+    with_slope: whether a step tells the slope, which costs a few passes over a model.
     """
 
     def __init__(
@@ -61,6 +74,8 @@ class Descent:
         training_rows: int,
         in_parts: InParts = at_once,
         as_received: Callable[[FloatArray], FloatArray] = np.copy,
+        *,
+        with_slope: bool = False,
     ) -> None:
         self.method = method
         self.size = size
@@ -68,6 +83,7 @@ class Descent:
         self.training_rows = training_rows
         self._in_parts = in_parts
         self._as_received = as_received
+        self._with_slope = with_slope
         self._anchors = Anchors()
         self._prepare_estimate()
 
@@ -165,6 +181,7 @@ class Descent:
                 f"the run diverged in round {round_}: the training loss is {loss:g} and the"
                 f" gradient's norm {norm:g}; take a smaller --step",
             )
+        slope = self._slope(gradient) if self._with_slope else math.nan
         memory = self._followed()
         found = Finding(round_, loss, gradient, decoding.decode_error)
         if memory is not None:
@@ -179,7 +196,19 @@ class Descent:
             for unit in move.forgets:
                 memory.forget(unit)
             self._anchors.forget_others(memory.rounds)
-        return StepOutcome(norm, move.size, loss)
+        return StepOutcome(
+            norm,
+            move.size,
+            loss,
+            decrease=self.method.predicted_decrease,
+            rejected=move.rejects,
+            slope=slope,
+        )
+
+    def _slope(self, gradient: FloatArray) -> float:
+        whole = gradient.copy()
+        self.method.penalty.add_to(whole, self.method.query)
+        return math.sqrt(squared_norm(whole))
 
     def _prepare_estimate(self) -> None:
         """Tell the estimate how to work."""

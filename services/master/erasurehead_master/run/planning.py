@@ -16,6 +16,7 @@ from erasurehead.schemes.coding import Coding
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.sizes import MAX_FRAME_BYTES
 from erasurehead_master.machine.plan import RunPlan, deal_rows
+from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.setup import make_descent
 
 
@@ -28,14 +29,15 @@ class PlannedRun:
 
     @classmethod
     def of(cls, settings: RunSettings, store: Store, data_reference: str | None) -> PlannedRun:
-        """Plan a run, and see that its optimizer fits, too.
+        """Plan a run, and see that its optimizer and its conditions fit, too.
 
         Raises
         ------
-        UsageError, DataError: as `make_plan` and `make_descent`.
+        UsageError, DataError: as `make_plan`, `make_descent` and `make_finishing`.
         """
         plan = make_plan(settings, store, data_reference)
         make_descent(plan, store.train.rows(0, 0))
+        make_finishing(plan, rated=bool(store.manifest.test_rows))
         return cls(plan, store)
 
     def recorded_in(self, directory: Path) -> PlannedRun:

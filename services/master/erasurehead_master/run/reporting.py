@@ -62,9 +62,9 @@ class Reporter:
             for observer in self._observers:
                 observer.checkpointed(round_, error is None)
 
-    def finished(self, model: FloatArray, summary: RunSummary) -> None:
-        """The run is over; `model` is told of if there was a first round."""
+    def finished(self, model: FloatArray, round_: int, summary: RunSummary) -> None:
+        """The run is over and leaves the model after a round; if there was one, it is told of."""
         for observer in self._observers:
             if self.start is not None:
-                observer.model(model, self.start, summary.rounds)
+                observer.model(model, self.start, round_)
             observer.finished(summary)

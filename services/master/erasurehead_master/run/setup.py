@@ -7,6 +7,7 @@ import numpy as np
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.estimating.sums import InParts, at_once
+from erasurehead.finishing.text import build_condition
 from erasurehead.optimizing.base import Problem
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead.optimizing.making import make_method
@@ -59,4 +60,13 @@ def make_descent(
         packed = plan.vector_format.pack(point.copy(), rounding)
         return np.asarray(plan.vector_format.unpack(packed), dtype=np.float64)
 
-    return Descent(method, size, estimate, plan.training_rows, in_parts, as_received)
+    conditions = map(build_condition, settings.descent.until)
+    return Descent(
+        method,
+        size,
+        estimate,
+        plan.training_rows,
+        in_parts,
+        as_received,
+        with_slope=any(condition.needs_slope for condition in conditions),
+    )

@@ -17,8 +17,10 @@ from erasurehead.settings.tree import MasterSettings
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.keep.checkpointing import make_keeper
 from erasurehead_master.keep.restore import restore
+from erasurehead_master.keep.resume import is_done
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.conductor import Conductor
+from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.ledger import NO_TIMES
 from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.run.setup import make_descent
@@ -96,8 +98,9 @@ def host(
         watched = [] if attach is None else [attach(listener.bound)]
         # Workers load their rows meanwhile.
         descent = make_descent(plan, store.train, TwoCores().do, store.column_squares)
+        finishing = make_finishing(plan, rated=bool(store.manifest.test_rows))
         if resume is not None:
-            restore(machine, descent, resume)
+            restore(machine, descent, finishing, resume)
         evaluator = Evaluator(store.test, plan.model)
         door = Door(listener.gate, settings.limits, settings.max_connections)
         post = SocketPost(listener.socket, door)
@@ -110,12 +113,13 @@ def host(
             observers=[LoggedNotices(), *monitoring, *observers],
             rating=evaluator.steps if evaluator else None,
             read_rows=TaskStreamer(store.train).chunk,
-            keeper=make_keeper(machine, descent, first_round - 1, time.monotonic()),
+            finishing=finishing,
+            keeper=make_keeper(machine, descent, finishing, first_round - 1, time.monotonic()),
             begun=begun,
             resumed=NO_TIMES if resume is None else resume.times,
         )
         summary = MasterLoop(conductor, post, door, signals, watched, pulse, settings).run()
-        if may_rest(settings) and summary.rounds >= settings.descent.rounds:
+        if may_rest(settings) and is_done(settings, summary):
             listener.close()
             linger(signals, pulse)
         return summary

@@ -63,7 +63,7 @@ def attempt(problem: Problem, settings_and_scheme: tuple[RunSettings, Scheme]) -
     """Train with these settings, but with this scheme, until the target is reached."""
     given, scheme = settings_and_scheme
     store = problem.store
-    settings = given.changed(descent={"evaluate_every_rounds": 1})
+    settings = given.changed(descent={"evaluate_every_rounds": 1, "until": ()})
     plan = make_plan(settings, store, None, coding=settings.fitted(scheme))
     found: list[RoundRecord] = []
 

@@ -23,6 +23,7 @@ from erasurehead_master.machine.events import Event as MasterEvent
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.seams import Rating
 from erasurehead_simulator.virtual.clock import VirtualClock
 from erasurehead_simulator.virtual.timing import Timing
@@ -64,6 +65,7 @@ class VirtualCluster:
         self.workers: dict[bytes, VirtualWorker] = {}
         self.told = Told()
         self.observers = [self.told, *observers]
+        self.finishing = make_finishing(machine.plan, rated=rating is not None)
         self.conductor = Conductor[ToWorker](
             machine,
             descent,
@@ -73,6 +75,7 @@ class VirtualCluster:
             observers=self.observers,
             rating=rating,
             read_rows=_no_rows,
+            finishing=self.finishing,
         )
         self._checked = checked
         self._peers = 0
