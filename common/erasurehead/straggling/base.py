@@ -26,6 +26,9 @@ class DelayModel(ABC):
     seed: non-negative; the same seed gives the same delays, whatever the scheme.
     """
 
+    delays_no_one = False
+    """True when no delay is ever above zero."""
+
     slots_are_alike = True
     """True when no slot of equal load is late more often than another in the long run."""
 

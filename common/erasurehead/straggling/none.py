@@ -11,6 +11,8 @@ from erasurehead.straggling.base import DelayModel
 class NoDelay(DelayModel):
     """Every delay is 0; nothing is drawn."""
 
+    delays_no_one = True
+
     def __init__(self, n_workers: int, seed: int) -> None:
         super().__init__(n_workers, seed)
         self._zeros = np.zeros(n_workers)

@@ -174,6 +174,8 @@ def _flaws(series: Series, label: str) -> list[str]:
 def _ideal(series: Series) -> FloatArray | None:
     settings = series.run.settings
     delays = settings.delays()
+    if delays.delays_no_one:
+        return None
     rounds = series.rounds.tolist()
     ideal = ideal_round_s(settings.fitted(), delays, rounds, series.took_part)
     return ideal if ideal.any() else None  # nothing to divide by
