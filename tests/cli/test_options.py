@@ -89,7 +89,8 @@ def sample(setting: Any) -> tuple[str, Any]:
         return other, other
     if setting.kind in (int, float):
         base = default if isinstance(default, int | float) else 2
-        value = base / 2 if setting.path[-1].endswith("share") else base * 2 + 3
+        bounded = any(hasattr(rule, "le") for rule in setting.field.metadata)
+        value = base / 2 if bounded else base * 2 + 3
         return str(value), setting.kind(value)
     return "else:where=1", "else:where=1"
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import socket
 import urllib.request
 
 
 def free_port() -> int:
-    """Return a port on loopback that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port on loopback that was free a moment ago.
+
+    It lies below those that the kernel gives to connections, one of which might take it meanwhile.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def scrape(port: int) -> dict[str, float]:
