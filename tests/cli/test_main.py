@@ -125,7 +125,7 @@ def test_each_error_brings_its_exit_code(
     def fail(**_: object) -> int:
         raise BindError("tcp://127.0.0.1:1\nis in use; choose another --bind")
 
-    monkeypatch.setattr(command, "app", fail)
+    monkeypatch.setattr(command, "application", lambda _: fail)
     assert command.main([]) == 6
     said = capsys.readouterr().err
     assert said == "erasurehead: tcp://127.0.0.1:1 is in use; choose another --bind\n"
@@ -135,7 +135,7 @@ def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(**_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "app", interrupted)
+    monkeypatch.setattr(command, "application", lambda _: interrupted)
     assert command.main([]) == EXIT_INTERRUPTED
 
 
@@ -143,7 +143,7 @@ def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch
     def broken(**_: object) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(command, "app", broken)
+    monkeypatch.setattr(command, "application", lambda _: broken)
     with pytest.raises(ZeroDivisionError):
         command.main([])
 
@@ -212,3 +212,12 @@ def test_half_a_command_shows_its_help_and_says_what_is_missing(
     assert said.err == (
         "erasurehead: this command needs another one after it; see erasurehead keys --help\n"
     )
+
+
+def test_a_command_imports_no_other() -> None:
+    look = (
+        "import sys; from erasurehead_cli.main import main; main(['train', '--help']);"
+        " print(*(m for m in sys.modules if m.startswith('erasurehead_cli.commands.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "erasurehead_cli.commands.train"

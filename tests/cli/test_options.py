@@ -17,7 +17,7 @@ from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.section import Section
 from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
 from erasurehead_cli.console.options import Given
-from erasurehead_cli.main import app, main
+from erasurehead_cli.main import application, main
 
 COMMANDS: dict[str, type[TreeSettings]] = {
     "train": RunSettings,
@@ -51,7 +51,7 @@ def names(cls: type[TreeSettings]) -> Iterator[tuple[str, ...]]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_setting_has_an_option_with_its_description(command: str) -> None:
-    shown = CliRunner().invoke(app, [command, "--help"])
+    shown = CliRunner().invoke(application(), [command, "--help"])
     assert shown.exit_code == 0
     flat = " ".join(shown.output.replace("│", " ").split())
     none = {("resume",)} if command == "compare" else set()  # its runs begin anew

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
-from erasurehead_cli.main import app
+from erasurehead_cli.main import application
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -38,7 +38,7 @@ def options() -> dict[str, set[str]]:
         for inner, part in getattr(command, "commands", {}).items():
             yield from walk(f"{name} {inner}".strip(), part)
 
-    whole = typer.main.get_command(app)
+    whole = typer.main.get_command(application())
     assert isinstance(whole, TyperGroup)
     return dict(walk("", whole))
 

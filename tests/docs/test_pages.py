@@ -59,10 +59,10 @@ def test_the_protocol_page_has_every_vector_format() -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    from erasurehead_cli.main import app
+    from erasurehead_cli.main import application
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    names = [info.callback.__name__ for info in app.registered_commands if info.callback]
+    names = [info.callback.__name__ for info in application().registered_commands if info.callback]
     assert len(names) >= 6
     for name in [*names, "settings"]:
         assert f"`erasurehead {name}" in text, name

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 
 import psutil
+import pytest
 
 from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
+from erasurehead_local.hatching import Hatching
 from erasurehead_local.nursery import NICENESS
 
 NOBODY = "tcp://127.0.0.1:1"
@@ -71,3 +73,18 @@ def test_workers_leave_the_cores_to_the_master() -> None:
         assert until(cluster, lambda: "w" in cluster.pids)
         worker = psutil.Process(cluster.pids["w"])
         assert until(cluster, lambda: worker.nice() == expected)
+
+
+def test_a_nursery_started_ahead_is_used_once_and_ended_when_it_was_not() -> None:
+    me = psutil.Process()
+    with Hatching() as hatching:
+        (nursery,) = me.children()
+        with LocalCluster(hatching=hatching) as cluster:
+            cluster.start([WorkerSettings(connect=NOBODY, name="w")])
+            assert until(cluster, lambda: "w" in cluster.pids)
+            assert psutil.Process(cluster.pids["w"]).ppid() == nursery.pid
+        with pytest.raises(RuntimeError, match="has its user already"):
+            hatching.take()
+    with Hatching():
+        (unused,) = me.children()
+    assert not unused.is_running()

@@ -3,57 +3,59 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ErasureHeadError
 from erasurehead.process.version import installed_version
-from erasurehead_cli.commands.compare import compare
-from erasurehead_cli.commands.keys import keys
-from erasurehead_cli.commands.master import master
-from erasurehead_cli.commands.plan import plan
-from erasurehead_cli.commands.predict import predict
-from erasurehead_cli.commands.prepare import prepare
-from erasurehead_cli.commands.report import report
-from erasurehead_cli.commands.reproduce import reproduce
-from erasurehead_cli.commands.settings import settings
-from erasurehead_cli.commands.simulate import simulate
-from erasurehead_cli.commands.trace import trace
-from erasurehead_cli.commands.train import train
-from erasurehead_cli.commands.worker import worker
 from erasurehead_cli.console.options import SettingsCommand
 
-app = typer.Typer(
-    name="erasurehead",
-    rich_markup_mode="rich",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+COMMANDS = (
+    "prepare",
+    "train",
+    "compare",
+    "report",
+    "reproduce",
+    "simulate",
+    "plan",
+    "trace",
+    "predict",
+    "master",
+    "worker",
+    "settings",
+    "keys",
 )
-for command in (
-    prepare,
-    train,
-    compare,
-    report,
-    reproduce,
-    simulate,
-    plan,
-    trace,
-    predict,
-    master,
-    worker,
-):
-    app.command(cls=SettingsCommand)(command)
-app.add_typer(settings)
-app.add_typer(keys)
+"""In the order of the help page. Each is a module of `commands`, which has a function or a group of
+commands of that name."""
+
+
+def application(wanted: Collection[str] = COMMANDS) -> typer.Typer:
+    """Return the command line with these subcommands; the modules of no others are imported."""
+    app = typer.Typer(
+        name="erasurehead",
+        rich_markup_mode="rich",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(erasurehead)
+    for name in COMMANDS:
+        if name in wanted:
+            command = getattr(import_module(f"erasurehead_cli.commands.{name}"), name)
+            if isinstance(command, typer.Typer):
+                app.add_typer(command)
+            else:
+                app.command(cls=SettingsCommand)(command)
+    return app
+
 
 # The base of what the parser raises; its home differs between versions of typer.
 ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
 
-@app.callback(invoke_without_command=True)
 def erasurehead(
     context: typer.Context,
     show_version: Annotated[
@@ -75,9 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     An error that a user can cause is one sentence on stderr; anything else keeps its traceback.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # A command has nothing to wait for in the modules of the others.
+    wanted = arguments[:1] if arguments and arguments[0] in COMMANDS else COMMANDS
     try:
-        code = app(
-            args=None if arguments is None else list(arguments),
+        code = application(wanted)(
+            args=arguments,
             prog_name="erasurehead",
             standalone_mode=False,
         )

@@ -6,14 +6,13 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from erasurehead.process.cores import ONE_THREAD, usable_cores
+from erasurehead.process.cores import usable_cores
 from erasurehead.settings.tree import WorkerSettings
-from erasurehead_local.nursery import GRACE_S
+from erasurehead_local.hatching import GRACE_S, Hatching
 
 
 class LocalCluster:
@@ -26,11 +25,18 @@ class LocalCluster:
     log_level: of the workers.
     turns: how many workers may be at a long computation at the same time; 0: any number, as it
         must be where each has cores or a CPU quota of its own; None: one for each core.
+    hatching: the nursery's process, if it is under way already; its log level counts.
     """
 
-    def __init__(self, log_level: str = "WARNING", turns: int | None = None) -> None:
+    def __init__(
+        self,
+        log_level: str = "WARNING",
+        turns: int | None = None,
+        hatching: Hatching | None = None,
+    ) -> None:
         self.pids: dict[str, int] = {}
         self.exit_codes: dict[str, int] = {}
+        self._hatching = hatching
         self._log_level = log_level
         self._turns = usable_cores() if turns is None else turns
         self._buffer = b""
@@ -38,18 +44,10 @@ class LocalCluster:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> LocalCluster:
-        # Thread pools in all workers would only fight.
-        environment = {**os.environ, **ONE_THREAD}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "erasurehead_local.nursery", self._log_level, f"{self._turns}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment,
-            # Ctrl-C in a terminal reaches the master only, which then ends the workers.
-            start_new_session=True,
-        )
+        self._process = (self._hatching or Hatching(self._log_level).__enter__()).take()
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
+        self._order({"turns": self._turns})
         return self
 
     def __exit__(

@@ -1,7 +1,7 @@
 """A process that has everything a worker imports, and forks workers from itself in no time.
 
-Started as ``python -m erasurehead_local.nursery LOG_LEVEL TURNS``; speaks lines of JSON. On its
-standard input:
+Started as ``python -m erasurehead_local.nursery LOG_LEVEL``; speaks lines of JSON. On its standard
+input: first ``{"turns": how many workers may compute at the same time, 0: any number}``, then
 ``{"start": {worker settings}}`` and ``{"signal": name, "number": 15}``; on its standard output:
 ``{"started": name, "pid": ...}`` and ``{"exited": name, "pid": ..., "code": ...}`` (negative:
 killed by that signal). When its standard input ends (the parent is gone, however it went), it ends
@@ -23,13 +23,11 @@ from typing import Any
 from erasurehead.process.signals import SignalWatch
 from erasurehead.settings.plugins import load_plugins
 from erasurehead.settings.tree import WorkerSettings
+from erasurehead_local.hatching import GRACE_S
 from erasurehead_local.orphans import end_with_parent
 from erasurehead_local.turn_channels import TurnDesk
 from erasurehead_local.turns import TurnKeeper
 from erasurehead_worker.shell.main import work
-
-GRACE_S = 3.0
-"""Seconds that workers have to leave by themselves before they are killed."""
 
 NICENESS = 10
 """How much more willing than the master workers are to wait for a core, so that it closes a round
@@ -37,16 +35,11 @@ and opens the next while those it does not wait for would still compute."""
 
 
 class Nursery:
-    """Forks workers, reaps them, and outlives none of them.
+    """Forks workers, reaps them, and outlives none of them."""
 
-    Parameters
-    ----------
-    desk: where workers ask for turns at the cores; None: they compute when they like.
-    """
-
-    def __init__(self, desk: TurnDesk | None) -> None:
+    def __init__(self) -> None:
         self._names: dict[int, str] = {}
-        self._desk = desk
+        self._desk: TurnDesk | None = None
 
     def run(self) -> None:
         """Serve until the standard input ends and every worker is gone."""
@@ -82,6 +75,9 @@ class Nursery:
     def _obey(self, order: dict[str, Any]) -> None:
         if "start" in order:
             self._start(WorkerSettings(**order["start"]))
+        elif "turns" in order:
+            turns = int(order["turns"])
+            self._desk = TurnDesk(TurnKeeper(turns), time.monotonic) if turns else None
         else:
             for pid, name in self._names.items():
                 if name == order["signal"]:
@@ -148,7 +144,7 @@ def _say(line: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the nursery of this process."""
-    _, log_level, n_turns = sys.argv
+    _, log_level = sys.argv
     logging.basicConfig(
         level=log_level,
         format="%(asctime)s worker %(process)d %(levelname)s %(message)s",
@@ -157,8 +153,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What is loaded stays: no worker need look through it for garbage, nor copy it for that.
     gc.freeze()
-    turns = int(n_turns)
-    Nursery(TurnDesk(TurnKeeper(turns), time.monotonic) if turns else None).run()
+    Nursery().run()
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from erasurehead.records import Observer, RunSummary
 from erasurehead.settings.plugins import loaded_plugins
 from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead_local.cluster import LocalCluster
+from erasurehead_local.hatching import Hatching
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.machine.events import Departed, Event
 from erasurehead_master.run.planning import PlannedRun
@@ -52,6 +53,7 @@ def run_planned(
     resume: Snapshot | None = None,
     started: Callable[[LocalCluster], None] | None = None,
     turns: int | None = None,
+    hatching: Hatching | None = None,
 ) -> RunSummary:
     """Run as many worker processes as the plan has slots, and a master, and wait for the end.
 
@@ -61,11 +63,12 @@ def run_planned(
     started: is given the cluster once its workers are under way.
     turns: how many of them may be at a long computation at the same time (0: any number; None: one
         for each core).
+    hatching: the workers' nursery, if its process is under way already.
     """
     begun, plan = time.monotonic(), planned.plan
     if turns is None and plan.exact and plan.code.tolerance == 0:
         turns = 0  # Rounds wait for every worker, so being the first to finish is worth nothing.
-    with LocalCluster(turns=turns) as cluster:
+    with LocalCluster(turns=turns, hatching=hatching) as cluster:
 
         def attach(address: str) -> Watched:
             cluster.start(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console.options import (
     FiguresOption,
@@ -10,6 +12,7 @@ from erasurehead_cli.console.options import (
     StoreArgument,
     with_settings,
 )
+from erasurehead_local.hatching import Hatching
 
 
 @with_settings(RunSettings)
@@ -20,9 +23,11 @@ def train(
     quiet: QuietOption = False,
 ) -> int:
     """Train a model with workers as processes on this machine."""
-    settings = given.load(RunSettings, store=store)
+    with Hatching() as hatching:  # imports meanwhile what workers need
+        settings = given.load(RunSettings, store=store)
 
-    from erasurehead_cli.console import recorded_run
-    from erasurehead_local.train import plan_here, run_planned
+        from erasurehead_cli.console import recorded_run
+        from erasurehead_local.train import plan_here, run_planned
 
-    return recorded_run.run_and_report(plan_here(settings), run_planned, draw=figures, quiet=quiet)
+        run = partial(run_planned, hatching=hatching)
+        return recorded_run.run_and_report(plan_here(settings), run, draw=figures, quiet=quiet)

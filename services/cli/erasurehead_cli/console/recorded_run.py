@@ -65,6 +65,7 @@ def run_and_report(planned: PlannedRun, run: Runner, *, draw: bool, quiet: bool)
     settings = planned.plan.settings
     out = settings.run.out or fresh_directory(slug(settings.coding.scheme))
     summary = run_recorded(planned, run, out, console, quiet=quiet)
+    del planned  # and with it the mapped data, before the report needs memory
     report(out, console, draw=draw, quiet=quiet)
     return summary.exit_code
 
