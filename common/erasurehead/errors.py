@@ -37,3 +37,13 @@ class BindError(ErasureHeadError):
     """The address to listen on cannot be had."""
 
     exit_code = EXIT_CANNOT_BIND
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an error of the system or of a library in one line, which is never empty.
+
+    Errors of the system have a text of their own (`OSError.strerror`), but not those that NumPy
+    raises for a full disk; and some errors have no text at all (a `MemoryError`).
+    """
+    told = (isinstance(error, OSError) and error.strerror) or str(error)
+    return " ".join(told.split()) or type(error).__name__

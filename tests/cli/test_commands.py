@@ -19,7 +19,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from erasurehead.datasets.store import Store
 from erasurehead.rows import CsrRows
-from erasurehead.runs import Run
+from erasurehead.runs import Claim, Run
 from erasurehead_cli.main import main
 
 SMALL = ["--workers", "3", "--rounds", "6", "--evaluate-every-rounds", "2", "--step", "2.0"]
@@ -81,6 +81,20 @@ def test_a_run_directory_is_never_written_twice(place: Path, trained: Path) -> N
     done = erasurehead("train", "store", *SMALL, "--out", "trained", cwd=place, expect=2)
     assert "already holds a run" in done.stderr
     assert (trained / "rounds.jsonl").read_bytes() == before
+
+
+def test_a_run_that_goes_on_elsewhere_is_not_resumed(
+    place: Path, trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(place)
+    again = ["train", "store", *SMALL, "--scheme", "egc:c=3", "--resume", "--out", "trained", "-q"]
+    with Claim(trained):
+        assert main(again) == 2
+        [line] = capsys.readouterr().err.splitlines()
+        assert (
+            f"a run goes on in trained (host {os.uname().nodename}, process {os.getpid()})" in line
+        )
+    assert main([*again, "--no-figures"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,17 @@ def test_each_error_brings_its_exit_code(
     assert said == "erasurehead: tcp://127.0.0.1:1 is in use; choose another --bind\n"
 
 
+def test_memory_that_ran_out_is_one_sentence_without_empty_brackets(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def greedy(**_: object) -> int:
+        raise MemoryError
+
+    monkeypatch.setattr(command, "app", greedy)
+    assert command.main([]) == 2
+    assert "for this (no more could be had); use fewer" in capsys.readouterr().err
+
+
 def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(**_: object) -> int:
         raise KeyboardInterrupt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from erasurehead.errors import DataError, UsageError
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
-from erasurehead.runs import Run, RunWriter
+from erasurehead.runs import Claim, Run, RunWriter
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings
 
@@ -224,6 +225,30 @@ def test_a_directory_with_a_run_is_refused(tmp_path: Path, held: str) -> None:
 def test_a_directory_with_other_things_is_taken(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert write(tmp_path).whole
+
+
+def test_a_directory_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    told = rf"a run goes on in {directory} \(host {os.uname().nodename}, process {os.getpid()}\)"
+    with RunWriter(directory, SETTINGS) as writer:
+        for after in (None, 0):
+            with pytest.raises(UsageError, match=told):
+                RunWriter(directory, SETTINGS, resume_after=after)
+        writer.started(START)
+        writer.finished(replace(SUMMARY, rounds=0))
+        with Claim(directory):  # it is over as soon as its summary is written
+            pass
+    assert not (directory / "run.lock").exists()
+
+
+def test_a_claim_leaves_no_directory_behind_that_nothing_was_put_into(tmp_path: Path) -> None:
+    with Claim(tmp_path / "run"):
+        assert (tmp_path / "run").is_dir()
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "mine").mkdir()
+    with Claim(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine").is_dir()
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from erasurehead.datasets.sources import (
     read_pinned,
     sklearn_datasets,
 )
-from erasurehead.errors import DataError
+from erasurehead.errors import DataError, reason_of
 
 FILE = Pinned(
     "covtype.data of UCI's Covertype",
@@ -79,7 +79,7 @@ class Covertype(Preset):
             bunch = module.fetch_covtype()
         except Exception as error:  # network and checksum errors have no common base
             raise DataError(
-                f"downloading Covertype failed ({type(error).__name__}: {error}); get"
+                f"downloading Covertype failed ({type(error).__name__}: {reason_of(error)}); get"
                 f" {FILE.name} from {FILE.where} and name it with --from"
             ) from None
         return np.column_stack([bunch.data, bunch.target]).astype(np.int32)

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from erasurehead.datasets.manifest import Manifest
-from erasurehead.errors import DataError
+from erasurehead.errors import DataError, reason_of
 
 
 def check_sizes(path: Path, manifest: Manifest) -> None:
@@ -17,7 +17,7 @@ def check_sizes(path: Path, manifest: Manifest) -> None:
             found = file.stat().st_size
         except OSError as error:
             raise DataError(
-                f"{file} of the store cannot be read ({error.strerror}); prepare the store again"
+                f"{file} of the store cannot be read ({reason_of(error)}); prepare the store again"
             ) from None
         if found != entry.file_bytes:
             raise DataError(

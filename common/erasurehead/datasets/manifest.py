@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from erasurehead.datasets.older import OLD_TASKS, upgraded
-from erasurehead.errors import DataError
+from erasurehead.errors import DataError, reason_of
 from erasurehead.rows import Target
 
 FORMAT_VERSION = 3
@@ -145,7 +145,7 @@ def read_manifest(path: Path) -> Manifest:
         text = (path / MANIFEST).read_bytes()
     except OSError as error:
         raise DataError(
-            f"{path} is not a store ({MANIFEST}: {error.strerror}); make one with"
+            f"{path} is not a store ({MANIFEST}: {reason_of(error)}); make one with"
             " `erasurehead prepare`"
         ) from None
     return parse_manifest(text, path)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from erasurehead.datasets.encoding import Encoded
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.sources import sklearn_datasets
-from erasurehead.errors import DataError, UsageError
+from erasurehead.errors import DataError, UsageError, reason_of
 
 
 class Preset(ABC):
@@ -82,8 +82,8 @@ def fetch_openml(**query: Any) -> Any:
         return module.fetch_openml(as_frame=True, parser="auto", **query).frame
     except Exception as error:  # network, HTTP, parser and checksum errors have no common base
         raise DataError(
-            f"downloading {query} from OpenML failed ({type(error).__name__}: {error}); get the"
-            " file yourself and name it with --from"
+            f"downloading {query} from OpenML failed ({type(error).__name__}:"
+            f" {reason_of(error)}); get the file yourself and name it with --from"
         ) from None
 
 

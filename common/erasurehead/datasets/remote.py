@@ -10,7 +10,7 @@ from pathlib import Path
 
 from erasurehead.datasets.files import check_sizes, file_sha256
 from erasurehead.datasets.manifest import MANIFEST, Manifest, parse_manifest
-from erasurehead.errors import DataError, UsageError
+from erasurehead.errors import DataError, UsageError, reason_of
 
 
 def default_cache() -> Path:
@@ -68,7 +68,7 @@ def fetch_store(location: str, cache: Path | None = None) -> Path:
                 raise
         return kept
     except OSError as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
         raise DataError(
             f"cannot copy a store from {location} to {cache}: {reason}; check the address, the"
             " access and the space"

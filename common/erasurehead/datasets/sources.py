@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from erasurehead.errors import DataError, UsageError
+from erasurehead.errors import DataError, UsageError, reason_of
 
 LINE_END = b"\n"
 
@@ -39,7 +39,7 @@ def read_plain(path: Path, pinned: Pinned | None = None) -> bytes:
         raw = path.read_bytes()
     except OSError as error:
         raise DataError(
-            f"cannot read {path}: {error.strerror}; give the path of a file that can be read"
+            f"cannot read {path}: {reason_of(error)}; give the path of a file that can be read"
         ) from None
     if not raw.startswith(b"\x1f\x8b"):
         return raw

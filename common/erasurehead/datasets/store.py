@@ -35,7 +35,7 @@ from erasurehead.datasets.manifest import (
     content_digest,
     read_manifest,
 )
-from erasurehead.errors import DataError, UsageError
+from erasurehead.errors import DataError, UsageError, reason_of
 from erasurehead.process.durable import sync_directory
 from erasurehead.rows import CsrRows, Target
 
@@ -203,8 +203,7 @@ def write_store(
         if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
             raise StoreExistsError(in_the_way) from None
         raise DataError(
-            f"cannot write the store {path}: {error.strerror or error}; free space or choose"
-            " another --out"
+            f"cannot write the store {path}: {reason_of(error)}; free space or choose another --out"
         ) from None
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -258,7 +257,7 @@ def _map(path: Path, manifest: Manifest, name: str) -> Array | None:
         # An empty file cannot be mapped.
         array: Array = np.load(file, mmap_mode="r" if entry.shape[0] else None, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise DataError(f"{file} is damaged ({reason}); prepare the store again") from None
     if array.dtype.str != entry.dtype or array.shape != entry.shape:
         raise DataError(

@@ -20,7 +20,7 @@ from typing import Any, Self
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from erasurehead.errors import BindError, UsageError
+from erasurehead.errors import BindError, UsageError, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class HealthServer:
             self._server = _Server(host, port, endpoints)
         except OSError as error:
             raise BindError(
-                f"cannot serve metrics on {bind}: {error.strerror or error};"
+                f"cannot serve metrics on {bind}: {reason_of(error)};"
                 " choose another address with --http-bind or end the process that uses it"
             ) from None
         # Polled only so that `shutdown` is noticed.

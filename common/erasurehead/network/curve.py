@@ -17,7 +17,7 @@ from pathlib import Path
 import zmq
 from zmq.auth.certs import load_certificate
 
-from erasurehead.errors import UsageError
+from erasurehead.errors import UsageError, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def make_keys(directory: Path, name: str) -> tuple[Path, Path]:
                 f"{error.filename} is there already and is never overwritten; choose another name"
                 " or remove it first"
             ) from None
-        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from None
+        raise UsageError(f"cannot write {error.filename}: {reason_of(error)}") from None
     return secret_path, public_path
 
 
@@ -103,7 +103,7 @@ def read_secret(path: Path) -> KeyPair:
     try:
         status = path.stat()
     except OSError as error:
-        raise UsageError(f"cannot read the key {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read the key {path}: {reason_of(error)}") from None
     forbidden = stat.S_IRWXG | stat.S_IRWXO
     if status.st_uid == 0:
         forbidden &= ~stat.S_IRGRP
@@ -135,7 +135,7 @@ def _read(path: Path) -> tuple[bytes, bytes | None]:
     try:
         public, secret = load_certificate(path)
     except OSError as error:
-        raise UsageError(f"cannot read the key {path}: {error.strerror or error}") from None
+        raise UsageError(f"cannot read the key {path}: {reason_of(error)}") from None
     except ValueError:
         public, secret = b"", None
     if len(public) != 40 or (secret is not None and len(secret) != 40):
@@ -166,7 +166,7 @@ class AllowedKeys:
             self._reread()
         except OSError as error:
             raise UsageError(
-                f"cannot read the directory of workers' keys {directory}: {error.strerror}"
+                f"cannot read the directory of workers' keys {directory}: {reason_of(error)}"
             ) from None
 
     def refresh(self) -> frozenset[str]:
@@ -184,7 +184,7 @@ class AllowedKeys:
                 log.warning(
                     "cannot read %s (%s): the keys last seen stay allowed",
                     self.directory,
-                    error.strerror,
+                    reason_of(error),
                 )
             self._complained = True
         return frozenset(before.keys() - self.names.keys())

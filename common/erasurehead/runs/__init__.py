@@ -6,14 +6,16 @@
 ``events.log``   one notice a line: time (UTC), level, text
 ``model.npz``    ``theta`` and what it is a model of, replaced as a whole
 ``summary.json`` how the run ended, written last and at once
+``run.lock``     there while a process works on the run
 ===============  ==================================================================
 
 A directory without ``summary.json`` is a run that is going on or was cut off; it is never taken
 for a whole one. JSON has no NaN and no infinity: both are written as null and read as NaN.
 """
 
+from erasurehead.runs.claim import Claim
 from erasurehead.runs.lines import recorded_rounds
 from erasurehead.runs.reader import Run
 from erasurehead.runs.writer import RunWriter
 
-__all__ = ["Run", "RunWriter", "recorded_rounds"]
+__all__ = ["Claim", "Run", "RunWriter", "recorded_rounds"]

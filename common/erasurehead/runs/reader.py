@@ -15,7 +15,7 @@ import numpy.typing as npt
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from erasurehead.errors import DataError, ErasureHeadError
+from erasurehead.errors import DataError, ErasureHeadError, reason_of
 from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, MODEL, ROUNDS, SUMMARY
 from erasurehead.settings.sources import load
@@ -106,7 +106,7 @@ class Run:
                     count += 1
                     yield record
         except OSError as error:
-            raise DataError(f"cannot read {path}: {error.strerror}") from None
+            raise DataError(f"cannot read {path}: {reason_of(error)}") from None
         if self.summary is not None and count != self.summary.rounds:
             raise DataError(
                 f"{path} is damaged: it holds {count} rounds, but {SUMMARY} says"
@@ -193,7 +193,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(str(p) for p in first['loc'])}: {first['msg']}"
-    return " ".join(str(error).split())
+    return reason_of(error)
 
 
 def _nulls_to_nan(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections import deque
@@ -16,9 +17,10 @@ import numpy.typing as npt
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from erasurehead.errors import UsageError
+from erasurehead.errors import UsageError, reason_of
 from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
+from erasurehead.runs.claim import Claim
 from erasurehead.runs.layout import CONFIG, EVENTS, EVERY, MODEL, ROUNDS, SUMMARY
 from erasurehead.runs.lines import offset_after
 from erasurehead.settings.tree import RunSettings
@@ -46,6 +48,8 @@ class RunWriter(Observer):
     trouble: told, in one sentence, when writing first fails; the default logs a warning.
     resume_after: go on with the run that is there after this round (0: none of its rounds count);
         later records are cut off. None: the directory must hold no run.
+    claim: the directory is this process's already, and the writer releases it at the end; None:
+        the writer claims it itself.
 
     Attributes
     ----------
@@ -54,7 +58,8 @@ class RunWriter(Observer):
 
     Raises
     ------
-    UsageError: the directory already holds a run, or cannot be written.
+    UsageError: the directory already holds a run, another process writes one into it, or it cannot
+        be written.
     """
 
     def __init__(
@@ -63,8 +68,10 @@ class RunWriter(Observer):
         settings: RunSettings,
         trouble: Callable[[str], None] | None = None,
         resume_after: int | None = None,
+        claim: Claim | None = None,
     ) -> None:
         self.directory = directory
+        self._claim = claim or Claim(directory)
         self.lost_writes = 0
         self.whole = False
         self._trouble = trouble or (lambda sentence: log.warning("%s", sentence))
@@ -72,9 +79,18 @@ class RunWriter(Observer):
         self._start: RunStart | None = None
         self._unsaved_model: tuple[npt.NDArray[np.float64], RunStart, int] | None = None
         self._resumed = resume_after is not None
-        if resume_after is not None:
-            self._reopen(resume_after)
-            return
+        try:
+            if resume_after is None:
+                self._open()
+            else:
+                self._reopen(resume_after)
+        except BaseException:
+            self._claim.release()
+            raise
+
+    def _open(self) -> None:
+        """Begin a run in a directory that holds none."""
+        directory = self.directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
             held = [name for name in EVERY if (directory / name).exists()]
@@ -83,7 +99,7 @@ class RunWriter(Observer):
                     f"directory {directory} already holds a run ({held[0]});"
                     " name another one with --out, or remove it"
                 )
-            _create(directory / CONFIG, as_yaml(settings).encode())
+            _create(directory / CONFIG, as_yaml(self._settings).encode())
             self._rounds = _Appender(directory / ROUNDS)
             self._events = _Appender(directory / EVENTS)
         except FileExistsError:
@@ -93,7 +109,7 @@ class RunWriter(Observer):
             ) from None
         except OSError as error:
             raise UsageError(
-                f"cannot write the run to {directory}: {error.strerror}; name another"
+                f"cannot write the run to {directory}: {reason_of(error)}; name another"
                 " directory with --out"
             ) from None
 
@@ -109,7 +125,7 @@ class RunWriter(Observer):
             self._events = _Appender(events, events.stat().st_size if events.exists() else 0)
         except OSError as error:
             raise UsageError(
-                f"cannot go on with the run in {self.directory}: {error.strerror}"
+                f"cannot go on with the run in {self.directory}: {reason_of(error)}"
             ) from None
 
     def started(self, start: RunStart) -> None:
@@ -152,20 +168,23 @@ class RunWriter(Observer):
         self.close()
 
     def close(self) -> None:
-        """Close the files; what was not finished stays unfinished."""
+        """Close the files and release the directory; what was not finished stays unfinished."""
         self._rounds.close()
         self._events.close()
+        self._claim.release()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
         """Close; a run that failed before its first round opened leaves nothing behind."""
-        self.close()
-        if kind is not None and self._start is None and not self._resumed:
+        never_began = kind is not None and self._start is None and not self._resumed
+        if never_began:
             for name in EVERY:
                 (self.directory / name).unlink(missing_ok=True)
-            if not any(self.directory.iterdir()):
+        self.close()
+        if never_began:
+            with contextlib.suppress(OSError):  # it holds other things
                 self.directory.rmdir()
 
     def _save_model(self) -> None:
@@ -203,7 +222,7 @@ class RunWriter(Observer):
             self.lost_writes += 1
             if self.lost_writes == 1:
                 self._trouble(
-                    f"cannot write {self.directory / name}: {error.strerror}; the run goes on and"
+                    f"cannot write {self.directory / name}: {reason_of(error)}; the run goes on and"
                     " tries again after each round"
                 )
             return False

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from erasurehead.errors import UsageError
+from erasurehead.errors import UsageError, reason_of
 from erasurehead.settings.nested import plain
 from erasurehead.settings.tree import TreeSettings
 
@@ -30,11 +30,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = yaml.load(path.read_text(encoding="utf-8"), _OneOfEach)
     except OSError as error:
-        raise UsageError(f"cannot read configuration {path}: {error.strerror}") from None
+        raise UsageError(f"cannot read configuration {path}: {reason_of(error)}") from None
     except UnicodeDecodeError:
         raise UsageError(f"configuration {path} is not UTF-8 text; save it as such") from None
     except (yaml.YAMLError, ValueError) as error:  # a date that there is not is a ValueError
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise UsageError(f"configuration {path} is not YAML: {reason}") from None
     if tree is None:
         return {}

@@ -94,8 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say("interrupted", EXIT_INTERRUPTED)
     except MemoryError as error:
         return _say(
-            f"there is not enough memory for this ({error or 'no more could be had'}); use fewer"
-            " workers, tasks, rounds or a smaller load",
+            f"there is not enough memory for this ({str(error) or 'no more could be had'}); use"
+            " fewer workers, tasks, rounds or a smaller load",
             EXIT_USAGE,
         )
     except BrokenPipeError:

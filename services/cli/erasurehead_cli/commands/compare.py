@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, ErasureHeadError, UsageError
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, ErasureHeadError, UsageError, reason_of
 from erasurehead.registry import nearest
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console.options import (
@@ -123,7 +123,7 @@ def _conclude(
         write_report(runs, out / "report.html", metric=metric, target=target)
     except OSError as error:
         raise ErasureHeadError(
-            f"cannot write the comparison to {out}: {error.strerror}; the runs in it are whole"
+            f"cannot write the comparison to {out}: {reason_of(error)}; the runs in it are whole"
         ) from None
     lines["report"] = [str(out / "report.html")]
     lines["models"] = [str(path / "model.npz") for path in paths]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erasurehead.errors import EXIT_OK, UsageError
+from erasurehead.errors import EXIT_OK, UsageError, reason_of
 from erasurehead.settings.tree import RunSettings
 from erasurehead.settings.yaml_file import as_yaml
 from erasurehead_cli.console.options import Given, StoreArgument, with_settings
@@ -161,7 +161,7 @@ def _writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UsageError(
-            f"cannot write {out}: {error.strerror}; name another directory with --out"
+            f"cannot write {out}: {reason_of(error)}; name another directory with --out"
         ) from None
 
 

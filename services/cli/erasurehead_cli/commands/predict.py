@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erasurehead.errors import DataError, UsageError
+from erasurehead.errors import DataError, UsageError, reason_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -166,7 +166,7 @@ def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -
     try:
         matrix, labels = read(str(path), n_features=features, zero_based=zero_based)
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise DataError(f"{path} is not a svmlight file of {features} columns: {reason}") from None
     if constant:
         matrix = hstack([matrix, csr_array(np.ones((len(labels), 1)))], format="csr")
@@ -188,4 +188,4 @@ def _write(path: Path, columns: dict[str, npt.NDArray[np.float64]]) -> None:
             comments="",
         )
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from None
+        raise UsageError(f"cannot write {path}: {reason_of(error)}") from None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from erasurehead.errors import EXIT_OK, UsageError
+from erasurehead.errors import EXIT_OK, UsageError, reason_of
 from erasurehead.settings.tree import RunSettings
 from erasurehead.settings.yaml_file import as_yaml
 from erasurehead_cli.console.options import FiguresOption, Given, QuietOption, with_settings
@@ -137,7 +137,7 @@ def _without_gradients(
             (out / "config.yaml").write_text(as_yaml(settings), encoding="utf-8")
         except OSError as error:
             raise UsageError(
-                f"cannot write {out}: {error.strerror}; name another directory with --out"
+                f"cannot write {out}: {reason_of(error)}; name another directory with --out"
             ) from None
     if quiet:
         return EXIT_OK

@@ -24,7 +24,7 @@ def trace(
     import numpy as np
     from rich.console import Console
 
-    from erasurehead.errors import UsageError
+    from erasurehead.errors import UsageError, reason_of
     from erasurehead.runs import Run
     from erasurehead_cli.console import recorded_run
     from erasurehead_cli.results.number_format import seconds
@@ -38,7 +38,7 @@ def trace(
         np.savez(path, **recorded.arrays())
     except OSError as error:
         raise UsageError(
-            f"cannot write the trace {path}: {error.strerror}; name another file with --out"
+            f"cannot write the trace {path}: {reason_of(error)}; name another file with --out"
         ) from None
     rounds, workers = recorded.source.shape
     counts = {

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from erasurehead.errors import ErasureHeadError
 from erasurehead.records import Observer, RunSummary
-from erasurehead.runs import Run, RunWriter
+from erasurehead.runs import Claim, Run, RunWriter
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console import logs
 from erasurehead_cli.console.progress import Progress
@@ -82,25 +82,37 @@ def run_recorded(
 
     Raises
     ------
-    ErasureHeadError: whatever the run raises; or its directory could not be written to the end.
+    ErasureHeadError: whatever the run raises; or its directory could not be written to the end, or
+        is another process's.
     """
     progress = Progress(console, quiet=quiet)
     planned = planned.recorded_in(out)
     settings = planned.plan.settings
-    point = _resume_point(settings, planned.plan.digest)
-    if point is not None and point.finished:
-        progress.close()
-        ended = Run.open(out).summary
-        assert ended is not None
-        progress.notice("info", f"the run in {out} is finished: {ended.reason}")
-        from erasurehead_master.shell.resting import rest
+    with Claim(out) as claim:
+        point = _resume_point(settings, planned.plan.digest)
+        if point is None or not point.finished:
+            return _run(planned, run, point, claim, progress)
+    progress.close()
+    ended = Run.open(out).summary
+    assert ended is not None
+    progress.notice("info", f"the run in {out} is finished: {ended.reason}")
+    from erasurehead_master.shell.resting import rest
 
-        rest(settings)
-        return ended
+    rest(settings)
+    return ended
+
+
+def _run(
+    planned: PlannedRun, run: Runner, point: ResumePoint | None, claim: Claim, progress: Progress
+) -> RunSummary:
+    """Run, or go on from a point, in the directory that is claimed."""
+    settings = planned.plan.settings
+    out = settings.run.out
+    assert out is not None
     after = None if point is None else point.round
     snapshot = None if point is None else point.snapshot
     try:
-        with RunWriter(out, settings, progress.trouble, after) as writer:
+        with RunWriter(out, settings, progress.trouble, after, claim) as writer:
             observers = [writer, progress]
             for text in _resume_notices(point):
                 for observer in observers:

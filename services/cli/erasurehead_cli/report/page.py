@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from erasurehead.errors import UsageError
+from erasurehead.errors import UsageError, reason_of
 from erasurehead.runs import Run
 from erasurehead_cli.report import sections, symbols
 from erasurehead_cli.report.markup import paragraphs
@@ -84,7 +84,7 @@ def write_report(
             raise
     except OSError as error:
         raise UsageError(
-            f"cannot write the report to {out}: {error.strerror}; name another file with --out"
+            f"cannot write the report to {out}: {reason_of(error)}; name another file with --out"
         ) from None
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Console
 
 from erasurehead.arrays import FloatArray
-from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError
+from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError, reason_of
 from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Run
@@ -201,4 +201,4 @@ def read_extra(path: Path) -> Extra:
     try:
         return Extra(**json.loads((path / EXTRA).read_bytes()))
     except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{path / EXTRA} is damaged: {error}; remove {path}") from None
+        raise DataError(f"{path / EXTRA} is damaged: {reason_of(error)}; remove {path}") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from erasurehead.datasets.prepare import prepare
-from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, UsageError
+from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, UsageError, reason_of
 from erasurehead_cli.reproduce.cells import Workshop
 from erasurehead_cli.reproduce.cpu_quotas import QuotaGroups, QuotasUnavailableError
 from erasurehead_cli.reproduce.grid import Cell
@@ -89,7 +89,7 @@ def _check_writable(page: Path) -> None:
             page.unlink()
     except OSError as error:
         raise UsageError(
-            f"cannot write the results to {page}: {error.strerror}; name another file with"
+            f"cannot write the results to {page}: {reason_of(error)}; name another file with"
             " --results"
         ) from None
 

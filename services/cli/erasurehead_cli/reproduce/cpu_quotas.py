@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from erasurehead.errors import ErasureHeadError
+from erasurehead.errors import ErasureHeadError, reason_of
 from erasurehead.records import Observer, RunStart, RunSummary
 from erasurehead_local.cluster import LocalCluster
 
@@ -76,7 +76,7 @@ class QuotaGroups:
             self._remove()
             raise QuotasUnavailableError(
                 f"no CPU quotas here: control groups under {self._root} cannot be made"
-                f" ({error.strerror}); run with --settings delays,none, or as root"
+                f" ({reason_of(error)}); run with --settings delays,none, or as root"
             ) from None
         return self
 
@@ -115,7 +115,7 @@ class QuotaGroups:
                     group.rmdir()
                 except OSError as error:
                     if time.monotonic() > until:
-                        log.warning("control group %s is left: %s", group.name, error.strerror)
+                        log.warning("control group %s is left: %s", group.name, reason_of(error))
                         break
                     time.sleep(0.02)
         self._groups = []

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.errors import reason_of
 from erasurehead.process.durable import replace_file
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.seams import Outcome
@@ -132,7 +133,9 @@ class CheckpointDirectory:
             try:
                 snapshot = Snapshot.from_bytes(path.read_bytes())
             except (OSError, ValueError, KeyError) as error:
-                passed.append(f"checkpoint {path.name} is damaged ({error}); taking an older one")
+                passed.append(
+                    f"checkpoint {path.name} is damaged ({reason_of(error)}); taking an older one"
+                )
                 continue
             if snapshot.round > last_round:
                 passed.append(
@@ -203,7 +206,7 @@ class CheckpointWriter:
             try:
                 self._directory.save(snapshot)
             except OSError as error:
-                self._outcomes.append((snapshot.round, error.strerror or str(error)))
+                self._outcomes.append((snapshot.round, reason_of(error)))
             except MemoryError:
                 self._outcomes.append((snapshot.round, "there is not enough memory for it"))
             else:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from erasurehead.errors import reason_of
 from erasurehead.settings.groups import CheckpointSettings
 from erasurehead_master.keep.checkpoint import (
     DIRECTORY,
@@ -111,7 +112,7 @@ def make_keeper(
             "cannot remove old checkpoints from %s (%s), and new ones may be pruned in their place;"
             " remove those beyond round %d",
             directory.path,
-            error.strerror,
+            reason_of(error),
             resumed_round,
         )
     writer = CheckpointWriter(directory)

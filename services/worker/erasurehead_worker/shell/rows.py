@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.store import Store
-from erasurehead.errors import DataError, ErasureHeadError, UsageError
+from erasurehead.errors import DataError, ErasureHeadError, UsageError, reason_of
 from erasurehead.models.partial_sums import PartialSums, PartialSumsBuilder
 from erasurehead.process.durable import replace_file
 from erasurehead.rows import CsrRows
@@ -182,7 +182,7 @@ class RowSource:
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(path, lambda file: np.savez(file, **arrays), partial)  # type: ignore[arg-type]
         except OSError as error:
-            log.warning("cannot keep streamed rows in %s: %s", path.parent, error.strerror)
+            log.warning("cannot keep streamed rows in %s: %s", path.parent, reason_of(error))
 
 
 def _pieces(train: CsrRows, lo: int, hi: int) -> Iterator[CsrRows]:
