@@ -30,6 +30,8 @@ class CsrRows:
     values: shape (non-zeros,), or None when all are one.
     labels: shape (rows,); what they are, the manifest of the store says.
     n_columns: columns of the whole store.
+    weights: what each row counts for, shape (rows,); None: one.
+    offsets: what is added to the model's output of each row, shape (rows,); None: nothing.
     """
 
     indptr: Array
@@ -37,6 +39,8 @@ class CsrRows:
     values: Array | None
     labels: Array
     n_columns: int
+    weights: Array | None = None
+    offsets: Array | None = None
 
     def rows(self, lo: int, hi: int) -> CsrRows:
         """Return rows lo to hi - 1; their entries are views."""
@@ -47,6 +51,8 @@ class CsrRows:
             values=None if self.values is None else self.values[first:last],
             labels=self.labels[lo:hi],
             n_columns=self.n_columns,
+            weights=None if self.weights is None else self.weights[lo:hi],
+            offsets=None if self.offsets is None else self.offsets[lo:hi],
         )
 
     def column_squares(self) -> FloatArray:

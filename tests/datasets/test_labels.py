@@ -4,46 +4,80 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from erasurehead.datasets.labels import (
     KindOrAuto,
-    are_classes,
-    class_labels,
     code_classes,
     comparable_labels,
+    labels_alike,
+    number_name,
+    target_of,
 )
 from erasurehead.datasets.older import renamed
 from erasurehead.errors import DataError
+from erasurehead.rows import Target
 
 
 @pytest.mark.parametrize(
-    ("kind", "n_distinct", "classes"),
+    ("kind", "counts", "text", "whole", "target"),
     [
-        ("auto", 1, False),
-        ("auto", 2, True),
-        ("auto", 3, False),
-        ("two-classes", 3, True),
-        ("numbers", 2, False),
+        ("auto", [5], False, True, "numbers"),
+        ("auto", [5, 5], False, False, "two classes"),
+        ("auto", [5, 5, 5], False, False, "numbers"),
+        ("auto", [5, 5, 5], False, True, "classes"),
+        ("auto", [5, 5, 1], False, True, "numbers"),
+        ("auto", [5] * 11, False, True, "numbers"),
+        ("auto", [5] * 11, True, False, "classes"),
+        ("two-classes", [5, 5, 5], False, True, "two classes"),
+        ("classes", [5, 5], False, True, "classes"),
+        ("numbers", [5, 5], False, True, "numbers"),
     ],
 )
-def test_two_distinct_values_are_classes_unless_they_are_said_to_be_numbers(
-    kind: KindOrAuto, n_distinct: int, classes: bool
+def test_what_labels_are(
+    kind: KindOrAuto, counts: list[int], text: bool, whole: bool, target: str
 ) -> None:
-    assert are_classes(kind, n_distinct) is classes
+    assert target_of(kind, counts, text=text, whole=whole) == target
 
 
-def test_two_classes_are_minus_one_and_plus_one_and_keep_their_names() -> None:
-    coded = code_classes(np.array([1, 0, 1]), 2, "the label", ["no", "yes"].__getitem__)
-    assert coded.labels.tolist() == [1.0, -1.0, 1.0]
-    assert (coded.target, coded.classes) == ("two classes", ("no", "yes"))
-    assert coded.notes == {"-1": "no", "+1": "yes"}
+def test_classes_are_coded_and_keep_their_names() -> None:
+    two = code_classes(np.array([1, 0, 1]), [1, 2], ["no", "yes"], "two classes", "the label")
+    assert two.labels.tolist() == [1.0, -1.0, 1.0]
+    assert (two.target, two.classes) == ("two classes", ("no", "yes"))
+    more = code_classes(np.array([1, 0, 2]), [2, 2, 2], ["a", "b", "c"], "classes", "the label")
+    assert more.labels.tolist() == [1.0, 0.0, 2.0]
+    assert (more.target, more.classes) == ("classes", ("a", "b", "c"))
 
 
-def test_more_classes_cannot_be_coded() -> None:
-    with pytest.raises(DataError, match="the label has 3 distinct values; two classes need exactl"):
-        code_classes(np.arange(3), 3, "the label", str)
-    with pytest.raises(DataError, match="3 classes cannot be coded"):
-        class_labels(np.arange(3), 3)
+@pytest.mark.parametrize(
+    ("counts", "target", "sentence"),
+    [
+        ([1, 1, 1], "two classes", "the label has 3 distinct values; two classes need exactly two"),
+        ([3], "classes", "the label has the same value in every row"),
+        ([2, 1, 2], "classes", "the label has the class b in one row only; leave such rows out"),
+    ],
+)
+def test_classes_that_cannot_be_learnt(counts: list[int], target: Target, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        code_classes(np.arange(len(counts)), counts, "abc"[: len(counts)], target, "the label")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_the_name_of_a_number_is_that_number(value: float) -> None:
+    assert float(number_name(value)) == value
+
+
+def test_labels_are_read_by_the_names_of_the_classes() -> None:
+    raw = np.array([2.0, 1000001.0, np.nan])
+    read = labels_alike(raw, "two classes", ("2", "1000001"), "f")
+    np.testing.assert_array_equal(read, [-1.0, 1.0, np.nan])
+    np.testing.assert_array_equal(
+        labels_alike(raw, "classes", ("5", "2", "1000001"), "f"), [1.0, 2.0, np.nan]
+    )
+    assert labels_alike(raw, "numbers", (), "f") is raw
+    with pytest.raises(DataError, match="row 2 of f has the label 1000001, but the model tells 2"):
+        labels_alike(raw, "two classes", ("2", "3"), "f")
 
 
 def test_raw_labels_become_those_that_a_model_was_trained_on() -> None:

@@ -32,10 +32,10 @@ def test_no_store_there(tmp_path: Path) -> None:
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("version", [0, 4, "1", None])
+@pytest.mark.parametrize("version", [0, 5, "1", None])
 def test_another_format_version(small_store: Store, version: object) -> None:
     text = edited(small_store, lambda raw: raw.update(format_version=version))
-    sentence = f"has format version {version}, this program reads 1 to 3;"
+    sentence = f"has format version {version}, this program reads 1 to 4;"
     with pytest.raises(DataError, match=sentence):
         parse_manifest(text, small_store.path)
 
@@ -76,6 +76,14 @@ def test_another_format_version_is_told_even_if_all_else_differs() -> None:
             lambda raw: raw["arrays"].update({"../evil": raw["arrays"]["labels"]}),
             "array ../evil is <f8 of shape (9,), expected absent",
         ),
+        (lambda raw: raw.update(classes="no"), "classes is no list of texts"),
+        (lambda raw: raw.update(classes=[1, 2]), "classes is no list of texts"),
+        (lambda raw: raw.update(encoding=3), "encoding is no object"),
+        (lambda raw: raw.update(encoding={"sha256": 1, "file_bytes": 1}), "sha256 of encoding is"),
+        (
+            lambda raw: raw["arrays"].update(weights=raw["arrays"]["labels"]),
+            "array test_weights is absent, expected <f8 of shape (3,)",
+        ),
         (lambda raw: raw["provenance"].pop("source"), "provenance lacks the key source"),
         (lambda raw: raw["provenance"].update(source=1), "source is no text"),
         (lambda raw: raw["provenance"].update(options=1), "options is no object"),
@@ -113,8 +121,24 @@ def test_column_squares_that_no_store_can_have(small_store: Store, edit: Json, r
         parse_manifest(text, "s")
 
 
+def as_version_3(raw: Json) -> None:
+    """Say what version 3 said: two classes by their names, in notes."""
+    raw["format_version"] = 3
+    raw["provenance"]["notes"] = {"-1": "no", "+1": "yes", "columns": "0f"}
+    del raw["classes"], raw["encoding"]
+
+
+def test_a_manifest_of_version_3_has_its_classes_in_notes(small_store: Store) -> None:
+    read = parse_manifest(edited(small_store, as_version_3), "s")
+    assert read.classes == ("no", "yes")
+    assert (read.encoding, read.meaning) == (None, "0f")
+    assert read.digest == small_store.digest
+    assert parse_manifest(read.to_json().encode(), "s") == read
+
+
 def as_version_2(raw: Json) -> None:
     """Say what version 2 said."""
+    as_version_3(raw)
     raw["format_version"] = 2
     del raw["arrays"]["column_squares"]
 

@@ -88,8 +88,8 @@ def test_a_damaged_store_is_named_and_not_reused(tmp_path: Path) -> None:
 def test_a_store_of_another_format_version_is_not_reused(tmp_path: Path) -> None:
     path = small(tmp_path / "s").path
     raw = json.loads((path / MANIFEST).read_text())
-    (path / MANIFEST).write_text(json.dumps({**raw, "format_version": 4}))
-    with pytest.raises(DataError, match="has format version 4, this program reads 1 to 3"):
+    (path / MANIFEST).write_text(json.dumps({**raw, "format_version": 5}))
+    with pytest.raises(DataError, match="has format version 5, this program reads 1 to 4"):
         small(path)
 
 

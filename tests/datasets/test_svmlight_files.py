@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.datasets import dump_svmlight_file
 
+from erasurehead.datasets.alike import read_alike
 from erasurehead.datasets.encoding import split
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
@@ -70,6 +71,36 @@ def test_a_test_file_may_have_more_columns(tmp_path: Path) -> None:
     assert store.manifest.columns == 6
 
 
+@pytest.mark.parametrize(
+    ("told", "content", "columns"), [("auto", "1 1:1", 3), ("0", "1 1:1", 4), ("auto", "1 0:1", 4)]
+)
+def test_how_a_file_counts_is_said_and_kept(
+    tmp_path: Path, told: str, content: str, columns: int
+) -> None:
+    """A file to predict is read by that, whether or not it has a column 0 itself."""
+    source = tmp_path / "rows.svm"
+    source.write_text(f"{content}\n0 2:1\n1 1:1\n0 2:1\n")
+    made = prepare("svmlight", source=source, out=tmp_path / "s", options={"first_column": told})
+    assert made.store.manifest.columns == columns
+    from_one = columns == 3
+    assert bool(made.assumed) == from_one
+    new = tmp_path / "new.svm"
+    new.write_text("0 1:1\n")
+    assert made.store.encoding is not None
+    rows = read_alike(made.store.encoding, new).rows
+    assert rows.indices.tolist() == [0 if from_one else 1, columns - 1]
+    assert rows.n_columns == columns
+    new.write_text("0 0:1\n7 1:1\n")
+    sentence = "counts from 1: .*" if from_one else "row 2 of .* has the label 7, but the model te"
+    with pytest.raises(DataError, match=sentence):
+        read_alike(made.store.encoding, new)
+
+
+def test_a_file_with_a_column_0_does_not_count_from_1(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has a column 0, so it cannot count from 1"):
+        store_of(tmp_path, "1 0:1\n-1 2:1\n", first_column="1")
+
+
 def test_another_test_file_is_another_store(tmp_path: Path) -> None:
     store_of(tmp_path, "1 1:1\n-1 2:1\n", "1 1:1\n")
     with pytest.raises(UsageError, match="holds another store"):
@@ -79,7 +110,7 @@ def test_another_test_file_is_another_store(tmp_path: Path) -> None:
 def test_any_two_labels(tmp_path: Path) -> None:
     store = store_of(tmp_path, "2 1:1\n5 2:1\n2 1:1\n5 1:1\n2 2:1\n")
     assert set(store.train.labels) | set(store.test.labels) == {-1.0, 1.0}
-    assert store.manifest.provenance.notes == {"-1": "2", "+1": "5"}
+    assert store.manifest.classes == ("2", "5")
 
 
 @pytest.mark.parametrize(

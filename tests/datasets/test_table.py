@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from erasurehead.datasets.columns import COLUMNS, TableColumns
+from erasurehead.datasets.alike import read_alike
 from erasurehead.datasets.encoding import split
-from erasurehead.datasets.frames import read_table
-from erasurehead.datasets.manifest import MEANING
+from erasurehead.datasets.encodings.table import TableEncoding
+from erasurehead.datasets.manifest import ENCODING
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
@@ -58,8 +58,7 @@ class Kitchen:
 
 def labels_of(store: Store) -> dict[str, str]:
     """What the two classes are called."""
-    notes = store.manifest.provenance.notes
-    return {name: notes[name] for name in notes if name != MEANING}
+    return dict(zip(("-1", "+1"), store.manifest.classes, strict=True))
 
 
 @pytest.fixture
@@ -97,14 +96,15 @@ def test_other_rows_are_encoded_alike(
     again = frame.astype({"floor": "float64"}) if kind == "parquet" else frame
     path = kitchen.place / f"again.{kind}"
     again.to_parquet(path) if kind == "parquet" else again.to_csv(path, index=False)
-    columns = TableColumns.read(store.path)
-    assert columns.meaning == store.manifest.meaning
-    rows, unknown = columns.encode(read_table(path), path)
-    assert not unknown
+    assert store.encoding is not None
+    assert store.encoding.meaning == store.manifest.meaning
+    found = read_alike(store.encoding, path)
+    assert not found.strangers
+    rows = found.rows
     train, test = split(N_ROWS)
     for chosen, stored in ((train, store.train), (test, store.test)):
-        found, wanted = matrix_of(rows).toarray()[chosen], matrix_of(stored).toarray()
-        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+        encoded, wanted = matrix_of(rows).toarray()[chosen], matrix_of(stored).toarray()
+        np.testing.assert_allclose(encoded, wanted, rtol=1e-12)
         np.testing.assert_array_equal(rows.labels[chosen], stored.labels)
 
 
@@ -112,37 +112,104 @@ def test_what_training_never_saw(kitchen: Kitchen, frame: pd.DataFrame) -> None:
     """1. A row of an unknown town has none of the towns. 2. There need not be a target. 3. What
     is missing or no number is one sentence."""
     store = kitchen.store(frame, target="sold")
-    columns = TableColumns.read(store.path)
-    towns = len(columns.categorical["town"])
+    encoding = store.encoding
+    assert isinstance(encoding, TableEncoding)
+    towns = len(encoding.categorical[0].values)
     other = frame.drop(columns="sold")
     other.loc[[2, 5], "town"] = "Bonn"
-    rows, unknown = columns.encode(other, Path("other.csv"))
-    assert unknown == {"town": 2}
-    assert np.isnan(rows.labels).all()
-    of_town = matrix_of(rows).toarray()[:, :towns].sum(axis=1)
+    path = kitchen.path(other, "other.csv")
+    found = read_alike(encoding, path)
+    assert found.strangers == {"town": 2}
+    assert np.isnan(found.rows.labels).all()
+    of_town = matrix_of(found.rows).toarray()[:, :towns].sum(axis=1)
     np.testing.assert_array_equal(of_town, [i not in (2, 5) for i in range(N_ROWS)])
     for change, sentence in (
         (other.drop(columns="area"), "other.csv has no column 'area', which the model"),
         (other[:0], "other.csv has no rows"),
-        (other.assign(area="wide"), "column 'area' of other.csv does not hold numbers; give it as"),
-        (other.assign(town=None), "column 'town' of other.csv has 20 missing values"),
+        (other.assign(area="wide"), "column 'area' of .*other.csv does not hold numbers; give it"),
+        (other.assign(town=None), "column 'town' of .*other.csv has 20 missing values"),
         (other.assign(sold="maybe"), "has the value maybe, but the model tells no from yes"),
     ):
         with pytest.raises(DataError, match=sentence):
-            columns.encode(change, Path("other.csv"))
+            read_alike(encoding, kitchen.path(change, "other.csv"))
+
+
+def test_a_target_column_that_is_empty_is_as_good_as_none(
+    kitchen: Kitchen, frame: pd.DataFrame
+) -> None:
+    encoding = kitchen.store(frame, target="sold").encoding
+    assert encoding is not None
+    found = read_alike(encoding, kitchen.path(frame.assign(sold=None), "other.csv"))
+    assert np.isnan(found.rows.labels).all()
 
 
 def test_a_store_that_does_not_say_what_its_columns_are(
     kitchen: Kitchen, frame: pd.DataFrame
 ) -> None:
     store = kitchen.store(frame, target="sold")
-    file = store.path / COLUMNS
+    file = store.path / ENCODING
     file.write_bytes(file.read_bytes()[:40])
-    with pytest.raises(DataError, match=r"columns.json is damaged .*; remove the store and"):
-        TableColumns.read(store.path)
+    with pytest.raises(DataError, match=r"encoding.json is damaged: its SHA-256 is not the mani"):
+        _ = Store.open(store.path).encoding
     file.unlink()
-    with pytest.raises(DataError, match="does not say what its columns stand for"):
-        TableColumns.read(store.path)
+    with pytest.raises(DataError, match=r"encoding.json of the store cannot be read \(No such"):
+        _ = Store.open(store.path).encoding
+
+
+def test_more_than_two_texts_are_classes(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    """They are coded as 0, 1, 2 in sorted order, and keep their names."""
+    store = kitchen.store(frame, target="town", numeric="area")
+    assert store.manifest.target == "classes"
+    assert store.manifest.classes == ("Aachen", "Köln", "Ulm")
+    names = np.array(store.manifest.classes)[store.train.labels.astype(int)]
+    np.testing.assert_array_equal(names, frame["town"].iloc[split(N_ROWS)[0]])
+    assert store.encoding is not None
+    again = read_alike(store.encoding, kitchen.path(frame))
+    np.testing.assert_array_equal(again.rows.labels[split(N_ROWS)[0]], store.train.labels)
+
+
+def test_few_whole_numbers_are_taken_for_classes_and_that_is_said(
+    kitchen: Kitchen, frame: pd.DataFrame
+) -> None:
+    path = kitchen.path(frame.assign(grade=[1 + i % 3 for i in range(N_ROWS)]))
+    made = prepare("csv", source=path, out=kitchen.place / "s", options={"target": "grade"})
+    assert made.store.manifest.classes == ("1", "2", "3")
+    assert [s for s in made.assumed if "3 distinct whole numbers" in s and "labels=numbers" in s]
+    as_numbers = kitchen.store(path, target="grade", labels="numbers")
+    assert as_numbers.manifest.target == "numbers"
+    assert set(as_numbers.train.labels) == {1.0, 2.0, 3.0}
+
+
+def test_weights_and_offsets_are_kept_by_row(kitchen: Kitchen, frame: pd.DataFrame) -> None:
+    frame["w"], frame["exposure"] = np.arange(N_ROWS) % 3, np.linspace(-1.0, 1.0, N_ROWS)
+    store = kitchen.store(frame, target="price", numeric="area", weight="w", offset="exposure")
+    assert store.manifest.columns == 2
+    for part, chosen in zip((store.train, store.test), split(N_ROWS), strict=True):
+        assert part.weights is not None
+        assert part.offsets is not None
+        np.testing.assert_array_equal(part.weights, frame["w"].iloc[chosen])
+        np.testing.assert_array_equal(part.offsets, frame["exposure"].iloc[chosen])
+    store.check_rows()
+    assert store.encoding is not None
+    rows = read_alike(store.encoding, kitchen.path(frame.drop(columns=["w", "price"]))).rows
+    assert rows.offsets is not None
+    np.testing.assert_array_equal(rows.offsets, frame["exposure"])
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        ([1.0] * 6 + [-2.0] + [1.0] * 13, "weight 'w' of .* is -2 in row 7; give weights that"),
+        ([0.0] * N_ROWS, "weight 'w' of .* is 0 in every row"),
+        ([np.nan] * N_ROWS, "column 'w' of .* has 20 missing values"),
+        (["heavy"] * N_ROWS, "column 'w' of .* does not hold numbers"),
+    ],
+)
+def test_weights_that_are_none(
+    kitchen: Kitchen, frame: pd.DataFrame, weights: list[float] | list[str], sentence: str
+) -> None:
+    with pytest.raises(DataError, match=sentence):
+        kitchen.store(frame.assign(w=weights), target="sold", numeric="area", weight="w")
 
 
 def test_named_columns_only(kitchen: Kitchen, frame: pd.DataFrame) -> None:
@@ -246,7 +313,10 @@ def test_an_infinite_value(kitchen: Kitchen, frame: pd.DataFrame, column: str) -
             {"target": "sold", "numeric": "area", "categorical": "area"},
             "column 'area' is named both categorical and numeric",
         ),
-        ({"target": "town"}, "target 'town' of .* holds text in 3 distinct values; labels must be"),
+        (
+            {"target": "town", "labels": "numbers"},
+            "target 'town' of .* holds text in 3 distinct values; labels must be",
+        ),
         (
             {"target": "town", "labels": "two-classes"},
             "has 3 distinct values; two classes need",

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import Array
+from erasurehead.datasets.encodings import Encoding
 from erasurehead.datasets.manifest import COLUMNS_OF_INT32
 from erasurehead.errors import DataError
 from erasurehead.rows import CsrRows, Target
@@ -23,14 +24,15 @@ Codes = npt.NDArray[np.int32]
 class Encoded:
     """Rows ready to be written, training and test apart.
 
-    `target` is what labels are. `columns` says what the columns stand for
-    (`erasurehead.datasets.columns`), if that can be said.
+    `target` is what labels are, `classes` what they are called if they are classes. `encoding` says
+    how other rows of the kind are encoded alike, if that can be said.
     """
 
     target: Target
     train: CsrRows
     test: CsrRows
-    columns: bytes | None = None
+    classes: tuple[str, ...] = ()
+    encoding: Encoding | None = None
 
 
 def split(n_rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -58,6 +60,8 @@ def one_hot_rows(
     numeric: Sequence[npt.NDArray[np.float64]],
     labels: npt.NDArray[np.float64],
     target: Target,
+    weights: npt.NDArray[np.float64] | None = None,
+    offsets: npt.NDArray[np.float64] | None = None,
 ) -> Encoded:
     """Encode a table and split it.
 
@@ -69,6 +73,7 @@ def one_hot_rows(
         deviation.
     labels: shape (rows,).
     target: what they are.
+    weights, offsets: of the rows (`CsrRows`), shape (rows,).
 
     Returns
     -------
@@ -99,6 +104,8 @@ def one_hot_rows(
             values=None if values is None else values[chosen].ravel(),
             labels=labels[chosen],
             n_columns=n_columns,
+            weights=None if weights is None else weights[chosen],
+            offsets=None if offsets is None else offsets[chosen],
         )
 
     return Encoded(target, take(train), take(test))

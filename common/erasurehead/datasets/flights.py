@@ -72,7 +72,7 @@ class Flights(Preset):
         columns = [codes_of(frame[c].to_numpy()) for c in COLUMNS]
         delay_min: npt.NDArray[np.float64] = frame["arr_delay"].to_numpy().astype(np.float64)
         if self._kind == "two-classes":
-            labels = class_labels(delay_min > LATE_ABOVE_MIN, 2)
+            labels = class_labels(delay_min > LATE_ABOVE_MIN, "two classes")
         else:
             labels = delay_min / MIN_PER_HOUR
         return one_hot_rows(columns, [], labels, TARGETS[self._kind])

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.datasets.sources import pandas, read_plain
 from erasurehead.errors import DataError, UsageError
 
 
-def read_table(path: Path) -> Any:
+def read_table(path: Path, known: TableEncoding | None = None) -> Any:
     """Return the data frame of a CSV or Parquet file, with columns named by text.
+
+    Columns of text in `known` are read as text, and what is missing is what it says.
 
     Raises
     ------
@@ -24,7 +27,10 @@ def read_table(path: Path) -> Any:
     pd = pandas()
     plain = io.BytesIO(read_plain(path))
     try:
-        frame = pd.read_parquet(plain) if ".parquet" in path.suffixes else pd.read_csv(plain)
+        if ".parquet" in path.suffixes:
+            frame = pd.read_parquet(plain)
+        else:
+            frame = pd.read_csv(plain, **_known_form(known))
     except ImportError:
         raise UsageError("reading Parquet needs pyarrow: pip install 'erasurehead[data]'") from None
     except (ValueError, OSError) as error:
@@ -32,6 +38,19 @@ def read_table(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as a table: {reason}") from None
     frame.columns = frame.columns.map(str)  # Parquet also has columns named by numbers
     return frame
+
+
+def _known_form(known: TableEncoding | None) -> dict[str, Any]:
+    if known is None:
+        return {}
+    types = {c.name: c.type for c in known.categorical} | {known.target: known.target_type}
+    return {
+        "sep": known.form.separator,
+        "decimal": known.form.decimal,
+        "keep_default_na": False,
+        "na_values": list(known.form.missing),
+        "dtype": {name: "str" for name, value_type in types.items() if value_type == "text"},
+    }
 
 
 def complete(frame: Any, name: str, path: Path) -> Any:

@@ -1,8 +1,8 @@
-"""How labels are coded: two classes as -1 and +1, numbers as they are."""
+"""How labels are coded: two classes as -1 and +1, more as 0, 1, 2, ..., numbers as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,12 +13,19 @@ from erasurehead.errors import DataError
 from erasurehead.rows import Target
 
 Kind = Literal["two-classes", "numbers"]
-"""What a user says that labels are."""
+"""What a user says that labels are, where they can be made either way."""
 
-KindOrAuto = Literal["auto", "two-classes", "numbers"]
-"""``auto``: two classes if there are two distinct values, else numbers."""
+KindOrAuto = Literal["auto", "two-classes", "classes", "numbers"]
+"""What a user says that the labels of a file are; ``auto``: as `target_of` says."""
 
-TARGETS: dict[Kind, Target] = {"two-classes": "two classes", "numbers": "numbers"}
+TARGETS: dict[str, Target] = {
+    "two-classes": "two classes",
+    "classes": "classes",
+    "numbers": "numbers",
+}
+
+FEW = 10
+"""So many distinct whole numbers, at most, are taken for classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,53 +43,112 @@ class Coded:
     target: Target
     classes: tuple[str, ...] = ()
 
-    @property
-    def notes(self) -> dict[str, str]:
-        """What a user of the model must know of the classes: label -> what it is called."""
-        return dict(zip(("-1", "+1"), self.classes, strict=False))
+
+def target_of(
+    kind: KindOrAuto, counts: Sequence[int] | Array, *, text: bool, whole: bool
+) -> Target:
+    """Return what labels are.
+
+    Two distinct values are two classes, further texts are classes, and so are 3 to `FEW` whole
+    numbers that occur twice each at least; all else are numbers. What the user says comes first.
+
+    Parameters
+    ----------
+    counts: how often each distinct value occurs.
+    text: the values are no numbers.
+    whole: they are whole numbers.
+    """
+    if kind != "auto":
+        return TARGETS[kind]
+    if len(counts) == 2:
+        return "two classes"
+    few_whole = whole and 2 < len(counts) <= FEW and min(counts) > 1
+    return "classes" if text or few_whole else "numbers"
 
 
-def are_classes(kind: KindOrAuto, n_distinct: int) -> bool:
-    """Return whether labels with so many distinct values are to be coded as classes."""
-    return kind == "two-classes" or (kind == "auto" and n_distinct == 2)
-
-
-def code_classes(codes: Array, n_classes: int, what: str, name_of: Callable[[int], str]) -> Coded:
+def code_classes(
+    codes: Array, counts: Sequence[int] | Array, names: Sequence[str], target: Target, what: str
+) -> Coded:
     """Code the classes of a source.
 
     Parameters
     ----------
-    codes: 0 to n_classes - 1, shape (rows,).
+    codes: 0 to len(names) - 1, shape (rows,).
+    counts: how often each code occurs.
+    names: of the classes, in the order of their codes.
+    target: two classes, or classes.
     what: the labels in words, for messages.
-    name_of: the name of a class, by its code.
 
     Raises
     ------
-    DataError: there are not two classes.
+    DataError: there are other than two classes where two are wanted, fewer than two, or one of
+        several that occurs once only and so can be learnt or tested, but not both.
     """
-    if n_classes != 2:
+    if target == "two classes" and len(names) != 2:
         raise DataError(
-            f"{what} has {n_classes} distinct values; two classes need exactly two, or use"
-            " labels=numbers"
+            f"{what} has {len(names)} distinct values; two classes need exactly two, or use"
+            " labels=classes or labels=numbers"
         )
-    names = tuple(name_of(code) for code in range(n_classes))
-    return Coded(class_labels(codes, n_classes), "two classes", names)
+    if len(names) < 2:
+        raise DataError(
+            f"{what} has the same value in every row; classes need two distinct values at least"
+        )
+    if len(names) > 2 and min(counts) < 2:
+        once = names[int(np.argmin(counts))]
+        raise DataError(
+            f"{what} has the class {once} in one row only; leave such rows out, or use"
+            " labels=numbers if the labels are no classes"
+        )
+    return Coded(class_labels(codes, target), target, tuple(names))
 
 
-def class_labels(codes: Array, n_classes: int) -> FloatArray:
-    """Return the labels of classes from their codes, shape (rows,).
+def class_labels(codes: Array, target: Target) -> FloatArray:
+    """Return the labels of classes from their codes, shape (rows,)."""
+    if target == "two classes":
+        return np.where(codes == 0, -1.0, 1.0)
+    return np.asarray(codes, dtype=np.float64)
+
+
+def number_name(value: float) -> str:
+    """Return the shortest text that is this number and no other: 3, 0.5, 1e+300."""
+    return str(int(value)) if value == int(value) and abs(value) < 2**63 else repr(float(value))
+
+
+def labels_alike(
+    labels: FloatArray, target: Target, classes: Sequence[str], path: object
+) -> FloatArray:
+    """Return the raw labels of a file as those of a store with these classes; nan stays nan.
+
+    Parameters
+    ----------
+    labels: as the file at `path` has them, shape (rows,).
+    target: what the store's labels are.
+    classes: what its classes are called: the numbers of its own source.
 
     Raises
     ------
-    DataError: there are not two classes.
+    DataError: a label is none of the classes.
     """
-    if n_classes != 2:
-        raise DataError(f"{n_classes} classes cannot be coded; two can, as -1 and +1")
-    return np.where(codes == 0, -1.0, 1.0)
+    if target == "numbers":
+        return labels
+    known = np.array([float(name) for name in classes])
+    order = np.argsort(known)
+    place = np.minimum(np.searchsorted(known[order], labels), len(known) - 1)
+    codes = order[place]
+    strangers = (known[codes] != labels) & ~np.isnan(labels)
+    if strangers.any():
+        row = int(strangers.argmax())
+        raise DataError(
+            f"row {row + 1} of {path} has the label {number_name(labels[row])}, but the model tells"
+            f" {' from '.join(classes)}; leave such rows out"
+        )
+    return np.where(np.isnan(labels), np.nan, class_labels(codes, target))
 
 
 def comparable_labels(labels: FloatArray, target: Target, path: str) -> FloatArray:
     """Return raw labels as a store would hold them; nan where there is nothing to compare with.
+
+    This is for models that do not say what their classes were called.
 
     Parameters
     ----------
@@ -102,4 +168,4 @@ def comparable_labels(labels: FloatArray, target: Target, path: str) -> FloatArr
         )
     if len(distinct) < 2:
         return np.full(len(labels), np.nan)
-    return class_labels(labels == distinct[1], 2)
+    return class_labels(labels == distinct[1], target)

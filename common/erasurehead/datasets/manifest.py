@@ -17,10 +17,16 @@ from erasurehead.datasets.older import OLD_TASKS, upgraded
 from erasurehead.errors import DataError, reason_of
 from erasurehead.rows import Target
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MANIFEST = "manifest.json"
-ARRAYS = ("indptr", "indices", "values", "labels")
+ARRAYS = ("indptr", "indices", "values", "labels", "weights", "offsets")
 PREFIXES = ("", "test_")
+PER_ROW = ("weights", "offsets")
+"""Arrays of a number a row that a store need not have, but has for both parts or for none."""
+
+ENCODING = "encoding.json"
+"""File of a store whose source's other rows can be encoded alike (`encodings`)."""
+
 COLUMN_SQUARES = "column_squares"
 """An array that may be there: the sum of squares of each column's entries in the training rows. It
 follows from them, so it is no part of the content; older stores are without it, and those with more
@@ -42,6 +48,14 @@ class ArrayEntry:
 
     dtype: str
     shape: tuple[int, ...]
+    file_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """What the manifest says of a file that is no array."""
+
     file_bytes: int
     sha256: str
 
@@ -70,13 +84,15 @@ class Provenance:
 class Manifest:
     """The store's ``manifest.json``.
 
-    `target` is what labels are. A manifest of an older format is read as if it had been written
-    today.
+    `target` is what labels are; `classes`, what they are called in the order of their labels, where
+    they are classes; `encoding`, the entry of ``encoding.json`` if there is one. A manifest of an
+    older format is read as if it had been written today.
     """
 
     format_version: int
     name: str
     target: Target
+    classes: tuple[str, ...]
     rows: int
     columns: int
     nnz: int
@@ -85,6 +101,7 @@ class Manifest:
     values_are_ones: bool
     arrays: Mapping[str, ArrayEntry]
     digest: str
+    encoding: FileEntry | None
     provenance: Provenance
 
     @property
@@ -162,6 +179,10 @@ def expected_arrays(manifest: Manifest) -> dict[str, tuple[str, tuple[int, ...]]
         if not manifest.values_are_ones:
             expected[f"{prefix}values"] = ("<f8", (nnz,))
         expected[f"{prefix}labels"] = ("<f8", (rows,))
+    for name in PER_ROW:
+        if any(prefix + name in manifest.arrays for prefix in PREFIXES):
+            for prefix, (rows, _) in zip(PREFIXES, sizes, strict=True):
+                expected[f"{prefix}{name}"] = ("<f8", (rows,))
     return expected
 
 
@@ -199,6 +220,10 @@ def _manifest(raw: object) -> Manifest:
     _require(type(keys["values_are_ones"]) is bool, "values_are_ones is neither true nor false")
     _require(keys["target"] in get_args(Target), f"target {keys['target']} is unknown")
     _require(isinstance(keys["arrays"], dict), "arrays is no object")
+    _require(
+        isinstance(keys["classes"], list) and all(isinstance(c, str) for c in keys["classes"]),
+        "classes is no list of texts",
+    )
     arrays = {name: _entry(name, entry) for name, entry in keys["arrays"].items()}
     source = _object(keys["provenance"], Provenance.__dataclass_fields__, "provenance")
     for key in ("source", "source_sha256", "encoding"):
@@ -206,7 +231,20 @@ def _manifest(raw: object) -> Manifest:
     for key in ("options", "notes"):
         _require(isinstance(source[key], dict), f"{key} is no object")
         _require(all(isinstance(v, str) for v in source[key].values()), f"{key} is no text")
-    return Manifest(**{**keys, "arrays": arrays, "provenance": Provenance(**source)})
+    read = {
+        "arrays": arrays,
+        "classes": tuple(keys["classes"]),
+        "encoding": None if keys["encoding"] is None else _file(keys["encoding"]),
+        "provenance": Provenance(**source),
+    }
+    return Manifest(**{**keys, **read})
+
+
+def _file(raw: object) -> FileEntry:
+    keys = _object(raw, FileEntry.__dataclass_fields__, "encoding")
+    _require(isinstance(keys["sha256"], str), "sha256 of encoding is no text")
+    _require(type(keys["file_bytes"]) is int, "file_bytes of encoding is no count")
+    return FileEntry(**keys)
 
 
 def _entry(name: str, raw: object) -> ArrayEntry:

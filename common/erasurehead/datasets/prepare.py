@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from erasurehead.datasets.amazon import Amazon
-from erasurehead.datasets.columns import COLUMNS
 from erasurehead.datasets.covertype import Covertype
 from erasurehead.datasets.flights import Flights
 from erasurehead.datasets.kc_housing import KcHousing
-from erasurehead.datasets.manifest import MANIFEST, Provenance
+from erasurehead.datasets.manifest import MANIFEST, MEANING, Provenance
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.store import Store, StoreExistsError, write_store
 from erasurehead.datasets.svmlight import SvmLight
@@ -32,12 +31,20 @@ PRESETS: Registry[Preset] = Registry(
 
 @dataclass(frozen=True)
 class PreparedStore:
-    """A store that is ready, and whether it was there before."""
+    """A store that is ready.
+
+    Attributes
+    ----------
+    reused: it was there before.
+    seconds: that it took.
+    assumed: what was taken for granted, in sentences.
+    """
 
     path: Path
     store: Store
     reused: bool
     seconds: float
+    assumed: tuple[str, ...] = ()
 
 
 def prepare(
@@ -64,13 +71,22 @@ def prepare(
     if out.exists():
         return PreparedStore(out, _kept(out, provenance), True, time.monotonic() - begun)
     encoded = preset.encode()
-    made = replace(provenance, notes=preset.notes)
+    meaning = {} if encoded.encoding is None else {MEANING: encoded.encoding.meaning}
+    made = replace(provenance, notes={**preset.notes, **meaning})
     try:
-        beside = {} if encoded.columns is None else {COLUMNS: encoded.columns}
-        store = write_store(out, name, encoded.target, encoded.train, encoded.test, made, beside)
+        store = write_store(
+            out,
+            name,
+            encoded.target,
+            encoded.train,
+            encoded.test,
+            made,
+            encoded.classes,
+            encoded.encoding,
+        )
     except StoreExistsError:
         return PreparedStore(out, _kept(out, provenance), True, time.monotonic() - begun)
-    return PreparedStore(out, store, False, time.monotonic() - begun)
+    return PreparedStore(out, store, False, time.monotonic() - begun, tuple(preset.assumed))
 
 
 def _kept(out: Path, wanted: Provenance) -> Store:

@@ -28,7 +28,8 @@ class Preset(ABC):
     encoding: changes whenever the same source would give other rows.
     reads_file: whether --from means anything to it.
     downloads: whether --download does.
-    notes: filled by `encode`; what a user of the model must know (how labels were mapped).
+    notes: filled by `encode`; what the store keeps of what encoding found out.
+    assumed: filled by `encode`; sentences on what was taken for granted, and how to say otherwise.
     """
 
     name: ClassVar[str]
@@ -46,6 +47,7 @@ class Preset(ABC):
         self.source = source
         self.download = download
         self.notes: dict[str, str] = {}
+        self.assumed: list[str] = []
 
     @abstractmethod
     def source_sha256(self) -> str:

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from erasurehead.datasets.files import check_sizes, file_sha256
-from erasurehead.datasets.manifest import MANIFEST, Manifest, parse_manifest
+from erasurehead.datasets.manifest import ENCODING, MANIFEST, Manifest, parse_manifest
 from erasurehead.errors import DataError, UsageError, reason_of
 
 
@@ -60,6 +60,9 @@ def fetch_store(location: str, cache: Path | None = None) -> Path:
                     f"{location}/{name}.npy is damaged: its SHA-256 is not the manifest's"
                     f" {entry.sha256:.16}...; upload the store again"
                 )
+        if manifest.encoding is not None:
+            encoding = system.cat_file(f"{root}/{ENCODING}")
+            (partial / ENCODING).write_bytes(encoding)  # what it should be, `Store.encoding` asks
         (partial / MANIFEST).write_bytes(text)
         try:
             partial.rename(kept)

@@ -1,45 +1,51 @@
 """The store: prepared rows on disk, mapped by the processes that need them.
 
 A directory with ``manifest.json`` and one ``.npy`` file an array: ``indptr``, ``indices``,
-``values`` (absent when all are one) and ``labels`` of the training rows, the same with the prefix
-``test_``, and ``column_squares``, which follows from the training rows. Rows are in random order,
-so any row range is a fair sample; a task is a row range, so the number of tasks is chosen when a
-run starts. Workers import this module: beside the standard library, numpy is all it needs.
+``values`` (absent when all are one), ``labels``, and ``weights`` and ``offsets`` if there are any,
+of the training rows, the same with the prefix ``test_``, and ``column_squares``, which follows from
+the training rows. ``encoding.json`` says what preparing decided. Rows are in random order, so any
+row range is a fair sample; a task is a row range, so the number of tasks is chosen when a run
+starts. Workers import this module: beside the standard library, numpy is all it needs.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from erasurehead.arrays import Array, FloatArray
+from erasurehead.datasets.encodings import Encoding, encoding_text, parse_encoding
 from erasurehead.datasets.files import check_sizes, file_sha256
 from erasurehead.datasets.manifest import (
     ARRAYS,
     COLUMN_SQUARES,
     COLUMNS_OF_INT32,
+    ENCODING,
     FORMAT_VERSION,
     MANIFEST,
     MOST_COLUMNS,
+    PER_ROW,
     PREFIXES,
     ArrayEntry,
+    FileEntry,
     Manifest,
     Provenance,
     content_digest,
     read_manifest,
 )
+from erasurehead.datasets.older import OLD_COLUMNS, table_encoding
 from erasurehead.errors import DataError, UsageError, reason_of
 from erasurehead.process.durable import sync_directory
 from erasurehead.rows import CsrRows, Target
-
-NOTHING_BESIDE: Mapping[str, bytes] = {}
 
 
 class StoreExistsError(UsageError):
@@ -64,6 +70,41 @@ class Store:
     train: CsrRows
     test: CsrRows
     column_squares: FloatArray | None = None
+
+    @cached_property
+    def encoding(self) -> Encoding | None:
+        """How other rows of the source's kind are encoded alike; None: nothing says it.
+
+        Raises
+        ------
+        DataError: the file that says it is missing or damaged.
+        """
+        entry = self.manifest.encoding
+        if entry is None:
+            return self._older_encoding()
+        file = self.path / ENCODING
+        try:
+            text = file.read_bytes()
+        except OSError as error:
+            raise DataError(
+                f"{file} of the store cannot be read ({reason_of(error)}); prepare the store again"
+            ) from None
+        if hashlib.sha256(text).hexdigest() != entry.sha256:
+            raise DataError(
+                f"{file} is damaged: its SHA-256 is not the manifest's; prepare the store again"
+            )
+        return parse_encoding(text, file)
+
+    def _older_encoding(self) -> Encoding | None:
+        file = self.path / OLD_COLUMNS
+        try:
+            return table_encoding(file.read_bytes(), self.manifest.target)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{file} is damaged ({error}); remove the store and prepare it again"
+            ) from None
 
     @property
     def digest(self) -> str:
@@ -144,21 +185,23 @@ def write_store(
     train: CsrRows,
     test: CsrRows,
     provenance: Provenance,
-    beside: Mapping[str, bytes] = NOTHING_BESIDE,
+    classes: tuple[str, ...] = (),
+    encoding: Encoding | None = None,
 ) -> Store:
     """Write a store under `path`, which must not exist, as a whole or not at all.
 
-    `target` is what labels are; `beside` are further files by name, which are none of the store's
-    content.
+    `target` is what labels are, `classes` what they are called if they are classes; `encoding` says
+    how other rows are encoded alike.
 
     Raises
     ------
     DataError: the disk does not take it; nothing is left behind.
     StoreExistsError: `path` exists, perhaps only since another process was faster.
-    ValueError: only one of the two parts has values.
+    ValueError: only one of the two parts has values, weights or offsets.
     """
-    if (train.values is None) != (test.values is None):
-        raise ValueError("training and test rows must both have values or both imply ones")
+    for array_name in ("values", *PER_ROW):
+        if (getattr(train, array_name) is None) != (getattr(test, array_name) is None):
+            raise ValueError(f"training and test rows must both have {array_name}, or neither")
     in_the_way = f"{path} exists already; name another directory with --out or remove it"
     if path.exists():
         raise StoreExistsError(in_the_way)
@@ -175,10 +218,12 @@ def write_store(
                 file_bytes=file.stat().st_size,
                 sha256=file_sha256(file),
             )
+        text = None if encoding is None else encoding_text(encoding).encode()
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             name=name,
             target=target,
+            classes=classes,
             rows=len(train.labels),
             columns=train.n_columns,
             nnz=int(train.indptr[-1]),
@@ -187,13 +232,12 @@ def write_store(
             values_are_ones=train.values is None,
             arrays=entries,
             digest=content_digest(target, train.n_columns, entries),
+            encoding=None if text is None else _entry_of(text),
             provenance=provenance,
         )
-        for file_name, content in {**beside, MANIFEST: manifest.to_json().encode()}.items():
-            with (partial / file_name).open("wb") as binary:
-                binary.write(content)
-                binary.flush()
-                os.fsync(binary.fileno())
+        if text is not None:
+            _write_bytes(partial / ENCODING, text)
+        _write_bytes(partial / MANIFEST, manifest.to_json().encode())
         # Before the rename, or a power cut could leave the name without the files.
         sync_directory(partial)
         partial.rename(path)
@@ -224,13 +268,17 @@ def _wrong(rows: CsrRows) -> tuple[str, str] | None:
             )
     if rows.values is not None and not np.isfinite(rows.values).all():
         return "values", "some entries are not finite"
+    if rows.weights is not None and not (np.isfinite(rows.weights) & (rows.weights >= 0)).all():
+        return "weights", "some are no weights: finite and not below 0"
+    if rows.offsets is not None and not np.isfinite(rows.offsets).all():
+        return "offsets", "some are not finite"
     return None
 
 
 def _stored_arrays(train: CsrRows, test: CsrRows) -> Iterator[tuple[str, Array]]:
     """Yield the arrays in the dtypes of the format, whatever the caller's."""
     indices = "<i4" if train.n_columns < COLUMNS_OF_INT32 else "<i8"
-    dtypes = {"indptr": "<i8", "indices": indices, "values": "<f8", "labels": "<f8"}
+    dtypes = dict.fromkeys(ARRAYS, "<f8") | {"indptr": "<i8", "indices": indices}
     for prefix, rows in zip(PREFIXES, (train, test), strict=True):
         for name in ARRAYS:
             array = getattr(rows, name)
@@ -238,6 +286,17 @@ def _stored_arrays(train: CsrRows, test: CsrRows) -> Iterator[tuple[str, Array]]
                 yield prefix + name, np.ascontiguousarray(array, dtype=dtypes[name])
     if train.n_columns <= max(MOST_COLUMNS, len(train.indices)):
         yield COLUMN_SQUARES, train.column_squares().astype("<f8", copy=False)
+
+
+def _entry_of(content: bytes) -> FileEntry:
+    return FileEntry(len(content), hashlib.sha256(content).hexdigest())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write_array(path: Path, array: Array) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import vstack
 
 from erasurehead.datasets.encoding import Encoded, split
-from erasurehead.datasets.labels import Coded, KindOrAuto, are_classes, code_classes
+from erasurehead.datasets.encodings.svmlight import SvmlightEncoding
+from erasurehead.datasets.labels import Coded, KindOrAuto, code_classes, number_name, target_of
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import read_plain, sklearn_datasets
 from erasurehead.errors import DataError, UsageError
@@ -22,12 +23,14 @@ from erasurehead.rows import CsrRows
 class SvmLight(Preset):
     """The rows as they are, with a constant column added last.
 
-    labels=auto makes two classes of two distinct labels (the larger becomes +1), and takes others
-    as numbers. `test` names a second file with the test rows; else the usual split is made.
+    labels=auto makes two classes of two distinct labels (the larger becomes +1), classes of few
+    whole numbers, and takes others as numbers. first_column=auto counts columns from 0 if the file
+    has a column 0, else from 1. `test` names a second file with the test rows; else the usual split
+    is made.
     """
 
     name = "svmlight"
-    encoding = "svmlight-2"
+    encoding = "svmlight-3"
 
     def __init__(
         self,
@@ -35,6 +38,7 @@ class SvmLight(Preset):
         download: bool,
         *,
         labels: KindOrAuto = "auto",
+        first_column: Literal["auto", "0", "1"] = "auto",
         test: str = "",
     ) -> None:
         super().__init__(source, download)
@@ -43,11 +47,12 @@ class SvmLight(Preset):
         self._path = source
         self._test = Path(test) if test else None
         self._kind = labels
+        self._first = first_column
 
     def options(self) -> dict[str, str]:
         """Return what labels are and the digest of the test file."""
         test = hashlib.sha256(read_plain(self._test)).hexdigest() if self._test else ""
-        return {"labels": self._kind, "test": test}
+        return {"labels": self._kind, "first_column": self._first, "test": test}
 
     def source_sha256(self) -> str:
         """Return the digest of the file."""
@@ -58,6 +63,9 @@ class SvmLight(Preset):
         paths = [self._path] if self._test is None else [self._path, self._test]
         matrices, all_labels = self._read(paths)
         matrix, labels = vstack(matrices, format="csr"), np.concatenate(all_labels)
+        first = self._first_column(matrix)
+        if first == 1:
+            matrix = matrix[:, 1:]
         if self._test is None:
             train, test = split(len(labels))
         else:
@@ -65,7 +73,6 @@ class SvmLight(Preset):
             train = np.random.default_rng(0).permutation(n_train)
             test = np.arange(n_train, len(labels))
         coded = self._labels(labels)
-        self.notes.update(coded.notes)
         ones = bool(np.all(matrix.data == 1.0))
 
         def take(chosen: npt.NDArray[np.int64]) -> CsrRows:
@@ -79,14 +86,29 @@ class SvmLight(Preset):
                 n_columns=matrix.shape[1] + 1,
             )
 
-        return Encoded(coded.target, take(train), take(test))
+        encoding = SvmlightEncoding(first, matrix.shape[1], coded.target, coded.classes)
+        return Encoded(coded.target, take(train), take(test), coded.classes, encoding)
+
+    def _first_column(self, matrix: Any) -> Literal[0, 1]:
+        """Return the number of the first column; columns of `matrix` count from 0."""
+        has_zero = bool(np.any(matrix.indices == 0))
+        if self._first == "1" and has_zero:
+            raise DataError(
+                f"{self._path} has a column 0, so it cannot count from 1; leave first_column=1 out"
+            )
+        if self._first == "auto" and not has_zero:
+            self.assumed.append(
+                f"{self._path} has no column 0, so its columns are taken to count from 1;"
+                " first_column=0 says otherwise"
+            )
+        return 0 if has_zero or self._first == "0" else 1
 
     def _read(self, paths: list[Path]) -> tuple[list[Any], list[npt.NDArray[np.float64]]]:
-        """Read all files together, so that they agree on columns and on the number of the first."""
+        """Read all files together, so that they agree on columns, which count from 0."""
         plain = [io.BytesIO(read_plain(path)) for path in paths]
         named = " and ".join(map(str, paths))
         try:
-            read = sklearn_datasets().load_svmlight_files(plain)
+            read = sklearn_datasets().load_svmlight_files(plain, zero_based=True)
         except ValueError as error:
             reason = " ".join(str(error).split())
             raise DataError(
@@ -109,8 +131,15 @@ class SvmLight(Preset):
         return matrices, labels
 
     def _labels(self, labels: npt.NDArray[np.float64]) -> Coded:
-        distinct, codes = np.unique(labels, return_inverse=True)
-        if are_classes(self._kind, len(distinct)):
-            what = f"the label of {self._path}"
-            return code_classes(codes, len(distinct), what, lambda code: f"{distinct[code]:g}")
-        return Coded(labels, "numbers")
+        distinct, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        whole = bool(np.all(distinct == np.floor(distinct)))
+        meant = target_of(self._kind, counts, text=False, whole=whole)
+        if meant == "numbers":
+            return Coded(labels, "numbers")
+        what = f"the label of {self._path}"
+        if self._kind == "auto" and meant == "classes":
+            self.assumed.append(
+                f"{what} has {len(distinct)} distinct whole numbers, which are taken for classes;"
+                " labels=numbers takes them for a quantity"
+            )
+        return code_classes(codes, counts, [number_name(v) for v in distinct], meant, what)

@@ -92,7 +92,7 @@ class Synthetic(Preset):
             indices = self._categories(rng)
             margins = model[indices].sum(axis=1) / np.sqrt(per_row)
         noisy = margins + self._noise * rng.standard_normal(self._rows)
-        labels = class_labels(noisy > 0, 2) if self._kind == "two-classes" else noisy
+        labels = class_labels(noisy > 0, "two classes") if self._kind == "two-classes" else noisy
 
         def take(chosen: npt.NDArray[np.int64]) -> CsrRows:
             return CsrRows(

@@ -132,8 +132,7 @@ def _check_meaning(meaning: str, trained: Run, rows: str) -> None:
 
 def _table(path: Path, trained: Run) -> CsrRows:
     """Encode a table as that of the run's store was, and say what was never seen in training."""
-    from erasurehead.datasets.columns import TableColumns
-    from erasurehead.datasets.frames import read_table
+    from erasurehead.datasets.alike import read_alike
     from erasurehead.datasets.store import Store
 
     try:
@@ -143,13 +142,18 @@ def _table(path: Path, trained: Run) -> CsrRows:
             f"{path} must be encoded as the store was that {trained.path} was trained on: {error}"
         ) from None
     _check_meaning(store.manifest.meaning, trained, str(store.path))
-    rows, unknown = TableColumns.read(store.path).encode(read_table(path), path)
-    for column, count in unknown.items():
+    if store.encoding is None:
+        raise DataError(
+            f"{store.path} does not say what its columns stand for: it was not made from a table;"
+            " give rows as a store"
+        )
+    found = read_alike(store.encoding, path)
+    for column, count in found.strangers.items():
         typer.echo(
             f"rows with a '{column}' that training had not: {count} (predicted without it)",
             err=True,
         )
-    return rows
+    return found.rows
 
 
 def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -> CsrRows:

@@ -95,6 +95,8 @@ def prepare(
         download=download,
         options=today,
     )
+    for sentence in made.assumed:
+        typer.echo(sentence, err=True)
     manifest = made.store.manifest
     how = "there already" if made.reused else f"prepared in {made.seconds:.1f} s"
     typer.echo(
