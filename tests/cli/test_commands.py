@@ -250,6 +250,24 @@ def test_rows_without_labels_get_predictions_but_no_metrics(
     assert (tmp_path / "p.csv").read_text().splitlines()[1].startswith("nan,")
 
 
+def test_predictions_are_written_over_nothing_but_predictions(
+    place: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """1. Not over a user's table. 2. Over earlier predictions. 3. Not over those it reads."""
+    rows, out = tmp_path / "rows.svm", tmp_path / "p.csv"
+    rows.write_text("0 2:1\n1 3:1\n")
+    for mine in (rows, place / "store" / "manifest.json", trained / "model.npz"):
+        before = mine.read_bytes()
+        assert main(["predict", str(trained), str(rows), "--out", str(mine)]) == 2
+        assert f"{mine} is " in capsys.readouterr().err
+        assert mine.read_bytes() == before
+    for _ in range(2):
+        assert main(["predict", str(trained), str(rows), "--out", str(out)]) == 0
+    capsys.readouterr()
+    assert main(["predict", str(trained), str(out), "--out", str(out)]) == 2
+    assert capsys.readouterr().err
+
+
 def test_prepare_takes_the_old_name_of_an_option(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

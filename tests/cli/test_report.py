@@ -248,12 +248,12 @@ def test_only_a_report_is_replaced(runs: list[Run], tmp_path: Path) -> None:
     assert "Speed-up a round" in out.read_text()
     other = tmp_path / "thesis.html"
     other.write_text("years of work")
-    with pytest.raises(UsageError, match=r"thesis\.html is there already and is no report"):
+    with pytest.raises(UsageError, match=r"thesis\.html is there already and is not a report that"):
         write_report(runs, other)
     assert other.read_text() == "years of work"
     with pytest.raises(UsageError, match="is a directory"):
         write_report(runs, tmp_path)
-    with pytest.raises(UsageError, match="cannot write the report"):
+    with pytest.raises(UsageError, match="cannot write a report"):
         write_report(runs, other / "report.html")
 
 

@@ -202,8 +202,36 @@ def test_a_page_that_cannot_be_written_is_refused_before_any_cell(
     (tmp_path / "file").write_text("")
     for page in (tmp_path, tmp_path / "file" / "results.md"):
         request = Request(tmp_path / "out", {}, [], 10, 1.0, page)
-        with pytest.raises(UsageError, match=r"cannot write the results to .*another file with --"):
+        with pytest.raises(
+            UsageError, match=r"(the results to|a file for the results) .*--results"
+        ):
             carry_out(request, silent)
+
+
+def test_files_that_no_page_left_are_not_written_over(tmp_path: Path, silent: Console) -> None:
+    page, figure = tmp_path / "results.md", tmp_path / "figures" / "stragglers.png"
+    page.write_text("my thesis")
+    figure.parent.mkdir()
+    figure.write_bytes(b"mine")
+    request = Request(tmp_path / "out", {}, [], 10, 1.0, page)
+    with pytest.raises(UsageError, match=r"results\.md is there already and is not the results"):
+        carry_out(request, silent)
+    page.unlink()
+    with pytest.raises(UsageError, match=r"stragglers\.png is there already without the results"):
+        carry_out(request, silent)
+    assert figure.read_bytes() == b"mine"
+
+
+def test_a_directory_that_is_no_run_is_not_removed_for_a_cell(
+    workshop: Workshop, silent: Console
+) -> None:
+    cell = Cell(AMAZON, "none", "uncoded", 0)
+    directory = workshop.directory(cell)
+    directory.mkdir(parents=True)
+    (directory / "notes.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is there already and is no run"):
+        workshop.run(cell, silent, [])
+    assert (directory / "notes.txt").read_text() == "mine"
 
 
 def test_a_scheme_is_run_once() -> None:

@@ -63,6 +63,11 @@ def test_the_trace_of_a_run_is_replayed(
     assert "measured: arrived in its round" in said
     assert "12 rounds of 4 workers" in said
     file = run.path / "trace.npz"
+    assert main(["trace", str(run.path)]) == 0  # over the earlier one
+    model = (run.path / "model.npz").read_bytes()
+    assert main(["trace", str(run.path), "--out", str(run.path / "model.npz")]) == 2
+    assert "is not a trace that this command wrote" in capsys.readouterr().err
+    assert (run.path / "model.npz").read_bytes() == model
     again = simulated(store, tmp_path / "again", "-q", "--delay", f"trace:file={file}")
     assert again.summary is not None
     assert run.summary is not None

@@ -222,6 +222,20 @@ def test_a_directory_with_a_run_is_refused(tmp_path: Path, held: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == [held]
 
 
+@pytest.mark.parametrize("held", ["report.html", "rounds.png"])
+def test_a_directory_with_what_would_be_written_over_is_refused(tmp_path: Path, held: str) -> None:
+    (tmp_path / held).write_text("mine")
+    with pytest.raises(UsageError, match=rf"already holds what would be written over \({held}\)"):
+        RunWriter(tmp_path, SETTINGS)
+
+
+def test_a_store_is_no_place_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(UsageError, match="is a store, and a run goes into a directory of its own"):
+        RunWriter(tmp_path, SETTINGS)
+    assert [p.name for p in tmp_path.iterdir()] == ["manifest.json"]
+
+
 def test_a_directory_with_other_things_is_taken(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
     assert write(tmp_path).whole

@@ -21,7 +21,7 @@ from erasurehead.errors import UsageError, reason_of
 from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.runs.claim import Claim
-from erasurehead.runs.layout import CONFIG, EVENTS, EVERY, MODEL, ROUNDS, SUMMARY
+from erasurehead.runs.layout import BESIDE, CONFIG, EVENTS, EVERY, MODEL, ROUNDS, STORE, SUMMARY
 from erasurehead.runs.lines import offset_after
 from erasurehead.settings.tree import RunSettings
 from erasurehead.settings.yaml_file import as_yaml
@@ -93,10 +93,16 @@ class RunWriter(Observer):
         directory = self.directory
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            held = [name for name in EVERY if (directory / name).exists()]
-            if held:
+            if (directory / STORE).exists():
                 raise UsageError(
-                    f"directory {directory} already holds a run ({held[0]});"
+                    f"{directory} is a store, and a run goes into a directory of its own; name"
+                    " another one with --out"
+                )
+            held = [name for name in (*EVERY, *BESIDE) if (directory / name).exists()]
+            if held:
+                what = "a run" if held[0] in EVERY else "what would be written over"
+                raise UsageError(
+                    f"directory {directory} already holds {what} ({held[0]});"
                     " name another one with --out, or remove it"
                 )
             _create(directory / CONFIG, as_yaml(self._settings).encode())

@@ -101,6 +101,7 @@ def _conclude(
     """Measure the runs; write and print table and figures."""
     from pydantic_core import to_json
 
+    from erasurehead.process.durable import replace_file
     from erasurehead.runs import Run
     from erasurehead_cli.console import recorded_run
     from erasurehead_cli.report import write_report
@@ -112,14 +113,13 @@ def _conclude(
     lines = {"comparison": [str(out / "comparison.md"), str(out / "comparison.json")]}
     drawn: list[Path] = []
     try:
-        (out / "comparison.json").write_bytes(
-            to_json(comparison.to_json(), indent=2, inf_nan_mode="null") + b"\n"
-        )
+        plain = to_json(comparison.to_json(), indent=2, inf_nan_mode="null") + b"\n"
+        replace_file(out / "comparison.json", lambda file: file.write(plain))
         if draw:
             drawn = recorded_run.draw_figures(lambda: figures.comparison_figures(comparison, out))
             lines["figures"] = recorded_run.figure_lines(drawn)
         page = tables.markdown(comparison, [path.name for path in drawn])
-        (out / "comparison.md").write_text(page, encoding="utf-8")
+        replace_file(out / "comparison.md", lambda file: file.write(page.encode()))
         write_report(runs, out / "report.html", metric=metric, target=target)
     except OSError as error:
         raise ErasureHeadError(

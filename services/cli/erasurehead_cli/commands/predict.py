@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -109,6 +109,8 @@ def predict(
         )
     outputs = outputs_on(found, model, trained.theta)
     path = run / "predictions.csv" if out is None else out
+    if path.exists() and Path(rows).exists() and path.samefile(rows):
+        raise UsageError(f"{path} is what predictions are made from; name another file with --out")
     _write(path, {"label": found.labels, **model.predictions(outputs)})
     if np.isfinite(found.labels).all():
         metrics = metrics_of(model, outputs, found.labels)
@@ -178,18 +180,24 @@ def _svmlight(path: Path, first: FirstColumn, columns: int, *, constant: bool) -
     return CsrRows(indptr, matrix.indices, matrix.data, labels, columns)
 
 
+def _is_predictions(file: BinaryIO) -> bool:
+    """Tell whether an open file begins with the headings of predictions."""
+    first, *others = file.readline(1 << 16).decode(errors="replace").strip().split(",")
+    kinds = ("margin", "probability", "prediction")
+    return first == "label" and bool(others) and all(name.startswith(kinds) for name in others)
+
+
 def _write(path: Path, columns: dict[str, npt.NDArray[np.float64]]) -> None:
     import numpy as np
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savetxt(
-            path,
-            np.column_stack(list(columns.values())),
-            fmt="%.17g",
-            delimiter=",",
-            header=",".join(columns),
-            comments="",
-        )
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {reason_of(error)}") from None
+    from erasurehead.process.outputs import write_output
+
+    table = np.column_stack(list(columns.values()))
+    write_output(
+        path,
+        "predictions",
+        _is_predictions,
+        lambda file: np.savetxt(
+            file, table, fmt="%.17g", delimiter=",", header=",".join(columns), comments=""
+        ),
+    )

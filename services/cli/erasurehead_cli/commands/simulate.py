@@ -111,10 +111,12 @@ def _with_gradients(
 def _without_gradients(
     settings: RunSettings, pass_s: float, console: Console, *, quiet: bool
 ) -> int:
+    import shutil
     import time
 
     import numpy as np
 
+    from erasurehead.process.durable import replace_file
     from erasurehead_cli.console import recorded_run
     from erasurehead_cli.results import beside_theory
     from erasurehead_cli.results.number_format import seconds
@@ -131,11 +133,16 @@ def _without_gradients(
     played = timeline(coding, delays, settings.descent.rounds, settings.run.seed, pass_s, after)
     took_s = time.monotonic() - begun
     if out is not None:
+        made = False
         try:
             out.mkdir(parents=True)
-            np.savez(out / "timeline.npz", **played.columns())
-            (out / "config.yaml").write_text(as_yaml(settings), encoding="utf-8")
+            made = True
+            columns, text = played.columns(), as_yaml(settings).encode()
+            replace_file(out / "timeline.npz", lambda file: np.savez(file, **columns))
+            replace_file(out / "config.yaml", lambda file: file.write(text))
         except OSError as error:
+            if made:
+                shutil.rmtree(out, ignore_errors=True)
             raise UsageError(
                 f"cannot write {out}: {reason_of(error)}; name another directory with --out"
             ) from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -24,7 +26,8 @@ def trace(
     import numpy as np
     from rich.console import Console
 
-    from erasurehead.errors import UsageError, reason_of
+    from erasurehead.errors import UsageError
+    from erasurehead.process.outputs import write_output
     from erasurehead.runs import Run
     from erasurehead_cli.console import recorded_run
     from erasurehead_cli.results.number_format import seconds
@@ -34,12 +37,13 @@ def trace(
     path = out or run / "trace.npz"
     if path.suffix != ".npz":
         raise UsageError(f"a trace is an .npz file; name one with --out instead of {path}")
-    try:
-        np.savez(path, **recorded.arrays())
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the trace {path}: {reason_of(error)}; name another file with --out"
-        ) from None
+    arrays = recorded.arrays()
+    write_output(
+        path,
+        "a trace",
+        lambda file: _holds(file, arrays),
+        lambda file: np.savez(file, **arrays),
+    )
     rounds, workers = recorded.source.shape
     counts = {
         source: f"{recorded.count(source) / recorded.source.size:>5.1%} {text}"
@@ -59,3 +63,12 @@ def trace(
         },
         Console(),
     )
+
+
+def _holds(file: BinaryIO, arrays: Mapping[str, object]) -> bool:
+    """Tell whether a file has the arrays of a trace, by their names."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return {f"{name}.npy" for name in arrays} <= set(archive.namelist())
+    except zipfile.BadZipFile:
+        return False

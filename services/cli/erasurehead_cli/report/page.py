@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
+from typing import BinaryIO
 
-from erasurehead.errors import UsageError, reason_of
+from erasurehead.process.outputs import check_output, write_output
 from erasurehead.runs import Run
 from erasurehead_cli.report import sections, symbols
 from erasurehead_cli.report.markup import paragraphs
 from erasurehead_cli.report.material import gather
 
+KIND = "a report"
 GENERATOR = '<meta name="generator" content="ErasureHead">'
 
 # The browser itself refuses anything that is not in the page.
@@ -66,38 +66,10 @@ def write_report(
     UsageError, DataError: as `report_page`; or the file is something other than a report, or
         cannot be written.
     """
-    _check_replaceable(out)
+    check_output(out, KIND, _is_report)  # before the work
     page = report_page(runs, metric=metric, target=target).encode()
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(page)
-            # mkstemp keeps its file from others; a report is as public as any new file.
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(beside).chmod(0o666 & ~umask)
-            Path(beside).replace(out)
-        except BaseException:
-            Path(beside).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(
-            f"cannot write the report to {out}: {reason_of(error)}; name another file with --out"
-        ) from None
+    write_output(out, KIND, _is_report, lambda file: file.write(page))
 
 
-def _check_replaceable(out: Path) -> None:
-    """Refuse to replace anything but an earlier report."""
-    if out.is_dir():
-        raise UsageError(f"{out} is a directory; name a file for the report with --out")
-    try:
-        with out.open("rb") as file:
-            head = file.read(2048)
-    except OSError:
-        return
-    if head and GENERATOR.encode() not in head:
-        raise UsageError(
-            f"{out} is there already and is no report; name another file with --out, or remove it"
-        )
+def _is_report(file: BinaryIO) -> bool:
+    return GENERATOR.encode() in file.read(2048)

@@ -17,7 +17,8 @@ from erasurehead.arrays import FloatArray
 from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError, reason_of
 from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RunSummary
-from erasurehead.runs import Run
+from erasurehead.runs import Claim, Run
+from erasurehead.runs.layout import CONFIG
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console import recorded_run
@@ -156,6 +157,7 @@ class Workshop:
         """
         planned, path = plan_here(self.settings(cell)), self.directory(cell)
         if path.exists():
+            _check_removable(path)
             # A run that was cut short has lost the time between; only whole ones are timed.
             shutil.rmtree(path)
         with ExitStack() as stack:
@@ -189,6 +191,16 @@ class Workshop:
         text = json.dumps(asdict(extra)) + "\n"
         replace_file(path / EXTRA, lambda file: file.write(text.encode("ascii")))
         return summary
+
+
+def _check_removable(path: Path) -> None:
+    """Raise UsageError unless a directory is a run that no process works on."""
+    Claim(path).release()
+    if not (path / CONFIG).exists() and any(p.name[0] != "." for p in path.iterdir()):
+        raise UsageError(
+            f"{path} is there already and is no run; name another directory with --out, or remove"
+            " it"
+        )
 
 
 def read_extra(path: Path) -> Extra:

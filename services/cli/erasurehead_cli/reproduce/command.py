@@ -81,6 +81,9 @@ def carry_out(request: Request, console: Console) -> int:
 
 def _check_writable(page: Path) -> None:
     """Before hours of cells, not after them."""
+    from erasurehead_cli.reproduce.page import check_place
+
+    check_place(page)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
         with page.open("a", encoding="utf-8"):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from erasurehead.errors import UsageError
+from erasurehead.process.outputs import check_output, write_output
 from erasurehead_cli.reproduce import machine, pictures
 from erasurehead_cli.reproduce.grid import SETTINGS, UNCODED, DataSet
 from erasurehead_cli.reproduce.results import Measured, Reached, Results, Spread
@@ -23,6 +26,8 @@ from erasurehead_cli.results.number_format import seconds, times
 
 _WIDTH = 100
 """Characters in a line of prose, as on every page."""
+
+KIND, OPTION = "the results", "--results"
 
 HEADING = {
     "delays": "Injected delays (exponential, mean {mean_s:g} s)",
@@ -58,7 +63,29 @@ def write_page(
         lines += [f"## {HEADING[setting].partition(':')[0]}", "", f"Not run: {reason}.", ""]
     if cdf:
         lines += ["## How late the workers are", "", *_stragglers(), *_images(cdf, page.parent)]
-    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+    text = "\n".join(lines).rstrip() + "\n"
+    write_output(page, KIND, _is_results, lambda file: file.write(text.encode()), OPTION)
+
+
+def check_place(page: Path) -> None:
+    """Refuse a place where there is something else than earlier results.
+
+    Raises
+    ------
+    UsageError: a file of the page's name, or of a figure's, that was not written with a page.
+    """
+    check_output(page, KIND, _is_results, OPTION)
+    for name in () if page.exists() else pictures.NAMES:
+        path = page.parent / "figures" / name
+        if path.exists():
+            raise UsageError(
+                f"{path} is there already without the results that it belongs to; name another"
+                f" place with {OPTION}, or remove it"
+            )
+
+
+def _is_results(file: BinaryIO) -> bool:
+    return b"Written by `erasurehead reproduce`" in file.read(2048)
 
 
 def _head(results: Results) -> Iterator[str]:

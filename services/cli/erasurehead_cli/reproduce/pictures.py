@@ -10,7 +10,7 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.runs import Run
-from erasurehead_cli.reproduce.grid import UNCODED, DataSet
+from erasurehead_cli.reproduce.grid import SETTINGS, UNCODED, DataSet
 from erasurehead_cli.reproduce.results import Measured, Results
 from erasurehead_cli.reproduce.targets import ours
 from erasurehead_cli.results.figures import COLOURS, MARKERS, METRIC_NAMES, draw_figure, log_scale
@@ -19,6 +19,12 @@ FEW = (UNCODED, "egc:c=3", "agc:c=3,r=11,scale=none", "agc:c=3,r=11")
 """Drawn as curves, besides ours and the baselines with a cache; the tables have all."""
 
 PANEL = (4.4, 3.6)
+
+NAMES = (
+    *(f"{s}-{kind}.png" for s in SETTINGS for kind in ("metric-time", "round-times", "speedups")),
+    "stragglers.png",
+)
+"""Every figure that a page may have."""
 
 
 def draw_all(results: Results, settings: Sequence[str], directory: Path) -> dict[str, list[Path]]:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from erasurehead.process.durable import replace_file
 from erasurehead.records import RoundRecord
 from erasurehead_cli.results.comparison import Comparison, Outcome
 
@@ -191,7 +192,7 @@ def draw_figure(path: Path, size: tuple[float, float], fill: Callable[[Any], Non
         figure = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(figure)
         fill(figure)
-        figure.savefig(path, dpi=DPI)
+        replace_file(path, lambda file: figure.savefig(file, format="png", dpi=DPI))
     return path
 
 
