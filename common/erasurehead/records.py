@@ -103,6 +103,8 @@ class RunStart:
     """A digest of what the columns stand for (`Manifest.meaning`)."""
     l2: float = math.nan
     """Weight of the penalty; NaN: the run's version did not tell it."""
+    optimizer: str = ""
+    """Its name, with options; empty: the run's version did not tell it."""
 
 
 @dataclass(frozen=True, slots=True)

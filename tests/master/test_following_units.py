@@ -11,6 +11,7 @@ import pytest
 from erasurehead.errors import EXIT_OK, DataError, UsageError
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.optimizing.anchored_lbfgs import AnchoredLbfgs
+from erasurehead.records import Observer, RunStart
 from erasurehead.straggling import DELAYS
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.machine.rounds import WAITED
@@ -135,3 +136,35 @@ def test_it_needs_an_estimate_that_sums_what_it_remembers(with_the_method: Virtu
         sentence = r"optimizer 'anchored-lbfgs:age=4' .* scheme 'uncoded"
         with pytest.raises(UsageError, match=sentence):
             with_the_method(scheme=scheme)
+
+
+class Starts(Observer):
+    """Keeps what observers are told when the first round opens."""
+
+    def __init__(self) -> None:
+        self.told: list[RunStart] = []
+
+    def started(self, start: RunStart) -> None:
+        self.told.append(start)
+
+
+@pytest.mark.parametrize(
+    ("scheme", "optimizer", "reason"),
+    [
+        ("uncoded:r=2,cache=sag", "anchored-lbfgs", "remembered of 6 units"),
+        ("egc:c=2", "lbfgs", "every round has the full gradient"),
+        ("agc:c=2,r=2", "diagonal", "erasures leave rounds inexact"),
+    ],
+)
+def test_a_run_says_which_method_it_has_chosen_and_why(
+    virtual: Virtual, scheme: str, optimizer: str, reason: str
+) -> None:
+    for written, told in (("auto", optimizer), ("nesterov", "nesterov")):
+        cluster = virtual(optimizer=written, scheme=scheme, workers=6, rounds=2)
+        starts = Starts()
+        cluster.observers.append(starts)
+        run(cluster)
+        assert [start.optimizer for start in starts.told] == [told]
+        reasons = [notice.text for notice in cluster.notices if reason in notice.text]
+        assert len(reasons) == (written == "auto")
+        assert all(told in text for text in reasons)

@@ -88,7 +88,7 @@ def test_every_row_is_in_exactly_one_task(tmp_path: Path) -> None:
 def test_the_penalty_of_a_run(tmp_path: Path, l2: object, weight: float) -> None:
     store = store_with(tmp_path / "rows", [0.5, 1.5, -1.0, 2.0, 1.0, 0.0])
     plan = plan_for(store, l2=l2)
-    assert plan.start("0.1", 1, 0.0).l2 == weight
+    assert plan.start("nesterov", "0.1", 1, 0.0).l2 == weight
     theta = np.array([2.0, 0.0, 0.0])
     assert make_descent(plan, store.train).method.penalty.value(theta) == 2 * weight
 

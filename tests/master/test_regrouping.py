@@ -355,7 +355,7 @@ def test_an_elastic_run_goes_on_with_the_workers_it_had_come_to(store: Store) ->
     restore(again, resumed, cluster.finishing, taken)
     assert again.plan.code.n_workers == 5
     # Observers count slots, of which there may be six again.
-    assert again.plan.start("constant", 41, 0.0).n_workers == 6
+    assert again.plan.start("unnamed", "constant", 41, 0.0).n_workers == 6
     remembered = resumed.estimate.state()
     assert {f"values_{i}" for i in range(5)} <= remembered.keys()
     for i in range(5):

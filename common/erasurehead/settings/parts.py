@@ -134,7 +134,7 @@ def _conditions(given: Any) -> Any:
 SchemeText = Annotated[str, Choice(_scheme_forms, _check_scheme)]
 DelayText = Annotated[str, named(_delays)]
 ModelText = Annotated[str, named(_models)]
-OptimizerText = Annotated[str, named(_methods)]
+OptimizerText = Annotated[str, named(_methods, "auto")]
 StepText = Annotated[str, Choice(_step_forms, _check_step)]
 ConditionTexts = Annotated[
     tuple[str, ...],

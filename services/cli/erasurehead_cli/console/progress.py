@@ -122,7 +122,8 @@ class Progress(Observer):
         self._console.print(
             f"[bold]{_plain(start.scheme)}[/]: {start.n_workers} workers, {start.n_tasks} tasks,"
             f" load {_range(start.loads)}, {start.training_rows:,} rows x {start.columns:,}"
-            f" columns, {start.model}, step {_plain(start.step)}{penalty};"
+            f" columns, {start.model}, {_plain(start.optimizer)}, step {_plain(start.step)}"
+            f"{penalty};"
             f" ready after {start.ready_s:.1f} s",
             highlight=False,
             soft_wrap=True,

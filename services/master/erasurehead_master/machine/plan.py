@@ -93,7 +93,7 @@ class RunPlan:
     def _tasks(self) -> dict[int, IntArray]:
         return {}
 
-    def start(self, step: str, first_round: int, ready_s: float) -> RunStart:
+    def start(self, optimizer: str, step: str, first_round: int, ready_s: float) -> RunStart:
         """Return what observers are told when the first round opens.
 
         There may be fewer workers, in an elastic run that is resumed, but never more.
@@ -113,6 +113,7 @@ class RunPlan:
             ready_s=ready_s,
             meaning=self.meaning,
             l2=self.l2,
+            optimizer=optimizer,
         )
 
     def resized(self, n_workers: int) -> RunPlan:

@@ -317,7 +317,11 @@ class Conductor(Generic[Parcel]):
 
     def _announce(self, round_: int, now: float) -> None:
         step = str(self._descent.size)
-        self._reporter.started(self.plan.start(step, round_, now - self._begun))
+        chosen = self._descent.chosen
+        start = self.plan.start(chosen.optimizer, step, round_, now - self._begun)
+        self._reporter.started(start)
+        if chosen.reason:
+            self._reporter.notice("info", f"optimizer {chosen.optimizer}, for {chosen.reason}")
 
     def _report(self, record: RoundRecord) -> None:
         self._reporter.round_over(record)

@@ -19,11 +19,14 @@ from erasurehead.estimating.memory import NEVER, Memory, Remembered
 from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.optimizing.anchors import Anchors
 from erasurehead.optimizing.base import Method
+from erasurehead.optimizing.choosing import Chosen
 from erasurehead.optimizing.finding import Finding, Renewal, UnitGradient
 from erasurehead.optimizing.steps import StepSize
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.vetting import DIVERGED_ABOVE
 from erasurehead_master.run.round_kinds import kind_of_rounds
+
+UNNAMED = Chosen("unnamed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Descent:
     training_rows: N; the objective is the mean loss over them plus the penalty.
     in_parts: how estimates work on long sums.
     as_received: returns a copy of a point as it is after its way to a worker.
+    chosen: what the method is called, and why it was chosen.
     with_slope: whether a step tells the slope, which costs a few passes over a model.
     """
 
@@ -74,9 +78,11 @@ class Descent:
         training_rows: int,
         in_parts: InParts = at_once,
         as_received: Callable[[FloatArray], FloatArray] = np.copy,
+        chosen: Chosen = UNNAMED,
         *,
         with_slope: bool = False,
     ) -> None:
+        self.chosen = chosen
         self.method = method
         self.size = size
         self.estimate = estimate

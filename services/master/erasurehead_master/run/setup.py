@@ -9,6 +9,7 @@ from erasurehead.errors import UsageError
 from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.finishing.text import build_condition
 from erasurehead.optimizing.base import Problem
+from erasurehead.optimizing.choosing import choose
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead.optimizing.making import make_method
 from erasurehead.optimizing.penalty import L2
@@ -46,7 +47,8 @@ def make_descent(
     estimate = plan.coding.estimate(plan.n_parameters)
     rounds = kind_of_rounds(plan.coding, estimate)
     problem = Problem(plan.model.start(rng), penalty, curvature, rounds)
-    method, size = make_method(settings.descent.optimizer, settings.descent.step, problem)
+    chosen = choose(settings.descent.optimizer, rounds, bounded=curvature.bounded)
+    method, size = make_method(chosen.optimizer, settings.descent.step, problem)
     if method.follows_units and not estimate.sums_memory:
         raise UsageError(
             f"optimizer '{settings.descent.optimizer}' follows what is remembered of each unit, and"
@@ -68,5 +70,6 @@ def make_descent(
         plan.training_rows,
         in_parts,
         as_received,
+        chosen,
         with_slope=any(condition.needs_slope for condition in conditions),
     )

@@ -48,6 +48,7 @@ def _facts(series: Series) -> dict[str, str]:
             "columns": f"{start.columns:,}",
             "training rows": f"{start.training_rows:,}",
             "model of the run": start.model,
+            **({"optimizer of the run": start.optimizer} if start.optimizer else {}),
             "step of the run": start.step,
             **({"l2 of the run": f"{start.l2:g}"} if math.isfinite(start.l2) else {}),
             "ready after": seconds(start.ready_s),

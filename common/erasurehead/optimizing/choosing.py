@@ -1,0 +1,65 @@
+"""Which method goes with the rounds of a run, when the user leaves that open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from erasurehead.optimizing import METHODS
+from erasurehead.optimizing.base import Method, RoundKind
+
+AUTOMATIC = "auto"
+
+BY_MERIT = ("anchored-lbfgs", "lbfgs", "diagonal", "gradient-descent")
+"""Methods in the order in which they are taken if what they need is there; the last needs nothing
+but a step size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A method, as a user would write it.
+
+    Attributes
+    ----------
+    reason: why it was chosen, as a clause; empty: the user has named it.
+    """
+
+    optimizer: str
+    reason: str = ""
+
+
+def choose(optimizer: str, rounds: RoundKind, *, bounded: bool) -> Chosen:
+    """Return the optimizer that is written, or the best there is for ``auto``.
+
+    Parameters
+    ----------
+    rounds: what the coding makes of them.
+    bounded: the curvature of the model has a bound.
+    """
+    if optimizer != AUTOMATIC:
+        return Chosen(optimizer)
+    for name in BY_MERIT:
+        # A method of ours is a class, whose attributes say what it needs.
+        method = cast(type[Method], METHODS.factory(name))
+        if not _lacks(method, rounds, bounded):
+            return Chosen(name, _reason(method, rounds, bounded))
+    raise AssertionError("the last method needs nothing")
+
+
+def _lacks(method: type[Method], rounds: RoundKind, bounded: bool) -> bool:
+    return (
+        (method.follows_units and not rounds.n_units)
+        or (method.needs_exact_rounds and not rounds.exact)
+        or (method.needs_curvature and not bounded)
+    )
+
+
+def _reason(method: type[Method], rounds: RoundKind, bounded: bool) -> str:
+    if method.follows_units:
+        return f"a round sums up what is remembered of {rounds.n_units} units"
+    if method.needs_exact_rounds:
+        return "every round has the full gradient"
+    inexact = "erasures leave rounds inexact, and they are no sums of what is remembered of units"
+    if bounded:
+        return inexact
+    return f"{inexact}, and the curvature of the model has no bound"

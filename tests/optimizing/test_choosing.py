@@ -1,0 +1,41 @@
+"""Which method is taken when a user leaves that open."""
+
+from __future__ import annotations
+
+import pytest
+
+from erasurehead.optimizing import METHODS
+from erasurehead.optimizing.base import RoundKind
+from erasurehead.optimizing.choosing import BY_MERIT, Chosen, choose
+
+UNITS = RoundKind(False, 10, 2.8)
+UNITS_AND_EXACT = RoundKind(True, 10, 10.0)
+EXACT = RoundKind(True)
+NOISY = RoundKind(False)
+
+
+@pytest.mark.parametrize(
+    ("rounds", "bounded", "name", "reason"),
+    [
+        (UNITS, True, "anchored-lbfgs", "remembered of 10 units"),
+        (UNITS, False, "anchored-lbfgs", "remembered of 10 units"),
+        (UNITS_AND_EXACT, True, "anchored-lbfgs", "remembered of 10 units"),
+        (EXACT, True, "lbfgs", "every round has the full gradient"),
+        (EXACT, False, "lbfgs", "every round has the full gradient"),
+        (NOISY, True, "diagonal", "erasures leave rounds inexact"),
+        (NOISY, False, "gradient-descent", "the curvature of the model has no bound"),
+    ],
+)
+def test_what_rounds_give_decides(rounds: RoundKind, bounded: bool, name: str, reason: str) -> None:
+    chosen = choose("auto", rounds, bounded=bounded)
+    assert chosen.optimizer == name
+    assert reason in chosen.reason
+
+
+def test_what_a_user_names_is_taken() -> None:
+    for rounds in (UNITS, EXACT, NOISY):
+        assert choose("nesterov", rounds, bounded=True) == Chosen("nesterov")
+
+
+def test_the_methods_by_merit_exist() -> None:
+    assert set(BY_MERIT) <= set(METHODS)
