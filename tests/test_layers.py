@@ -29,7 +29,17 @@ MAY_IMPORT = {
     },
 }
 
-GROUND = {"arrays", "blas", "errors", "misfits", "probabilities", "records", "registry", "rows"}
+GROUND = {
+    "arrays",
+    "blas",
+    "errors",
+    "misfits",
+    "parts",
+    "probabilities",
+    "records",
+    "registry",
+    "rows",
+}
 """Modules at the top of the library, on which every folder stands."""
 
 LIBRARY = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.linalg.blas import daxpy
 
 from erasurehead.arrays import FloatArray, Vector
 
@@ -20,5 +21,27 @@ def squared_norm(vector: FloatArray) -> float:
 def dot(one: Vector, other: Vector) -> float:
     """Return one·other for contiguous arrays of the same length."""
     whole = len(one) - len(one) % LONGEST
-    heads = (vector[:whole].reshape(-1, LONGEST) for vector in (one, other))
-    return float(np.vecdot(*heads).sum() + np.vecdot(one[whole:], other[whole:]))
+    product = 0.0
+    if whole:
+        heads = (vector[:whole].reshape(-1, LONGEST) for vector in (one, other))
+        product = float(np.vecdot(*heads).sum())
+    if whole < len(one):
+        product += float(np.vecdot(one[whole:], other[whole:]))
+    return product
+
+
+def add_weighted(total: FloatArray, values: Vector, weight: float) -> None:
+    """Add weight * values to a contiguous array of the same length."""
+    native = values.dtype == np.float64
+    if weight == 1.0 and native:
+        total += values
+    elif weight == -1.0 and native:
+        total -= values
+    else:
+        for lo in range(0, len(total), LONGEST):
+            block = slice(lo, lo + LONGEST)
+            if native:
+                daxpy(values[block], total[block], a=weight)  # in place
+            else:
+                here = total[block]
+                here += np.multiply(values[block], weight, dtype=np.float64)

@@ -10,13 +10,8 @@ from hypothesis import strategies as st
 
 from erasurehead import blas
 from erasurehead.arrays import FloatArray, IntArray, Vector
-from erasurehead.estimating.sums import (
-    PENDING_VECTORS,
-    Accumulator,
-    JointSums,
-    Work,
-    at_once,
-)
+from erasurehead.estimating.sums import PENDING_VECTORS, Accumulator, JointSums
+from erasurehead.parts import Work, at_once
 
 WEIGHTS = (1.0, -1.0, 0.25, 3.0)
 Sent = tuple[IntArray | None, Vector]

@@ -186,15 +186,15 @@ def test_when_all_arrive_it_is_l_bfgs() -> None:
 
 @pytest.mark.parametrize("units_a_round", [1.0, 2.0, 7.0])
 def test_it_converges_in_short_rounds(units_a_round: float) -> None:
-    """To a gap of 1e-12 in a few hundred rounds, of one unit to nearly all."""
+    """To a gap of 1e-10 in a few hundred rounds, of one unit to nearly all."""
     played = some_units(AnchoredLbfgs, units_a_round=units_a_round, on_supports=True)
     rng = np.random.default_rng(1)
     gap, n_rounds = np.inf, 0
-    while gap > 1e-12 and n_rounds < 500:
+    while gap > 1e-10 and n_rounds < 500:
         played.play_on(*rng.permutation(8)[: int(units_a_round)].tolist())
         gap = played.value(played.method.model) - played.value(played.best())
         n_rounds += 1
-    assert gap <= 1e-12
+    assert gap <= 1e-10
 
 
 def test_the_order_of_arrival_changes_rounding_alone() -> None:
@@ -250,6 +250,25 @@ def test_it_resumes_between_any_two_rounds_to_the_last_bit(digits: Digits) -> No
         for units, state in zip(heard[at:], states[at:], strict=True):
             resumed.play(*units)
             assert same(resumed.descent.state(), state)
+
+
+@pytest.mark.parametrize("on_supports", [False, True])
+def test_looking_ahead_changes_no_bit(on_supports: bool) -> None:
+    """To all units, to some, or to none, as time allows."""
+    rng = np.random.default_rng(0)
+    make = partial(AnchoredLbfgs, age=4)
+    calm, busy = (some_units(make, n_parameters=300, on_supports=on_supports) for _ in range(2))
+    for units in short_rounds(8, 20):
+        due = [unit for slots in calm.descent.begin() for unit in slots]
+        here = list(dict.fromkeys([*units, *due]))
+        calm.close(*here)
+        busy.descent.begin()
+        for _ in range(rng.integers(0, 9)):
+            if busy.descent.has_work:
+                busy.descent.work()
+        busy.close(*here)
+        assert same(busy.descent.state(), calm.descent.state())
+        assert not busy.descent.has_work
 
 
 def due(played: PlayedUnits) -> set[int]:
@@ -441,7 +460,7 @@ def test_a_guard_follows_what_it_is_told() -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"pairs": 0}, "pairs=0 of an optimizer must be at least 1"),
+        ({"pairs": 0}, "pairs=0 of an optimizer must be from 1 to 100"),
         ({"age": 0}, "age=0 of an optimizer must be at least 1 round"),
         ({"power": 1.5}, "power=1.5 of an optimizer's metric must be from 0 to 1"),
         ({"first_step": 0.0}, "first_step=0 of an optimizer must be positive"),

@@ -153,7 +153,7 @@ class Starts(Observer):
     [
         ("uncoded:r=2,cache=sag", "anchored-lbfgs", "remembered of 6 units"),
         ("egc:c=2", "lbfgs", "every round has the full gradient"),
-        ("agc:c=2,r=2", "diagonal", "erasures leave rounds inexact"),
+        ("agc:c=2,r=2", "restarted-nesterov", "erasures leave rounds inexact"),
     ],
 )
 def test_a_run_says_which_method_it_has_chosen_and_why(

@@ -22,7 +22,7 @@ NOISY = RoundKind(False)
         (UNITS_AND_EXACT, True, "anchored-lbfgs", "remembered of 10 units"),
         (EXACT, True, "lbfgs", "every round has the full gradient"),
         (EXACT, False, "lbfgs", "every round has the full gradient"),
-        (NOISY, True, "diagonal", "erasures leave rounds inexact"),
+        (NOISY, True, "restarted-nesterov", "erasures leave rounds inexact"),
         (NOISY, False, "gradient-descent", "the curvature of the model has no bound"),
     ],
 )

@@ -7,7 +7,8 @@ import pytest
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError
-from erasurehead.optimizing.pairs import CurvaturePairs, Digits
+from erasurehead.optimizing.pairs import CurvaturePairs, Digits, Squares
+from erasurehead.parts import CHUNK, Work, chunks
 
 Pair = tuple[FloatArray, FloatArray]
 
@@ -23,6 +24,13 @@ def some_pairs(n: int, count: int, seed: int = 0) -> list[Pair]:
     rng, H = np.random.default_rng((seed, 1)), hessian(n, seed)
     steps = [0.5**i * rng.normal(size=n) for i in range(count)]
     return [(s, H @ s) for s in steps]
+
+
+def some_pairs_of_many(n: int, count: int) -> list[Pair]:
+    """Of a quadratic with a diagonal Hessian."""
+    rng, curvature = np.random.default_rng((n, 2)), np.geomspace(0.1, 10.0, n)
+    steps = [rng.normal(size=n) for _ in range(count)]
+    return [(s, curvature * s) for s in steps]
 
 
 def dense_inverse(pairs: list[Pair], gamma: float) -> FloatArray:
@@ -47,15 +55,37 @@ def two_loops(pairs: list[Pair], gamma: float, gradient: FloatArray) -> FloatArr
 
 
 def newton(memory: CurvaturePairs, gradient: FloatArray) -> FloatArray:
-    found = np.empty_like(gradient)
-    memory.newton(gradient, found)
+    memory.gradient[:] = gradient
+    combination = memory.newton(memory.multiply_gradient())
+    found = combination.scale * gradient
+    for _, here in chunks(slice(0, len(gradient))):
+        memory.add_to(found[here], combination, here)
     return found
+
+
+def along(memory: CurvaturePairs, way: FloatArray) -> float:
+    memory.way[:] = way
+    return memory.curvature_along(memory.multiply_way(), float(way @ way))
+
+
+def learn(memory: CurvaturePairs, step: FloatArray, change: FloatArray) -> bool:
+    memory.way[:] = step
+    of_step = memory.multiply_way()
+    memory.way[:] = change
+    of_change = memory.multiply_way()
+    for _, here in chunks(slice(0, len(step))):
+        memory.put(step[here], change[here], here)
+    pair = Squares(float(step @ step), float(step @ change), float(change @ change))
+    if not memory.admits(pair):
+        return False
+    memory.learn(pair, of_step, of_change)
+    return True
 
 
 def filled(pairs: list[Pair], keep: int = 10, digits: Digits = "f8") -> CurvaturePairs:
     memory = CurvaturePairs(len(pairs[0][0]), 10.0, 0.1, keep, digits)
     for s, y in pairs:
-        assert memory.learn(s, y)
+        assert learn(memory, s, y)
     return memory
 
 
@@ -70,7 +100,7 @@ def test_it_is_bfgs_of_the_last_pairs(count: int, keep: int) -> None:
     H = dense_inverse(kept, memory.scale)
     np.testing.assert_allclose(newton(memory, v), H @ v, rtol=1e-9)
     np.testing.assert_allclose(newton(memory, v), two_loops(kept, memory.scale, v), rtol=1e-9)
-    assert memory.curvature_along(v) == pytest.approx(v @ np.linalg.solve(H, v), rel=1e-9)
+    assert along(memory, v) == pytest.approx(v @ np.linalg.solve(H, v), rel=1e-9)
 
 
 @pytest.mark.parametrize(("digits", "rtol"), [("f8", 1e-9), ("f4", 1e-4)])
@@ -81,38 +111,43 @@ def test_what_is_left_is_predicted_from_a_farther_scale(
     pairs = some_pairs(30, count)
     memory, kept = filled(pairs, digits=digits), pairs[-10:]
     g = np.random.default_rng(9).normal(size=30)
-    newton(memory, g)
+    memory.gradient[:] = g
+    found = memory.decrease(memory.multiply_gradient(), float(g @ g))
     if count == 1:
-        assert memory.decrease is None
+        assert found is None
         return
     far = float(np.exp(np.mean([np.log((s @ s) / (s @ y)) for s, y in kept])))
     assert far > memory.scale
-    expected = 0.5 * g @ dense_inverse(kept, far) @ g
-    assert memory.decrease == pytest.approx(expected, rel=rtol)
+    assert found == pytest.approx(0.5 * g @ dense_inverse(kept, far) @ g, rel=rtol)
     memory.clear()
-    newton(memory, g)
-    assert memory.decrease is None
+    assert memory.decrease(memory.multiply_gradient(), float(g @ g)) is None
 
 
 @pytest.mark.parametrize(("digits", "rtol"), [("f8", 1e-9), ("f4", 1e-4)])
-@pytest.mark.parametrize("n", [448, 449, 20_000])
+@pytest.mark.parametrize("n", [255, 256, 8192, 8193, 20_000])
 def test_of_many_parameters_as_of_few(n: int, digits: Digits, rtol: float) -> None:
-    rng = np.random.default_rng(n)
-    curvature = np.geomspace(0.1, 10.0, n)
-    steps = [rng.normal(size=n) for _ in range(13)]
-    pairs = [(s, curvature * s) for s in steps]
-    memory, v = filled(pairs, digits=digits), rng.normal(size=n)
+    pairs = some_pairs_of_many(n, 13)
+    memory, v = filled(pairs, digits=digits), np.random.default_rng(n).normal(size=n)
     expected = two_loops(pairs[-10:], memory.scale, v)
     found = newton(memory, v)
     assert np.linalg.norm(found - expected) < rtol * np.linalg.norm(expected)
-    inverse_of_found = memory.curvature_along(expected)
+    inverse_of_found = along(memory, expected)
     assert inverse_of_found == pytest.approx(expected @ v, rel=10 * rtol)
+
+
+def test_the_products_of_a_combination_follow_from_those_of_its_vector() -> None:
+    memory, v = filled(some_pairs(30, 13)), np.random.default_rng(8).normal(size=30)
+    memory.gradient[:] = v
+    products = memory.multiply_gradient()
+    found = memory.products_of(memory.newton(products), products)
+    memory.way[:] = newton(memory, v)
+    np.testing.assert_allclose(found, memory.multiply_way(), rtol=1e-9, atol=1e-12)
 
 
 def test_without_pairs_it_is_the_first_scale() -> None:
     memory, v = CurvaturePairs(3, 10.0, 0.25), np.array([1.0, 2.0, 4.0])
     assert newton(memory, v).tolist() == [0.25, 0.5, 1.0]
-    assert memory.curvature_along(v) == 84.0
+    assert along(memory, v) == 84.0
     memory = filled(some_pairs(3, 2))
     memory.clear()
     assert newton(memory, v).tolist() == [0.1 * x for x in v]
@@ -126,17 +161,17 @@ def test_a_pair_of_hardly_any_curvature_is_not_taken(curvature: float) -> None:
     memory, v = filled(pairs), np.ones(5)
     before = newton(memory, v)
     step = np.arange(5.0)
-    assert not memory.learn(step, curvature * step)
+    assert not learn(memory, step, curvature * step)
     assert newton(memory, v).tobytes() == before.tobytes()
 
 
 def test_a_pair_of_more_curvature_than_there_can_be_is_not_taken() -> None:
     """Its change is ten times as long as the largest curvature could make it, across the step."""
     memory, step = filled(some_pairs(5, 3)), np.eye(5)[0]
-    assert not memory.learn(step, 10.0 * step + 100.0 * np.eye(5)[1])
-    assert memory.learn(step, 10.0 * step + 10.0 * np.eye(5)[1])
+    assert not learn(memory, step, 10.0 * step + 100.0 * np.eye(5)[1])
+    assert learn(memory, step, 10.0 * step + 10.0 * np.eye(5)[1])
     unbounded = CurvaturePairs(5, None, 0.1)
-    assert unbounded.learn(step, 10.0 * step + 100.0 * np.eye(5)[1])
+    assert learn(unbounded, step, 10.0 * step + 100.0 * np.eye(5)[1])
 
 
 def test_steps_that_depend_on_each_other_leave_it_finite() -> None:
@@ -145,16 +180,16 @@ def test_steps_that_depend_on_each_other_leave_it_finite() -> None:
     s, v = rng.normal(size=6), rng.normal(size=6)
     memory = CurvaturePairs(6, 10.0, 1.0)
     for _ in range(10):
-        memory.learn(s, 2.0 * s * (1 + 1e-15 * rng.normal(size=6)))
+        learn(memory, s, 2.0 * s * (1 + 1e-15 * rng.normal(size=6)))
         assert np.isfinite(newton(memory, v)).all()
-        assert memory.curvature_along(s) == pytest.approx(2.0 * s @ s, rel=1e-6)
-        assert 0 <= memory.curvature_along(v) < np.inf
+        assert along(memory, s) == pytest.approx(2.0 * s @ s, rel=1e-6)
+        assert 0 <= along(memory, v) < np.inf
 
 
 def test_no_way_has_a_negative_curvature() -> None:
     rng = np.random.default_rng(4)
     memory = filled(some_pairs(30, 10))
-    assert all(memory.curvature_along(rng.normal(size=30)) > 0 for _ in range(100))
+    assert all(along(memory, rng.normal(size=30)) > 0 for _ in range(100))
 
 
 @pytest.mark.parametrize("digits", ["f8", "f4"])
@@ -164,15 +199,15 @@ def test_a_state_goes_on_to_the_last_bit(count: int, digits: Digits) -> None:
     pairs = some_pairs(1000, count + 4)
     whole = CurvaturePairs(1000, 10.0, 0.1, digits=digits)
     for s, y in pairs[:count]:
-        whole.learn(s, y)
+        learn(whole, s, y)
     resumed = CurvaturePairs(1000, 10.0, 1.0, digits=digits)
     resumed.load_state({key: value.copy() for key, value in whole.state().items()})
     v = np.random.default_rng(5).normal(size=1000)
     for s, y in pairs[count:]:
         for memory in (whole, resumed):
-            assert memory.learn(s, y)
+            assert learn(memory, s, y)
         assert newton(resumed, v).tobytes() == newton(whole, v).tobytes()
-        assert resumed.curvature_along(v) == whole.curvature_along(v)
+        assert along(resumed, v) == along(whole, v)
     assert {k: v.tobytes() for k, v in resumed.state().items()} == {
         k: v.tobytes() for k, v in whole.state().items()
     }
@@ -182,17 +217,46 @@ def test_what_is_asked_in_between_changes_no_bit() -> None:
     pairs, v = some_pairs(1000, 5), np.random.default_rng(6).normal(size=1000)
     asked, left = CurvaturePairs(1000, 10.0, 0.1), CurvaturePairs(1000, 10.0, 0.1)
     for s, y in pairs:
-        asked.learn(s, y)
-        left.learn(s, y)
-        asked.curvature_along(v)
+        learn(asked, s, y)
+        learn(left, s, y)
+        along(asked, v)
         newton(asked, s)
     assert newton(asked, v).tobytes() == newton(left, v).tobytes()
 
 
+def test_halves_change_no_bit() -> None:
+    """Two cores work on halves that begin at a chunk."""
+
+    def in_halves(n: int, work: Work) -> None:
+        for part in (slice(CHUNK, n), slice(0, CHUNK)):
+            work(part)
+
+    pairs, v = some_pairs_of_many(20_000, 4), np.random.default_rng(7).normal(size=20_000)
+    one = CurvaturePairs(20_000, 10.0, 0.1)
+    two = CurvaturePairs(20_000, 10.0, 0.1, in_parts=in_halves)
+    for memory in (one, two):
+        for s, y in pairs:
+            assert learn(memory, s, y)
+    assert newton(two, v).tobytes() == newton(one, v).tobytes()
+    assert along(two, v) == along(one, v)
+
+
+def test_what_is_too_large_for_single_precision_is_not_taken() -> None:
+    """And leaves nothing behind that would spoil what is."""
+    memory = CurvaturePairs(5, None, 1.0, digits="f4")
+    step = np.arange(1.0, 6.0)
+    for count in range(3):
+        memory.put(step, 1e60 * step, slice(0, 5))
+        assert not memory.admits(Squares(55.0, 55e60, 55e120))
+        assert learn(memory, step + count, 2.0 * step + 2.0 * count)
+        assert np.isfinite(newton(memory, step)).all()
+        assert np.isfinite(along(memory, step))
+
+
 def test_a_foreign_state_is_refused() -> None:
     state = filled(some_pairs(6, 4)).state()
-    for other in (CurvaturePairs(7, 10.0, 0.1), CurvaturePairs(6, 10.0, 0.1, 3)):
-        with pytest.raises(DataError, match=r"pairs have shape \(8, 6\) .* resume with"):
+    for other in (CurvaturePairs(7, 10.0, 0.1), CurvaturePairs(6, 10.0, 0.1, 2)):
+        with pytest.raises(DataError, match=r"pairs have shape \(2, 6\) .* resume with"):
             other.load_state(state)
     with pytest.raises(DataError, match="as float32"):
         CurvaturePairs(6, 10.0, 0.1, digits="f4").load_state(state)

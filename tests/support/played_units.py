@@ -74,16 +74,15 @@ class PlayedUnits:
     def play(self, *units: int, spoil: Callable[[FloatArray], FloatArray] | None = None) -> None:
         """Let a round close in which these have arrived, the first perhaps with other values."""
         self.descent.begin()
-        self._close(units, spoil)
+        self.close(*units, spoil=spoil)
 
     def play_on(self, *units: int, spoil: Callable[[FloatArray], FloatArray] | None = None) -> None:
         """Let a round close in which these have arrived, and then those that were waited for."""
         due = [unit for slots in self.descent.begin() for unit in slots]
-        self._close(list(dict.fromkeys([*units, *due])), spoil)
+        self.close(*dict.fromkeys([*units, *due]), spoil=spoil)
 
-    def _close(
-        self, units: Sequence[int], spoil: Callable[[FloatArray], FloatArray] | None
-    ) -> None:
+    def close(self, *units: int, spoil: Callable[[FloatArray], FloatArray] | None = None) -> None:
+        """Let the round that has begun close."""
         self.round += 1
         theta = self.descent.slice(None)
         for unit in units:

@@ -12,7 +12,7 @@ from erasurehead.arrays import FloatArray
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.memory import Memory
-from erasurehead.estimating.sums import InParts, at_once
+from erasurehead.parts import InParts, at_once
 
 
 class GradientEstimate(ABC):

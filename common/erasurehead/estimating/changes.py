@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.blas import add_weighted
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.memory import NEVER, Memory, Remembered
-from erasurehead.estimating.sums import Accumulator, Share, Work, add_weighted
+from erasurehead.estimating.sums import Accumulator, Share
 from erasurehead.estimating.weighed_memory import WeighedMemory
+from erasurehead.parts import Work
 
 
 class WeighedChanges:

@@ -13,8 +13,9 @@ from erasurehead.arrays import FloatArray, IntArray, Vector
 from erasurehead.coding.base import GradientCode
 from erasurehead.errors import DataError
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.estimating.sums import Accumulator, InParts, JointSums, Share, Work
+from erasurehead.estimating.sums import Accumulator, JointSums, Share
 from erasurehead.estimating.units import Units
+from erasurehead.parts import InParts, Work
 
 NEVER = -1
 

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
-from scipy.linalg.blas import daxpy
 
-from erasurehead import blas
 from erasurehead.arrays import FloatArray, IntArray, Vector
-
-Work = Callable[[slice], None]
-"""Does something to the parameters of a slice that has both ends and no step; what it does to a
-parameter does not depend on the others."""
-
-InParts = Callable[[int, Work], None]
-"""Does work on so many parameters, in parts that do not overlap, perhaps several at a time."""
+from erasurehead.blas import add_weighted
+from erasurehead.parts import InParts
 
 PENDING_VECTORS = 8
 """How many vectors `JointSums` lets wait: enough that sums are read little beside them."""
@@ -72,28 +65,6 @@ class Accumulator:
             np.multiply(values[part], weight, out=self._sum[part], dtype=np.float64)
         else:
             add_weighted(self._sum[part], values[part], weight)
-
-
-def at_once(n_parameters: int, work: Work) -> None:
-    """Do work on all parameters as one part."""
-    work(slice(0, n_parameters))
-
-
-def add_weighted(total: FloatArray, values: Vector, weight: float) -> None:
-    """Add weight * values to a contiguous array of the same length."""
-    native = values.dtype == np.float64
-    if weight == 1.0 and native:
-        total += values
-    elif weight == -1.0 and native:
-        total -= values
-    else:
-        for lo in range(0, len(total), blas.LONGEST):
-            block = slice(lo, lo + blas.LONGEST)
-            if native:
-                daxpy(values[block], total[block], a=weight)  # in place
-            else:
-                here = total[block]
-                here += np.multiply(values[block], weight, dtype=np.float64)
 
 
 Share = tuple[Accumulator, float]

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead import blas
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.optimizing.base import Method, Move, Problem, RoundKind, Unit
 from erasurehead.optimizing.finding import Ages, Finding, UnitGradient
 from erasurehead.optimizing.guard import CurvatureGuard, Verdict
+from erasurehead.optimizing.mean_anchor import MeanMove
 from erasurehead.optimizing.metric import POWER
 from erasurehead.optimizing.newton_steps import FIRST_STEP, PAIRS, NewtonSteps
 from erasurehead.optimizing.pairs import LARGE, Digits
 from erasurehead.optimizing.steps import StepSize
+from erasurehead.optimizing.ways import Ways
+from erasurehead.parts import CHUNK, chunks, n_chunks
 
 RENEWED_SHARE = 0.2
 """Share of the units that must be renewed from one pair to the next."""
@@ -90,18 +91,20 @@ class AnchoredLbfgs(Method):
             raise UsageError(f"age={age} of an optimizer must be at least 1 round")
         self._age = age
         digits = digits or ("f4" if self.n_parameters >= LARGE else "f8")
-        self.steps = NewtonSteps(problem, power, first_step, pairs, digits)
+        self.steps = NewtonSteps(problem, power, first_step, pairs, digits, self._in_parts)
         self.guard = CurvatureGuard()
+        self._ways = Ways(self.steps, self.penalty, self._in_parts)
         self._theta, self._mean = problem.start.copy(), problem.start.copy()
-        # Gradients and ways in metric coordinates.
-        self._gradient, self._scaled = (np.zeros(self.n_parameters) for _ in range(2))
-        # Since them, the next pair is counted.
-        self._base_mean, self._base_gradient = (np.zeros(self.n_parameters) for _ in range(2))
-        self._has_base = False
         self._heard: frozenset[int] = frozenset()
-        """Units of which the mean and the gradient are."""
+        """Units of whose anchors the mean is."""
+        self._pair_begun = False
+        """There is a mean anchor from which the next pair's step is counted."""
         self._renewed: set[int] = set()
-        """Units that arrived since the base."""
+        """Units that arrived since then."""
+        self._of_step = np.zeros(self.steps.pairs.n_products)
+        """Products with all pairs of what the mean anchor moved since then."""
+        self._since: tuple[FloatArray, FloatArray] | None = None
+        """What it and the gradient moved since then, if that is more than the last round."""
 
     @property
     def query(self) -> FloatArray:
@@ -130,123 +133,128 @@ class AnchoredLbfgs(Method):
         """Return the units that were never heard, or that are old."""
         return [unit for unit, age in enumerate(ages) if age is None or age >= self.oldest]
 
+    def look_ahead(self, point: FloatArray, known: UnitGradient) -> None:
+        """Find what is expected of a unit on its way from its anchor."""
+        self._ways.look_along(point, known)
+
     def step(self, found: Finding, size: StepSize) -> Move:
         """Absorb what has arrived, or reject it, and move theta."""
-        kappa = self._curvature_met(found)
-        verdict = self.guard.judge(kappa, len(found.renewals))
-        if verdict is Verdict.TRUSTED:
-            self._absorb(found)
-        elif verdict is Verdict.BLAMED:
-            self._forget_pairs()
         eta = size.size(found)
+        verdict = self.guard.judge(self._curvature_met(found), len(found.renewals))
+        pair = None
+        if verdict is Verdict.TRUSTED:
+            pair = self._absorb(found)
+        elif verdict is Verdict.BLAMED:
+            self.steps.pairs.clear()
+            self._begin_pair()
+        self._ways.forget()
         if self._heard:
-            self._learn()
-            self.steps.go(self._mean, self._gradient, eta / self.guard.sigma, self._theta)
+            of_step, begins = self._of_step, not self._renewed
+            along = self.steps.turn(pair, of_step, begins=begins)
+            if begins:
+                self._of_step = np.zeros(len(of_step))
+            self.steps.go(self._mean, along, eta / self.guard.sigma, self._theta)
         return Move(eta, verdict is not Verdict.TRUSTED, self._lost(found))
 
     def forget_units(self, rounds: RoundKind) -> None:
         """Go on from theta with the metric alone."""
         super().forget_units(rounds)
-        self._forget_pairs()
+        self.steps.pairs.clear()
         self.guard.reset()
-        self._heard = frozenset()
+        self._ways.forget()
+        self._heard, self._pair_begun = frozenset(), False
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold; the method's own arrays."""
         state = {
             "theta": self._theta,
             "mean": self._mean,
-            "gradient": self._gradient,
             "heard": np.array(sorted(self._heard), dtype=np.int64),
             "renewed": np.array(sorted(self._renewed), dtype=np.int64),
+            "pair_begun": np.array(self._pair_begun),
+            "of_step": self._of_step,
             "guard": self.guard.state(),
         }
-        if self._has_base:
-            state |= {"base_mean": self._base_mean, "base_gradient": self._base_gradient}
+        if self._since is not None:
+            state |= {"moved": self._since[0], "changed": self._since[1]}
         return state | self.steps.state()
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from `state`."""
         self._theta[:] = self._vector(state, "theta")
         self._mean[:] = self._vector(state, "mean")
-        self._gradient[:] = self._vector(state, "gradient")
-        self._has_base = "base_mean" in state
-        if self._has_base:
-            self._base_mean[:] = self._vector(state, "base_mean")
-            self._base_gradient[:] = self._vector(state, "base_gradient")
+        self._vector(state, "gradient")
+        self.steps.load_state(state)
+        self._since = None
+        if "moved" in state:
+            moved, changed = (self._vector(state, key).copy() for key in ("moved", "changed"))
+            self._since = moved, changed
         self._heard = frozenset(int(unit) for unit in state["heard"])
         self._renewed = {int(unit) for unit in state["renewed"]}
+        self._pair_begun = bool(state["pair_begun"])
+        self._of_step = state["of_step"].copy()
         self.guard.load_state(state["guard"])
-        self.steps.load_state(state)
 
     def _curvature_met(self, found: Finding) -> float:
         """Return the curvature met on units' ways, over that expected; 0 if nothing is known."""
         met = expected = 0.0
-        ways: dict[int, tuple[FloatArray, float]] = {}
         for renewal in found.renewals:
             known, fresh = renewal.known, renewal.fresh
-            if known is None:
-                continue
-            if id(known.point) not in ways:
-                way = fresh.point - known.point
-                np.multiply(way, self.steps.metric.root, out=self._scaled)
-                along = self.steps.pairs.curvature_along(self._scaled) - self.penalty.along(way)
-                ways[id(known.point)] = way, max(along, 0.0)
-            way, along = ways[id(known.point)]
-            met += 2.0 * renewal.share * _beyond(known, fresh, way)
-            expected += along / self.rounds.n_units
+            if known is not None:
+                way = self._ways.look_along(fresh.point, known)
+                beyond = fresh.loss - known.loss - way.rise
+                if abs(beyond) > ROUNDING * (abs(fresh.loss) + abs(known.loss)):
+                    met += 2.0 * renewal.share * beyond
+                expected += way.curvature / self.rounds.n_units
         return met / expected if expected > 0.0 else 0.0
 
-    def _absorb(self, found: Finding) -> None:
-        """Renew the mean anchor and the gradient."""
-        arrived = {renewal.unit: renewal.fresh.point for renewal in found.renewals}
-        anchors = {u: point for u, point in enumerate(found.anchors) if point is not None}
-        heard = frozenset(anchors) | frozenset(arrived)
-        if heard == self._heard and len(arrived) < len(heard):
-            self._move_mean(found)
-        else:
-            self._take_mean(list((anchors | arrived).values()))
-        if heard != self._heard:
-            if not heard > self._heard:
-                self._forget_pairs()
-            self._heard, self._has_base = heard, False
-        self._renewed |= arrived.keys()
-        self.steps.scale_gradient(found.gradient, self._mean, self._gradient)
+    def _absorb(self, found: Finding) -> FloatArray | None:
+        """Renew the mean anchor and the gradient.
 
-    def _move_mean(self, found: Finding) -> None:
-        """Move the mean anchor by what the anchors of the arrivals move."""
-        known = [renewal.known.point for renewal in found.renewals if renewal.known is not None]
-        now = found.renewals[0].fresh.point
-        for here, scratch in self._blocks():
-            for before, share in _shares(known, len(self._heard)):
-                np.subtract(now[here], before[here], out=scratch)
-                scratch *= share
-                self._mean[here] += scratch
+        Returns
+        -------
+        What there is of a pair, of the changes since the last, if enough units were renewed.
+        """
+        move = MeanMove.of(found, self._heard)
+        if move.heard != self._heard:
+            if not move.heard > self._heard:
+                self.steps.pairs.clear()
+            self._heard, self._pair_begun = move.heard, False
+        self._renewed |= {renewal.unit for renewal in found.renewals}
+        enough = len(self._renewed) >= RENEWED_SHARE * self.rounds.n_units
+        learns, waits = self._pair_begun and enough, self._pair_begun and not enough
+        since = self._since if self._pair_begun else None
+        if waits and since is None:
+            self._since = np.empty(self.n_parameters), np.empty(self.n_parameters)
+        pair = np.zeros((n_chunks(self.n_parameters), 3))
 
-    def _take_mean(self, anchors: Sequence[FloatArray]) -> None:
-        """Make the mean anchor that of these."""
-        for here, scratch in self._blocks():
-            part = self._mean[here]
-            part[:] = 0.0
-            for anchor, share in _shares(anchors, len(anchors)):
-                np.multiply(anchor[here], share, out=scratch)
-                part += scratch
+        def renew(part: slice) -> None:
+            scratch = np.empty((2, CHUNK))
+            for chunk, here in chunks(part):
+                moved, changed = scratch[:, : here.stop - here.start]
+                move.go(self._mean, here, moved)
+                self.steps.renew(found.gradient, self._mean, here, changed)
+                if since is not None:
+                    moved += since[0][here]
+                    changed += since[1][here]
+                if learns:
+                    pair[chunk] = self.steps.put(moved, changed, here)
+                elif waits and self._since is not None:
+                    self._since[0][here], self._since[1][here] = moved, changed
 
-    def _learn(self) -> None:
-        """Make a pair of what has changed since the last, once enough units were renewed."""
-        if self._has_base:
-            if len(self._renewed) < RENEWED_SHARE * self.rounds.n_units:
-                return
-            np.subtract(self._mean, self._base_mean, out=self._scaled)
-            self._scaled *= self.steps.metric.root
-            np.subtract(self._gradient, self._base_gradient, out=self._base_gradient)
-            self.steps.pairs.learn(self._scaled, self._base_gradient)
-        self._base_mean[:], self._base_gradient[:] = self._mean, self._gradient
-        self._has_base, self._renewed = True, set()
+        self.steps.begin()
+        self._in_parts(self.n_parameters, renew)
+        for renewal in found.renewals if self._pair_begun else ():
+            if renewal.known is not None:
+                way = self._ways.look_along(renewal.fresh.point, renewal.known)
+                self._of_step += way.products / len(self._heard)
+        if not waits:
+            self._begin_pair()
+        return np.asarray(pair.sum(axis=0)) if learns else None
 
-    def _forget_pairs(self) -> None:
-        self.steps.pairs.clear()
-        self._has_base = False
+    def _begin_pair(self) -> None:
+        """Count the next pair's step from the mean anchor as it is."""
+        self._pair_begun, self._renewed, self._since = True, set(), None
 
     def _lost(self, found: Finding) -> Collection[int]:
         """Return the units that were due and have not come: a round closes without them only if
@@ -254,17 +262,3 @@ class AnchoredLbfgs(Method):
         arrived = {renewal.unit for renewal in found.renewals}
         ages = enumerate(found.ages)
         return [u for u, age in ages if age and age >= self.oldest and u not in arrived]
-
-
-def _shares(anchors: Sequence[FloatArray], n_units: int) -> list[tuple[FloatArray, float]]:
-    """Return each anchor once, with the share of all units that have it."""
-    once = {id(anchor): anchor for anchor in anchors}
-    counts = Counter(map(id, anchors))
-    return [(once[key], count / n_units) for key, count in counts.items()]
-
-
-def _beyond(known: UnitGradient, fresh: UnitGradient, way: FloatArray) -> float:
-    """Return how far a unit's loss lies above its tangent, 0 for rounding."""
-    on_support = way if known.support is None else way[known.support]
-    beyond = fresh.loss - known.loss - blas.dot(known.values, on_support)
-    return beyond if abs(beyond) > ROUNDING * (abs(fresh.loss) + abs(known.loss)) else 0.0

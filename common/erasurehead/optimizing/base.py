@@ -13,9 +13,10 @@ import numpy.typing as npt
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError
 from erasurehead.optimizing.curvature import Curvature
-from erasurehead.optimizing.finding import Ages, Finding
+from erasurehead.optimizing.finding import Ages, Finding, UnitGradient
 from erasurehead.optimizing.penalty import Penalty
 from erasurehead.optimizing.steps import StepSize
+from erasurehead.parts import InParts, Work, at_once
 
 BLOCK_PARAMETERS = 1 << 14
 """A part of a model whose vectors fit a cache together."""
@@ -118,6 +119,10 @@ class Method(ABC):
     needs_curvature: ClassVar[bool] = False
     """Whether it needs a bound of the model's curvature."""
 
+    in_parts: InParts = staticmethod(at_once)
+    """How long vectors are worked on, where a method takes long; a process with several cores sets
+    another, between rounds."""
+
     def __init__(self, problem: Problem) -> None:
         self.n_parameters = len(problem.start)
         self.penalty = problem.penalty
@@ -160,6 +165,18 @@ class Method(ABC):
         """
         return ()
 
+    def look_ahead(self, point: FloatArray, known: UnitGradient) -> None:  # noqa: B027
+        """Find what the next step must know of a unit that may arrive, while results are awaited.
+
+        Asked of methods that follow units, between `overdue` and `step`, for none or some of the
+        units. The step must come to the same.
+
+        Parameters
+        ----------
+        point: the query, as units receive it.
+        known: what is remembered of the unit.
+        """
+
     def forget_units(self, rounds: RoundKind) -> None:
         """Go on from `query` with units that hold other rows, of which nothing is remembered.
 
@@ -179,6 +196,9 @@ class Method(ABC):
         ------
         DataError: it is not a state of this method and model size.
         """
+
+    def _in_parts(self, n_parameters: int, work: Work) -> None:
+        self.in_parts(n_parameters, work)
 
     def _blocks(self) -> Iterator[tuple[slice, FloatArray]]:
         """Yield blocks of parameters, each with scratch space of its length."""

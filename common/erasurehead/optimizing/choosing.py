@@ -10,7 +10,7 @@ from erasurehead.optimizing.base import Method, RoundKind
 
 AUTOMATIC = "auto"
 
-BY_MERIT = ("anchored-lbfgs", "lbfgs", "diagonal", "gradient-descent")
+BY_MERIT = ("anchored-lbfgs", "lbfgs", "restarted-nesterov", "gradient-descent")
 """Methods in the order in which they are taken if what they need is there; the last needs nothing
 but a step size."""
 

@@ -14,9 +14,10 @@ from erasurehead.errors import DataError
 from erasurehead.optimizing.base import Method, Move, Problem, Unit
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.metric import POWER
-from erasurehead.optimizing.newton_steps import FIRST_STEP, PAIRS, NewtonSteps
+from erasurehead.optimizing.newton_steps import FIRST_STEP, PAIRS, Direction, NewtonSteps
 from erasurehead.optimizing.pairs import Digits
 from erasurehead.optimizing.steps import StepSize
+from erasurehead.parts import CHUNK, chunks, n_chunks
 
 SUFFICIENT = 1e-4
 """Share of the fall that the slope promises for a step not to be taken back (Armijo)."""
@@ -75,14 +76,14 @@ class Lbfgs(Method):
         digits: Digits = "f8",
     ) -> None:
         super().__init__(problem)
-        self.steps = NewtonSteps(problem, power, first_step, pairs, digits)
+        self.steps = NewtonSteps(problem, power, first_step, pairs, digits, self._in_parts)
         self._theta, self._origin = problem.start.copy(), problem.start.copy()
-        # In metric coordinates.
-        self._gradient, self._change = (np.zeros(self.n_parameters) for _ in range(2))
         self._loss = math.nan
         """At the origin, from which the last step went; nan: it is not known."""
         self._slope = 0.0
         """Of the loss at the origin, times the step."""
+        self._of_step = np.zeros(self.steps.pairs.n_products)
+        """Products of the step with all pairs."""
         self._taken_back = 0
 
     @property
@@ -107,10 +108,13 @@ class Lbfgs(Method):
             self._take_back(found.loss, eta)
             return Move(eta, rejects=True)
         self._taken_back = 0
-        self._learn(found)
-        self._origin[:] = self._theta
-        self._loss = found.loss if found.is_exact else math.nan
-        self._go(eta, by_pairs=found.is_exact)
+        pair = self._renew(found)
+        if found.is_exact:
+            self._loss = found.loss
+            self._go(self.steps.turn(pair, self._of_step, begins=True), eta)
+        else:
+            self._loss = math.nan
+            self._go(self.steps.straight(), eta)
         return Move(eta)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -118,7 +122,7 @@ class Lbfgs(Method):
         return {
             "theta": self._theta,
             "origin": self._origin,
-            "gradient": self._gradient,
+            "of_step": self._of_step,
             "losses": np.array([self._loss, self._slope, self._taken_back]),
         } | self.steps.state()
 
@@ -126,13 +130,14 @@ class Lbfgs(Method):
         """Go on from `state`."""
         self._theta[:] = self._vector(state, "theta")
         self._origin[:] = self._vector(state, "origin")
-        self._gradient[:] = self._vector(state, "gradient")
+        self._vector(state, "gradient")
         if state.get("losses", np.zeros(0)).shape != (3,):
             raise DataError(
                 "the checkpoint's 'losses' is missing; it is damaged, take an older one"
             )
         self._loss, self._slope = (float(value) for value in state["losses"][:2])
         self._taken_back = int(state["losses"][2])
+        self._of_step = state["of_step"].copy()
         self.steps.load_state(state)
 
     def _has_risen(self, found: Finding) -> bool:
@@ -147,29 +152,34 @@ class Lbfgs(Method):
         self._taken_back += 1
         if self._taken_back == TRIES:
             self.steps.pairs.clear()
-            self._go(eta)
+            self._go(self.steps.turn(None, self._of_step, begins=True), eta)
             return
         least, most = SHORTENED
         share = -self._slope / (2.0 * (loss - self._loss - self._slope))
         share = min(max(share, least), most)
         self._slope *= share
-        for here, scratch in self._blocks():
-            np.subtract(self._theta[here], self._origin[here], out=scratch)
-            scratch *= share
-            np.add(self._origin[here], scratch, out=self._theta[here])
+        self._of_step *= share
+        self.steps.shorten(self._origin, share, self._theta)
 
-    def _learn(self, found: Finding) -> None:
+    def _renew(self, found: Finding) -> FloatArray | None:
         """Take the gradient at theta, and a pair if that at the origin is known."""
-        before = self._gradient.copy()
-        self.steps.scale_gradient(found.gradient, self._theta, self._gradient)
-        if math.isnan(self._loss) or not found.is_exact:
-            return
-        np.subtract(self._theta, self._origin, out=self._change)
-        self._change *= self.steps.metric.root
-        np.subtract(self._gradient, before, out=before)
-        self.steps.pairs.learn(self._change, before)
+        learns = found.is_exact and not math.isnan(self._loss)
+        pair = np.zeros((n_chunks(self.n_parameters), 3))
 
-    def _go(self, eta: float, *, by_pairs: bool = True) -> None:
-        self._slope = self.steps.go(
-            self._origin, self._gradient, eta, self._theta, by_pairs=by_pairs
-        )
+        def renew(part: slice) -> None:
+            scratch = np.empty((2, CHUNK))
+            for chunk, here in chunks(part):
+                changed, step = scratch[:, : here.stop - here.start]
+                self.steps.renew(found.gradient, self._theta, here, changed)
+                if learns:
+                    np.subtract(self._theta[here], self._origin[here], out=step)
+                    pair[chunk] = self.steps.put(step, changed, here)
+                self._origin[here] = self._theta[here]
+
+        self.steps.begin()
+        self._in_parts(self.n_parameters, renew)
+        return np.asarray(pair.sum(axis=0)) if learns else None
+
+    def _go(self, along: Direction, eta: float) -> None:
+        gone = self.steps.go(self._origin, along, eta, self._theta)
+        self._slope, self._of_step = gone.slope, gone.products

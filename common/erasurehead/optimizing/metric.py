@@ -104,7 +104,7 @@ class MetricSteps:
         of_loss: the gradient of the mean loss at a point.
         at: the point.
         """
-        out[:] = of_loss[here]
-        self._penalty.add_part(out, at, here)
+        self._penalty.slope(at, here, out)
+        out += of_loss[here]
         out *= self.scale[here]
         out *= size

@@ -4,26 +4,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
-from erasurehead.blas import dot, squared_norm
+from erasurehead.blas import dot
 from erasurehead.errors import UsageError
-from erasurehead.optimizing.base import Problem, blocks
+from erasurehead.optimizing.base import Problem
 from erasurehead.optimizing.metric import Metric
-from erasurehead.optimizing.pairs import CurvaturePairs, Digits
+from erasurehead.optimizing.pairs import Combination, CurvaturePairs, Digits, Squares
 from erasurehead.optimizing.step_cap import StepCap
+from erasurehead.parts import InParts, chunks, n_chunks
 
 PAIRS = 10
+MOST_PAIRS = 100
 
 FIRST_STEP = 1.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Direction:
+    """H g for the gradient g of a `NewtonSteps`.
+
+    Attributes
+    ----------
+    newton: the combination of pairs and gradient that it is.
+    products: with all pairs.
+    of_gradient: products of g with all pairs; None: H is as if there were none.
+    """
+
+    newton: Combination
+    products: FloatArray
+    of_gradient: FloatArray | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gone:
+    """A step p that was gone.
+
+    Attributes
+    ----------
+    slope: g·p.
+    products: of p with all pairs.
+    """
+
+    slope: float
+    products: FloatArray
+
+
 class NewtonSteps:
-    """What L-BFGS methods have in common: a metric, pairs in it, and a cap on steps.
+    """What L-BFGS methods have in common: a gradient in a metric, pairs, and a cap on steps.
 
     H begins as gamma_0 D^-1 with the inverse gamma_0 of the largest curvature in the metric D. A
     model whose curvature has no bound has no metric but ones; its first step is then no longer than
@@ -36,6 +69,13 @@ class NewtonSteps:
     first_step: how many times the inverse of the largest curvature gamma_0 is.
     keep: pairs.
     digits: in which they are kept.
+    in_parts: how long vectors are worked on.
+
+    Attributes
+    ----------
+    metric: D.
+    pairs: H.
+    gradient: D^-1/2 g for the gradient g of the objective at a point, shape (n_parameters,).
 
     Raises
     ------
@@ -43,79 +83,143 @@ class NewtonSteps:
     """
 
     def __init__(
-        self, problem: Problem, power: float, first_step: float, keep: int, digits: Digits
+        self,
+        problem: Problem,
+        power: float,
+        first_step: float,
+        keep: int,
+        digits: Digits,
+        in_parts: InParts,
     ) -> None:
-        if keep < 1:
-            raise UsageError(f"pairs={keep} of an optimizer must be at least 1")
+        if not 1 <= keep <= MOST_PAIRS:
+            raise UsageError(f"pairs={keep} of an optimizer must be from 1 to {MOST_PAIRS}")
         if not (math.isfinite(first_step) and first_step > 0):
             raise UsageError(f"first_step={first_step:g} of an optimizer must be positive")
-        self.penalty = problem.penalty
+        self._penalty = problem.penalty
+        self._in_parts = in_parts
         self.metric = Metric.of(problem, power)
         n = len(problem.start)
         largest = self.metric.largest
         first_scale = math.nan if largest is None else first_step / largest
-        self.pairs = CurvaturePairs(n, largest, first_scale, keep, digits)
+        self.pairs = CurvaturePairs(n, largest, first_scale, keep, digits, in_parts)
+        self.gradient, self._before = np.zeros(n), np.zeros(n)
         self.decrease: float | None = None
         """How far the objective is above its minimum, as seen from where the last step started
         (`CurvaturePairs.decrease`); None: too little is known."""
         self._cap = StepCap()
-        self._step = np.empty(n)
+        self._of_base = np.zeros(self.pairs.n_products)
+        """Products of the gradient at which the next pair begins, with all pairs."""
 
-    def scale_gradient(self, of_loss: FloatArray, at: FloatArray, out: FloatArray) -> None:
-        """Put D^-1/2 (gradient of the mean loss + gradient of the penalty at a point) into `out`.
+    def begin(self) -> None:
+        """Get ready for another gradient."""
+        self.gradient, self._before = self._before, self.gradient
 
-        All shapes are (n_parameters,).
+    def renew(self, of_loss: FloatArray, at: FloatArray, here: slice, changed: FloatArray) -> None:
+        """Take a chunk of the gradient: the mean loss's and, at a point, the penalty's.
+
+        Parameters
+        ----------
+        of_loss, at: shape (n_parameters,).
+        changed: how it has changed is put there, of the chunk's length.
         """
-        for here in blocks(len(out)):
-            part = out[here]
-            part[:] = of_loss[here]
-            self.penalty.add_part(part, at, here)
-            part *= self.metric.inverse_root[here]
+        part = self.gradient[here]
+        self._penalty.slope(at, here, part)
+        part += of_loss[here]
+        part *= self.metric.inverse_root[here]
+        np.subtract(part, self._before[here], out=changed)
 
-    def go(
-        self,
-        start: FloatArray,
-        gradient: FloatArray,
-        size: float,
-        out: FloatArray,
-        *,
-        by_pairs: bool = True,
-    ) -> float:
+    def put(self, step: FloatArray, change: FloatArray, here: slice) -> tuple[float, float, float]:
+        """Put a chunk of a pair by; return its s·s, s·y and y·y.
+
+        Parameters
+        ----------
+        step: as the parameters have it; overwritten.
+        change: of `gradient`.
+        """
+        step *= self.metric.root[here]
+        self.pairs.put(step, change, here)
+        return dot(step, step), dot(step, change), dot(change, change)
+
+    def turn(self, pair: FloatArray | None, of_step: FloatArray, *, begins: bool) -> Direction:
+        """Return the direction of Newton's step, H g, once a pair is learnt from.
+
+        Parameters
+        ----------
+        pair: the sum of what `put` has returned, shape (3,); None: there is none.
+        of_step: products of its step with all pairs.
+        begins: the next pair begins at this gradient.
+        """
+        pairs, squares = self.pairs, None if pair is None else Squares(*pair.tolist())
+        if math.isnan(pairs.first_scale):
+            pairs.first_scale = 1.0 / max(1.0, float(np.abs(self.gradient).sum()))
+            pairs.clear()
+        admitted = squares is not None and pairs.admits(squares)
+        pairs.gradient[:] = self.gradient
+        products = pairs.multiply_gradient()
+        if squares is not None and admitted:
+            pairs.learn(squares, of_step, products - self._of_base)
+        if begins:
+            self._of_base = pairs.only_kept(products)
+        newton = pairs.newton(products)
+        return Direction(newton, pairs.products_of(newton, products), products)
+
+    def straight(self) -> Direction:
+        """Return gamma_0 D^-1 g, the direction that pairs have no say in."""
+        none = np.zeros(self.pairs.n_products)
+        return Direction(Combination(self.pairs.first_scale, none), none)
+
+    def go(self, start: FloatArray, along: Direction, size: float, out: FloatArray) -> Gone:
         """Put start - size H g into `out`, or a point nearer to the start if that is too far.
 
         Parameters
         ----------
         start: a point, shape (n_parameters,).
-        gradient: D^-1/2 g, of the same shape.
-        by_pairs: else, H is as if there were none.
-
-        Returns
-        -------
-        g·(out - start).
         """
-        if math.isnan(self.pairs.first_scale):
-            self.pairs.first_scale = 1.0 / max(1.0, float(np.abs(gradient).sum()))
-            self.pairs.clear()
+        found = np.zeros((n_chunks(len(out)), 3))
+
+        def move(part: slice) -> None:
+            for chunk, here in chunks(part):
+                gradient, step = self.gradient[here], out[here]
+                np.multiply(gradient, along.newton.scale, out=step)
+                self.pairs.add_to(step, along.newton, here)
+                found[chunk] = dot(step, step), dot(gradient, step), dot(gradient, gradient)
+                step *= self.metric.inverse_root[here]
+                step *= -size
+                step += start[here]
+
+        self._in_parts(len(out), move)
+        of_step, slope, square = found.sum(axis=0).tolist()
         self.decrease = None
-        if by_pairs:
-            self.pairs.newton(gradient, self._step)
-            self.decrease = self.pairs.decrease
-        else:
-            np.multiply(gradient, self.pairs.first_scale, out=self._step)
-        size *= self._cap.share(size * math.sqrt(squared_norm(self._step)))
-        slope = -size * dot(gradient, self._step)
-        for here in blocks(len(out)):
-            part = self._step[here]
-            part *= self.metric.inverse_root[here]
-            part *= -size
-            np.add(start[here], part, out=out[here])
-        return slope
+        if along.of_gradient is not None:
+            self.decrease = self.pairs.decrease(along.of_gradient, square)
+        share = self._cap.share(size * math.sqrt(of_step))
+        if share < 1.0:
+            self.shorten(start, share, out)
+        return Gone(-size * share * slope, -size * share * along.products)
+
+    def shorten(self, start: FloatArray, share: float, out: FloatArray) -> None:
+        """Leave a share of the way from a start to `out`, in place."""
+
+        def move(part: slice) -> None:
+            for _, here in chunks(part):
+                way = out[here]
+                way -= start[here]
+                way *= share
+                way += start[here]
+
+        self._in_parts(len(out), move)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold besides the metric; partly the pairs' own arrays."""
-        return {"lengths": self._cap.state()} | self.pairs.state()
+        return {
+            "gradient": self.gradient,
+            "of_base": self._of_base,
+            "lengths": self._cap.state(),
+        } | self.pairs.state()
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from what `state` returned; see `CurvaturePairs`."""
+        self.gradient[:] = state["gradient"]
         self.pairs.load_state(state)
+        self._of_base = state["of_base"].copy()
         self._cap.load_state(state["lengths"])

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
 
-from erasurehead import blas
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, Vector
 from erasurehead.errors import DataError
 from erasurehead.optimizing.far_scale import far_scale
+from erasurehead.parts import CHUNK, InParts, at_once, chunks, n_chunks
 
 Digits = Literal["f8", "f4"]
 """Precision in which pairs are kept and multiplied."""
@@ -22,9 +23,6 @@ LARGE = 1 << 16
 
 BLAS_NUMBERS = 9000
 """Numbers in the largest matrix to hand to BLAS at once; see `erasurehead.blas.LONGEST`."""
-
-CACHED_BLOCKS = 32
-"""Blocks of pairs that stay in a cache while several vectors are multiplied with them."""
 
 LEAST_CURVATURE = 1e-8
 """A pair of less curvature than this share of the largest teaches nothing but rounding."""
@@ -37,8 +35,21 @@ leap."""
 LEAST_PAIRS = 2
 """That say how far the minimum is."""
 
-GRADIENT, STEP, CHANGE = range(3)
-"""Places of the vectors that wait to be multiplied with all pairs."""
+
+class Squares(NamedTuple):
+    """s·s, s·y and y·y of a pair."""
+
+    step_step: float
+    step_change: float
+    change_change: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Combination:
+    """scale * v + sum_i weights_i w_i for a vector v and the vectors w of all pairs."""
+
+    scale: float
+    weights: FloatArray
 
 
 class CurvaturePairs:
@@ -47,10 +58,12 @@ class CurvaturePairs:
     They make B, by the recursion of BFGS from B_0 = I/gamma, and its inverse H. Neither is formed:
     with the products of all pairs with each other, both follow from the products with one vector,
     and H g is one combination of the vectors kept (Byrd, Nocedal, Schnabel, Mathematical
-    Programming 63, 1994; Chen, Wang, Zhou, "Large-scale L-BFGS using MapReduce", 2014). So a step
-    reads the pairs twice, and a new pair costs no reading of its own.
+    Programming 63, 1994; Chen, Wang, Zhou, "Large-scale L-BFGS using MapReduce", 2014). So H g
+    reads the pairs twice. The products of a new pair follow from those of gradients and ways that
+    were multiplied anyway.
 
-    Memory: 2 m + 4 vectors of all parameters, in single precision half as much.
+    Memory: 2 m + 2 vectors of all parameters, and two to be multiplied; in single precision half as
+    much.
 
     Parameters
     ----------
@@ -60,6 +73,12 @@ class CurvaturePairs:
     keep: m.
     digits: single precision halves the time of a step of a large model. Products of long vectors
         lose less by it than one number does.
+    in_parts: how long vectors are multiplied.
+
+    Attributes
+    ----------
+    gradient, way: for vectors to multiply with all pairs, shape (n_parameters,).
+    scale: gamma.
     """
 
     def __init__(
@@ -69,105 +88,177 @@ class CurvaturePairs:
         first_scale: float,
         keep: int = 10,
         digits: Digits = "f8",
+        in_parts: InParts = at_once,
     ) -> None:
-        self._largest = largest
         self.first_scale = first_scale
         self.scale = first_scale
+        self._largest = largest
         self._n = n_parameters
         self._keep = keep
-        length = max(1, min(n_parameters, BLAS_NUMBERS // (2 * keep)))
-        self._blocks = (-(-n_parameters // length), length)
-        n_padded = self._blocks[0] * length
-        # Rows 2 i and 2 i + 1 are s and y of place i. What is beyond the parameters stays 0.
-        self._rows = np.zeros((2 * keep, n_padded), dtype=digits)
-        self._waiting = np.zeros((3, n_padded), dtype=digits)
-        self._sum = np.zeros(self._blocks, dtype=digits)
-        self._gram: FloatArray = np.zeros((2 * keep, 2 * keep))
+        self._in_parts = in_parts
+        # Blocks make up the chunks of `erasurehead.parts`.
+        n_rows = 2 * (keep + 1)
+        self._block = min(1 << (BLAS_NUMBERS // n_rows).bit_length() - 1, CHUNK)
+        n_padded = -(-n_parameters // self._block) * self._block
+        # Rows 2 i and 2 i + 1 are s and y of place i; there is always a place for another pair.
+        # What is beyond the parameters stays 0.
+        self._rows = np.zeros((n_rows, n_padded), dtype=digits)
+        self._asked = np.zeros((2, n_padded), dtype=digits)
+        self.gradient: Vector = self._asked[0, :n_parameters]
+        self.way: Vector = self._asked[1, :n_parameters]
+        self._gram: FloatArray = np.zeros((n_rows, n_rows))
         self._order: list[int] = []
         """Places, the oldest pair's first."""
-        self._is_new = False
-        """The newest pair waits to be multiplied with all."""
-        self.decrease: float | None = None
-        """How far the objective is above its minimum by the pairs, where `newton` was asked last:
-        g·H g / 2 for an H that begins with the scale `far_scale` (gamma is too short for that);
-        None: there are fewer than two pairs."""
 
     def __len__(self) -> int:
         return len(self._order)
 
+    @property
+    def n_products(self) -> int:
+        """Length of the products of a vector with all pairs, two for each place."""
+        return len(self._rows)
+
     def clear(self) -> None:
         """Forget all pairs."""
-        self._order, self._is_new = [], False
+        self._order = []
         self.scale = self.first_scale
 
-    def learn(self, step: FloatArray, change: FloatArray) -> bool:
-        """Take a pair, unless there is hardly any curvature along it, or more than there can be.
+    def multiply_gradient(self) -> FloatArray:
+        """Return the products of `gradient` with all pairs, and with the one that was put.
 
-        The oldest makes room for it. Returns whether it is taken.
+        The shape is (n_products,); what belongs to no pair is 0.
         """
-        self._settle()
-        curved, of_change = blas.dot(step, change), blas.squared_norm(change)
-        largest = self._largest or 1.0 / self.first_scale
-        if not curved > LEAST_CURVATURE * largest * blas.squared_norm(step):
-            return False
-        if self._largest is not None and of_change > MOST_CURVATURE * self._largest * curved:
-            return False
-        self.scale = curved / of_change
-        if len(self._order) == self._keep:
-            del self._order[0]
-        place = min(set(range(self._keep)) - set(self._order))
-        self._order.append(place)
-        for which, vector in ((STEP, step), (CHANGE, change)):
-            self._waiting[which, : self._n] = vector
-            self._rows[2 * place + which - STEP] = self._waiting[which]
-        self._is_new = True
-        return True
+        return self._multiply(self._asked[0], [*self._order, self._free])
 
-    def newton(self, gradient: FloatArray, out: FloatArray) -> None:
-        """Put H g into `out`."""
-        self.decrease = None
-        if not self._order:
-            np.multiply(gradient, self.scale, out=out)
-            return
-        self._waiting[GRADIENT, : self._n] = gradient
-        (products,) = self._multiply([GRADIENT])
-        of_steps, of_changes, gamma = *self._split(products), self.scale
-        upper, diagonal = np.triu(self._step_change), np.diag(np.diag(self._step_change))
-        inner = solve_triangular(upper, of_steps, check_finite=False)
-        if len(self._order) >= LEAST_PAIRS:
-            self.decrease = self._decrease(blas.squared_norm(gradient), inner, of_changes)
-        middle = (diagonal + gamma * self._change_change) @ inner - gamma * of_changes
-        weights = np.zeros(len(products))
-        weights[self._steps] = solve_triangular(upper, middle, trans=1, check_finite=False)
-        weights[self._changes] = -gamma * inner
-        rows = self._in_blocks(self._rows[: len(weights)])
-        np.matmul(weights.astype(rows.dtype), rows, out=self._sum)
-        np.multiply(gradient, gamma, out=out)
-        out += self._sum.reshape(-1)[: self._n]
+    def multiply_way(self) -> FloatArray:
+        """Return the products of `way` with all pairs, shape (n_products,)."""
+        return self._multiply(self._asked[1], self._order)
 
-    def curvature_along(self, way: FloatArray) -> float:
-        """Return v·B v for the vector v of a way; at least 0."""
-        straight = blas.squared_norm(way) / self.scale
+    def put(self, step: FloatArray, change: FloatArray, here: slice) -> None:
+        """Put a part of a pair where it will be kept, if it is taken."""
+        row = 2 * self._free
+        with np.errstate(over="ignore"):  # it is not admitted then
+            self._rows[row, here], self._rows[row + 1, here] = step, change
+
+    def admits(self, pair: Squares) -> bool:
+        """Return whether the pair that was put has some curvature, no more than there can be."""
+        curved, largest = pair.step_change, self._largest or 1.0 / self.first_scale
+        admitted = curved > LEAST_CURVATURE * largest * pair.step_step
+        if self._largest is not None:
+            admitted &= pair.change_change <= MOST_CURVATURE * largest * curved
+        most = float(np.finfo(self._rows.dtype).max)
+        admitted &= max(pair.step_step, pair.change_change) < most
+        if not admitted:
+            # Places without a pair are multiplied, too.
+            self._rows[2 * self._free : 2 * self._free + 2] = 0.0
+        return admitted
+
+    def learn(self, pair: Squares, of_step: FloatArray, of_change: FloatArray) -> None:
+        """Take the pair that was put, and is admitted. The oldest makes room for it.
+
+        Parameters
+        ----------
+        of_step, of_change: products of s and of y with all other pairs, shape (n_products,).
+        """
+        rows, step, change = self._rows_of(self._order), 2 * self._free, 2 * self._free + 1
+        for row, products in ((step, of_step), (change, of_change)):
+            self._gram[row, rows] = self._gram[rows, row] = products[rows]
+        self._gram[step, step] = pair.step_step
+        self._gram[step, change] = self._gram[change, step] = pair.step_change
+        self._gram[change, change] = pair.change_change
+        self.scale = pair.step_change / pair.change_change
+        self._order.append(self._free)
+        del self._order[: -self._keep]
+        self._drop_what_depends()
+
+    def only_kept(self, products: FloatArray) -> FloatArray:
+        """Return products without that of a pair that was put and not taken."""
+        rows = self._rows_of(self._order)
+        kept = np.zeros(self.n_products)
+        kept[rows] = products[rows]
+        return kept
+
+    def newton(self, products: FloatArray) -> Combination:
+        """Return H v for a vector v of which the products with all pairs are known."""
+        weights = np.zeros(self.n_products)
+        if self._order:
+            of_steps, of_changes = self._split(products)
+            gamma, step_change = self.scale, self._between(self._steps, self._changes)
+            upper, curved = np.triu(step_change), np.diag(np.diag(step_change))
+            inner = solve_triangular(upper, of_steps, check_finite=False)
+            change_change = self._between(self._changes, self._changes)
+            middle = (curved + gamma * change_change) @ inner - gamma * of_changes
+            weights[self._steps] = solve_triangular(upper, middle, trans=1, check_finite=False)
+            weights[self._changes] = -gamma * inner
+        return Combination(self.scale, weights)
+
+    def decrease(self, products: FloatArray, square: float) -> float | None:
+        """Return how far f is above its minimum by the pairs, where its gradient is g.
+
+        It is g·H g / 2 for an H that begins with the scale `far_scale` (gamma is too short for
+        that). H leaves the curvature of each pair to it, and scales what is left of g.
+
+        Parameters
+        ----------
+        products: of g with all pairs.
+        square: g·g.
+
+        Returns
+        -------
+        None: there are fewer than two pairs.
+        """
+        if len(self._order) < LEAST_PAIRS:
+            return None
+        of_steps, of_changes = self._split(products)
+        step_change = self._between(self._steps, self._changes)
+        inner = solve_triangular(np.triu(step_change), of_steps, check_finite=False)
+        curved, steps = np.diag(step_change), np.diag(self._gram)[self._steps]
+        image = self._between(self._changes, self._changes) @ inner
+        left = square + float(inner @ image - 2.0 * (inner @ of_changes))
+        far = far_scale((steps / curved).tolist())
+        return 0.5 * (float(inner @ (curved * inner)) + far * max(left, 0.0))
+
+    def curvature_along(self, products: FloatArray, square: float) -> float:
+        """Return v·B v for a vector v of which products and v·v are known; at least 0."""
+        straight = square / self.scale
         if not self._order:
             return straight
-        self._settle()
-        self._waiting[GRADIENT, : self._n] = way
-        (products,) = self._multiply([GRADIENT])
         of_steps, of_changes = self._split(products)
-        lower, curved = np.tril(self._step_change, -1), np.diag(self._step_change)
+        step_change = self._between(self._steps, self._changes)
+        lower, curved = np.tril(step_change, -1), np.diag(step_change)
         inner = of_steps / self.scale + lower @ (of_changes / curved)
         across = solve_triangular(self._factor(), inner, lower=True, check_finite=False)
         learnt = float(of_changes @ (of_changes / curved)) - float(across @ across)
         return max(straight + learnt, 0.0)
 
+    def products_of(self, what: Combination, products: FloatArray) -> FloatArray:
+        """Return the products of a combination with all pairs, from those of its vector."""
+        found = np.zeros(self.n_products)
+        rows = self._rows_of(self._order)
+        found[rows] = what.scale * products[rows] + self._between(rows, rows) @ what.weights[rows]
+        return found
+
+    def add_to(self, out: FloatArray, what: Combination, here: slice) -> None:
+        """Add the vectors of a combination on a chunk (`erasurehead.parts.chunks`), in place.
+
+        `out` has the chunk's length. The combination's own vector is left to the caller.
+        """
+        if self._order:
+            n_rows = self._n_rows
+            weights = what.weights[:n_rows].astype(self._rows.dtype)
+            found = np.matmul(weights, self._in_blocks(self._rows[:n_rows], here))
+            out += found.reshape(-1)[: len(out)]
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold; partly the arrays themselves."""
-        self._settle()
-        n_rows = self._n_rows
-        return {
-            "pairs": self._rows[:n_rows, : self._n],
-            "products": self._gram[:n_rows, :n_rows],
+        rows = self._rows_of(self._order)
+        kept = {
+            f"pair_{place}": self._rows[2 * place : 2 * place + 2, : self._n]
+            for place in self._order
+        }
+        return kept | {
             "order": np.array(self._order, dtype=np.int64),
+            "products": self._between(rows, rows),
             "scales": np.array([self.first_scale, self.scale]),
         }
 
@@ -176,26 +267,33 @@ class CurvaturePairs:
 
         Raises
         ------
-        DataError: it is of another number of pairs, or of vectors of another length.
+        DataError: it is of more pairs, or of vectors of another length.
         """
-        pairs = state.get("pairs", np.zeros(0))
-        n_rows, most = len(pairs), 2 * self._keep
-        if pairs.shape != (n_rows, self._n) or n_rows > most or pairs.dtype != self._rows.dtype:
-            raise DataError(
-                f"the checkpoint's pairs have shape {pairs.shape} and type {pairs.dtype}, and the"
-                f" optimizer keeps at most {most} vectors of {self._n} parameters as"
-                f" {self._rows.dtype}; resume with the optimizer it was written by"
-            )
-        self._is_new = False
-        self._rows[:n_rows, : self._n] = pairs
-        self._gram[:n_rows, :n_rows] = state["products"]
-        self._order = [int(place) for place in state["order"]]
+        order = [int(place) for place in state.get("order", [self._keep + 1])]
+        for place in order:
+            pair = state.get(f"pair_{place}", np.zeros(0))
+            if place > self._keep or (pair.shape, pair.dtype) != ((2, self._n), self._rows.dtype):
+                raise DataError(
+                    f"the checkpoint's pairs have shape {pair.shape} and type {pair.dtype}, and the"
+                    f" optimizer keeps {self._keep} of shape {(2, self._n)} as {self._rows.dtype};"
+                    " resume with the optimizer it was written by"
+                )
+            self._rows[2 * place : 2 * place + 2, : self._n] = pair
+        rows = self._rows_of(order)
+        self._gram[np.ix_(rows, rows)] = state["products"]
+        self._order = order
         self.first_scale, self.scale = (float(scale) for scale in state["scales"])
 
     @property
+    def _free(self) -> int:
+        """The first place without a pair."""
+        return min(set(range(self._keep + 1)) - set(self._order))
+
+    @property
     def _n_rows(self) -> int:
-        """Rows of which some hold a pair, the first of them all."""
-        return 2 * (max(self._order, default=-1) + 1)
+        """Rows that are multiplied: those with pairs, those between, and those of the free place,
+        in which the next pair may be."""
+        return 2 * (max([*self._order, self._free]) + 1)
 
     @property
     def _steps(self) -> list[int]:
@@ -205,23 +303,12 @@ class CurvaturePairs:
     def _changes(self) -> list[int]:
         return [2 * place + 1 for place in self._order]
 
-    @property
-    def _step_change(self) -> FloatArray:
-        """s_i·y_j of all pairs in order."""
-        return self._gram[np.ix_(self._steps, self._changes)]
+    def _rows_of(self, places: Sequence[int]) -> list[int]:
+        return [row for place in places for row in (2 * place, 2 * place + 1)]
 
-    @property
-    def _change_change(self) -> FloatArray:
-        return self._gram[np.ix_(self._changes, self._changes)]
-
-    def _decrease(self, squared: float, inner: FloatArray, of_changes: FloatArray) -> float:
-        """Return g·H g / 2, where |g|^2 is `squared`, `inner` is R^-1 S'g for the upper triangle R
-        of S'Y, and `of_changes` is Y'g: H leaves the curvature of each pair to it, and scales what
-        is left of g, which is g - Y inner."""
-        curved, steps = np.diag(self._step_change), np.diag(self._gram)[self._steps]
-        of_pairs = float(inner @ (self._change_change @ inner) - 2.0 * (inner @ of_changes))
-        far = far_scale((steps / curved).tolist())
-        return 0.5 * (float(inner @ (curved * inner)) + far * max(squared + of_pairs, 0.0))
+    def _between(self, some: Sequence[int], others: Sequence[int]) -> FloatArray:
+        """Return the products of some rows with others, in these orders."""
+        return self._gram[np.ix_(some, others)]
 
     def _split(self, products: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return products with all steps and with all changes, in order."""
@@ -229,43 +316,34 @@ class CurvaturePairs:
 
     def _factor(self) -> FloatArray:
         """Return the Cholesky factor of S'S / gamma + L C^-1 L', L and C as in v·B v."""
-        lower, curved = np.tril(self._step_change, -1), np.diag(self._step_change)
-        between = self._gram[np.ix_(self._steps, self._steps)] / self.scale
-        return np.asarray(
-            np.linalg.cholesky(between + (lower / curved) @ lower.T), dtype=np.float64
-        )
+        step_change = self._between(self._steps, self._changes)
+        lower, curved = np.tril(step_change, -1), np.diag(step_change)
+        between = self._between(self._steps, self._steps) / self.scale
+        return np.asarray(np.linalg.cholesky(between + (lower / curved) @ lower.T))
 
-    def _in_blocks(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return a view of shape (blocks, rows, length of a block)."""
-        return rows.reshape(len(rows), *self._blocks).transpose(1, 0, 2)
+    def _in_blocks(self, rows: npt.NDArray[Any], here: slice) -> npt.NDArray[Any]:
+        """Return a chunk of some rows as a view of shape (blocks, rows, length of a block)."""
+        n_blocks = -(-(here.stop - here.start) // self._block)
+        chunk = rows[:, here.start : here.start + n_blocks * self._block]
+        return chunk.reshape(len(rows), n_blocks, self._block).transpose(1, 0, 2)
 
-    def _settle(self) -> None:
-        """Multiply the newest pair with all."""
-        if self._is_new:
-            self._multiply([])
+    def _multiply(self, vector: Vector, places: Sequence[int]) -> FloatArray:
+        """Return the products of a vector with the pairs in some places, 0 for others."""
+        n_rows, wanted = self._n_rows, self._rows_of(places)
+        of_chunks = np.zeros((n_chunks(self._n), n_rows))
 
-    def _multiply(self, waiting: Sequence[int]) -> list[FloatArray]:
-        """Return the products of what waits in these places with all rows, shape (n_rows,) each.
+        def multiply(part: slice) -> None:
+            for chunk, here in chunks(part):
+                rows = self._in_blocks(self._rows[:n_rows], here)
+                column = self._in_blocks(vector[None], here)[:, 0, :, None]
+                found = np.matmul(rows, column)[:, :, 0]
+                found.sum(axis=0, dtype=np.float64, out=of_chunks[chunk])
 
-        The newest pair is multiplied at the same time.
-        """
-        places = [*waiting, *((STEP, CHANGE) if self._is_new else ())]
-        rows = self._in_blocks(self._rows[: self._n_rows])
-        vectors = self._in_blocks(self._waiting)
-        products: list[FloatArray] = [np.zeros(self._n_rows) for _ in places]
-        for lo in range(0, len(rows), CACHED_BLOCKS):
-            here = slice(lo, lo + CACHED_BLOCKS)
-            # One at a time: what one comes to must not depend on which others are with it.
-            for place, product in zip(places, products, strict=True):
-                found = np.matmul(rows[here], vectors[here, place, :, None])
-                product += found[:, :, 0].sum(axis=0, dtype=np.float64)
-        if self._is_new:
-            self._is_new = False
-            newest = 2 * self._order[-1]
-            for row, product in zip((newest, newest + 1), products[-2:], strict=True):
-                self._gram[row, : self._n_rows] = self._gram[: self._n_rows, row] = product
-            self._drop_what_depends()
-        return products[: len(waiting)]
+        products = np.zeros(self.n_products)
+        if wanted:
+            self._in_parts(self._n, multiply)
+            products[wanted] = of_chunks.sum(axis=0)[wanted]
+        return products
 
     def _drop_what_depends(self) -> None:
         """Let the oldest pairs go until no step is a combination of others, to rounding."""

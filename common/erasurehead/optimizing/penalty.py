@@ -30,8 +30,12 @@ class Penalty(ABC):
         """Add what h adds to each diagonal entry of a Hessian, shape (n_parameters,), in place."""
 
     @abstractmethod
-    def along(self, way: FloatArray) -> float:
-        """Return way·H way for the Hessian H of h where it is smooth."""
+    def along(self, way: FloatArray, here: slice | None = None) -> float:
+        """Return way·H way for the Hessian H of h where it is smooth.
+
+        `way` is of all parameters, or of those of a part, with both ends and no step, on which the
+        others are 0.
+        """
 
     @abstractmethod
     def value(self, theta: FloatArray) -> float:
@@ -42,17 +46,15 @@ class Penalty(ABC):
 
         For methods that need the gradient of f as a whole.
         """
-        self.add_part(gradient, theta, slice(0, len(theta)))
+        whole = np.empty(len(theta))
+        self.slope(theta, slice(0, len(theta)), whole)
+        gradient += whole
 
     @abstractmethod
-    def add_part(self, gradient: FloatArray, theta: FloatArray, here: slice) -> None:
-        """Add a part of the gradient of h, in place.
+    def slope(self, theta: FloatArray, here: slice, out: FloatArray) -> None:
+        """Put a part of the gradient of h at `theta` into `out`, of the part's length.
 
-        Parameters
-        ----------
-        gradient: of the part's parameters.
-        theta: all parameters.
-        here: the part, with both ends and no step.
+        `here` is the part, with both ends and no step.
         """
 
     @abstractmethod
@@ -102,22 +104,25 @@ class L2(Penalty):
         diagonal += self.weight
         diagonal[self._spared] = spared
 
-    def along(self, way: FloatArray) -> float:
+    def along(self, way: FloatArray, here: slice | None = None) -> float:
         """Return weight * ||way||^2."""
-        return self.weight * squared_norm(self._kept(way)) if self.weight else 0.0
+        if not self.weight:
+            return 0.0
+        spared = self._spared if here is None else self._spared_in(here)
+        if len(spared):
+            way = way.copy()
+            way[spared] = 0.0
+        return self.weight * squared_norm(way)
 
     def value(self, theta: FloatArray) -> float:
         """Return (weight/2) ||theta||^2."""
         return 0.5 * self.along(theta)
 
-    def add_part(self, gradient: FloatArray, theta: FloatArray, here: slice) -> None:
-        """Add weight * theta."""
-        if not self.weight:
-            return
-        spared = self._spared_in(here)
-        as_it_was = gradient[spared]
-        gradient += self.weight * theta[here]
-        gradient[spared] = as_it_was
+    def slope(self, theta: FloatArray, here: slice, out: FloatArray) -> None:
+        """Put weight * theta there."""
+        np.multiply(theta[here], self.weight, out=out)
+        if len(self._spared):
+            out[self._spared_in(here)] = 0.0
 
     def descend(
         self,
@@ -144,11 +149,3 @@ class L2(Penalty):
         first, end = np.searchsorted(self._spared, (here.start, here.stop))
         places: IntArray = self._spared[first:end] - here.start
         return places
-
-    def _kept(self, theta: FloatArray) -> FloatArray:
-        """Return theta with zeros where it is spared."""
-        if not len(self._spared):
-            return theta
-        kept = theta.copy()
-        kept[self._spared] = 0.0
-        return kept

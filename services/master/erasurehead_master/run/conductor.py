@@ -131,25 +131,23 @@ class Conductor(Generic[Parcel]):
 
     @property
     def has_work(self) -> bool:
-        """True while a model is to be rated."""
-        return bool(self._evaluation)
+        """True while a model is to be rated, or a method may look ahead."""
+        return self._descent.has_work or bool(self._evaluation)
 
     def work(self) -> None:
         """Do a piece of what can wait; it takes about as long as a message."""
-        record = self._evaluation.work()
-        if record is not None:
-            self._finishing.evaluated(record.round, record.metrics)
-            self._report(record)
-            met = self._finishing.met
-            if met is not None and self.finish is None:
-                self.handle(Enough(met.reason))
+        if self._descent.has_work:
+            self._descent.work()
+        else:
+            self._evaluate_on()
 
     def finish_work(self) -> None:
-        """Do all that can wait: it did not fit into the waiting, and costs time now."""
-        if self.has_work:
+        """Do all that can wait but must be done: it did not fit into the waiting, and costs time
+        now."""
+        if self._evaluation:
             start = self._clock()
-            while self.has_work:
-                self.work()
+            while self._evaluation:
+                self._evaluate_on()
             self._evaluation_s += self._clock() - start
 
     def tell_of_checkpoints(self) -> None:
@@ -304,6 +302,16 @@ class Conductor(Generic[Parcel]):
             )
         )
         return replace(record, gap=self._finishing.course.gap)
+
+    def _evaluate_on(self) -> None:
+        """Do a piece of an evaluation, and report the round once it has its metrics."""
+        record = self._evaluation.work()
+        if record is not None:
+            self._finishing.evaluated(record.round, record.metrics)
+            self._report(record)
+            met = self._finishing.met
+            if met is not None and self.finish is None:
+                self.handle(Enough(met.reason))
 
     def _evaluate(self) -> None:
         """Let the record of the round that was closed wait for its metrics."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,12 +17,12 @@ from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.memory import NEVER, Memory, Remembered
-from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.optimizing.anchors import Anchors
 from erasurehead.optimizing.base import Method
 from erasurehead.optimizing.choosing import Chosen
 from erasurehead.optimizing.finding import Finding, Renewal, UnitGradient
 from erasurehead.optimizing.steps import StepSize
+from erasurehead.parts import InParts, at_once
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.vetting import DIVERGED_ABOVE
 from erasurehead_master.run.round_kinds import kind_of_rounds
@@ -88,9 +89,12 @@ class Descent:
         self.estimate = estimate
         self.training_rows = training_rows
         self._in_parts = in_parts
+        method.in_parts = in_parts
         self._as_received = as_received
         self._with_slope = with_slope
         self._anchors = Anchors()
+        self._unseen: deque[int] = deque()
+        """Known units that the method has not looked ahead to in the round that is open."""
         self._prepare_estimate()
 
     @property
@@ -108,7 +112,22 @@ class Descent:
         if memory is None:
             return ()
         self._anchors.keep(memory.round, self._as_received(self.method.query))
+        known = [unit for unit, old in enumerate(memory.known) if old.round != NEVER]
+        # Units with the same anchor one after another: the method may look at it once.
+        self._unseen = deque(sorted(known, key=lambda unit: memory.known[unit].round))
         return tuple(memory.units.slots[unit] for unit in self.method.overdue(memory.ages))
+
+    @property
+    def has_work(self) -> bool:
+        """True while the method may look ahead to what can arrive in the round that is open."""
+        return bool(self._unseen)
+
+    def work(self) -> None:
+        """Let the method look ahead to one unit."""
+        memory = self._followed()
+        assert memory is not None
+        known = memory.known[self._unseen.popleft()]
+        self.method.look_ahead(self._anchors.of(memory.round), self._anchored(known, known.round))
 
     def slice(self, support: npt.NDArray[Any] | None) -> FloatArray:
         """Return a fresh copy of the point to broadcast, on a support (None: all parameters)."""
@@ -127,6 +146,7 @@ class Descent:
         """
         old, self.estimate = self.estimate, plan.coding.estimate(plan.n_parameters)
         self._prepare_estimate()
+        self._unseen.clear()
         if keep_memory:
             self.estimate.load_state(old.state())
         else:
@@ -174,6 +194,7 @@ class Descent:
 
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and let the method step unless something is not finite."""
+        self._unseen.clear()
         gradient, loss_sum = self.estimate.finish(decoding)
         gradient /= self.training_rows
         norm = math.sqrt(squared_norm(gradient))

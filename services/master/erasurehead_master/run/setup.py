@@ -6,13 +6,13 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
-from erasurehead.estimating.sums import InParts, at_once
 from erasurehead.finishing.text import build_condition
 from erasurehead.optimizing.base import Problem
 from erasurehead.optimizing.choosing import choose
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead.optimizing.making import make_method
 from erasurehead.optimizing.penalty import L2
+from erasurehead.parts import InParts, at_once
 from erasurehead.rows import CsrRows
 from erasurehead.wire.vectors.base import ROUNDING
 from erasurehead_master.machine.plan import RunPlan

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from erasurehead import blas
-from erasurehead.estimating.sums import Work, at_once
+from erasurehead.parts import CHUNK, Work, at_once
 from erasurehead.process.cores import usable_cores
 
 HALVED_PARAMETERS = 1 << 16
@@ -23,14 +22,14 @@ class TwoCores:
         self._helper: ThreadPoolExecutor | None = None
 
     def do(self, n_parameters: int, work: Work) -> None:
-        """Work on all parameters; see `erasurehead.estimating.sums.InParts`."""
+        """Work on all parameters; see `erasurehead.parts.InParts`."""
         if n_parameters < HALVED_PARAMETERS or usable_cores() == 1:
             at_once(n_parameters, work)
             return
         if self._helper is None:
             self._helper = ThreadPoolExecutor(1, thread_name_prefix="two-cores")
         # At a boundary of what is added at a time, so that no bit depends on the number of cores.
-        middle = n_parameters // 2 // blas.LONGEST * blas.LONGEST
+        middle = n_parameters // 2 // CHUNK * CHUNK
         second = self._helper.submit(work, slice(middle, n_parameters))
         try:
             work(slice(0, middle))

@@ -1,0 +1,97 @@
+"""What is expected of units on their ways from their anchors to the point that is asked about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray
+from erasurehead.blas import dot
+from erasurehead.optimizing.finding import UnitGradient
+from erasurehead.optimizing.newton_steps import NewtonSteps
+from erasurehead.optimizing.penalty import Penalty
+from erasurehead.parts import CHUNK, InParts, chunks, n_chunks
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Way:
+    """Of a unit with the remembered gradient h, along v = point - anchor.
+
+    Attributes
+    ----------
+    rise: h·v.
+    curvature: v·B v of the objective without its penalty; at least 0.
+    products: of v with all pairs.
+    """
+
+    rise: float
+    curvature: float
+    products: FloatArray
+
+
+class Ways:
+    """Looks along ways, once along those of units that have the same anchor.
+
+    What there is to find depends on the point and on what is remembered, not on arrivals: it can
+    be found before they come. What is found of a unit does not depend on others.
+
+    Parameters
+    ----------
+    steps: have the metric, and what pairs say of the curvature.
+    penalty: whose curvature is none of the units'.
+    in_parts: how long vectors are worked on.
+    """
+
+    def __init__(self, steps: NewtonSteps, penalty: Penalty, in_parts: InParts) -> None:
+        self._steps = steps
+        self._penalty = penalty
+        self._in_parts = in_parts
+        self._way = np.empty(len(steps.gradient))
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was found: the point, the anchors or the pairs are others."""
+        # By the arrays' numbers, which are theirs as long as the arrays are kept.
+        self._curvatures: dict[int, tuple[FloatArray, float, FloatArray]] = {}
+        self._found: dict[int, tuple[UnitGradient, Way]] = {}
+        self._gone: FloatArray | None = None
+        """The anchor of the way that is at hand."""
+
+    def look_along(self, point: FloatArray, known: UnitGradient) -> Way:
+        """Return what there is to find of a unit."""
+        key = id(known.values)
+        if key not in self._found:
+            _, curvature, products = self._along(point, known.point)
+            if self._gone is not known.point:
+                np.subtract(point, known.point, out=self._way)
+                self._gone = known.point
+            way = self._way if known.support is None else self._way[known.support]
+            self._found[key] = known, Way(dot(known.values, way), curvature, products)
+        return self._found[key][1]
+
+    def _along(self, point: FloatArray, anchor: FloatArray) -> tuple[FloatArray, float, FloatArray]:
+        key = id(anchor)
+        if key not in self._curvatures:
+            self._curvatures[key] = anchor, *self._look(point, anchor)
+        return self._curvatures[key]
+
+    def _look(self, point: FloatArray, anchor: FloatArray) -> tuple[float, FloatArray]:
+        """Return the curvature along the way from an anchor, and the way's products."""
+        root, pairs = self._steps.metric.root, self._steps.pairs
+        found = np.zeros((n_chunks(len(point)), 2))
+
+        def look(part: slice) -> None:
+            scratch = np.empty(CHUNK)
+            for chunk, here in chunks(part):
+                way, scaled = self._way[here], scratch[: here.stop - here.start]
+                np.subtract(point[here], anchor[here], out=way)
+                np.multiply(way, root[here], out=scaled)
+                pairs.way[here] = scaled
+                found[chunk] = dot(scaled, scaled), self._penalty.along(way, here)
+
+        self._in_parts(len(point), look)
+        self._gone = anchor
+        of_way, of_penalty = found.sum(axis=0).tolist()
+        products = pairs.multiply_way()
+        return max(pairs.curvature_along(products, of_way) - of_penalty, 0.0), products
