@@ -159,7 +159,7 @@ def test_it_is_what_dense_matrices_make_of_it(seed: int, on_supports: bool) -> N
 
 def test_when_all_arrive_it_is_l_bfgs() -> None:
     """By two loops, in the metric, as long as no step is divided."""
-    played = some_units(partial(AnchoredLbfgs, first_step=0.3), n_parameters=6, l2=0.1)
+    played = some_units(partial(AnchoredLbfgs, first_step=0.6), n_parameters=6, l2=0.1)
     method = played.method
     assert isinstance(method, AnchoredLbfgs)
     H = played.rows.T @ played.rows / len(played.rows) + 0.1 * np.eye(6)
@@ -326,11 +326,11 @@ def test_a_unit_that_is_due_and_does_not_come_is_taken_out_until_it_comes() -> N
     for _ in range(60):
         played.play(*others)
     assert due(played) == {5}
-    np.testing.assert_allclose(method.model, played.best(others), rtol=1e-7)
+    np.testing.assert_allclose(method.model, played.best(others), rtol=1e-6)
     played.play(*others, 5)
     for _ in range(60):
         played.play(*range(8))
-    np.testing.assert_allclose(method.model, played.best(), rtol=1e-7)
+    np.testing.assert_allclose(method.model, played.best(), rtol=1e-6)
 
 
 def test_units_with_other_rows_begin_from_the_same_point_without_pairs() -> None:
@@ -408,18 +408,21 @@ def test_without_a_bound_of_the_curvature_it_begins_carefully(scale: float) -> N
     assert gap < 1e-6 * played.value(np.zeros(12))
 
 
-def test_steps_grow_four_times_at_most() -> None:
-    cap = StepCap()
+def test_steps_grow_to_twice_the_longest_of_the_last_that_held() -> None:
+    cap = StepCap(2.0)
     assert cap.share(1.0) == 1.0
-    assert cap.share(100.0) == pytest.approx(0.04)
-    assert cap.share(15.9) == 1.0
+    assert cap.share(100.0) == pytest.approx(0.02)
+    assert cap.share(3.9) == 1.0
+    cap.amend(0.5)
     for _ in range(9):
         assert cap.share(0.001) == 1.0
-    assert cap.share(64.0) == pytest.approx(4 * 15.9 / 64.0)
+    assert cap.share(64.0) == pytest.approx(2 * 3.9 / 64.0)
+    cap.amend(7.8)
+    assert cap.share(64.0) == pytest.approx(2.0 / 64.0)
     for _ in range(10):
         cap.share(0.0)
     assert cap.share(5.0) == 1.0
-    resumed = StepCap()
+    resumed = StepCap(2.0)
     resumed.load_state(cap.state())
     assert resumed.share(21.0) == cap.share(21.0) < 1.0
 

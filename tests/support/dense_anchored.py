@@ -48,6 +48,8 @@ class DenseAnchored(Method):
     def step(self, found: Finding, size: StepSize) -> Move:
         n_units = len(found.ages)
         self.kappa = self.ratio(found)
+        if self.lengths:
+            self.lengths[-1] /= max(1.0, self.kappa)
         rejects = self.kappa > 3 * self.sigma and self.rejections < 5
         if rejects:
             self.reject()
@@ -56,7 +58,7 @@ class DenseAnchored(Method):
         self.pair(n_units)
         step = size.size(found) / self.sigma * (self.inverse() @ self.gradient)
         length = float(np.sqrt(step @ (self.metric * step)))
-        most = 4 * max(self.lengths[-10:], default=np.inf)
+        most = 2 * max(self.lengths[-10:], default=np.inf)
         self.lengths.append(min(length, most))
         self.theta[:] = self.mean - step * min(1.0, most / length)
         return Move(1.0, rejects)

@@ -27,6 +27,9 @@ RENEWED_SHARE = 0.2
 AGE = 2.5
 """How many times the rounds in which all units would be heard once, if none were heard twice."""
 
+GROWTH = 2.0
+"""Of steps; nobody is at hand who says how the loss is where none was heard."""
+
 ROUNDING = 1e-15
 """Of losses, relative; less than that between two of them says nothing of a curvature."""
 
@@ -91,7 +94,7 @@ class AnchoredLbfgs(Method):
             raise UsageError(f"age={age} of an optimizer must be at least 1 round")
         self._age = age
         digits = digits or ("f4" if self.n_parameters >= LARGE else "f8")
-        self.steps = NewtonSteps(problem, power, first_step, pairs, digits, self._in_parts)
+        self.steps = NewtonSteps(problem, power, first_step, pairs, digits, GROWTH, self._in_parts)
         self.guard = CurvatureGuard()
         self._ways = Ways(self.steps, self.penalty, self._in_parts)
         self._theta, self._mean = problem.start.copy(), problem.start.copy()
@@ -140,7 +143,9 @@ class AnchoredLbfgs(Method):
     def step(self, found: Finding, size: StepSize) -> Move:
         """Absorb what has arrived, or reject it, and move theta."""
         eta = size.size(found)
-        verdict = self.guard.judge(self._curvature_met(found), len(found.renewals))
+        kappa = self._curvature_met(found)
+        self.steps.cap.amend(kappa)
+        verdict = self.guard.judge(kappa, len(found.renewals))
         pair = None
         if verdict is Verdict.TRUSTED:
             pair = self._absorb(found)

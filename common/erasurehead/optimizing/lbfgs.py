@@ -25,6 +25,9 @@ SUFFICIENT = 1e-4
 ROUNDING = 1e-12
 """Of losses, relative: so much more is no rise."""
 
+GROWTH = 4.0
+"""Of steps; one that is too long is taken back."""
+
 SHORTENED = (0.1, 0.5)
 """A step that is taken back is shortened to a share between these."""
 
@@ -76,7 +79,7 @@ class Lbfgs(Method):
         digits: Digits = "f8",
     ) -> None:
         super().__init__(problem)
-        self.steps = NewtonSteps(problem, power, first_step, pairs, digits, self._in_parts)
+        self.steps = NewtonSteps(problem, power, first_step, pairs, digits, GROWTH, self._in_parts)
         self._theta, self._origin = problem.start.copy(), problem.start.copy()
         self._loss = math.nan
         """At the origin, from which the last step went; nan: it is not known."""

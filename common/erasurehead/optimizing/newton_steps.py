@@ -69,12 +69,14 @@ class NewtonSteps:
     first_step: how many times the inverse of the largest curvature gamma_0 is.
     keep: pairs.
     digits: in which they are kept.
+    growth: of steps, at most; see `StepCap`.
     in_parts: how long vectors are worked on.
 
     Attributes
     ----------
     metric: D.
     pairs: H.
+    cap: on the next step.
     gradient: D^-1/2 g for the gradient g of the objective at a point, shape (n_parameters,).
 
     Raises
@@ -89,6 +91,7 @@ class NewtonSteps:
         first_step: float,
         keep: int,
         digits: Digits,
+        growth: float,
         in_parts: InParts,
     ) -> None:
         if not 1 <= keep <= MOST_PAIRS:
@@ -106,7 +109,7 @@ class NewtonSteps:
         self.decrease: float | None = None
         """How far the objective is above its minimum, as seen from where the last step started
         (`CurvaturePairs.decrease`); None: too little is known."""
-        self._cap = StepCap()
+        self.cap = StepCap(growth)
         self._of_base = np.zeros(self.pairs.n_products)
         """Products of the gradient at which the next pair begins, with all pairs."""
 
@@ -192,7 +195,7 @@ class NewtonSteps:
         self.decrease = None
         if along.of_gradient is not None:
             self.decrease = self.pairs.decrease(along.of_gradient, square)
-        share = self._cap.share(size * math.sqrt(of_step))
+        share = self.cap.share(size * math.sqrt(of_step))
         if share < 1.0:
             self.shorten(start, share, out)
         return Gone(-size * share * slope, -size * share * along.products)
@@ -214,7 +217,7 @@ class NewtonSteps:
         return {
             "gradient": self.gradient,
             "of_base": self._of_base,
-            "lengths": self._cap.state(),
+            "lengths": self.cap.state(),
         } | self.pairs.state()
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -222,4 +225,4 @@ class NewtonSteps:
         self.gradient[:] = state["gradient"]
         self.pairs.load_state(state)
         self._of_base = state["of_base"].copy()
-        self._cap.load_state(state["lengths"])
+        self.cap.load_state(state["lengths"])
