@@ -107,6 +107,13 @@ def run() -> Json:
                 least=None,
             ),
             lines(
+                "Gap to the minimum",
+                "Share of the way from the first model to the minimum that is left, as the method"
+                " estimates it; only methods that know the curvature do.",
+                [(value("erasurehead_estimated_gap"), "gap")],
+                log=True,
+            ),
+            lines(
                 "Test metric",
                 "The model on the test rows, at each evaluation.",
                 [(value("erasurehead_test_metric"), "{{metric}}")],

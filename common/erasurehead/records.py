@@ -114,7 +114,8 @@ class RunSummary:
     `wall_s` is the wall clock from the first round's opening to the end, nothing left out;
     `rounds_s` the sum of the rounds alone; `evaluation_s` the time evaluations kept the master
     busy while no round was open. `metrics` are those of the model that the run leaves; `met` is the
-    condition of `--until` that ended it, if one did.
+    condition of `--until` that ended it, if one did. `gap` is the last round's, and `verdict` says
+    in a sentence whether the run has converged.
     """
 
     reason: str
@@ -128,6 +129,8 @@ class RunSummary:
     peak_memory_bytes: int = 0
     cpu_s: float = 0.0
     met: str = ""
+    gap: float = math.nan
+    verdict: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the summary as plain values."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -69,6 +70,33 @@ def test_a_plain_line_says_how_it_stands() -> None:
         "round=1/10 arrivals=2/4 erased_tasks=2 decode_error=0.5 train_loss=0.7 auc=0.75"
         " rounds_per_s=2 left_s=4"
     )
+
+
+def test_the_gap_is_shown_where_it_is_known() -> None:
+    console = plain()
+    progress = Progress(console, clock=Clock())
+    progress.started(make_start(rounds=10))
+    progress.round_over(replace(make_record(1), gap=0.00123))
+    assert " gap=0.0012 " in shown(console)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_last_line_says_whether_the_run_has_converged(quiet: bool) -> None:
+    console = plain()
+    progress = Progress(console, quiet=quiet)
+    progress.started(make_start())
+    progress.round_over(make_record(1))
+    progress.finished(replace(SUMMARY, exit_code=0, verdict="not converged: [it] still falls"))
+    assert shown(console).splitlines()[-1] == "not converged: [it] still falls"
+    assert len(shown(console).splitlines()) == 1 or not quiet
+
+
+def test_who_measures_other_things_is_not_told() -> None:
+    console = plain()
+    progress = Progress(console, quiet=True, judges=False)
+    progress.started(make_start())
+    progress.finished(replace(SUMMARY, exit_code=0, verdict="not converged"))
+    assert shown(console) == ""
 
 
 def test_a_terminal_is_redrawn_four_times_a_second_at_most() -> None:

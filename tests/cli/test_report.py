@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -20,7 +21,7 @@ from erasurehead_cli.report import write_report
 from erasurehead_cli.report.material import gather
 from erasurehead_cli.report.page import report_page
 from tests.support.delayed_runs import OVERHEAD_S, write_delayed_run
-from tests.support.played_runs import MakeRun, make_record, make_start
+from tests.support.played_runs import MakeRun, make_record, make_start, write_run
 
 NINE_ROUNDS = load(RunSettings, {"store": "s", "workers": 4, "rounds": 9}, environment={})
 SCHEMES = ("uncoded", "egc:c=3", "agc:c=3,r=4")
@@ -134,6 +135,27 @@ def test_a_single_run_is_not_compared(runs: list[Run]) -> None:
     assert "Speed-up a round" not in page.words
     assert "20 rounds in" in page.text
     assert "the ideal of the drawn delays" in page.text
+
+
+def test_the_gap_is_drawn_where_a_run_knows_it(runs: list[Run], tmp_path: Path) -> None:
+    assert "Gap to the minimum" not in report_page(runs)
+    told = RunSummary("all 9 rounds done", 0, 9, 9.0, 9.0, 0.0, verdict="converged: it is near")
+    settings = NINE_ROUNDS.changed(coding={"scheme": "egc:c=2"})
+    with RunWriter(tmp_path / "run", settings) as writer:
+        writer.started(make_start(rounds=9))
+        for n in range(1, 10):
+            gap = 0.1**n if n > 4 else math.nan
+            writer.round_over(replace(make_record(n), gap=gap))
+        writer.finished(told)
+    text = report_page([Run.open(tmp_path / "run")])
+    page = Page(text)
+    assert "Gap to the minimum against wall clock" in page.words
+    assert "gap-rounds" in page.ids
+    assert "egc:c=2: 1e-05 to 1e-09" in text
+    assert "1.00 s each. Converged: it is near." in page.text
+    assert "converged: it is near" in page.words
+    both = report_page([Run.open(tmp_path / "run"), write_run(tmp_path / "other")])
+    assert "uncoded: unknown" in both
 
 
 def test_thousands_of_rounds_stay_small(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_who_was_set_aside_stays_so_after_a_restart_of_the_master(small: Path) -
     before.membership.set_aside |= {"liar", "naïve"}
     kept = Snapshot(5, plan.run, RunTimes(1.5), {**descent.state(), **before.state()})
     again = Master(plan, 0.0, first_round=6)
-    finishing = make_finishing(plan, rated=True)
+    finishing = make_finishing(plan, descent, rated=True)
     restore(again, make_descent(plan, store.train), finishing, Snapshot.from_bytes(kept.to_bytes()))
     assert again.membership.set_aside == {"liar", "naïve"}
     again.handle(Received(b"1", Hello(PROTOCOL_VERSION, "liar", "1", "h")), 0.0)

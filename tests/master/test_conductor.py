@@ -132,7 +132,7 @@ class Scene:
             observers=[self.written],
             rating=rating,
             read_rows=TaskStreamer(rows).chunk,
-            finishing=make_finishing(self.machine.plan, rated=rating is not None),
+            finishing=make_finishing(self.machine.plan, descent, rated=rating is not None),
             keeper=keeper,
         )
 

@@ -18,6 +18,7 @@ from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.seams import Usage
+from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.timing import Timing
@@ -112,6 +113,33 @@ def test_the_first_condition_that_is_met_ends_the_run() -> None:
     assert played.of_round == 20
 
 
+def test_the_summary_says_how_far_the_run_has_come() -> None:
+    assert Played(rounds=3).summary.verdict.startswith("not converged: the loss still falls by 0.")
+    assert Played(step="1e3", rounds=5).summary.verdict.startswith(
+        "not converged: the loss is above where it began, "
+    )
+    near = Played(optimizer="lbfgs", step="auto", until="gap:1e-4")
+    assert near.summary.met == "gap:1e-4"
+    assert near.summary.gap == near.records[-1].gap < 1e-4
+    assert near.summary.verdict.startswith("converged: the loss is within about ")
+    assert near.summary.rounds == near.of_round < 40
+
+
+def test_columns_of_very_different_size_are_a_hint() -> None:
+    scaled = CsrRows(
+        ROWS.indptr,
+        ROWS.indices,
+        np.where(ROWS.indices == 3, 1e-5, 1.0),
+        ROWS.labels,
+        ROWS.n_columns,
+    )
+    machine, _ = make_master(scaled, scheme="uncoded", workers=2)
+    descent = make_descent(machine.plan, scaled, column_squares=scaled.column_squares())
+    assert 5e4 < descent.column_spread() < 5e5
+    # Where only a pass over the rows could tell, none is made.
+    assert math.isnan(make_descent(machine.plan, scaled).column_spread())
+
+
 def test_time_is_looked_at_when_a_round_closes() -> None:
     played = Played(until="time:7")
     closed = [record.closed_s for record in played.records]
@@ -184,15 +212,15 @@ def test_another_condition_lets_a_run_go_on() -> None:
     ],
 )
 def test_what_a_run_cannot_be_asked_for(until: object, sentence: str) -> None:
-    machine, _ = make_master(ROWS, scheme="uncoded", until=until)
+    machine, descent = make_master(ROWS, scheme="uncoded", until=until)
     with pytest.raises(UsageError, match=sentence):
-        make_finishing(machine.plan, rated=True)
+        make_finishing(machine.plan, descent, rated=True)
 
 
 def test_a_metric_needs_test_rows() -> None:
-    machine, _ = make_master(ROWS, scheme="uncoded", until="metric:mse=0.1")
+    machine, descent = make_master(ROWS, scheme="uncoded", until="metric:mse=0.1")
     with pytest.raises(UsageError, match="needs test rows, and the store has none"):
-        make_finishing(machine.plan, rated=False)
+        make_finishing(machine.plan, descent, rated=False)
 
 
 class TestGap:

@@ -51,6 +51,16 @@ def cluster() -> VirtualCluster:
     return made
 
 
+def test_the_gap_is_there_while_it_is_known(cluster: VirtualCluster) -> None:
+    metrics, read = watch(cluster)
+    metrics.round_over(record(1, 1.0, ()))
+    assert read("erasurehead_estimated_gap") is None
+    metrics.round_over(dataclasses.replace(record(2, 1.0, ()), gap=0.25))
+    assert read("erasurehead_estimated_gap") == 0.25
+    metrics.round_over(record(3, 1.0, ()))
+    assert read("erasurehead_estimated_gap") is None
+
+
 def test_numbers_equal_the_records(cluster: VirtualCluster) -> None:
     metrics, read = watch(cluster)
     metrics.started(START)
@@ -155,7 +165,7 @@ def test_the_endpoint_offers_exactly_what_the_table_defines(cluster: VirtualClus
     metrics.finished(RunSummary("all done", 0, 40, 1.0, 1.0, 0.0))
     cluster.machine.admission.refused["malformed"] += 1
     cluster.run()
-    metrics.round_over(dataclasses.replace(cluster.records[-1], metrics={"auc": 0.9}))
+    metrics.round_over(dataclasses.replace(cluster.records[-1], metrics={"auc": 0.9}, gap=0.1))
     offered = {f.name: f for f in metrics.collect()}
     defined = {m.name.removesuffix("_total"): m for m in METRICS}
     assert offered.keys() == defined.keys()

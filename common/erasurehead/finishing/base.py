@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
@@ -19,6 +20,11 @@ class Condition(ABC):
     def metric(self) -> str | None:
         """The test metric that is looked at, if there is one."""
         return None
+
+    @property
+    def gap(self) -> float:
+        """The gap at which the run is done; NaN: the condition does not look at it."""
+        return math.nan
 
     @property
     def keeps_best(self) -> bool:

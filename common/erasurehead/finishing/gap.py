@@ -25,6 +25,11 @@ class GapBelow(Condition):
         check_share("gap", below)
         self.below = below
 
+    @property
+    def gap(self) -> float:
+        """The bound."""
+        return self.below
+
     def met(self, course: Course) -> str | None:
         """Return how little is left, if it is little."""
         if not course.largest_recent_gap <= self.below:

@@ -76,6 +76,7 @@ class AnchoredLbfgs(Method):
     UsageError: a value out of range.
     """
 
+    predicts: ClassVar[bool] = True
     unit: ClassVar[Unit] = "1"
     follows_units: ClassVar[bool] = True
 

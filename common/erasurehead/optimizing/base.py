@@ -116,6 +116,9 @@ class Method(ABC):
     needs_exact_rounds: ClassVar[bool] = False
     """Whether its steps are no better than others unless rounds have the full gradient."""
 
+    predicts: ClassVar[bool] = False
+    """Whether `predicted_decrease` is known sooner or later."""
+
     needs_curvature: ClassVar[bool] = False
     """Whether it needs a bound of the model's curvature."""
 

@@ -73,6 +73,15 @@ class RowsCurvature:
         """Whether the model has such a bound."""
         return self._model.bounded
 
+    @property
+    def spread(self) -> float:
+        """Root mean square of the largest column over that of the smallest that is not empty; NaN
+        where only a pass over the rows could tell."""
+        squares = self._column_squares
+        if squares is None or not squares.any():
+            return math.nan
+        return math.sqrt(float(squares.max()) / float(squares[squares > 0].min()))
+
     def largest(self, metric: FloatArray | None = None, besides: FloatArray | None = None) -> float:
         """Return the largest eigenvalue of D^-1/2 (H + diag(besides)) D^-1/2 on the sample.
 

@@ -67,6 +67,7 @@ class Lbfgs(Method):
     """
 
     needs_exact_rounds: ClassVar[bool] = True
+    predicts: ClassVar[bool] = True
     unit: ClassVar[Unit] = "1"
 
     def __init__(

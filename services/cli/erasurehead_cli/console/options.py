@@ -32,7 +32,9 @@ StoreArgument = Annotated[
 FiguresOption = Annotated[
     bool, typer.Option("--figures/--no-figures", help="Draw figures at the end.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print warnings and errors only.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print warnings, errors and the last line only.")
+]
 MetricOption = Annotated[
     str | None,
     typer.Option("--metric", help="Metric to time \\[default: auc or mse]", show_default=False),

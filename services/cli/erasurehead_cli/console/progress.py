@@ -92,7 +92,8 @@ class Progress(Observer):
     Parameters
     ----------
     console: where to.
-    quiet: warnings and errors only.
+    quiet: warnings and errors only, and whether the run has converged.
+    judges: whether to say that at all.
     clock: seconds, for the pace of drawing.
     """
 
@@ -101,10 +102,12 @@ class Progress(Observer):
         console: Console,
         *,
         quiet: bool = False,
+        judges: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._console = console
         self._quiet = quiet
+        self._judges = judges
         self._clock = clock
         self._interval_s = REDRAW_INTERVAL_S if console.is_terminal else LINE_INTERVAL_S
         self._due = -math.inf
@@ -170,6 +173,8 @@ class Progress(Observer):
                 highlight=False,
                 soft_wrap=True,
             )
+        if summary.verdict and self._judges:
+            self._console.print(_plain(summary.verdict), highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Leave the terminal as it should be, whatever happened."""
@@ -196,6 +201,7 @@ def line(tally: Tally) -> str:
         "erased_tasks": str(record.erased_tasks),
         "decode_error": f"{record.decode_error:.3g}",
         "train_loss": f"{record.train_loss:.6g}",
+        **({} if math.isnan(record.gap) else {"gap": f"{record.gap:.2g}"}),
         **{name: f"{value:.6g}" for name, value in tally.metrics.items()},
         "rounds_per_s": f"{tally.rate:.3g}",
         "left_s": f"{tally.left_s:.0f}",
@@ -215,6 +221,8 @@ def display(tally: Tally) -> RenderableType:
         f"{_duration(tally.left_s)} left",
     )
     learning = {"loss": f"{record.train_loss:.5g}"}
+    if not math.isnan(record.gap):
+        learning["gap"] = f"{record.gap:.2g}"
     learning |= {name: f"{value:.5g}" for name, value in tally.metrics.items()}
     coding = {
         "arrivals": f"{len(record.arrivals)}/{tally.start.n_workers}",

@@ -77,15 +77,18 @@ def run_recorded(
     console: Console,
     *,
     quiet: bool,
+    judges: bool = True,
 ) -> RunSummary:
     """Run, showing it on the console and writing it to `out`; or go on with the run there.
+
+    `judges`: whether to say if the run has converged.
 
     Raises
     ------
     ErasureHeadError: whatever the run raises; or its directory could not be written to the end, or
         is another process's.
     """
-    progress = Progress(console, quiet=quiet)
+    progress = Progress(console, quiet=quiet, judges=judges)
     planned = planned.recorded_in(out)
     settings = planned.plan.settings
     with Claim(out) as claim:

@@ -176,7 +176,9 @@ class Workshop:
                 return run_planned(planned, every, resume, confine, turns)
 
             meter = CpuMeter()
-            summary = recorded_run.run_recorded(planned, run, path, console, quiet=True)
+            summary = recorded_run.run_recorded(
+                planned, run, path, console, quiet=True, judges=False
+            )
             use = meter.read()
         if summary.exit_code not in (EXIT_OK, EXIT_DIVERGED):
             return summary  # not finished: it says nothing of the scheme, and is run again

@@ -33,6 +33,7 @@ _COLUMNS: dict[str, Callable[[RoundRecord], float]] = {
     "erased_tasks": lambda r: r.erased_tasks,
     "decode_error": lambda r: r.decode_error,
     "train_loss": lambda r: r.train_loss,
+    "gap": lambda r: r.gap,
     "bytes_moved": lambda r: r.bytes_in + r.bytes_out,
 }
 
@@ -89,6 +90,7 @@ class Series:
 
     Attributes
     ----------
+    gap: NaN where it is unknown.
     bytes_moved: sent and received.
     arrived, straggled: rounds in which a slot arrived, or was sent the model and did not; in
         the others it was not filled.
@@ -110,6 +112,7 @@ class Series:
     erased_tasks: FloatArray
     decode_error: FloatArray
     train_loss: FloatArray
+    gap: FloatArray
     bytes_moved: FloatArray
     evaluations: tuple[Evaluation, ...]
     arrived: IntArray

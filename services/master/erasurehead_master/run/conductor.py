@@ -187,6 +187,12 @@ class Conductor(Generic[Parcel]):
             peak_memory_bytes=used.peak_memory_bytes,
             cpu_s=used.cpu_s,
             met=met.condition if met is not None and met.reason == finish.reason else "",
+            gap=self._finishing.course.gap,
+            verdict=self._finishing.verdict(
+                self.plan.settings.descent.rounds,
+                finish.exit_code,
+                self._descent.column_spread(),
+            ),
         )
         of_round = finish.rounds if best is None else best.round
         self._reporter.finished(self.model, of_round, summary)

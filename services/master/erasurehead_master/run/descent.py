@@ -69,6 +69,7 @@ class Descent:
     as_received: returns a copy of a point as it is after its way to a worker.
     chosen: what the method is called, and why it was chosen.
     with_slope: whether a step tells the slope, which costs a few passes over a model.
+    column_spread: returns how much columns differ in size (`RowsCurvature.spread`).
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Descent:
         chosen: Chosen = UNNAMED,
         *,
         with_slope: bool = False,
+        column_spread: Callable[[], float] = lambda: math.nan,
     ) -> None:
         self.chosen = chosen
         self.method = method
@@ -92,6 +94,7 @@ class Descent:
         method.in_parts = in_parts
         self._as_received = as_received
         self._with_slope = with_slope
+        self.column_spread = column_spread
         self._anchors = Anchors()
         self._unseen: deque[int] = deque()
         """Known units that the method has not looked ahead to in the round that is open."""

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
-from erasurehead.errors import UsageError
+from erasurehead.errors import EXIT_DIVERGED, UsageError
 from erasurehead.finishing.base import Condition
 from erasurehead.finishing.course import Course, Step
 from erasurehead.finishing.text import build_condition
+from erasurehead.finishing.verdict import Circumstances, verdict
 from erasurehead.registry import nearest
 from erasurehead_master.machine.plan import RunPlan
+from erasurehead_master.run.descent import Descent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +45,17 @@ class Finishing:
     ----------
     conditions: by their texts; the first that is met counts.
     rises: the model's metrics, and whether more of one is better.
+    circumstances: what is known of the run from the beginning.
     """
 
-    def __init__(self, conditions: Mapping[str, Condition], rises: Mapping[str, bool]) -> None:
+    def __init__(
+        self,
+        conditions: Mapping[str, Condition],
+        rises: Mapping[str, bool],
+        circumstances: Circumstances,
+    ) -> None:
         self._conditions = conditions
+        self._circumstances = circumstances
         looked_at = {c.metric for c in conditions.values()}
         self.course = Course({name: rises[name] for name in rises if name in looked_at})
         self._kept_by = next((c.metric for c in conditions.values() if c.keeps_best), None)
@@ -85,6 +95,22 @@ class Finishing:
             self.best = Kept(round_, self._rated, dict(metrics))
         self._rated = None
 
+    def verdict(self, rounds: int, exit_code: int, spread: float) -> str:
+        """Return whether the run has converged, in a sentence; empty for a run without a round.
+
+        Parameters
+        ----------
+        rounds: it was asked for so many.
+        spread: how much columns differ in size.
+        """
+        run = replace(
+            self._circumstances,
+            all_rounds=self.course.round >= rounds,
+            diverged=exit_code == EXIT_DIVERGED,
+            spread=spread,
+        )
+        return verdict(self.course, run)
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold."""
         held = {f"course/{name}": array for name, array in self.course.state().items()}
@@ -108,7 +134,7 @@ class Finishing:
             self.best = Kept(int(best["round"]), best["model"], metrics)
 
 
-def make_finishing(plan: RunPlan, *, rated: bool) -> Finishing:
+def make_finishing(plan: RunPlan, descent: Descent, *, rated: bool) -> Finishing:
     """Build what watches the course of a planned run.
 
     Parameters
@@ -136,7 +162,26 @@ def make_finishing(plan: RunPlan, *, rated: bool) -> Finishing:
                 " or prepare the data with test rows"
             )
     _check_best(list(conditions.values()))
-    return Finishing(conditions, rises)
+    return Finishing(conditions, rises, _circumstances(plan, descent, conditions.values()))
+
+
+def _circumstances(
+    plan: RunPlan, descent: Descent, conditions: Iterable[Condition]
+) -> Circumstances:
+    method, estimate = descent.method, descent.estimate
+    better = None
+    if not method.predicts:
+        better = "--optimizer anchored-lbfgs with a cached scheme (cache=sag)"
+        if estimate.sums_memory:
+            better = "--optimizer anchored-lbfgs"
+        elif plan.exact:
+            better = "--optimizer lbfgs"
+    return Circumstances(
+        optimizer=plan.settings.descent.optimizer,
+        better_optimizer=better,
+        noisy=not plan.exact and estimate.memory is None,
+        wanted=min((c.gap for c in conditions if not math.isnan(c.gap)), default=math.nan),
+    )
 
 
 def _check_best(conditions: Sequence[Condition]) -> None:

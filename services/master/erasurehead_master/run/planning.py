@@ -36,8 +36,8 @@ class PlannedRun:
         UsageError, DataError: as `make_plan`, `make_descent` and `make_finishing`.
         """
         plan = make_plan(settings, store, data_reference)
-        make_descent(plan, store.train.rows(0, 0))
-        make_finishing(plan, rated=bool(store.manifest.test_rows))
+        descent = make_descent(plan, store.train.rows(0, 0))
+        make_finishing(plan, descent, rated=bool(store.manifest.test_rows))
         return cls(plan, store)
 
     def recorded_in(self, directory: Path) -> PlannedRun:

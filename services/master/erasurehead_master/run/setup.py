@@ -72,4 +72,5 @@ def make_descent(
         as_received,
         chosen,
         with_slope=any(condition.needs_slope for condition in conditions),
+        column_spread=lambda: curvature.spread,
     )

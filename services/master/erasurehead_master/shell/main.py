@@ -98,7 +98,7 @@ def host(
         watched = [] if attach is None else [attach(listener.bound)]
         # Workers load their rows meanwhile.
         descent = make_descent(plan, store.train, TwoCores().do, store.column_squares)
-        finishing = make_finishing(plan, rated=bool(store.manifest.test_rows))
+        finishing = make_finishing(plan, descent, rated=bool(store.manifest.test_rows))
         if resume is not None:
             restore(machine, descent, finishing, resume)
         evaluator = Evaluator(store.test, plan.model)

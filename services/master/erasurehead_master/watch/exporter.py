@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, defaultdict
@@ -138,6 +139,8 @@ class MasterMetrics(Observer, Collector):
         yield m.TEST_METRIC.numbers([((k,), v) for k, v in self._tests.items()])
         if last is not None:
             yield m.TRAIN_LOSS.number(last.train_loss)
+            if math.isfinite(last.gap):
+                yield m.GAP.number(last.gap)
             yield m.GRADIENT_NORM.number(last.gradient_norm)
             yield m.STEP_SIZE.number(last.step_size)
             yield m.ROUND_ARRIVALS.number(len(last.arrivals))

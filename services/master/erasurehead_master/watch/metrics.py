@@ -39,6 +39,12 @@ TRAIN_LOSS = Metric(
     "gauge",
     "Training loss at the point last broadcast, estimated from the survivors.",
 )
+GAP = Metric(
+    "erasurehead_estimated_gap",
+    "gauge",
+    "Share of the way from the first model to the minimum that is left, as the method estimates it;"
+    " absent while it is unknown.",
+)
 TEST_METRIC = Metric(
     "erasurehead_test_metric",
     "gauge",

@@ -65,7 +65,7 @@ class VirtualCluster:
         self.workers: dict[bytes, VirtualWorker] = {}
         self.told = Told()
         self.observers = [self.told, *observers]
-        self.finishing = make_finishing(machine.plan, rated=rating is not None)
+        self.finishing = make_finishing(machine.plan, descent, rated=rating is not None)
         self.conductor = Conductor[ToWorker](
             machine,
             descent,

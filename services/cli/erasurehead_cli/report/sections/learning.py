@@ -22,11 +22,13 @@ TABLE_ROWS = 12
 
 
 def learning(material: Material) -> str:
-    """Metric against time and rounds; training loss against both."""
+    """Metric against time and rounds; training loss and estimated gap against both."""
     drawn = ""
     if material.comparison.metric is not None:
         drawn += _metric_charts(material)
     drawn += _loss_charts(material)
+    if any(np.isfinite(series.gap).any() for series in material.every):
+        drawn += _gap_charts(material)
     return section("learning", "Learning", f'<div class="pair">{drawn}</div>')
 
 
@@ -67,27 +69,46 @@ def _metric_charts(material: Material) -> str:
 
 
 def _loss_charts(material: Material) -> str:
-    losses = [series.train_loss for series in material.every]
-    y = axes.fit("training loss", losses, log_above=WIDE)
+    return _charts(
+        material,
+        ("loss", "Training loss", "training loss"),
+        [series.train_loss for series in material.every],
+        "as estimated from the survivors, before each step",
+    )
+
+
+def _gap_charts(material: Material) -> str:
+    return _charts(
+        material,
+        ("gap", "Gap to the minimum", "gap to the minimum"),
+        [series.gap for series in material.every],
+        "share of the way from the first model that is left, as the method estimates it",
+    )
+
+
+def _charts(
+    material: Material, names: tuple[str, str, str], values: list[FloatArray], note: str
+) -> str:
+    """A value of each round against time and rounds; `names` are for ids, captions and the axis."""
+    ident, caption, name = names
+    y = axes.fit(name, values, log_above=WIDE)
     said = "; ".join(
-        f"{label}: {loss[0]:.4g} to {loss[-1]:.4g}"
-        for label, loss in zip(material.labels, losses, strict=True)
+        f"{label}: {known[0]:.4g} to {known[-1]:.4g}" if len(known) else f"{label}: unknown"
+        for label, known in zip(
+            material.labels, (each[np.isfinite(each)] for each in values), strict=True
+        )
     )
     times_s = [series.closed_s for series in material.every]
     rounds = [series.rounds.astype(float) for series in material.every]
     drawn = ""
-    for ident, x, places in (
-        ("loss-time", _clock(times_s), times_s),
-        ("loss-rounds", material.rounds_axis, rounds),
+    for kind, x, places in (
+        ("time", _clock(times_s), times_s),
+        ("rounds", material.rounds_axis, rounds),
     ):
-        caption = f"Training loss against {x.name.partition(' (')[0]}"
-        lines = [Line(n, label, places[n], losses[n]) for n, label in enumerate(material.labels)]
-        drawn += figure(
-            ident,
-            caption,
-            line_chart(f"{ident}-plot", caption, said, x, y, lines),
-            note="as estimated from the survivors, before each step",
-        )
+        title = f"{caption} against {x.name.partition(' (')[0]}"
+        lines = [Line(n, label, places[n], values[n]) for n, label in enumerate(material.labels)]
+        chart = line_chart(f"{ident}-{kind}-plot", title, said, x, y, lines)
+        drawn += figure(f"{ident}-{kind}", title, chart, note=note)
     return drawn
 
 

@@ -55,6 +55,8 @@ def _facts(series: Series) -> dict[str, str]:
         }
     if summary is not None:
         facts["ended"] = summary.reason
+        if summary.verdict:
+            facts["converged"] = summary.verdict
         if summary.peak_memory_bytes:
             facts["peak memory of the master"] = size(summary.peak_memory_bytes)
         if summary.cpu_s:

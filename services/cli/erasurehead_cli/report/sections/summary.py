@@ -20,7 +20,10 @@ def headline(material: Material) -> str:
         )
         if ideal_s is not None:
             said += f", {times(outcome.round_s / ideal_s)} the ideal of the drawn delays"
-        return said + "."
+        summary = material.every[0].run.summary
+        if summary is None or not summary.verdict:
+            return f"{said}."
+        return f"{said}. {summary.verdict[0].upper()}{summary.verdict[1:]}."
     name = material.baseline_label
     reached = [n for n, o in enumerate(outcomes) if o.speedup_to_target is not None]
     if reached:

@@ -1,0 +1,109 @@
+"""Whether a run has converged, and what to do if not: one plain line at its end."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from erasurehead.finishing.course import Course
+
+CLOSE = 1e-3
+"""A gap that counts as none where nobody has asked for another."""
+
+SPREAD = 1e4
+"""Columns that differ more than this in size are badly scaled."""
+
+STILL = 1e-6
+"""A loss that falls by less of itself a round no longer falls."""
+
+
+ROUNDING = 1e-12
+"""A smaller gap is not told from this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What else is known of a run that has ended.
+
+    Attributes
+    ----------
+    all_rounds: it has done all the rounds that it was asked for.
+    diverged: its model would soon not have been finite.
+    optimizer: its method.
+    better_optimizer: a method for its scheme that uses the curvature; None: its own does.
+    noisy: its rounds have no full gradient, and nothing is remembered of earlier ones.
+    spread: size of the largest column over that of the smallest; NaN: unknown.
+    wanted: the gap that was asked for; NaN: none was.
+    """
+
+    all_rounds: bool = True
+    diverged: bool = False
+    optimizer: str = ""
+    better_optimizer: str | None = None
+    noisy: bool = False
+    spread: float = math.nan
+    wanted: float = math.nan
+
+
+def verdict(course: Course, run: Circumstances) -> str:
+    """Return whether a run has converged, how far it is, and what to do, as one sentence.
+
+    Empty for a run without a round.
+    """
+    if run.diverged:
+        return "not converged: the run diverged; take a smaller --step"
+    if not course.round:
+        return ""
+    recent = list(course.losses)[-5:]
+    now = sum(recent) / len(recent)
+    if now > course.first_loss + STILL * abs(course.first_loss):
+        return (
+            f"not converged: the loss is above where it began, {now:.4g} after"
+            f" {course.first_loss:.4g}; take a smaller --step"
+        )
+    far = course.largest_recent_gap
+    if far <= (CLOSE if math.isnan(run.wanted) else run.wanted):
+        near = f"{max(far, ROUNDING):.1g}"
+        return (
+            f"converged: the loss is within about {near} of the way from its start to the minimum"
+        )
+    return f"not converged: {_how_far(course, now, run)}; {_advice(course, now, run)}"
+
+
+def _how_far(course: Course, now: float, run: Circumstances) -> str:
+    falls = _falls(course, now)
+    if not math.isnan(course.gap):
+        left = (
+            f"about {course.gap:.1g} of the way from the start to the minimum is left, and the loss"
+        )
+        return f"{left} {falls}"
+    if course.fall > STILL * abs(now):
+        return f"the loss {falls}"
+    unknown = "how far the minimum is, nobody can tell yet"
+    if run.better_optimizer is not None:
+        unknown = f"{run.optimizer} does not tell how far the minimum is"
+    return f"the loss {falls}, but {unknown}"
+
+
+def _falls(course: Course, now: float) -> str:
+    if math.isnan(course.fall):
+        return "was seen once"
+    if course.fall <= STILL * abs(now):
+        return "no longer falls"
+    return f"still falls by {course.fall:.2g} a round"
+
+
+def _advice(course: Course, now: float, run: Circumstances) -> str:
+    stuck = course.fall <= STILL * abs(now)
+    if run.noisy and stuck:
+        return (
+            "rounds without the full gradient keep it from the minimum: take an exact or cached"
+            " scheme (cache=sag), or steps that become smaller (--step inverse:eta=...)"
+        )
+    longer = "give more --rounds" if run.all_rounds else "go on with --resume"
+    if run.better_optimizer is None:
+        return longer
+    advice = f"{longer}, or {run.better_optimizer}, which goes by the curvature"
+    if run.spread > SPREAD:
+        advice += f" (columns differ in size by {run.spread:.0e}: scaling them helps, too)"
+    return advice
