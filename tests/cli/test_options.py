@@ -85,8 +85,8 @@ def sample(setting: Any) -> tuple[str, Any]:
         other = next((word for word in words if word != default), "0.5")
         return other, other
     if "|" in setting.values:
-        other = next(v for v in setting.values.split("|") if v != default and v != "NUMBER")
-        return other, other
+        other = next((v for v in setting.values.split("|") if v not in (default, "NUMBER")), "0.5")
+        return other, 0.5 if other == "0.5" else other
     if setting.kind in (int, float):
         base = default if isinstance(default, int | float) else 2
         bounded = any(hasattr(rule, "le") for rule in setting.field.metadata)

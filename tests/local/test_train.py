@@ -58,8 +58,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def settings(store: Path, **changes: object) -> RunSettings:
-    given = {"store": str(store), "workers": 4, "rounds": 15, "step": "0.5", **changes}
-    return load(RunSettings, given, environment={})
+    given = {"store": str(store), "workers": 4, "rounds": 15, "step": "0.5"}
+    return load(RunSettings, {**given, "l2": 0.0, **changes}, environment={})
 
 
 def children() -> set[int]:

@@ -31,7 +31,7 @@ SLOW_ONE = "persistent:count=1,slow_s=5,jitter_s=0.05"
 
 def settings(store: Path, **changes: object) -> RunSettings:
     given = {"store": str(store), "workers": 4, "rounds": 60, "step": "2.0", "delay": SLOW_ONE}
-    return load(RunSettings, {**given, **changes}, environment={})
+    return load(RunSettings, {**given, "l2": 0.0, **changes}, environment={})
 
 
 def test_a_slow_worker_is_planned_around(small_store: Path) -> None:

@@ -46,9 +46,8 @@ def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -
 
 def make_master(rows: CsrRows, **settings: Any) -> tuple[Master, Descent]:
     """Return the machine and the descent of a fresh run."""
-    chosen: RunSettings = load(
-        RunSettings, {"store": "made-up", "step": "0.5", **settings}, environment={}
-    )
+    plain = {"store": "made-up", "step": "0.5", "l2": 0.0, "until": "none"}
+    chosen: RunSettings = load(RunSettings, {**plain, **settings}, environment={})
     coding = chosen.fitted()
     plan = RunPlan(
         run=secrets.token_hex(4),

@@ -31,7 +31,7 @@ class ProblemSettings(MainSection):
         None, description="what is fitted to the labels [default: the one for the store's labels]"
     )
     l2: WeightOrAuto = Field(
-        0.0,
+        AUTO,
         description="weight of (l2/2)||theta||^2 beside the mean loss (auto is 1/N for N training"
         " rows, scikit-learn's C=1)",
     )
@@ -72,9 +72,9 @@ class DescentSettings(MainSection):
     )
     rounds: int = Field(100, ge=1, description="rounds to run at most")
     until: ConditionTexts = Field(
-        (),
+        ("gap:1e-3",),
         description="when the run is done before that; may be given several times, and the first"
-        " condition that is met counts (docs/finishing.md) [default: none]",
+        " condition that is met counts (docs/finishing.md)",
     )
     evaluate_every_rounds: int = Field(
         10, ge=1, description="rounds between evaluations on the test rows"
