@@ -11,7 +11,7 @@ import pytest
 from erasurehead.finishing.course import Course, Step
 from erasurehead.finishing.verdict import Circumstances, verdict
 
-PLAIN = Circumstances(optimizer="gradient-descent", better_optimizer="--optimizer lbfgs")
+PLAIN = Circumstances(optimizer="gradient-descent", better_optimizer="--optimizer auto")
 KNOWING = Circumstances(optimizer="lbfgs")
 
 
@@ -56,7 +56,7 @@ def test_a_method_without_a_gap_says_by_how_much_the_loss_falls() -> None:
         " lbfgs, which goes by the curvature"
     )
     assert verdict(after(FALLING), replace(PLAIN, all_rounds=False)).endswith(
-        "; go on with --resume, or --optimizer lbfgs, which goes by the curvature"
+        "; go on with --resume, or --optimizer auto, which goes by the curvature"
     )
     assert verdict(after([1.0]), PLAIN).startswith("not converged: the loss was seen once, but")
 
@@ -65,7 +65,7 @@ def test_a_loss_that_stays_need_not_be_the_least() -> None:
     course = after([1.0] + 30 * [0.5])
     assert verdict(course, PLAIN) == (
         "not converged: the loss no longer falls, but gradient-descent does not tell how far the"
-        " minimum is; give more --rounds, or --optimizer lbfgs, which goes by the curvature"
+        " minimum is; give more --rounds, or --optimizer auto, which goes by the curvature"
     )
     assert "take an exact or cached scheme" in verdict(course, replace(PLAIN, noisy=True))
     assert "exact or cached" not in verdict(after(FALLING), replace(PLAIN, noisy=True))

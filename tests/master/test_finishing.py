@@ -125,6 +125,23 @@ def test_the_summary_says_how_far_the_run_has_come() -> None:
     assert near.summary.rounds == near.of_round < 40
 
 
+@pytest.mark.parametrize(
+    ("scheme", "advice"),
+    [
+        ("egc:c=2", "--optimizer auto, which"),
+        ("agc:c=2,r=2,cache=sag", "--optimizer auto, which"),
+        ("agc:c=2,r=2", "--optimizer auto with a cached scheme (cache=sag), which"),
+    ],
+)
+def test_a_run_that_does_not_go_by_the_curvature_is_told_of_a_method_that_does(
+    scheme: str, advice: str
+) -> None:
+    played = Played(rounds=3, optimizer="nesterov", scheme=scheme)
+    assert advice in played.summary.verdict
+    auto = Played(rounds=1, optimizer="auto", step="auto", scheme="egc:c=2")
+    assert auto.summary.verdict.endswith("give more --rounds")
+
+
 def test_columns_of_very_different_size_are_a_hint() -> None:
     scaled = CsrRows(
         ROWS.indptr,

@@ -37,5 +37,9 @@ def test_what_a_user_names_is_taken() -> None:
         assert choose("nesterov", rounds, bounded=True) == Chosen("nesterov")
 
 
+def test_the_name_of_what_is_chosen_has_no_options() -> None:
+    assert choose("anchored-lbfgs:age=4", UNITS, bounded=True).name == "anchored-lbfgs"
+
+
 def test_the_methods_by_merit_exist() -> None:
     assert set(BY_MERIT) <= set(METHODS)

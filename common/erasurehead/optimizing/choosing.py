@@ -7,6 +7,7 @@ from typing import cast
 
 from erasurehead.optimizing import METHODS
 from erasurehead.optimizing.base import Method, RoundKind
+from erasurehead.registry import Spec
 
 AUTOMATIC = "auto"
 
@@ -26,6 +27,11 @@ class Chosen:
 
     optimizer: str
     reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """The method's name alone."""
+        return Spec.parse(self.optimizer).name
 
 
 def choose(optimizer: str, rounds: RoundKind, *, bounded: bool) -> Chosen:

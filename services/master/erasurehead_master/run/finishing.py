@@ -171,13 +171,11 @@ def _circumstances(
     method, estimate = descent.method, descent.estimate
     better = None
     if not method.predicts:
-        better = "--optimizer anchored-lbfgs with a cached scheme (cache=sag)"
-        if estimate.sums_memory:
-            better = "--optimizer anchored-lbfgs"
-        elif plan.exact:
-            better = "--optimizer lbfgs"
+        better = "--optimizer auto"
+        if not (plan.exact or estimate.sums_memory):
+            better += " with a cached scheme (cache=sag)"
     return Circumstances(
-        optimizer=plan.settings.descent.optimizer,
+        optimizer=descent.chosen.name,
         better_optimizer=better,
         noisy=not plan.exact and estimate.memory is None,
         wanted=min((c.gap for c in conditions if not math.isnan(c.gap)), default=math.nan),
