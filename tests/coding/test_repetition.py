@@ -56,6 +56,18 @@ def test_any_load_gives_balanced_blocks_and_groups(k: int, n: int, c: int, seed:
     np.testing.assert_array_equal(dense, expected)
 
 
+@settings(deadline=None)
+@given(st.integers(1, 60), st.integers(1, 60))
+def test_without_a_load_three_slots_answer_for_a_block(k: int, n: int) -> None:
+    """As many as make groups of about three, and two groups of fewer where that makes one."""
+    groups = groups_of(make("frc", k, n))
+    assert groups.count == min(max(2, int(k / 3 + 0.5)), k, n)
+    if n >= k >= 5:
+        assert set(groups.sizes.tolist()) <= {2, 3, 4}
+    if n == k >= 5:
+        assert groups.block_sizes.tolist() == groups_of(make("frc:c=3", k)).block_sizes.tolist()
+
+
 @pytest.mark.parametrize(("k", "n", "c"), [(6, None, 2), (7, None, 3), (9, 5, 2), (12, None, 4)])
 def test_tolerance_is_exact_by_enumeration(k: int, n: int | None, c: int) -> None:
     """Every set of `tolerance` stragglers leaves all blocks; some set of one more does not."""

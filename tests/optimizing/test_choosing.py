@@ -27,18 +27,26 @@ NOISY = RoundKind(False)
     ],
 )
 def test_what_rounds_give_decides(rounds: RoundKind, bounded: bool, name: str, reason: str) -> None:
-    chosen = choose("auto", rounds, bounded=bounded)
+    chosen = choose("auto", "auto", rounds, bounded=bounded)
     assert chosen.optimizer == name
     assert reason in chosen.reason
 
 
 def test_what_a_user_names_is_taken() -> None:
     for rounds in (UNITS, EXACT, NOISY):
-        assert choose("nesterov", rounds, bounded=True) == Chosen("nesterov")
+        assert choose("nesterov", "auto", rounds, bounded=True) == Chosen("nesterov")
+        assert choose("lbfgs", "0.5", rounds, bounded=True) == Chosen("lbfgs")
+
+
+def test_a_step_size_is_one_of_gradient_steps() -> None:
+    for rounds in (UNITS, EXACT, NOISY):
+        chosen = choose("auto", "0.5", rounds, bounded=True)
+        assert chosen.optimizer == "gradient-descent"
+        assert "the step size 0.5 is given" in chosen.reason
 
 
 def test_the_name_of_what_is_chosen_has_no_options() -> None:
-    assert choose("anchored-lbfgs:age=4", UNITS, bounded=True).name == "anchored-lbfgs"
+    assert choose("anchored-lbfgs:age=4", "auto", UNITS, bounded=True).name == "anchored-lbfgs"
 
 
 def test_the_methods_by_merit_exist() -> None:

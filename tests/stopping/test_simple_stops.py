@@ -81,6 +81,12 @@ def test_delta_is_a_share_of_the_workers(delta: float, r: int) -> None:
     assert rule.arrivals == r
 
 
+@pytest.mark.parametrize(("k", "r"), [(1, 1), (2, 2), (12, 2), (20, 2), (21, 3), (30, 3)])
+def test_a_share_has_a_least_number(k: int, r: int) -> None:
+    code = CODES.build("uncoded", k, None, np.random.default_rng(0))
+    assert STOPS.build("fraction:delta=0.1,least=2", code).arrivals == r
+
+
 def test_deadline_closes_with_a_minimum_of_arrivals(round_: Round) -> None:
     rule = STOPS.build("deadline:after_s=0.3,minimum=2", round_.decoder.code)
     assert rule.deadline_s() == 0.3
@@ -102,6 +108,8 @@ def test_deadline_closes_with_a_minimum_of_arrivals(round_: Round) -> None:
         ("fraction:r=2,delta=0.5", "either r"),
         ("fraction:r=0", "r=0 arrivals cannot close a round of 6 workers"),
         ("fraction:r=7", "r=7 arrivals cannot close a round of 6 workers"),
+        ("fraction:r=2,least=2", "leave it out"),
+        ("fraction:delta=0.5,least=0", "least=0 arrivals are too few"),
         ("fraction:delta=0", "delta=0 is not a share"),
         ("fraction:delta=1.5", "delta=1.5 is not a share"),
         ("deadline:after_s=0", "after_s must be positive"),

@@ -16,6 +16,9 @@ from erasurehead.coding.partition import blocks_of
 from erasurehead.coding.suitable import decoded_by
 from erasurehead.errors import UsageError
 
+USUAL_SLOTS = 3
+"""That answer for a block, unless the user says how many tasks a slot holds."""
+
 
 @decoded_by("first-copy:scale=coverage")
 def frc(
@@ -24,7 +27,7 @@ def frc(
     rng: np.random.Generator,
     probabilities: FloatArray | None = None,
     *,
-    c: int,
+    c: int | None = None,
     groups: Literal["shuffled", "consecutive", "balanced"] = "shuffled",
     p: str | None = None,
 ) -> GradientCode:
@@ -38,7 +41,8 @@ def frc(
 
     Parameters
     ----------
-    c: tasks per slot.
+    c: tasks per slot; default: as many as make B = k/3, rounded, but 2 blocks at least (3 tasks per
+        slot where there are as many tasks as slots, and 5 slots or more).
     groups: `shuffled` deals the slots to the groups in an order drawn from `rng`, so that
         neighbouring slots (often on one machine) do not share a group; `consecutive` does not;
         `balanced` puts reliable slots together with unreliable ones, so that every block is
@@ -51,7 +55,9 @@ def frc(
         without probabilities, or p without `balanced`.
     """
     n_tasks = n_workers if n_tasks is None else n_tasks
-    n_blocks = block_count(n_workers, n_tasks, c)
+    n_blocks = usual_count(n_workers, n_tasks)
+    if c is not None:
+        n_blocks = block_count(n_workers, n_tasks, c)
     if groups == "balanced":
         what = "groups=balanced of code 'frc'"
         known = straggler_probabilities(n_workers, p, probabilities, what)
@@ -66,6 +72,11 @@ def frc(
         if groups == "shuffled":
             group_of_slot = rng.permutation(group_of_slot)
     return repetition_code("frc", Groups(group_of_slot, blocks_of(n_tasks, n_blocks)))
+
+
+def usual_count(n_workers: int, n_tasks: int) -> int:
+    """Return how many blocks three slots each make, at least two of them if there can be."""
+    return min(max(2, _nearest(n_workers, USUAL_SLOTS)), n_workers, n_tasks)
 
 
 def block_count(n_workers: int, n_tasks: int, c: int) -> int:

@@ -7,6 +7,7 @@ from typing import cast
 
 from erasurehead.optimizing import METHODS
 from erasurehead.optimizing.base import Method, RoundKind
+from erasurehead.optimizing.making import AUTOMATIC as AUTOMATIC_STEP
 from erasurehead.registry import Spec
 
 AUTOMATIC = "auto"
@@ -34,16 +35,20 @@ class Chosen:
         return Spec.parse(self.optimizer).name
 
 
-def choose(optimizer: str, rounds: RoundKind, *, bounded: bool) -> Chosen:
+def choose(optimizer: str, step: str, rounds: RoundKind, *, bounded: bool) -> Chosen:
     """Return the optimizer that is written, or the best there is for ``auto``.
 
     Parameters
     ----------
+    step: as it is written. A size is taken for one of gradient steps, since the steps of other
+        methods go by the curvature: a user who means one of theirs names the method.
     rounds: what the coding makes of them.
     bounded: the curvature of the model has a bound.
     """
     if optimizer != AUTOMATIC:
         return Chosen(optimizer)
+    if step != AUTOMATIC_STEP:
+        return Chosen(BY_MERIT[-1], f"the step size {step} is given, and is for its steps")
     for name in BY_MERIT:
         # A method of ours is a class, whose attributes say what it needs.
         method = cast(type[Method], METHODS.factory(name))

@@ -1,4 +1,5 @@
-"""Schemes of the papers by short names: uncoded, exact (EGC) and approximate (AGC) coding."""
+"""Schemes by short names: the papers' uncoded, exact (EGC) and approximate (AGC) coding, and the
+one that is taken if none is named."""
 
 from __future__ import annotations
 
@@ -8,6 +9,12 @@ from erasurehead.errors import UsageError
 from erasurehead.estimating import ESTIMATES
 from erasurehead.registry import Registry, Spec
 from erasurehead.schemes.scheme import SUM, Scheme
+
+SHORT_ROUND = 0.1
+"""Share of the workers that closes a round of `cached`."""
+
+LEAST_ARRIVALS = 2
+"""That close one, however few workers there are: of one arrival alone a round learns little."""
 
 
 def uncoded(
@@ -83,7 +90,34 @@ def agc(
     return _repetition(Spec("frc", {"c": str(c)}), stop, scale, cache)
 
 
-SHORTHANDS: Registry[Scheme] = Registry("scheme", {"uncoded": uncoded, "egc": egc, "agc": agc})
+def cached(*, c: int | None = None, r: int | None = None, delta: float | None = None) -> Scheme:
+    """Return short rounds of fractional repetition that remember what each group sent last.
+
+    It is made for methods that know of each remembered gradient where it was taken, and wait for
+    those that are old (`erasurehead.optimizing.anchored_lbfgs`). By default it fits any number of
+    workers.
+
+    Parameters
+    ----------
+    c: tasks per worker; default: those of three workers for a block of rows.
+    r: arrivals that close a round.
+    delta: their share of the workers, in (0, 1]; default: a tenth, but 2 arrivals at least.
+
+    Raises
+    ------
+    UsageError: both r and delta are given.
+    """
+    stop = _stop(r, SHORT_ROUND if r is None and delta is None else delta, None)
+    assert stop is not None
+    if r is None:
+        stop = Spec(stop.name, {**stop.options, "least": str(LEAST_ARRIVALS)})
+    code = Spec("frc", {} if c is None else {"c": str(c)})
+    return _repetition(code, stop, None, "sag")
+
+
+SHORTHANDS: Registry[Scheme] = Registry(
+    "scheme", {"uncoded": uncoded, "egc": egc, "agc": agc, "cached": cached}
+)
 
 
 def shorthand_of(scheme: Scheme) -> Spec | None:

@@ -5,7 +5,8 @@ The long form names the parts, separated by `` / ``; all but the code may be lef
     frc:c=3 / first-copy:scale=none / fraction:r=11 / saga
 
 ``code / stop rule`` takes the decoder that suits the code, ``code`` alone also the stop rule
-``exact``. Shorthands name the papers' schemes: ``uncoded``, ``egc:c=3``, ``agc:c=3,r=11``.
+``exact``. Shorthands name the papers' schemes (``uncoded``, ``egc:c=3``, ``agc:c=3,r=11``) and the
+one that is taken if none is named, ``cached``.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def spelt_out(scheme: Scheme) -> str:
 
 
 def shortest(scheme: Scheme) -> str:
-    """Return the papers' name of a scheme if it has one (`egc:c=3`), else the long form."""
+    """Return the short name of a scheme if it has one (`egc:c=3`), else the long form."""
     return str(shorthand_of(scheme) or spelt_out(scheme))
 
 

@@ -45,8 +45,9 @@ class CodingSettings(MainSection):
     """How tasks are spread over workers, and when a round closes."""
 
     scheme: SchemeText = Field(
-        "agc:c=3,delta=0.37",
-        description="a paper's scheme or its parts, of which all but the code may be left out",
+        "cached",
+        description="a scheme by its short name or its parts, of which all but the code may be left"
+        " out",
     )
     workers: int = Field(12, ge=1, description="slots of the code (k)")
     tasks: int | None = Field(
@@ -64,7 +65,9 @@ class DescentSettings(MainSection):
     """How the model moves, how often, and when it is looked at."""
 
     optimizer: OptimizerText = Field(
-        "gradient-descent", description="what a round's gradient does to the model"
+        AUTO,
+        description="what a round's gradient does to the model (auto suits the scheme, and is"
+        " gradient-descent if a step size is given)",
     )
     step: StepText = Field(
         "auto",

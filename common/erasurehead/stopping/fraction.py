@@ -20,14 +20,20 @@ class FractionStop(StopRule):
     code: for k.
     r: arrivals, 1 to k.
     delta: share of the slots, in (0, 1]; r = ceil(delta k). Give one of the two.
+    least: with delta, r is at least so much (all slots, if there are fewer).
 
     Raises
     ------
-    UsageError: none or both are given, or r is out of range.
+    UsageError: none or both are given, or r is out of range; or `least` comes with r.
     """
 
     def __init__(
-        self, code: GradientCode, *, r: int | None = None, delta: float | None = None
+        self,
+        code: GradientCode,
+        *,
+        r: int | None = None,
+        delta: float | None = None,
+        least: int | None = None,
     ) -> None:
         k = code.n_workers
         if (r is None) == (delta is None):
@@ -35,6 +41,8 @@ class FractionStop(StopRule):
                 "stop rule 'fraction' needs either r (arrivals) or delta (their share of the"
                 " workers); write for example fraction:r=11"
             )
+        if least is not None and least < 1:
+            raise UsageError(f"least={least} arrivals are too few; it must be at least 1")
         if delta is not None:
             if not 0 < delta <= 1:
                 raise UsageError(
@@ -42,7 +50,12 @@ class FractionStop(StopRule):
                     " most 1"
                 )
             # 0.1 * 30 is above 3 in floating point, and means 3.
-            r = max(1, math.ceil(delta * k - 1e-9))
+            r = min(max(least or 1, math.ceil(delta * k - 1e-9)), k)
+        elif least is not None:
+            raise UsageError(
+                f"stop rule 'fraction' has both r={r} and least={least}; least bounds what delta"
+                " makes of the workers, so leave it out"
+            )
         assert r is not None
         if not 1 <= r <= k:
             raise UsageError(

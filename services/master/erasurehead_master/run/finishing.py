@@ -16,6 +16,7 @@ from erasurehead.finishing.base import Condition
 from erasurehead.finishing.course import Course, Step
 from erasurehead.finishing.text import build_condition
 from erasurehead.finishing.verdict import Circumstances, verdict
+from erasurehead.optimizing.making import AUTOMATIC
 from erasurehead.registry import nearest
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
@@ -172,6 +173,8 @@ def _circumstances(
     better = None
     if not method.predicts:
         better = "--optimizer auto"
+        if plan.settings.descent.step != AUTOMATIC:
+            better += " --step auto"
         if not (plan.exact or estimate.sums_memory):
             better += " with a cached scheme (cache=sag)"
     return Circumstances(

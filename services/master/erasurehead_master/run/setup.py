@@ -47,11 +47,12 @@ def make_descent(
     estimate = plan.coding.estimate(plan.n_parameters)
     rounds = kind_of_rounds(plan.coding, estimate)
     problem = Problem(plan.model.start(rng), penalty, curvature, rounds)
-    chosen = choose(settings.descent.optimizer, rounds, bounded=curvature.bounded)
-    method, size = make_method(chosen.optimizer, settings.descent.step, problem)
+    optimizer, step = settings.descent.optimizer, settings.descent.step
+    chosen = choose(optimizer, step, rounds, bounded=curvature.bounded)
+    method, size = make_method(chosen.optimizer, step, problem)
     if method.follows_units and not estimate.sums_memory:
         raise UsageError(
-            f"optimizer '{settings.descent.optimizer}' follows what is remembered of each unit, and"
+            f"optimizer '{optimizer}' follows what is remembered of each unit, and"
             f" the gradient estimate '{plan.coding.scheme.estimate}' of scheme"
             f" '{settings.coding.scheme}' is no sum of that; take a scheme with the estimate sag"
             " (cache=sag)"

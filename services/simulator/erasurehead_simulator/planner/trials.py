@@ -11,6 +11,7 @@ from erasurehead.errors import UsageError
 from erasurehead.records import RoundRecord
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.schemes.shorthands import uncoded
+from erasurehead.settings.numbers import AUTO
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
@@ -114,8 +115,13 @@ def try_all(
 
 
 def _with_seed(problem: Problem, seed: int) -> RunSettings:
-    """Return the settings of trials under a seed, whose automatic step is the same for all."""
+    """Return the settings of trials under a seed, with a method's automatic step looked up once.
+
+    Where each scheme has the method that suits it, each has that method's step.
+    """
     settings = problem.settings.changed(run={"seed": seed})
+    if settings.descent.optimizer == AUTO:
+        return settings
     alone = settings.changed(**ALONE)
     plan = make_plan(alone, problem.store, None, coding=alone.fitted(uncoded()))
     descent = make_descent(plan, problem.store.train)
