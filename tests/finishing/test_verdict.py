@@ -53,7 +53,7 @@ def test_a_gap_that_was_large_a_moment_ago_has_not_converged() -> None:
 def test_a_method_without_a_gap_says_by_how_much_the_loss_falls() -> None:
     assert verdict(after(FALLING), PLAIN) == (
         "not converged: the loss still falls by 0.01 a round; give more --rounds, or --optimizer"
-        " lbfgs, which goes by the curvature"
+        " auto, which goes by the curvature"
     )
     assert verdict(after(FALLING), replace(PLAIN, all_rounds=False)).endswith(
         "; go on with --resume, or --optimizer auto, which goes by the curvature"

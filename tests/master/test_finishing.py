@@ -136,10 +136,12 @@ def test_the_summary_says_how_far_the_run_has_come() -> None:
 def test_a_run_that_does_not_go_by_the_curvature_is_told_of_a_method_that_does(
     scheme: str, advice: str
 ) -> None:
-    played = Played(rounds=3, optimizer="nesterov", scheme=scheme)
+    played = Played(rounds=3, optimizer="nesterov", step="auto", scheme=scheme)
     assert advice in played.summary.verdict
     auto = Played(rounds=1, optimizer="auto", step="auto", scheme="egc:c=2")
     assert auto.summary.verdict.endswith("give more --rounds")
+    stepped = Played(rounds=1, optimizer="auto", step="0.3", scheme="egc:c=2")
+    assert "--optimizer auto --step auto, which" in stepped.summary.verdict
 
 
 def test_columns_of_very_different_size_are_a_hint() -> None:

@@ -160,7 +160,7 @@ def test_a_run_says_which_method_it_has_chosen_and_why(
     virtual: Virtual, scheme: str, optimizer: str, reason: str
 ) -> None:
     for written, told in (("auto", optimizer), ("nesterov", "nesterov")):
-        cluster = virtual(optimizer=written, scheme=scheme, workers=6, rounds=2)
+        cluster = virtual(optimizer=written, step="auto", scheme=scheme, workers=6, rounds=2)
         starts = Starts()
         cluster.observers.append(starts)
         run(cluster)

