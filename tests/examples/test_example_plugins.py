@@ -56,7 +56,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def train(store: Path, folder: Path, *arguments: str) -> Run:
-    common = ["--workers", "4", "--rounds", "12", "--scheme", "egc:c=2", "--no-figures", "--quiet"]
+    common = ["--workers", "4", "--rounds", "12", "--until", "none", "--scheme", "egc:c=2"]
+    common += ["--no-figures", "--quiet"]
     done = erasurehead("train", str(store), *common, *arguments, "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return Run.open(folder / "run")

@@ -150,6 +150,7 @@ def test_a_network_starts_from_the_seed_and_trains_on_all_parameters() -> None:
 def test_an_automatic_step_needs_a_bound_of_the_curvature(store: Store) -> None:
     """The softmax has one, and its loss never rises; the network has none."""
     given = {"store": str(store.path), "scheme": "uncoded", "workers": 6, "rounds": 30}
+    given["optimizer"] = "gradient-descent"
     watch = Watch()
     simulate(load(RunSettings, given, environment={}), [watch], pass_s=1.0)
     assert watch.losses == sorted(watch.losses, reverse=True)
