@@ -1,4 +1,10 @@
-"""Cyclic MDS codes: deterministic, and far better conditioned than random cyclic repetition."""
+"""Cyclic MDS codes: deterministic, and without the bad draws of random cyclic repetition.
+
+How much they amplify rounding depends on which stragglers are missing. Random sets of five among
+thirty amplify 10 x at the median (random cyclic repetition: 340 x), neighbours 5,000 x (550 x). The
+complex code amplifies more as k and s grow: at k = 60, s = 10 two million times at the median,
+where random cyclic repetition does 1,500 times (docs/codes-measured.md).
+"""
 
 from __future__ import annotations
 

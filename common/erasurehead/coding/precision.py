@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from erasurehead.coding.amplification import SEARCHED_WORKERS, TRIES, StragglerSets
 from erasurehead.coding.base import GradientCode
 from erasurehead.coding.frc import least_load
 from erasurehead.errors import UsageError
@@ -23,8 +24,9 @@ MOST_WORKERS = 1000
 def kept_promise(build: Callable[[int], GradientCode], s: int, or_else: str = "") -> GradientCode:
     """Return build(s) if any s stragglers still leave the full gradient in double precision.
 
-    Neighbouring slots are the worst stragglers of codes on a line or circle of nodes, so s in a row
-    are tried at many places (of large codes at two), and one random set.
+    Neighbouring slots are the worst stragglers of cyclic MDS codes, so s in a row are tried at many
+    places (of large codes at two); the worst ones of random codes are scattered and have to be
+    searched for, from a random set.
 
     Parameters
     ----------
@@ -71,16 +73,8 @@ def _first_below(build: Callable[[int], GradientCode], s: int, least: int) -> Gr
 
 def _decodes(code: GradientCode, s: int) -> bool:
     k = code.n_workers
-    places = np.linspace(0, k, max(2, min(k, PLACED_WORKERS // k)), endpoint=False, dtype=int)
-    sets = [(place + np.arange(s)) % k for place in places]
-    sets.append(np.random.default_rng(0).permutation(k)[:s])
-    return all(_error(code, late) <= ROUNDING for late in sets)
-
-
-def _error(code: GradientCode, late: np.ndarray) -> float:
-    """Return the least decode error of the slots that are not late."""
-    here = np.ones(code.n_workers, dtype=bool)
-    here[late] = False
-    rows = code.matrix.toarray()[np.repeat(here, code.symbols_per_slot)]
-    weights = np.linalg.lstsq(rows.T, np.ones(code.n_tasks), rcond=None)[0]
-    return float(np.mean((weights @ rows - 1.0) ** 2))
+    sets = StragglerSets(code, s, np.random.default_rng(0))
+    late = sets.neighbours(max(2, PLACED_WORKERS // k))
+    (scattered,) = sets.random(1)
+    late.append(sets.exchanged(scattered, TRIES) if k <= SEARCHED_WORKERS else scattered)
+    return all(sets.decode_error(each) <= ROUNDING for each in late)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from erasurehead.coding.amplification import likely_worst
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.models import MODELS, default_model
@@ -18,6 +19,9 @@ from erasurehead.wire.sizes import MAX_FRAME_BYTES
 from erasurehead_master.machine.plan import RunPlan, deal_rows
 from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.setup import make_descent
+
+MOST_ROUNDING = 1e-3
+"""Of a gradient: an exact scheme whose rounding may be larger does not keep its word."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,7 @@ def make_plan(
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
     )
     _check_frames(plan)
+    _check_rounding(plan)
     return plan
 
 
@@ -93,6 +98,20 @@ def _check_frames(plan: RunPlan) -> None:
             f"a result of {plan.n_parameters} parameters in vector format {plan.format_spec} has a"
             f" frame of {plan.frame_bytes} bytes, and wire.max_frame_bytes refuses more than"
             f" {most}; raise it (to {MAX_FRAME_BYTES} at most) or choose a shorter wire.format"
+        )
+
+
+def _check_rounding(plan: RunPlan) -> None:
+    """See that an exact scheme stays exact when its code amplifies the rounding of messages."""
+    rounding = plan.vector_format.relative_error
+    if not plan.exact or not rounding:
+        return
+    error = rounding * likely_worst(plan.code)
+    if error > MOST_ROUNDING:
+        raise UsageError(
+            f"code '{plan.code.name}' may amplify the rounding of vector format {plan.format_spec}"
+            f" to {error:.0e} of a gradient, which is not exact; use --wire-format f8 or a code of"
+            f" plain sums such as frc:c={plan.code.tolerance + 1}"
         )
 
 
