@@ -27,6 +27,14 @@ MAY_IMPORT = {
         "erasurehead_simulator",
         "erasurehead_local",
     },
+    "erasurehead_face": {
+        "erasurehead",
+        "erasurehead_master",
+        "erasurehead_worker",
+        "erasurehead_simulator",
+        "erasurehead_local",
+        "erasurehead_cli",
+    },
 }
 
 GROUND = {
@@ -79,7 +87,7 @@ MATHEMATICS = (
     "schemes",
 )
 
-SERVICES = {
+SERVICES: dict[str, dict[str, set[str]]] = {
     "erasurehead_master": {
         "machine": set(),
         "run": {"machine"},
@@ -105,6 +113,9 @@ SERVICES = {
         "console": {"report", "results"},
         "reproduce": {"console", "results"},
         "commands": {"console", "pages", "report", "reproduce", "results"},
+    },
+    "erasurehead_face": {
+        "running": set(),
     },
 }
 """Folders of each service, and which other folders of it each may import."""
@@ -318,6 +329,8 @@ def test_services_load_nothing_heavy(package: str) -> None:
     [
         ("erasurehead_worker.shell.main", HEAVY),
         ("erasurehead_master.shell.main", HEAVY),
+        # Its names of the face are doors, and nobody has gone through one yet.
+        ("erasurehead", {"numpy", "scipy", "zmq", "pydantic", "erasurehead_face", *HEAVY}),
         ("erasurehead_cli.main", {"numpy", "scipy", "zmq", *(HEAVY - {"rich", "typer"})}),
     ],
 )

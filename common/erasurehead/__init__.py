@@ -1,1 +1,45 @@
-"""ErasureHead: distributed gradient descent that does not wait for stragglers."""
+"""ErasureHead: distributed gradient descent that does not wait for stragglers.
+
+``import erasurehead as eh`` is the face for Python (docs/python.md): `eh.train`, `eh.simulate`,
+`eh.plan`, `eh.Run` and the estimators. They live above this library, in `erasurehead_face`; their
+names stand here, and what is behind a name is imported when it is first asked for. So the import
+itself loads nothing, and no part of the library knows what stands on it.
+"""
+
+import importlib
+from typing import Any
+
+_FACE = "erasurehead_face"
+
+_HOMES = {
+    "train": "running.train",
+    "simulate": "running.simulate",
+    "plan": "running.plan",
+    "Run": "running.run",
+    "Plan": "running.plan",
+    "uncoded": "running.schemes",
+    "egc": "running.schemes",
+    "agc": "running.schemes",
+    "cached": "running.schemes",
+    "RunError": "running.run",
+}
+"""Names of the face, and where each is at home there."""
+
+_ERRORS = ("ErasureHeadError", "UsageError", "DataError")
+
+__all__ = [*_HOMES, *_ERRORS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        home = importlib.import_module(f"{_FACE}.{_HOMES[name]}")
+    elif name in _ERRORS:
+        home = importlib.import_module("erasurehead.errors")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(home, name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -92,6 +92,7 @@ def load(
     environment: Mapping[str, str] | None = None,
     otherwise: Mapping[str, Any] | None = None,
     recorded: bool = False,
+    given_as: tuple[str, Spelling] = ("the command line", spellings.COMMAND_LINE),
     warn: Callable[[str], None] = log.warning,
 ) -> S:
     """Merge and validate the sources of a settings tree.
@@ -104,6 +105,8 @@ def load(
     otherwise: what takes the place of the tree's own defaults, spelled like `given`.
     recorded: the file was written by a run, perhaps of an older version: its spellings are no
         news, and the parts that it names are not looked up.
+    given_as: where `given` comes from, in words, and how that place spells settings: its values
+        nest as on the command line.
     warn: told, in one sentence a source, of spellings that are old.
 
     Raises
@@ -112,7 +115,7 @@ def load(
     """
     variables = _from_environment(cls, os.environ if environment is None else environment)
     sources = [
-        Source("the command line", plain(given), spellings.COMMAND_LINE),
+        Source(given_as[0], plain(given), given_as[1]),
         Source("the environment", variables, spellings.ENVIRONMENT),
         Source(f"{config}", read_yaml(config) if config else {}, spellings.YAML),
         Source("the defaults", plain(otherwise or {}), spellings.COMMAND_LINE),

@@ -27,6 +27,7 @@ class Spelling:
 
 
 COMMAND_LINE = Spelling(lambda setting: setting.name, lambda name: f"--{flag(name)}")
+PYTHON = Spelling(lambda setting: setting.name, key)
 ENVIRONMENT = Spelling(lambda setting: setting.name, variable)
 YAML = Spelling(lambda setting: setting.path, key)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
+import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 
 from erasurehead.process.cores import usable_cores
@@ -38,7 +41,7 @@ class LocalCluster:
         self.exit_codes: dict[str, int] = {}
         self._hatching = hatching
         self._log_level = log_level
-        self._turns = usable_cores() if turns is None else turns
+        self._turns = turns
         self._buffer = b""
         self._starting: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -47,7 +50,7 @@ class LocalCluster:
         self._process = (self._hatching or Hatching(self._log_level).__enter__()).take()
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
-        self._order({"turns": self._turns})
+        self.take_turns(self._turns)
         return self
 
     def __exit__(
@@ -70,6 +73,28 @@ class LocalCluster:
         self.poll()
         process.stdout.close()
 
+    def take_turns(self, turns: int | None) -> None:
+        """Say how many of the workers that start from now on may compute at the same time.
+
+        No worker may be there. `turns` is as for the constructor.
+        """
+        self._order({"turns": usable_cores() if turns is None else turns})
+
+    @property
+    def alive(self) -> bool:
+        """True while the nursery runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def disown(self) -> None:
+        """Let go of the nursery in a process that was forked from the one that started it."""
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        process.stdout.close()
+        process.returncode = 0  # its parent waits for it
+
     def fileno(self) -> int:
         """Return the descriptor that becomes readable when `poll` has news."""
         assert self._process is not None
@@ -87,6 +112,16 @@ class LocalCluster:
             assert settings.name is not None
             self._starting.append(settings.name)
             self._order({"start": settings.model_dump(mode="json")})
+
+    @contextlib.contextmanager
+    def guarding(self, folder: Path) -> Iterator[Path]:
+        """Have a folder removed in the end, by the nursery if this process goes before."""
+        self._order({"guard": str(folder)})
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._order({"unguard": str(folder)})
 
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a worker by name."""
@@ -123,10 +158,11 @@ class LocalCluster:
     def wait(self, limit_s: float) -> bool:
         """Wait until every worker has ended; False if some had not after the limit."""
         until = time.monotonic() + limit_s
-        while self.pids and time.monotonic() < until:
-            time.sleep(0.01)
+        self.poll()
+        while not self.deserted and time.monotonic() < until:
+            select.select([self.fileno()], [], [], max(0.0, until - time.monotonic()))
             self.poll()
-        return not self.pids
+        return self.deserted
 
     def _all_ended(self) -> list[tuple[str, int]]:
         assert self._process is not None

@@ -2,10 +2,11 @@
 
 Started as ``python -m erasurehead_local.nursery LOG_LEVEL``; speaks lines of JSON. On its standard
 input: first ``{"turns": how many workers may compute at the same time, 0: any number}``, then
-``{"start": {worker settings}}`` and ``{"signal": name, "number": 15}``; on its standard output:
-``{"started": name, "pid": ...}`` and ``{"exited": name, "pid": ..., "code": ...}`` (negative:
-killed by that signal). When its standard input ends (the parent is gone, however it went), it ends
-its workers and then itself, so that no worker is ever left behind.
+``{"start": {worker settings}}``, ``{"signal": name, "number": 15}``, ``{"guard": folder}`` and
+``{"unguard": folder}``; on its standard output: ``{"started": name, "pid": ...}`` and
+``{"exited": name, "pid": ..., "code": ...}`` (negative: killed by that signal). When its standard
+input ends (the parent is gone, however it went), it ends its workers, removes the folders that it
+guards, and then ends itself, so that nothing is ever left behind.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import logging
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -39,6 +41,7 @@ class Nursery:
 
     def __init__(self) -> None:
         self._names: dict[int, str] = {}
+        self._guarded: set[str] = set()
         self._desk: TurnDesk | None = None
 
     def run(self) -> None:
@@ -59,6 +62,8 @@ class Nursery:
                     for line in lines:
                         self._obey(json.loads(line))
             self._end_all(signals)
+        for folder in self._guarded:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _wait(self, signals: SignalWatch) -> list[int]:
         """Wait for an order or a signal, and meanwhile grant turns."""
@@ -78,6 +83,10 @@ class Nursery:
         elif "turns" in order:
             turns = int(order["turns"])
             self._desk = TurnDesk(TurnKeeper(turns), time.monotonic) if turns else None
+        elif "guard" in order:
+            self._guarded.add(order["guard"])
+        elif "unguard" in order:
+            self._guarded.discard(order["unguard"])
         else:
             for pid, name in self._names.items():
                 if name == order["signal"]:

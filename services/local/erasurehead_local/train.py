@@ -65,32 +65,57 @@ def run_planned(
         for each core).
     hatching: the workers' nursery, if its process is under way already.
     """
-    begun, plan = time.monotonic(), planned.plan
-    if turns is None and plan.exact and plan.code.tolerance == 0:
-        turns = 0  # Rounds wait for every worker, so being the first to finish is worth nothing.
+    begun = time.monotonic()
+    turns = turns_of(planned) if turns is None else turns
     with LocalCluster(turns=turns, hatching=hatching) as cluster:
+        return run_on(cluster, planned, observers, resume, started, begun=begun)
 
-        def attach(address: str) -> Watched:
-            cluster.start(
-                [
-                    WorkerSettings(
-                        connect=address, name=f"local-{i}", slot=i, plugin=loaded_plugins()
-                    )
-                    for i in range(plan.settings.coding.workers)
-                ]
-            )
-            if started is not None:
-                started(cluster)
-            return cluster.fileno(), departures
 
-        def departures() -> list[Event]:
-            ended = [(name, code, f"ended with code {code}") for name, code in cluster.poll()]
-            if ended and cluster.deserted:
-                *ended, (name, _, why) = ended
-                last = [Departed(name, why, last=True)]
-            else:
-                last = []
-            # A worker that ended well has said GOODBYE.
-            return [*(Departed(name, why) for name, code, why in ended if code != 0), *last]
+def turns_of(planned: PlannedRun) -> int | None:
+    """Return how many workers of a run should be at a long computation at the same time.
 
-        return host(planned, LOOPBACK, observers, begun, attach, resume)
+    0 stands for any number, None for one for each core.
+    """
+    plan = planned.plan
+    # Where rounds wait for every worker, being the first to finish is worth nothing.
+    return 0 if plan.exact and plan.code.tolerance == 0 else None
+
+
+def run_on(
+    cluster: LocalCluster,
+    planned: PlannedRun,
+    observers: Sequence[Observer],
+    resume: Snapshot | None = None,
+    started: Callable[[LocalCluster], None] | None = None,
+    *,
+    begun: float,
+) -> RunSummary:
+    """Run a plan with workers of a nursery that is there, and has none; see `run_planned`.
+
+    Parameters
+    ----------
+    begun: `time.monotonic()` when the work for this run began.
+    """
+
+    def attach(address: str) -> Watched:
+        cluster.start(
+            [
+                WorkerSettings(connect=address, name=f"local-{i}", slot=i, plugin=loaded_plugins())
+                for i in range(planned.plan.settings.coding.workers)
+            ]
+        )
+        if started is not None:
+            started(cluster)
+        return cluster.fileno(), departures
+
+    def departures() -> list[Event]:
+        ended = [(name, code, f"ended with code {code}") for name, code in cluster.poll()]
+        if ended and cluster.deserted:
+            *ended, (name, _, why) = ended
+            last = [Departed(name, why, last=True)]
+        else:
+            last = []
+        # A worker that ended well has said GOODBYE.
+        return [*(Departed(name, why) for name, code, why in ended if code != 0), *last]
+
+    return host(planned, LOOPBACK, observers, begun, attach, resume)

@@ -6,11 +6,13 @@ import multiprocessing
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from erasurehead.errors import EXIT_INTERNAL, UsageError
@@ -64,7 +66,8 @@ class Crew(Generic[Shared]):
         # Not `executor.map`, which would cancel futures while the executor gives them up itself.
         together = [items[i : i + at_once] for i in range(0, len(items), at_once)]
         try:
-            futures = [self._executor.submit(_call, work, some) for some in together]
+            with _main_left_alone():
+                futures = [self._executor.submit(_call, work, some) for some in together]
             for future in futures:
                 yield from future.result()
         except BrokenProcessPool:
@@ -103,6 +106,21 @@ def crew(shared: Shared, n_processes: int) -> Iterator[Crew[Shared]]:
             raise
         finally:
             executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _main_left_alone() -> Iterator[None]:
+    """Let processes that start meanwhile not run the main script once more.
+
+    They call functions of ours only, and a script that plans need not guard itself with ``if
+    __name__ == "__main__"``.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _begin(plugins: Sequence[str], shared: bytes) -> None:

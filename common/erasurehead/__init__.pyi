@@ -1,0 +1,13 @@
+from erasurehead.errors import DataError as DataError
+from erasurehead.errors import ErasureHeadError as ErasureHeadError
+from erasurehead.errors import UsageError as UsageError
+from erasurehead_face.running.plan import Plan as Plan
+from erasurehead_face.running.plan import plan as plan
+from erasurehead_face.running.run import Run as Run
+from erasurehead_face.running.run import RunError as RunError
+from erasurehead_face.running.schemes import agc as agc
+from erasurehead_face.running.schemes import cached as cached
+from erasurehead_face.running.schemes import egc as egc
+from erasurehead_face.running.schemes import uncoded as uncoded
+from erasurehead_face.running.simulate import simulate as simulate
+from erasurehead_face.running.train import train as train

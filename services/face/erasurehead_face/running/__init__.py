@@ -1,0 +1,1 @@
+"""Train, simulate and plan from Python, and what they return."""

@@ -1,0 +1,149 @@
+"""Arrays that a user hands in, as rows: copied, never changed.
+
+scipy merges repeated entries of a CSR matrix when it is read in some ways, in place and in the
+data's own type (findings/scipy-csr-merges.sh). So rows are made from copies of a matrix's arrays,
+and its repeated entries are added in float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from erasurehead.arrays import Array, FloatArray
+from erasurehead.errors import DataError, UsageError
+from erasurehead.rows import CsrRows
+
+FORMATS = "an array, a scipy sparse matrix or a data frame of numbers"
+
+
+def rows_of(matrix: Any, labels: FloatArray | None, what: str = "X") -> CsrRows:
+    """Return the rows of a matrix of shape (rows, columns), with zeros left out.
+
+    Parameters
+    ----------
+    matrix: dense, sparse in any format, or a data frame of numbers.
+    labels: shape (rows,); None: there are none, and the rows have NaN.
+    what: the matrix in words, for messages.
+
+    Raises
+    ------
+    UsageError: it is no matrix of finite numbers, has no columns, or not as many rows as labels.
+    """
+    from scipy.sparse import csr_array, issparse
+
+    csr = _merged(matrix, what) if issparse(matrix) else csr_array(_dense(matrix, what))
+    n_rows, n_columns = csr.shape
+    if n_columns == 0:
+        raise DataError(f"{what} has no columns; give at least one")
+    if not np.isfinite(csr.data).all():
+        raise DataError(
+            f"{what} holds NaN or infinite entries; fill them in or leave their rows out"
+        )
+    if labels is None:
+        labels = np.full(n_rows, np.nan)
+    if len(labels) != n_rows:
+        raise DataError(
+            f"{what} has {n_rows} rows and there are {len(labels)} labels; give one label a row"
+        )
+    ones = bool((csr.data == 1.0).all())
+    return CsrRows(
+        indptr=csr.indptr.astype(np.int64),
+        indices=csr.indices,
+        values=None if ones else csr.data,
+        labels=labels,
+        n_columns=n_columns,
+    )
+
+
+def labels_of(y: Any, what: str = "y") -> Array:
+    """Return labels as an array of their own of shape (rows,).
+
+    Raises
+    ------
+    UsageError: they are not one label a row, or some are missing.
+    """
+    if y is None:
+        raise UsageError(f"{what} is missing; give one label a row of X")
+    labels = np.array(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim != 1:
+        raise DataError(f"{what} has shape {labels.shape}; give one label a row, of shape (rows,)")
+    missing = (
+        not np.isfinite(labels).all()
+        if labels.dtype.kind in "fc"
+        else labels.dtype.kind == "O" and any(v is None or v != v for v in labels)
+    )
+    if missing:
+        raise DataError(f"{what} has missing or infinite labels; leave their rows out")
+    return labels
+
+
+def permuted(rows: CsrRows, seed: int) -> CsrRows:
+    """Return the rows in a seeded random order, in which any row range is a fair sample."""
+    order = np.random.default_rng((seed, 0x5F1E)).permutation(len(rows.labels))
+    return taken(rows, order)
+
+
+def taken(rows: CsrRows, order: Array) -> CsrRows:
+    """Return some rows, in an order of their numbers."""
+    lengths = np.diff(rows.indptr)[order]
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    # Where each entry comes from: the beginning of its row, and its place in the row.
+    places = np.arange(indptr[-1]) + np.repeat(rows.indptr[:-1][order] - indptr[:-1], lengths)
+    return CsrRows(
+        indptr=indptr,
+        indices=rows.indices[places],
+        values=None if rows.values is None else rows.values[places],
+        labels=rows.labels[order],
+        n_columns=rows.n_columns,
+        weights=None if rows.weights is None else rows.weights[order],
+        offsets=None if rows.offsets is None else rows.offsets[order],
+    )
+
+
+def _merged(matrix: Any, what: str) -> Any:
+    """Return a CSR matrix of its own arrays, in float64, each entry once and in order."""
+    from scipy.sparse import coo_array, csr_array
+
+    if len(matrix.shape) != 2:
+        raise DataError(f"{what} has shape {matrix.shape}; give {FORMATS}, of two axes")
+    if matrix.dtype.kind not in "biuf":
+        raise DataError(f"{what} holds entries of type {matrix.dtype}; give real numbers")
+    if matrix.format == "csr":
+        parts = (
+            matrix.data.astype(np.float64),
+            np.array(matrix.indices),
+            np.array(matrix.indptr),
+        )
+        csr = csr_array(parts, shape=matrix.shape)
+    else:
+        # Other formats are read through their triplets, which have every repeated entry apart.
+        triplets = matrix.tocoo(copy=True)
+        data = triplets.data.astype(np.float64)
+        places = (triplets.row, triplets.col)
+        csr = csr_array(coo_array((data, places), shape=matrix.shape))
+    csr.sum_duplicates()
+    csr.eliminate_zeros()
+    return csr
+
+
+def _dense(matrix: Any, what: str) -> FloatArray:
+    """Return a dense matrix in float64; it may be the user's own, which is only read."""
+    table = np.asarray(matrix)
+    if table.ndim != 2:
+        raise DataError(
+            f"{what} has shape {table.shape}; give {FORMATS}, of two axes (one column:"
+            f" {what}.reshape(-1, 1))"
+        )
+    try:
+        if table.dtype.kind == "c":
+            raise TypeError
+        return table.astype(np.float64, copy=False)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{what} holds entries of type {table.dtype}, which are no real numbers; encode them,"
+            " for example by scikit-learn's OneHotEncoder"
+        ) from None

@@ -1,0 +1,173 @@
+"""A planned run on what a user hands in, and how it runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from shutil import disk_usage, rmtree
+from typing import Any
+
+from rich.console import Console
+
+from erasurehead.arrays import Array
+from erasurehead.errors import UsageError
+from erasurehead.records import Observer, RunSummary
+from erasurehead.settings.tree import RunSettings
+from erasurehead_cli.console.recorded_run import run_recorded
+from erasurehead_face.running.arguments import Settings, settings_from
+from erasurehead_face.running.handed import ARRAYS, Handed, hand_in
+from erasurehead_face.running.kept import Kept
+from erasurehead_face.running.run import Run, class_array, concluded, reopened
+from erasurehead_local.cluster import LocalCluster
+from erasurehead_local.hatching import Hatching
+from erasurehead_local.train import plan_here, run_on, turns_of
+from erasurehead_master.keep.checkpoint import Snapshot
+from erasurehead_master.run.planning import PlannedRun
+
+SHARED_MEMORY = Path("/dev/shm")
+ROOM = 2
+"""A store of arrays lies in shared memory where this many times its size is free."""
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A planned run, and the arrays that it is on.
+
+    Attributes
+    ----------
+    handed: None: the run is on a store.
+    """
+
+    planned: PlannedRun
+    handed: Handed | None
+
+    @classmethod
+    def of(
+        cls,
+        X: Any,
+        y: Any,
+        given: Settings,
+        config: str | Path | None,
+        sample_weight: Any = None,
+        offset: Any = None,
+        test: tuple[Any, Any] | None = None,
+    ) -> Problem:
+        """Plan what `train` was given.
+
+        Raises
+        ------
+        UsageError: an argument or the data is wrong.
+        """
+        if isinstance(X, str | Path):
+            beside = {"y": y, "sample_weight": sample_weight, "offset": offset, "test": test}
+            extra = [name for name, value in beside.items() if value is not None]
+            if extra:
+                raise UsageError(
+                    f"{extra[0]} is given beside the store {X}, which has its own rows; leave it"
+                    " out, or give a matrix for X"
+                )
+            loaded = settings_from(RunSettings, given, str(X), config)
+            return cls(plan_here(loaded), None)
+        loaded = settings_from(RunSettings, given, ARRAYS, config)
+        if loaded.run.resume:
+            raise UsageError(
+                "resume goes on with a run on a store, and arrays are gone when their run is over;"
+                " prepare a store, or train again"
+            )
+        handed = hand_in(
+            X,
+            y,
+            model=loaded.problem.model,
+            sample_weight=sample_weight,
+            offset=offset,
+            test=test,
+            seed=loaded.run.seed,
+        )
+        return cls(PlannedRun.of(loaded, handed.store(), None), handed)
+
+    @property
+    def settings(self) -> RunSettings:
+        """Of the run."""
+        return self.planned.plan.settings
+
+    @property
+    def classes(self) -> Array | None:
+        """What the classes are called, in the order of their labels."""
+        if self.handed is not None:
+            return self.handed.classes
+        return class_array(self.planned.store.manifest.classes)
+
+    @contextmanager
+    def on_disk(self) -> Iterator[RunSettings]:
+        """Have the rows in a store; yield the settings with where it is."""
+        if self.handed is None:
+            yield self.settings
+            return
+        with ExitStack() as stack:
+            folder = scratch_folder(self.handed.n_bytes)
+            stack.callback(rmtree, folder, ignore_errors=True)
+            self.handed.write(folder / ARRAYS)
+            yield self.settings.changed(problem={"store": str(folder / ARRAYS)})
+
+    def run(self, observers: Sequence[Observer], hatching: Hatching) -> Run:
+        """Run to the end with a nursery of its own, in the run's directory if it has one.
+
+        Raises
+        ------
+        RunError: it did not do what it was asked for.
+        """
+
+        def go(
+            planned: PlannedRun, others: Sequence[Observer], resume: Snapshot | None = None, /
+        ) -> RunSummary:
+            begun, turns = time.monotonic(), turns_of(planned)
+            with LocalCluster(turns=turns, hatching=hatching) as cluster:
+                return self.run_on(cluster, [*others, *observers], resume, begun=begun)
+
+        out = self.settings.run.out
+        if out is None:
+            kept = Kept()
+            go(self.planned, [kept])
+            return concluded(kept, self.settings, self.planned.plan.model, self.classes)
+        # What the run tells on the way is logged, too; so nothing is printed here.
+        summary = run_recorded(self.planned, go, out, Console(quiet=True), quiet=True)
+        return reopened(out, summary, self.classes)
+
+    def run_on(
+        self,
+        cluster: LocalCluster,
+        observers: Sequence[Observer],
+        resume: Snapshot | None = None,
+        *,
+        begun: float,
+    ) -> RunSummary:
+        """Run to the end with workers of a nursery."""
+        if self.handed is None:
+            return run_on(cluster, self.planned, observers, resume, begun=begun)
+        with cluster.guarding(scratch_folder(self.handed.n_bytes)) as folder:
+            store = self.handed.write(folder / ARRAYS)
+            plan = replace(self.planned.plan, digest=store.digest, data_reference=str(store.path))
+            return run_on(cluster, PlannedRun(plan, store), observers, begun=begun)
+
+
+def scratch_folder(n_bytes: int) -> Path:
+    """Make a temporary folder with room for so much: in shared memory, or else on disk.
+
+    Raises
+    ------
+    UsageError: it cannot be made.
+    """
+    fits = SHARED_MEMORY.is_dir() and disk_usage(SHARED_MEMORY).free > ROOM * n_bytes
+    name = f"erasurehead-{os.getpid()}-"
+    try:
+        return Path(tempfile.mkdtemp(prefix=name, dir=SHARED_MEMORY if fits else None))
+    except OSError as error:
+        raise UsageError(
+            f"cannot make a temporary folder for the rows: {error.strerror}; set TMPDIR to a folder"
+            f" with room for {n_bytes / 1e6:.0f} MB"
+        ) from None

@@ -1,0 +1,268 @@
+"""A run and what it leaves: model, history, report, predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from erasurehead.arrays import Array, FloatArray
+from erasurehead.datasets.store import Store
+from erasurehead.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    DataError,
+    ErasureHeadError,
+    UsageError,
+)
+from erasurehead.models.base import Model
+from erasurehead.models.scoring import metrics_of, outputs_on
+from erasurehead.records import RoundRecord, RunStart, RunSummary
+from erasurehead.rows import CsrRows
+from erasurehead.runs import Run as RecordedRun
+from erasurehead.settings.tree import RunSettings
+from erasurehead_face.running.arrays import labels_of, rows_of
+from erasurehead_face.running.kept import Kept
+from erasurehead_face.running.targets import coded, decoded, predicted_labels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NOWHERE = Path("in memory")
+"""Where the report says that a run is, if it has no directory."""
+
+
+class RunError(ErasureHeadError):
+    """A run ended without having done what it was asked for: it diverged, or lost its workers.
+
+    Attributes
+    ----------
+    run: as far as it came; None: no round was closed.
+    """
+
+    def __init__(self, summary: RunSummary, run: Run | None) -> None:
+        super().__init__(summary.reason)
+        self.run = run
+        self.exit_code = summary.exit_code
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A run that is over.
+
+    Attributes
+    ----------
+    theta: the model's parameters, shape (n_parameters,).
+    model: what they are the parameters of.
+    history: one record a round, in order.
+    summary: how the run ended.
+    start: what was known when the first round opened.
+    settings: all of them.
+    path: the run's directory; None: it has none.
+    classes: what the model tells apart, in the order of its labels; None: it predicts numbers, or
+        nobody named them.
+    """
+
+    theta: FloatArray
+    model: Model
+    history: list[RoundRecord]
+    summary: RunSummary
+    start: RunStart
+    settings: RunSettings
+    path: Path | None
+    classes: Array | None
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """Read a run's directory, of this face or of the command.
+
+        Raises
+        ------
+        DataError: no run is there, or it is damaged, unfinished or closed no round.
+        """
+        held = RecordedRun.open(Path(path))
+        if held.summary is None or held.start is None:
+            raise DataError(f"run {path} closed no round; there is no model to open")
+        classes = _classes_named(held.settings.problem.store)
+        return cls(
+            held.theta,
+            held.learnt,
+            held.records,
+            held.summary,
+            held.start,
+            held.settings,
+            held.path,
+            classes,
+        )
+
+    @property
+    def interrupted(self) -> bool:
+        """True where the run was asked to end (Ctrl-C, the notebook's Interrupt)."""
+        return self.summary.exit_code == EXIT_INTERRUPTED
+
+    def frame(self) -> pd.DataFrame:
+        """Return the history as a data frame: one row a round, metrics in columns of their own.
+
+        What is a list in a record (arrivals, stragglers, late results) is a number here.
+
+        Raises
+        ------
+        UsageError: pandas is not installed.
+        """
+        try:
+            import pandas as pd
+        except ImportError:
+            raise UsageError(
+                "a data frame needs pandas; install 'erasurehead[data]', or take run.history"
+            ) from None
+        rows = [_flat(record) for record in self.history]
+        return pd.DataFrame(rows).set_index("round")
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report, one HTML page, and return where it is.
+
+        Parameters
+        ----------
+        path: the file; default: ``report.html`` in the run's directory.
+
+        Raises
+        ------
+        UsageError: the run has no directory and no file is named, or it cannot be written.
+        """
+        from erasurehead_cli.report import write_report
+
+        if path is None and self.path is None:
+            raise UsageError(
+                "the run has no directory; name a file, for example run.report('report.html')"
+            )
+        page = self.path / "report.html" if path is None and self.path else Path(str(path))
+        write_report([_InMemory.of(self)], page)
+        return page
+
+    def outputs(self, X: Any) -> FloatArray:
+        """Return what the model says of rows: margins, shape (rows,) or (rows, outputs).
+
+        Parameters
+        ----------
+        X: a matrix like the one trained on, or the path of a store, of which the test rows count.
+
+        Raises
+        ------
+        DataError: there are other columns than in training.
+        """
+        rows = self._rows(X)
+        return outputs_on(rows, self.model, self.theta)
+
+    def predict(self, X: Any) -> Array:
+        """Return the class of each row, or its number, shape (rows,); `X` as for `outputs`."""
+        return decoded(
+            predicted_labels(self.model, self.outputs(X)), self.model.target, self.classes
+        )
+
+    def predictions(self, X: Any) -> dict[str, Array]:
+        """Return what the command writes for each row: columns of shape (rows,) by their names."""
+        return dict(self.model.predictions(self.outputs(X)))
+
+    def score(self, X: Any, y: Any = None) -> dict[str, float]:
+        """Return the model's metrics on rows, by their names.
+
+        Parameters
+        ----------
+        y: the labels of a matrix; those of a store are in it.
+        """
+        rows = self._rows(X)
+        labels = np.asarray(rows.labels)
+        if y is not None:
+            labels = coded(labels_of(y), self.model.target, self.classes, "y")
+        return metrics_of(self.model, outputs_on(rows, self.model, self.theta), labels)
+
+    def _rows(self, X: Any) -> CsrRows:
+        if isinstance(X, str | Path):
+            store = Store.open(X)
+            rows = store.test if len(store.test.labels) else store.train
+        else:
+            rows = rows_of(X, None)
+        if rows.n_columns != self.model.n_columns:
+            raise DataError(
+                f"X has {rows.n_columns} columns, and the model was trained on"
+                f" {self.model.n_columns}; give rows like those of the training"
+            )
+        return rows
+
+    def __repr__(self) -> str:
+        metrics = ", ".join(f"{k} {v:.4g}" for k, v in self.summary.metrics.items())
+        return (
+            f"<Run of {self.start.model}, {self.settings.coding.scheme},"
+            f" {self.settings.coding.workers} workers: {self.summary.rounds} rounds,"
+            f" {self.summary.reason}{'; ' + metrics if metrics else ''}>"
+        )
+
+
+def concluded(kept: Kept, settings: RunSettings, model: Model, classes: Array | None) -> Run:
+    """Return the run that an observer has kept.
+
+    Raises
+    ------
+    RunError: it did not do what it was asked for, and nobody asked it to end.
+    KeyboardInterrupt: it was asked to end before its first round.
+    """
+    summary = kept.summary
+    assert summary is not None
+    run = None
+    if kept.start is not None and kept.theta is not None:
+        run = Run(kept.theta, model, kept.history, summary, kept.start, settings, None, classes)
+    return _checked(summary, run)
+
+
+def reopened(path: Path, summary: RunSummary, classes: Array | None) -> Run:
+    """Return the run that was written to a directory; raises as `concluded`."""
+    held = RecordedRun.open(path)
+    run = None if held.start is None else replace(Run.open(path), classes=classes)
+    return _checked(summary, run)
+
+
+def _checked(summary: RunSummary, run: Run | None) -> Run:
+    if run is None and summary.exit_code == EXIT_INTERRUPTED:
+        raise KeyboardInterrupt(summary.reason)
+    if run is None or summary.exit_code not in (EXIT_OK, EXIT_INTERRUPTED):
+        raise RunError(summary, run)
+    return run
+
+
+def class_array(names: Sequence[str]) -> Array | None:
+    """Return what a store calls its classes, shape (classes,); None: its labels are numbers."""
+    return np.array(names) if names else None
+
+
+class _InMemory(RecordedRun):
+    """A run as the report reads it, of which everything is in memory."""
+
+    @classmethod
+    def of(cls, run: Run) -> _InMemory:
+        """Return a run of this face for the report."""
+        held = cls(run.path or NOWHERE, run.settings, run.summary, run.start, 0)
+        held.__dict__["records"] = run.history
+        return held
+
+    def __iter__(self) -> Iterator[RoundRecord]:
+        return iter(self.records)
+
+
+def _flat(record: RoundRecord) -> dict[str, Any]:
+    """Return a record as one row of numbers and texts."""
+    row = record.to_json()
+    metrics = row.pop("metrics")
+    del row["load_shares"]
+    counted = {k: len(v) if isinstance(v, list | tuple) else v for k, v in row.items()}
+    return {**counted, "duration_s": record.duration_s, **metrics}
+
+
+def _classes_named(store: str) -> Array | None:
+    """Return the class names of a store, if it is there."""
+    try:
+        return class_array(Store.open(store).manifest.classes)
+    except ErasureHeadError:
+        return None

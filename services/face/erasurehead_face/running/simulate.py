@@ -1,0 +1,63 @@
+"""`eh.simulate`: the same run under a virtual clock, with real arithmetic and no processes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+from erasurehead.errors import UsageError
+from erasurehead.records import Observer
+from erasurehead_face.running.arguments import Settings
+from erasurehead_face.running.kept import Kept
+from erasurehead_face.running.problem import Problem
+from erasurehead_face.running.run import Run, concluded
+from erasurehead_simulator.virtual.virtual_run import check_time_passes, run_virtually
+
+LEFT_OUT = ("out", "resume", "http", "checkpoint")
+"""Settings that mean nothing to a run without processes and without a directory."""
+
+
+def simulate(
+    X: Any,
+    y: Any = None,
+    *,
+    pass_s: float = 0.0,
+    sample_weight: Any = None,
+    offset: Any = None,
+    test: tuple[Any, Any] | None = None,
+    observers: Sequence[Observer] = (),
+    config: str | Path | None = None,
+    **settings: Unpack[Settings],
+) -> Run:
+    """Run virtual workers and a virtual master in this process; all times are virtual.
+
+    Parameters
+    ----------
+    X, y, sample_weight, offset, test, observers, config: as for `train`.
+    pass_s: seconds in which one worker would compute the gradient of all rows; each is charged its
+        share.
+
+    Raises
+    ------
+    UsageError: an argument or the data is wrong, or nothing would take any time.
+    RunError: the run diverged.
+    """
+    refuse(settings, LEFT_OUT, "a simulated run has no processes and no directory")
+    problem = Problem.of(X, y, settings, config, sample_weight, offset, test)
+    check_time_passes(problem.settings, pass_s)
+    kept, planned = Kept(), problem.planned
+    run_virtually(planned.plan, planned.store, [kept, *observers], pass_s)
+    return concluded(kept, problem.settings, planned.plan.model, problem.classes)
+
+
+def refuse(given: Settings, left_out: Collection[str], reason: str) -> None:
+    """Refuse settings that mean nothing to a call.
+
+    Raises
+    ------
+    UsageError: one was given.
+    """
+    for name, value in given.items():
+        if name in left_out and value is not None:
+            raise UsageError(f"setting '{name}' means nothing here: {reason}; leave it out")

@@ -1,0 +1,194 @@
+"""Runs from Python: with processes, under a virtual clock, from scripts and threads."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+import erasurehead as eh
+from erasurehead.records import Observer, RoundRecord
+from erasurehead_face.running.problem import SHARED_MEMORY
+from tests.face.conftest import Table
+
+SETTINGS: dict[str, Any] = {
+    "workers": 3,
+    "scheme": "uncoded",
+    "optimizer": "gradient-descent",
+    "until": "none",
+    "rounds": 12,
+    "l2": 0.01,
+}
+
+
+def leftovers(pid: int) -> list[Path]:
+    folders = (SHARED_MEMORY, Path(tempfile.gettempdir()))
+    return [p for folder in folders for p in folder.glob(f"erasurehead-{pid}-*")]
+
+
+def test_a_run_on_arrays_is_the_run_of_the_simulator_and_leaves_nothing(table: Table) -> None:
+    X, y = table.X.copy(), table.y.copy()
+    run = eh.train(X, y, test=(X[:40], y[:40]), progress=False, **SETTINGS)
+    np.testing.assert_array_equal(X, table.X)
+    assert leftovers(os.getpid()) == []
+    assert psutil.Process().children(recursive=True) == []
+    virtual = eh.simulate(X, y, test=(X[:40], y[:40]), pass_s=1.0, **SETTINGS)
+    np.testing.assert_array_equal(run.theta, virtual.theta)
+    assert virtual.summary.wall_s == pytest.approx(12 / 3)
+    assert run.path is None
+    assert [r.round for r in run.history] == list(range(1, 13))
+    assert not run.interrupted
+    assert run.classes is not None
+    assert run.classes.tolist() == ["early", "late"]
+    right = np.mean(run.predict(X[:40]) == y[:40])
+    assert run.score(X[:40], y[:40])["accuracy"] == right == run.summary.metrics["accuracy"]
+    frame = run.frame()
+    assert frame.loc[10, "accuracy"] == run.history[9].metrics["accuracy"]
+    assert frame["arrivals"].tolist() == [3] * 12
+    assert "12 rounds" in repr(run)
+
+
+def test_a_run_with_a_directory_is_opened_again(table: Table, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run = eh.train(*table, out=out, progress=False, **SETTINGS)
+    again = eh.Run.open(out)
+    np.testing.assert_array_equal(run.theta, again.theta)
+    assert (run.path, run.history) == (out, again.history)
+    assert list(run.predict(table.X[:3])) == [
+        {-1.0: "early", 1.0: "late"}[x] for x in again.predict(table.X[:3]).tolist()
+    ]
+    assert "uncoded" in again.report().read_text(encoding="utf-8")
+    with pytest.raises(eh.UsageError, match="already holds a run"):
+        eh.train(*table, out=out, progress=False, **SETTINGS)
+
+
+def test_a_report_needs_a_file_where_there_is_no_directory(table: Table, tmp_path: Path) -> None:
+    run = eh.simulate(*table, delay="exponential:mean_s=1", **SETTINGS)
+    with pytest.raises(eh.UsageError, match="name a file"):
+        run.report()
+    assert run.report(tmp_path / "page.html").exists()
+
+
+def test_rows_with_other_columns_are_refused(table: Table) -> None:
+    run = eh.simulate(*table, pass_s=1.0, **SETTINGS)
+    with pytest.raises(eh.DataError, match="2 columns, and the model was trained on 6"):
+        run.predict(table.X[:, :2])
+
+
+def test_a_run_that_diverges_is_an_error_that_has_the_run(table: Table) -> None:
+    given = {**SETTINGS, "step": 1e300, "model": "least-squares"}
+    with np.errstate(over="ignore"), pytest.raises(eh.RunError, match="diverged") as error:
+        eh.simulate(table.X, np.arange(240.0), pass_s=1.0, **given)
+    assert error.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda X, y: eh.train(X, y, resume=True, out="x"), "resume goes on with a run on a store"),
+        (lambda X, y: eh.train("stores/x", y), "y is given beside the store"),
+        (lambda X, y: eh.simulate(X, y, out="x"), "'out' means nothing here"),
+        (lambda X, y: eh.simulate(X, y), "nothing takes any time"),
+        (lambda X, y: eh.plan(X, y, target="auc=0.5", scheme="uncoded"), "chooses the scheme"),
+        (lambda X, y: eh.plan(X, y, target="auc"), "auc"),
+    ],
+)
+def test_what_cannot_be_is_told_before_anything_starts(call: Any, told: str, table: Table) -> None:
+    with pytest.raises(eh.UsageError, match=told):
+        call(*table)
+
+
+def test_a_plan_names_a_scheme_to_train_with(table: Table) -> None:
+    given = {k: v for k, v in SETTINGS.items() if k != "scheme"} | {"workers": 2, "rounds": 40}
+    plan = eh.plan(
+        *table,
+        target="loss=0.5",
+        delay="exponential:mean_s=1",
+        seeds=1,
+        finalists=1,
+        max_load=1,
+        jobs=1,
+        **given,
+    )
+    assert plan.scheme in plan.frame()["scheme"].tolist()
+    assert plan.rounds >= 1
+    assert plan.scheme in repr(plan)
+
+
+def test_a_thread_may_train(table: Table) -> None:
+    found: list[eh.Run] = []
+    thread = threading.Thread(
+        target=lambda: found.append(eh.train(*table, progress=False, **SETTINGS))
+    )
+    thread.start()
+    thread.join(60)
+    assert found[0].summary.rounds == 12
+
+
+SCRIPT = """
+import os, signal, sys
+import numpy as np
+import erasurehead as eh
+from erasurehead.records import Observer
+
+class AtRound(Observer):
+    def round_over(self, record):
+        if record.round == 5:
+            os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+
+rng = np.random.default_rng(0)
+X = rng.standard_normal((60, 3))
+run = eh.train(X, X[:, 0] > 0, workers=2, scheme="uncoded", rounds=10**6, step=0.1, until="none",
+               l2=0.1, observers=[AtRound()], optimizer="gradient-descent")
+import psutil
+print(run.interrupted, 5 <= run.summary.rounds < 10**6, bool(np.any(run.theta)),
+      len(psutil.Process().children(recursive=True)))
+"""
+"""A script without a guard, which asks itself to end in round 5."""
+
+
+def script(number: str) -> tuple[str, str, int, list[Path]]:
+    """Run the script; return what it printed, its exit code, and what it has left behind."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, number],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    ) as process:
+        # The nursery has its standard error, too: this reads on until that has ended as well.
+        printed, told = process.communicate(timeout=120)
+    return printed, told, process.returncode, leftovers(process.pid)
+
+
+def test_an_interrupt_ends_the_run_and_keeps_the_model_so_far() -> None:
+    printed, told, _, left = script("SIGINT")
+    assert printed.split() == ["True", "True", "True", "0"], told
+    assert left == []
+
+
+def test_a_process_that_is_killed_leaves_neither_workers_nor_rows() -> None:
+    _, _, code, left = script("SIGKILL")
+    assert code == -signal.SIGKILL
+    assert left == []
+
+
+def test_an_observer_of_the_user_is_told(table: Table) -> None:
+    class Watch(Observer):
+        rounds = 0
+
+        def round_over(self, record: RoundRecord) -> None:
+            self.rounds += 1
+
+    watch = Watch()
+    eh.simulate(*table, pass_s=1.0, observers=[watch], **SETTINGS)
+    assert watch.rounds == 12
