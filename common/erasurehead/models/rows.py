@@ -165,9 +165,9 @@ class LocalRowsBuilder:
         self._touched[indices] = True
         self._lengths.append(lengths)
         self._indices.append(np.array(indices, dtype=np.int32))
-        self._values.append(_unless_ones(values, np.float32))
+        self._values.append(_unless_ones(values))
         self._labels.append(np.array(labels, dtype=np.float64))
-        weights = _unless_ones(coefficients, np.float64)
+        weights = _unless_ones(coefficients)
         if weights is not None:
             if weights.ndim == len(self._weights_shape):
                 weights = weights[..., np.newaxis]
@@ -197,8 +197,8 @@ class LocalRowsBuilder:
             n_bytes = matrix.nbytes
         else:
             indices = np.empty(offsets[-1], dtype=np.int32)
-            kinds = [v.dtype for v in self._values if v is not None]
-            values = np.empty(len(indices), dtype=np.result_type(*kinds)) if kinds else None
+            weighted = any(v is not None for v in self._values)
+            values = np.empty(len(indices)) if weighted else None
             for _ in self._fill_sparse(position, indices, values):
                 yield None
             blocks = _csr_blocks(bounds, offsets, indices, values, n_support)
@@ -268,11 +268,15 @@ class LocalRowsBuilder:
             yield
 
 
-def _unless_ones(values: npt.NDArray[Any] | None, at_least: Any) -> FloatArray | None:
-    """Return a floating copy of `values`, or None when all are one."""
+def _unless_ones(values: npt.NDArray[Any] | None) -> FloatArray | None:
+    """Return a copy of `values` in double precision, or None when all are one.
+
+    Values of any other type would take less memory, but scipy makes doubles of them at each
+    product, which costs 1.3 to 2.5 times the time (`benchmarks/row_types.py`).
+    """
     if values is None or bool(np.all(values == 1)):
         return None
-    return np.array(values, dtype=np.result_type(values, at_least))
+    return np.array(values, dtype=np.float64)
 
 
 def _chunk_bounds(
