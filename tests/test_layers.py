@@ -70,7 +70,7 @@ LIBRARY = {
     "monitoring": {"process"},
     "datasets": {"process", "models"},
     "settings": {"network", "schemes", "models", "optimizing", "straggling", "wire", "finishing"},
-    "runs": {"models", "process", "settings"},
+    "runs": {"datasets", "models", "process", "settings"},
 }
 """Folders of the library, and which other folders of it each may import."""
 

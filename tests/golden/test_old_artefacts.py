@@ -128,8 +128,30 @@ def test_an_old_run_is_made_into_a_trace(old: Path) -> None:
 def test_an_old_model_predicts_what_it_predicted(
     old: Path, data: str, predicted: str, same_kernels: bool
 ) -> None:
+    """The margins and the probabilities of the second class, which have its name today."""
     erasurehead(old, "predict", "runs/finished", data, "--out", "new.csv")
-    assert_same(numbers(old / "new.csv"), numbers(old / predicted), bitwise=same_kernels)
+    with (old / "new.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    today = {
+        "label": [{"no": -1.0, "yes": 1.0}[row["label"]] for row in rows],
+        "margin": [float(row["margin of yes"]) for row in rows],
+        "probability": [float(row["probability of yes"]) for row in rows],
+    }
+    assert_same(today, numbers(old / predicted), bitwise=same_kernels)
+
+
+def test_an_old_model_without_its_store_cannot_read_a_table(old: Path) -> None:
+    """Models of that version did not hold how their data were encoded."""
+    (old / "stores" / "sales").rename(old / "stores" / "moved")
+    told = subprocess.run(
+        [*golden.COMMAND, "predict", "runs/finished", "later-sales.csv"],
+        cwd=old,
+        capture_output=True,
+        text=True,
+    )
+    (old / "stores" / "moved").rename(old / "stores" / "sales")
+    assert told.returncode == 2
+    assert "and a model of its version does not hold how" in told.stderr
 
 
 @pytest.mark.parametrize("name", ["interrupted", "interrupted-cached"])

@@ -102,9 +102,13 @@ def test_labels_that_do_not_suit_are_refused_in_words() -> None:
 
 def test_predictions_of_classes_are_margins_and_probabilities() -> None:
     margins = np.array([0.0, np.log(3)])
-    found = Logistic(1).predictions(margins)
-    assert list(found) == ["margin", "probability"]
-    np.testing.assert_allclose(found["probability"], [0.5, 0.75])
+    found = Logistic(1).predictions(margins, ["no", "yes"])
+    assert list(found) == ["class", "margin of yes", "probability of no", "probability of yes"]
+    assert found["class"].tolist() == ["no", "yes"]
+    assert found["margin of yes"] is margins
+    np.testing.assert_allclose(found["probability of no"], [0.5, 0.25])
+    np.testing.assert_allclose(found["probability of yes"], [0.5, 0.75])
+    assert list(Logistic(1).predictions(margins)["class"]) == ["-1", "+1"]
     assert list(LeastSquares(1).predictions(margins)) == ["prediction"]
 
 

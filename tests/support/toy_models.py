@@ -100,10 +100,9 @@ class Softmax(Model):
         of_columns = np.tile(column_squares, self.classes)
         return 0.5 * np.concatenate([of_columns, np.full(self.classes, n_rows)])
 
-    def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:
-        chances = softmax(outputs, axis=1)
-        columns = {f"probability of {k}": chances[:, k] for k in range(self.classes)}
-        return {"class": outputs.argmax(axis=1), **columns}
+    def probabilities(self, outputs: FloatArray) -> FloatArray:
+        found: FloatArray = softmax(outputs, axis=1)
+        return found
 
     def refusal(self, labels: FloatArray) -> str | None:
         known = np.isin(labels, np.arange(self.classes)).all()

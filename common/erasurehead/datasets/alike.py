@@ -97,7 +97,13 @@ def _table(encoding: TableEncoding, path: Path) -> AlikeRows:
 def _labels(encoding: TableEncoding, frame: Any, path: Path) -> FloatArray:
     if encoding.target not in frame.columns or frame[encoding.target].isna().all():
         return np.full(len(frame), np.nan)
-    column = complete(frame, encoding.target, path)
+    known = frame[encoding.target].notna().to_numpy()
+    found = np.full(len(frame), np.nan)
+    found[known] = _known_labels(encoding, frame[encoding.target][known], path)
+    return found
+
+
+def _known_labels(encoding: TableEncoding, column: Any, path: Path) -> FloatArray:
     if not encoding.classes:
         return numbers(column, path, AS_IN_TRAINING)
     names: tuple[Value, ...] = encoding.classes

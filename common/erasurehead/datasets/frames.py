@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.datasets.content import content_of
 from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.datasets.sources import pandas, read_plain
 from erasurehead.errors import DataError, UsageError
@@ -27,7 +28,7 @@ def read_table(path: Path, known: TableEncoding | None = None) -> Any:
     pd = pandas()
     plain = io.BytesIO(read_plain(path))
     try:
-        if ".parquet" in path.suffixes:
+        if content_of(path) == "parquet" or ".parquet" in path.suffixes:
             frame = pd.read_parquet(plain)
         else:
             frame = pd.read_csv(plain, **_known_form(known))

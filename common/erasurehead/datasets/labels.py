@@ -119,6 +119,9 @@ def labels_alike(
 ) -> FloatArray:
     """Return the raw labels of a file as those of a store with these classes; nan stays nan.
 
+    A file must have labels, also where nobody knows them: if all rows have the same one, and it is
+    no class (0, as a rule), there are none.
+
     Parameters
     ----------
     labels: as the file at `path` has them, shape (rows,).
@@ -136,6 +139,8 @@ def labels_alike(
     place = np.minimum(np.searchsorted(known[order], labels), len(known) - 1)
     codes = order[place]
     strangers = (known[codes] != labels) & ~np.isnan(labels)
+    if strangers.all() and len(np.unique(labels)) == 1:
+        return np.full(len(labels), np.nan)
     if strangers.any():
         row = int(strangers.argmax())
         raise DataError(

@@ -126,14 +126,39 @@ class Model(ABC):
         """
         raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 
-    def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:
+    def probabilities(self, outputs: FloatArray) -> FloatArray | None:
+        """Return what outputs say of each class, shape (rows, classes); None: nothing."""
+        return None
+
+    def predictions(self, outputs: FloatArray, classes: Sequence[str] = ()) -> dict[str, Array]:
         """Return the columns of a table of predictions, shape (rows,) each, by their headings.
 
-        By default what the model puts out, under a number if a row has several.
+        For numbers, what the model puts out, under a number if a row has several. For classes, the
+        name of the one that is predicted, then the margin of each (of the second alone, if there
+        are two) and what `probabilities` says.
+
+        Parameters
+        ----------
+        classes: what classes are called, in the order of their labels; by default as the labels.
         """
+        if self.target == "numbers":
+            if outputs.ndim == 1:
+                return {"prediction": outputs}
+            return {f"prediction_{i}": column for i, column in enumerate(outputs.T)}
         if outputs.ndim == 1:
-            return {"prediction": outputs}
-        return {f"prediction_{i}": column for i, column in enumerate(outputs.T)}
+            names = list(classes or ("-1", "+1"))
+            codes, margins = (outputs > 0).astype(np.int64), {names[1]: outputs}
+        else:
+            known = len(classes) == outputs.shape[1]
+            names = list(classes if known else map(str, range(outputs.shape[1])))
+            codes, margins = outputs.argmax(axis=1), dict(zip(names, outputs.T, strict=True))
+        columns: dict[str, Array] = {"class": np.array(names)[codes]}
+        columns |= {f"margin of {name}": margin for name, margin in margins.items()}
+        chances = self.probabilities(outputs)
+        if chances is not None:
+            told = zip(names, chances.T, strict=True)
+            columns |= {f"probability of {name}": chance for name, chance in told}
+        return columns
 
     def refusal(self, labels: FloatArray) -> str | None:
         """Return why these labels, shape (rows,), do not suit the model; None: they do.

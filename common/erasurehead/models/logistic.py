@@ -45,12 +45,12 @@ class Logistic(LinearModel):
         """Return the loss of each row and its derivative in the margin, both of shape (rows,)."""
         return loss_and_derivative(margins, labels)
 
-    def predictions(self, outputs: FloatArray) -> dict[str, FloatArray]:
-        """Return the margin and the probability of +1."""
+    def probabilities(self, outputs: FloatArray) -> FloatArray:
+        """Return the probabilities of -1 and of +1."""
         # Not at the top: workers and masters never predict, and the import takes its time.
         from scipy.special import expit
 
-        return {"margin": outputs, "probability": expit(outputs)}
+        return np.stack([expit(-outputs), expit(outputs)], axis=1)
 
     def refusal(self, labels: FloatArray) -> str | None:
         """Refuse anything but -1 and +1."""

@@ -4,7 +4,7 @@
 ``config.yaml``  the effective settings, written before anything else
 ``rounds.jsonl`` one RoundRecord a line, handed to the system as each round closes
 ``events.log``   one notice a line: time (UTC), level, text
-``model.npz``    ``theta`` and what it is a model of, replaced as a whole
+``model.npz``    ``theta`` and what made it (docs/data.md), replaced as a whole
 ``summary.json`` how the run ended, written last and at once
 ``run.lock``     there while a process works on the run
 ===============  ==================================================================
@@ -15,7 +15,8 @@ for a whole one. JSON has no NaN and no infinity: both are written as null and r
 
 from erasurehead.runs.claim import Claim
 from erasurehead.runs.lines import recorded_rounds
+from erasurehead.runs.origin import Origin
 from erasurehead.runs.reader import Run
 from erasurehead.runs.writer import RunWriter
 
-__all__ = ["Claim", "Run", "RunWriter", "recorded_rounds"]
+__all__ = ["Claim", "Origin", "Run", "RunWriter", "recorded_rounds"]

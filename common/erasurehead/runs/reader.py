@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from erasurehead.errors import DataError, ErasureHeadError, reason_of
 from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, MODEL, ROUNDS, SUMMARY
+from erasurehead.runs.origin import Origin
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings
 
@@ -144,6 +145,16 @@ class Run:
         """The parameters, shape (n_parameters,)."""
         theta: npt.NDArray[np.float64] = self.model["theta"]
         return theta
+
+    @cached_property
+    def origin(self) -> Origin | None:
+        """What the model was made from; None: it is of a version that did not keep it.
+
+        Raises
+        ------
+        DataError: the file is missing or damaged.
+        """
+        return Origin.read(self.model, self.path / MODEL)
 
     @cached_property
     def learnt(self) -> Model:

@@ -19,10 +19,12 @@ from pydantic_core import to_json
 
 from erasurehead.errors import UsageError, reason_of
 from erasurehead.process.durable import replace_file
+from erasurehead.process.version import installed_version
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.runs.claim import Claim
 from erasurehead.runs.layout import BESIDE, CONFIG, EVENTS, EVERY, MODEL, ROUNDS, STORE, SUMMARY
 from erasurehead.runs.lines import offset_after
+from erasurehead.runs.origin import Origin
 from erasurehead.settings.tree import RunSettings
 from erasurehead.settings.yaml_file import as_yaml
 
@@ -50,6 +52,7 @@ class RunWriter(Observer):
         later records are cut off. None: the directory must hold no run.
     claim: the directory is this process's already, and the writer releases it at the end; None:
         the writer claims it itself.
+    origin: what the model's file says of the data.
 
     Attributes
     ----------
@@ -69,6 +72,7 @@ class RunWriter(Observer):
         trouble: Callable[[str], None] | None = None,
         resume_after: int | None = None,
         claim: Claim | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.directory = directory
         self._claim = claim or Claim(directory)
@@ -76,6 +80,7 @@ class RunWriter(Observer):
         self.whole = False
         self._trouble = trouble or (lambda sentence: log.warning("%s", sentence))
         self._settings = settings
+        self._origin = origin
         self._start: RunStart | None = None
         self._unsaved_model: tuple[npt.NDArray[np.float64], RunStart, int] | None = None
         self._resumed = resume_after is not None
@@ -208,6 +213,8 @@ class RunWriter(Observer):
             "store": self._settings.problem.store,
             "seed": self._settings.run.seed,
             "l2": start.l2,
+            "version": installed_version(),
+            **({} if self._origin is None else self._origin.arrays()),
         }
         if self._try(
             lambda: replace_file(self.directory / MODEL, lambda file: np.savez(file, **described)),

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from erasurehead.errors import ErasureHeadError
 from erasurehead.records import Observer, RunSummary
-from erasurehead.runs import Claim, Run, RunWriter
+from erasurehead.runs import Claim, Origin, Run, RunWriter
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console import logs
 from erasurehead_cli.console.progress import Progress
@@ -115,7 +115,9 @@ def _run(
     after = None if point is None else point.round
     snapshot = None if point is None else point.snapshot
     try:
-        with RunWriter(out, settings, progress.trouble, after, claim) as writer:
+        with RunWriter(
+            out, settings, progress.trouble, after, claim, Origin.of(planned.store)
+        ) as writer:
             observers = [writer, progress]
             for text in _resume_notices(point):
                 for observer in observers:

@@ -1,0 +1,73 @@
+"""Rows from NumPy's and scipy's files: a matrix, dense or sparse."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array, hstack, load_npz
+
+from erasurehead.errors import DataError, reason_of
+from erasurehead.rows import CsrRows
+
+
+def read_matrix(path: Path) -> Any:
+    """Return the matrix of a ``.npy`` file, of scipy's ``save_npz``, or alone in a ``.npz`` file.
+
+    Returns
+    -------
+    A sparse matrix of float64, shape (rows, columns).
+
+    Raises
+    ------
+    DataError: it holds no such thing, or a number that is not finite.
+    """
+    try:
+        found = _loaded(path)
+        if found.ndim != 2 or found.dtype.kind not in "biuf":
+            raise ValueError(f"it holds {found.dtype} of shape {found.shape}")
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is no matrix of numbers: {reason_of(error)}; give one row for each row to"
+            " predict, as numpy.save or scipy.sparse.save_npz write it"
+        ) from None
+    matrix = csr_array(found, dtype=np.float64)
+    if not np.isfinite(matrix.data).all():
+        bad = int(np.flatnonzero(~np.isfinite(matrix.data))[0])
+        row = int(np.searchsorted(matrix.indptr, bad, side="right"))
+        raise DataError(
+            f"row {row} of {path} holds a number that is not finite; fill it in or leave the row"
+            " out"
+        )
+    return matrix
+
+
+def _loaded(path: Path) -> Any:
+    held = np.load(path, allow_pickle=False)
+    if not isinstance(held, np.lib.npyio.NpzFile):
+        return held
+    with held:
+        if "format" in held.files:
+            return load_npz(path)
+        if len(held.files) != 1:
+            raise ValueError(f"it holds {len(held.files)} arrays")
+        return held[held.files[0]]
+
+
+def as_rows(matrix: Any, labels: Any = None, *, constant: bool) -> CsrRows:
+    """Return a matrix as rows of a store, with a column of ones after its own if `constant`.
+
+    `labels`, shape (rows,), are nan by default.
+    """
+    n_rows = matrix.shape[0]
+    if constant:
+        matrix = hstack([matrix, csr_array(np.ones((n_rows, 1)))], format="csr")
+    return CsrRows(
+        matrix.indptr.astype(np.int64),
+        matrix.indices,
+        matrix.data,
+        np.full(n_rows, np.nan) if labels is None else labels,
+        matrix.shape[1],
+    )
