@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 import pytest
 
+from erasurehead.arrays import FloatArray
 from erasurehead.errors import EXIT_OK, DataError, UsageError
-from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.optimizing.anchored_lbfgs import AnchoredLbfgs
 from erasurehead.records import Observer, RunStart
 from erasurehead.straggling import DELAYS
@@ -17,6 +17,8 @@ from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.machine.rounds import WAITED
 from erasurehead_master.run.ledger import RunTimes
 from erasurehead_simulator.virtual.cluster import VirtualCluster
+from erasurehead_simulator.virtual.timing import Timing
+from tests.support.dense_anchored import DenseAnchored
 from tests.support.played_units import PlayedUnits, same, some_units
 from tests.support.virtual_run import COLUMNS, some_rows
 
@@ -38,19 +40,93 @@ def test_the_oldest_units_are_asked_for_by_their_slots() -> None:
     assert played((0, 1, 2), (0,), (0,)).descent.begin() == everybody[1:]
 
 
-def test_late_results_are_not_remembered_behind_its_back() -> None:
-    units = played((0, 1, 2), (0,))
-    before = units.state("estimate")
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("on_supports", [False, True])
+def test_late_results_join_at_the_anchor_of_their_round(seed: int, on_supports: bool) -> None:
+    """With results one and two rounds late, the method is what dense matrices make of it; and of
+    each unit the gradient at its anchor is remembered."""
+    rng = np.random.default_rng((seed, 0x1A7E))
+    ours = some_units(partial(AnchoredLbfgs, age=100), seed=seed, on_supports=on_supports)
+    dense, queries = some_units(DenseAnchored, seed=seed), list[FloatArray]()
+    n_joined = 0
+    for t in range(10):
+        units = range(8) if t == 0 else rng.permutation(8)[:2].tolist()
+        belated = [] if t < 2 else rng.permutation(8)[:2].tolist()
+        ages = rng.integers(1, 3, len(belated)).tolist()
+        for played in (ours, dense):
+            played.descent.begin()
+            for unit, age in zip(belated, ages, strict=True):
+                played.late(unit, queries[t - age], age)
+        queries.append(ours.method.query.copy())
+        before = np.array(ours.state("estimate")["estimate/rounds"])
+        for played in (ours, dense):
+            played.close(*units)
+        after = np.array(ours.state("estimate")["estimate/rounds"])
+        n_joined += int(((after > before) & (after <= t)).sum())
+        np.testing.assert_allclose(ours.method.query, dense.method.query, rtol=1e-7, atol=1e-9)
+        state = ours.descent.state()
+        for unit, place in enumerate(state["anchors/places"]):
+            anchor = state[f"anchors/point_{place}"]
+            assert anchor.tobytes() == queries[after[unit] - 1].tobytes()
+            np.testing.assert_array_equal(
+                state[f"estimate/values_{unit}"], ours.sent(unit, anchor)[0]
+            )
+    assert n_joined >= 5
+
+
+def test_a_late_result_is_left_out_if_its_unit_is_in_time_or_it_is_too_old() -> None:
+    units, queries = some_units(partial(AnchoredLbfgs, age=100), n_units=3), list[FloatArray]()
+    for t, slots in enumerate([(0, 1, 2), (0, 1), (0, 1), (0, 1), (0, 1)]):
+        queries.append(units.method.query.copy())
+        units.descent.begin()
+        if t == 4:
+            units.late(1, queries[3], 1)  # it comes in time, too
+            units.late(2, queries[1], 3)  # what was broadcast then is no longer kept
+            units.late(0, np.zeros(12), 1)
+        units.close(*slots)
+    assert units.state("estimate")["estimate/rounds"].tolist() == [5, 5, 1]
+
+
+def test_a_late_result_of_a_rejected_round_leaves_everything() -> None:
+    units = some_units(partial(AnchoredLbfgs, first_step=30.0, age=100), n_units=3)
+    first = units.method.query.copy()
+    units.play(0, 1)
+    before = units.state("estimate", "anchors")
     units.descent.begin()
-    units.descent.late(CodedVector(1, None, np.ones(12), 1.0), 1)
-    assert same(units.state("estimate"), before)
+    units.late(2, first, 1)
+    units.close(0)
+    assert isinstance(units.method, AnchoredLbfgs)
+    assert units.method.guard.rejections == 1
+    assert same(units.state("estimate", "anchors"), before)
+
+
+def test_late_results_join_in_whole_runs(with_the_method: Virtual) -> None:
+    """Messages take as long as rounds, so that many results are late; the run comes as near."""
+    timing = Timing(message_s=lambda: 0.3)
+    cluster = with_the_method(
+        scheme="uncoded:r=2,cache=sag",
+        rounds=90,
+        l2=1e-3,
+        timing=timing,
+        delay="exponential:mean_s=0.5",
+    )
+    run(cluster)
+    assert sum(len(record.late) for record in cluster.records) > 50
+    np.testing.assert_allclose(cluster.conductor.model, the_best(), rtol=1e-5)
+
+
+def the_best() -> FloatArray:
+    rows = some_rows()
+    X = rows.matrix().toarray()
+    H = X.T @ X / len(X) + 1e-3 * np.eye(COLUMNS)
+    return np.asarray(np.linalg.solve(H, X.T @ rows.labels / len(X)))
 
 
 def test_a_checkpoint_without_its_anchors_is_refused() -> None:
     units = played((0, 1, 2))
     state = {k: v for k, v in units.descent.state().items() if not k.startswith("anchors")}
     taken = Snapshot(1, "run", RunTimes(), state)
-    with pytest.raises(DataError, match="broadcast in rounds 1, whose gradients"):
+    with pytest.raises(DataError, match="at which the gradients of units 0, 1, 2 were taken"):
         played().descent.load_state(taken.part, same_code=True)
 
 
@@ -100,11 +176,7 @@ def test_it_trains(with_the_method: Virtual) -> None:
     scheme = "frc:c=2 / first-copy / fraction:r=2 / sag"
     cluster = with_the_method(scheme=scheme, rounds=60, l2=1e-3, delay="exponential:mean_s=1")
     run(cluster)
-    rows = some_rows()
-    X = rows.matrix().toarray()
-    H = X.T @ X / len(X) + 1e-3 * np.eye(COLUMNS)
-    best = np.linalg.solve(H, X.T @ rows.labels / len(X))
-    np.testing.assert_allclose(cluster.conductor.model, best, rtol=1e-6)
+    np.testing.assert_allclose(cluster.conductor.model, the_best(), rtol=1e-6)
 
 
 def test_rounds_wait_for_units_that_are_overdue(with_the_method: Virtual) -> None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from erasurehead.arrays import FloatArray, Vector
 from erasurehead.errors import EXIT_OK, UsageError
+from erasurehead.optimizing import METHODS
+from erasurehead.optimizing.anchored_lbfgs import AnchoredLbfgs
+from erasurehead.optimizing.base import Move
+from erasurehead.optimizing.finding import Finding, UnitGradient
+from erasurehead.optimizing.steps import StepSize
+from erasurehead.rows import CsrRows
+from erasurehead.wire.messages import Assign
 from erasurehead.wire.vectors import FORMATS
 from erasurehead.wire.vectors.base import Packed, Packer, VectorFormat
+from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import VirtualCluster
+from erasurehead_simulator.virtual.timing import Timing
+from tests.support.virtual_run import make_master, some_rows
 
 Virtual = Callable[..., VirtualCluster]
 
@@ -61,12 +73,48 @@ class MindfulPacker(Packer):
         return packed
 
 
+class Dithered(Coarse):
+    """Rounds up or down at random, such that on average nothing is lost."""
+
+    name = "dithered"
+
+    def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
+        unit = np.array([np.abs(values).max(initial=0.0) / 126 or 1.0])
+        codes = np.floor(values / unit + rng.random(len(values)))
+        return Packed(self.name, len(values), (codes.astype("|i1"), unit))
+
+
+class Witness(AnchoredLbfgs):
+    """Keeps which points it is told that units were asked at."""
+
+    told: ClassVar[list[dict[int, UnitGradient]]]
+
+    def step(self, found: Finding, size: StepSize) -> Move:
+        self.told.append({renewal.unit: renewal.fresh for renewal in found.renewals})
+        return super().step(found, size)
+
+
+class Listening(RealArithmetic):
+    """Keeps which points slots were asked at, in the order of asking."""
+
+    def __init__(self, rows: CsrRows) -> None:
+        super().__init__(rows)
+        self.asked: dict[int, list[Vector]] = defaultdict(list)
+
+    def gradient(self, assign: Assign, theta: Vector, part: int) -> tuple[np.ndarray, np.ndarray]:
+        self.asked[assign.slot].append(np.array(theta))
+        return super().gradient(assign, theta, part)
+
+
 @pytest.fixture
 def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register the formats above for the time of a test."""
     monkeypatch.setattr(FORMATS, "_entries", dict(FORMATS._entries))
     FORMATS.register(Coarse.name, Coarse)
     FORMATS.register(Mindful.name, Mindful)
+    FORMATS.register(Dithered.name, Dithered)
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    METHODS.register("witness", Witness)
 
 
 def trained(virtual: Virtual, format: str, scheme: str = "egc:c=3") -> VirtualCluster:
@@ -118,6 +166,39 @@ def test_a_format_that_remembers_does_so_for_each_sender(virtual: Virtual) -> No
     forgetful = off(trained(virtual, "coarse:steps=31"), exact)
     mindful = off(trained(virtual, "mindful:steps=31"), exact)
     assert mindful < 0.5 * forgetful
+
+
+@pytest.mark.parametrize("format", ["f8", "f4", "f2", "coarse", "mindful", "dithered"])
+@pytest.mark.usefixtures("plugged_in")
+def test_anchors_are_the_points_that_workers_received(format: str) -> None:
+    """To the last bit, also where what comes out depends on what was sent before, on a die, or on
+    the part of the model that a worker is sent."""
+    rows, Witness.told = some_rows(), []
+    # Each slot has other rows, and other columns in them.
+    few = rows.rows(0, 12)
+    machine, descent = make_master(
+        few,
+        scheme="uncoded:r=3,cache=sag",
+        workers=6,
+        rounds=12,
+        l2=1e-3,
+        step="auto",
+        optimizer="witness",
+        wire={"format": format, "dense_share": 1.0},
+        delay="exponential:mean_s=1",
+    )
+    listening = Listening(few)
+    cluster = VirtualCluster(machine, descent, listening, Timing(), checked=True)
+    for i in range(6):
+        cluster.start(f"w{i}", i)
+    cluster.run()
+    assert len(Witness.told) == 12
+    assert len({id(machine.training.supports[slot]) for slot in range(6)}) > 1
+    for renewed in Witness.told:
+        for slot, fresh in renewed.items():
+            here = slice(None) if fresh.support is None else fresh.support
+            received = [np.asarray(theta, dtype=float).tobytes() for theta in listening.asked[slot]]
+            assert fresh.point[here].tobytes() in received
 
 
 def test_a_format_that_is_not_registered_is_refused(virtual: Virtual) -> None:

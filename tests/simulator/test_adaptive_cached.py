@@ -69,6 +69,7 @@ def run(
         "rounds": rounds,
         "seed": seed,
         "l2": L2,
+        "optimizer": "gradient-descent",
         "delay": "exponential:mean_s=0.5",
         "evaluate_every_rounds": 1,
     }

@@ -97,6 +97,12 @@ class PlayedUnits:
         decoding = Decoding(1.0, weights, error, 1.0, self.n_units - len(units), {})
         assert self.descent.step(decoding, self.round).diverged is None
 
+    def late(self, unit: int, theta: FloatArray, age: int) -> None:
+        """Let a result reach the round that has begun that was asked for at theta, so many rounds
+        before it."""
+        values, support, loss = self.sent(unit, theta)
+        self.descent.late(CodedVector(unit, support, values.astype(self._dtype), loss), age)
+
     def sent(self, unit: int, theta: FloatArray) -> tuple[FloatArray, np.ndarray | None, float]:
         """Return a unit's gradient, where it is from zero, and its loss."""
         X, y = self.rows[self.parts[unit]], self.labels[self.parts[unit]]

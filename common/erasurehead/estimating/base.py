@@ -81,6 +81,13 @@ class GradientEstimate(ABC):
     def late(self, vector: CodedVector, age: int = 1) -> None:  # noqa: B027
         """Take note of a vector for the round `age` rounds ago; most estimates have no use."""
 
+    def join(self, vector: CodedVector, age: int) -> None:  # noqa: B027
+        """Take a vector for the round `age` rounds ago into the memory as if it had come in this.
+
+        Before `finish`, where estimates sum their memory. The decoder knows nothing of it, and the
+        estimate of this round's loss leaves its loss out.
+        """
+
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold between two rounds; the estimate's own arrays."""
         return {}

@@ -43,7 +43,8 @@ class Memory:
     A round: `begin`, `arrive` for each vector, `close`, the work of `renewal`. Then an estimate has
     the old sum in `total`, the new one in `renewed`, and of each unit that arrived what is known of
     it and what is fresh. `absorb` makes the new the old; a round that is not absorbed leaves what
-    is remembered as it was. `late` may come at any time but between `close` and `absorb`.
+    is remembered as it was. `late` may come at any time but between `close` and `absorb`, and what
+    it takes is remembered whatever becomes of the round; `join` before `close`.
 
     Vectors are kept by reference, and read as little as can be. On arrival, c y is added to a sum
     and h is left alone. At the end the new sum of what is remembered is
@@ -62,6 +63,7 @@ class Memory:
     round: how many rounds have begun.
     known: what is remembered of each unit.
     fresh: of each unit that arrived in this round, its first vector.
+    joined: which of them are of an earlier round, and of how many rounds ago.
     total_loss: sum_u c_u of the remembered losses.
 
     Raises
@@ -75,6 +77,7 @@ class Memory:
         self.round = 0
         self.known = [NOTHING] * len(self.units)
         self.fresh: dict[int, CodedVector] = {}
+        self.joined: dict[int, int] = {}
         self.total_loss = 0.0
         self._total = Accumulator(n_parameters)
         self._arrived = Accumulator(n_parameters)
@@ -115,9 +118,9 @@ class Memory:
         return [None if unit.round == NEVER else self.round - unit.round for unit in self.known]
 
     @property
-    def rounds(self) -> set[int]:
-        """The rounds from which something is remembered."""
-        return {unit.round for unit in self.known if unit.round != NEVER}
+    def heard(self) -> list[int]:
+        """The units of which something is remembered."""
+        return [unit for unit, known in enumerate(self.known) if known.round != NEVER]
 
     def begin(self) -> None:
         """Start a round with nothing in it."""
@@ -126,6 +129,7 @@ class Memory:
         self._arrived.clear()
         self._joint.drop()
         self.fresh = {}
+        self.joined = {}
 
     def arrive(self, vector: CodedVector, in_parts: InParts, shares: Sequence[Share] = ()) -> None:
         """Take a vector, unless its unit has arrived in this round.
@@ -140,6 +144,16 @@ class Memory:
         self._joint.add(vector.support, vector.values, [own, *shares])
         if self._joint.is_full:
             self._joint.flush(in_parts)
+
+    def join(self, vector: CodedVector, age: int, in_parts: InParts) -> None:
+        """Take a vector for the round `age` rounds ago as if it had come in this one.
+
+        Not if its unit has arrived in this round, or what is known of it is as new.
+        """
+        unit = self.units.of_symbol[vector.symbol]
+        if unit not in self.fresh and self.round - age > self.known[unit].round:
+            self.arrive(vector, in_parts)
+            self.joined[unit] = age
 
     def late(self, vector: CodedVector, age: int) -> Remembered | None:
         """Take a vector for the round `age` rounds ago, if it is newer than what is known.
@@ -203,7 +217,8 @@ class Memory:
         """Remember what arrived in the round, whose renewal is done."""
         self.total_loss = self.renewed_loss
         for unit, vector in self.fresh.items():
-            self.known[unit] = Remembered(vector.support, vector.values, vector.loss, self.round)
+            round_ = self.round - self.joined.get(unit, 0)
+            self.known[unit] = Remembered(vector.support, vector.values, vector.loss, round_)
         # What was the total is cleared when the next round begins.
         self._total, self._arrived = self._arrived, self._total
 

@@ -80,6 +80,10 @@ class SagEstimate(GradientEstimate):
         """Remember what arrived in the round that was finished."""
         self.memory.absorb()
 
+    def join(self, vector: CodedVector, age: int) -> None:
+        """Take a vector of an earlier round as if it had come in this one."""
+        self.memory.join(vector, age, self.in_parts)
+
     def late(self, vector: CodedVector, age: int = 1) -> None:
         """Remember a stale vector if it is newer than what is remembered, but not its loss."""
         self.memory.late(vector, age)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +20,14 @@ class MeanMove:
     Attributes
     ----------
     heard: units of which anchors are remembered, if the round is absorbed.
-    now: where the round is; the anchor of what has arrived.
-    left: anchors that arrivals leave, each once, with the share of all units that leave it; or, if
-        the mean is taken afresh, all that remain.
+    taken: anchors of what has arrived, each once, with the share of all units that take it; or, if
+        the mean is taken afresh, those of all units.
+    left: anchors that arrivals leave, in the same way; none, if the mean is taken afresh.
     afresh: the units are not those that the mean was of, or all have arrived.
     """
 
     heard: frozenset[int]
-    now: FloatArray
+    taken: Sequence[tuple[FloatArray, float]]
     left: Sequence[tuple[FloatArray, float]]
     afresh: bool
 
@@ -38,24 +38,27 @@ class MeanMove:
         anchors = {u: point for u, point in enumerate(found.anchors) if point is not None}
         now_heard = frozenset(anchors) | frozenset(arrived)
         afresh = now_heard != heard or len(arrived) == len(heard)
-        points = (anchors | arrived).values() if afresh else [anchors[unit] for unit in arrived]
-        shares = _shares(list(points), len(now_heard))
-        return cls(now_heard, found.renewals[0].fresh.point, shares, afresh)
+        n_units = len(now_heard)
+        if afresh:
+            return cls(now_heard, _shares((anchors | arrived).values(), n_units), (), afresh)
+        left = _shares([anchors[unit] for unit in arrived], n_units)
+        return cls(now_heard, _shares(arrived.values(), n_units), left, afresh)
 
     def go(self, mean: FloatArray, here: slice, moved: FloatArray) -> None:
         """Move a part of the mean, shape (n_parameters,), and put into `moved` by how much."""
-        part, leaving = mean[here], -1.0
+        part = mean[here]
         if self.afresh:
             np.negative(part, out=moved)
-            leaving = 1.0
         else:
-            np.multiply(self.now[here], sum(share for _, share in self.left), out=moved)
+            moved[:] = 0.0
+        for anchor, share in self.taken:
+            blas.add_weighted(moved, anchor[here], share)
         for anchor, share in self.left:
-            blas.add_weighted(moved, anchor[here], leaving * share)
+            blas.add_weighted(moved, anchor[here], -share)
         part += moved
 
 
-def _shares(anchors: Sequence[FloatArray], n_units: int) -> Sequence[tuple[FloatArray, float]]:
+def _shares(anchors: Collection[FloatArray], n_units: int) -> Sequence[tuple[FloatArray, float]]:
     once = {id(anchor): anchor for anchor in anchors}
     counts = Counter(map(id, anchors))
     return [(once[key], count / n_units) for key, count in counts.items()]

@@ -30,8 +30,11 @@ class Way:
     products: FloatArray
 
 
+_Ends = tuple[FloatArray, FloatArray]
+
+
 class Ways:
-    """Looks along ways, once along those of units that have the same anchor.
+    """Looks along ways, once along those of units that have the same anchor and received the same.
 
     What there is to find depends on the point and on what is remembered, not on arrivals: it can
     be found before they come. What is found of a unit does not depend on others.
@@ -51,30 +54,32 @@ class Ways:
         self.forget()
 
     def forget(self) -> None:
-        """Forget what was found: the point, the anchors or the pairs are others."""
+        """Forget what was found: the anchors or the pairs are others."""
         # By the arrays' numbers, which are theirs as long as the arrays are kept.
-        self._curvatures: dict[int, tuple[FloatArray, float, FloatArray]] = {}
-        self._found: dict[int, tuple[UnitGradient, Way]] = {}
-        self._gone: FloatArray | None = None
-        """The anchor of the way that is at hand."""
+        self._curvatures: dict[tuple[int, int], tuple[_Ends, float, FloatArray]] = {}
+        self._found: dict[tuple[int, int], tuple[FloatArray, UnitGradient, Way]] = {}
+        self._gone: tuple[int, int] | None = None
+        """The ends of the way that is at hand."""
 
     def look_along(self, point: FloatArray, known: UnitGradient) -> Way:
         """Return what there is to find of a unit."""
-        key = id(known.values)
+        key = id(point), id(known.values)
         if key not in self._found:
-            _, curvature, products = self._along(point, known.point)
-            if self._gone is not known.point:
+            curvature, products = self._along(point, known.point)
+            ends = id(point), id(known.point)
+            if self._gone != ends:
                 np.subtract(point, known.point, out=self._way)
-                self._gone = known.point
+                self._gone = ends
             way = self._way if known.support is None else self._way[known.support]
-            self._found[key] = known, Way(dot(known.values, way), curvature, products)
-        return self._found[key][1]
+            self._found[key] = point, known, Way(dot(known.values, way), curvature, products)
+        return self._found[key][2]
 
-    def _along(self, point: FloatArray, anchor: FloatArray) -> tuple[FloatArray, float, FloatArray]:
-        key = id(anchor)
-        if key not in self._curvatures:
-            self._curvatures[key] = anchor, *self._look(point, anchor)
-        return self._curvatures[key]
+    def _along(self, point: FloatArray, anchor: FloatArray) -> tuple[float, FloatArray]:
+        ends = id(point), id(anchor)
+        if ends not in self._curvatures:
+            self._curvatures[ends] = (point, anchor), *self._look(point, anchor)
+        _, curvature, products = self._curvatures[ends]
+        return curvature, products
 
     def _look(self, point: FloatArray, anchor: FloatArray) -> tuple[float, FloatArray]:
         """Return the curvature along the way from an anchor, and the way's products."""
@@ -91,7 +96,7 @@ class Ways:
                 found[chunk] = dot(scaled, scaled), self._penalty.along(way, here)
 
         self._in_parts(len(point), look)
-        self._gone = anchor
+        self._gone = id(point), id(anchor)
         of_way, of_penalty = found.sum(axis=0).tolist()
         products = pairs.multiply_way()
         return max(pairs.curvature_along(products, of_way) - of_penalty, 0.0), products

@@ -62,10 +62,13 @@ class VectorFormat(ABC):
     name: the registry's name, also on the wire.
     relative_error: the largest rounding error of a value, as a share of the vector's largest value:
         max |unpack(pack(x)) - x| <= relative_error * max |x|.
+    value_by_value: what comes out for a value depends on this value alone, and is always the same.
+        So whoever is sent a part of a vector receives that part of what others receive.
     """
 
     name: ClassVar[str]
     relative_error: float
+    value_by_value: ClassVar[bool] = False
 
     @abstractmethod
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:

@@ -266,6 +266,9 @@ class Conductor(Generic[Parcel]):
         if packer is None:
             packer = self._packers.put(support, step.format.packer(self._rng))
         model = packer.pack(self._descent.slice(support))
+        if self._descent.must_be_told:
+            values = np.asarray(step.format.unpack(model), dtype=np.float64)
+            self._descent.received(support, values)
         return self._post.wrap(Step(step.epoch, step.round, model))
 
     def _close(self, action: CloseRound) -> None:

@@ -16,8 +16,8 @@ from erasurehead.blas import squared_norm
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
-from erasurehead.estimating.memory import NEVER, Memory, Remembered
-from erasurehead.optimizing.anchors import Anchors
+from erasurehead.estimating.memory import Memory, Remembered
+from erasurehead.optimizing.anchors import Anchors, Broadcasts
 from erasurehead.optimizing.base import Method
 from erasurehead.optimizing.choosing import Chosen
 from erasurehead.optimizing.finding import Finding, Renewal, UnitGradient
@@ -56,8 +56,8 @@ class Descent:
     """How the model of one run moves: gradient estimate, method and step size.
 
     A method that follows units is told of them what the estimate's memory has; the points at which
-    that was taken are kept here. Late results are not offered then: the memory would move on
-    without the method.
+    that was taken are kept here. A late result joins the next step then, at the point that was
+    broadcast in its own round, unless its unit has arrived in time or that was too long ago.
 
     Parameters
     ----------
@@ -66,7 +66,8 @@ class Descent:
     estimate: applies the decoder's weights to coded gradients.
     training_rows: N; the objective is the mean loss over them plus the penalty.
     in_parts: how estimates work on long sums.
-    as_received: returns a copy of a point as it is after its way to a worker.
+    as_received: returns a copy of a point as it is after its way to a worker; None: that depends on
+        what else is sent, and `received` must be told.
     chosen: what the method is called, and why it was chosen.
     with_slope: whether a step tells the slope, which costs a few passes over a model.
     column_spread: returns how much columns differ in size (`RowsCurvature.spread`).
@@ -79,7 +80,7 @@ class Descent:
         estimate: GradientEstimate,
         training_rows: int,
         in_parts: InParts = at_once,
-        as_received: Callable[[FloatArray], FloatArray] = np.copy,
+        as_received: Callable[[FloatArray], FloatArray] | None = np.copy,
         chosen: Chosen = UNNAMED,
         *,
         with_slope: bool = False,
@@ -96,6 +97,9 @@ class Descent:
         self._with_slope = with_slope
         self.column_spread = column_spread
         self._anchors = Anchors()
+        self._broadcasts = Broadcasts()
+        self._late: list[tuple[CodedVector, int]] = []
+        """Vectors that join the next step, and of which rounds they are."""
         self._unseen: deque[int] = deque()
         """Known units that the method has not looked ahead to in the round that is open."""
         self._prepare_estimate()
@@ -114,11 +118,22 @@ class Descent:
         memory = self._followed()
         if memory is None:
             return ()
-        self._anchors.keep(memory.round, self._as_received(self.method.query))
-        known = [unit for unit, old in enumerate(memory.known) if old.round != NEVER]
+        received = self._as_received or np.copy
+        self._broadcasts.open(memory.round, received(self.method.query))
         # Units with the same anchor one after another: the method may look at it once.
-        self._unseen = deque(sorted(known, key=lambda unit: memory.known[unit].round))
+        self._unseen = deque(sorted(memory.heard, key=lambda unit: memory.known[unit].round))
         return tuple(memory.units.slots[unit] for unit in self.method.overdue(memory.ages))
+
+    @property
+    def must_be_told(self) -> bool:
+        """Whether `received` must be told what workers receive."""
+        return self._as_received is None and self.method.follows_units
+
+    def received(self, support: npt.NDArray[Any] | None, values: FloatArray) -> None:
+        """Take note of what workers with a support receive in the round that is open."""
+        memory = self._followed()
+        assert memory is not None
+        self._broadcasts.received(memory.round, support, values)
 
     @property
     def has_work(self) -> bool:
@@ -129,8 +144,11 @@ class Descent:
         """Let the method look ahead to one unit."""
         memory = self._followed()
         assert memory is not None
-        known = memory.known[self._unseen.popleft()]
-        self.method.look_ahead(self._anchors.of(memory.round), self._anchored(known, known.round))
+        unit = self._unseen.popleft()
+        known = memory.known[unit]
+        point = self._broadcasts.of(memory.round, known.support)
+        assert point is not None
+        self.method.look_ahead(point, _at(self._anchors.of(unit), known))
 
     def slice(self, support: npt.NDArray[Any] | None) -> FloatArray:
         """Return a fresh copy of the point to broadcast, on a support (None: all parameters)."""
@@ -139,8 +157,11 @@ class Descent:
 
     def late(self, vector: CodedVector, age: int) -> None:
         """Offer one vector of a result that is `age` rounds old."""
-        if not self.method.follows_units:
+        memory = self._followed()
+        if memory is None:
             self.estimate.late(vector, age)
+        else:
+            self._late.append((vector, memory.round - age))
 
     def rebuild(self, plan: RunPlan, *, keep_memory: bool = False) -> None:
         """Go on with the gradient estimate of another code; the model stays.
@@ -150,10 +171,12 @@ class Descent:
         old, self.estimate = self.estimate, plan.coding.estimate(plan.n_parameters)
         self._prepare_estimate()
         self._unseen.clear()
+        self._late.clear()
         if keep_memory:
             self.estimate.load_state(old.state())
         else:
-            self._anchors.forget_others(())
+            self._anchors.clear()
+            self._broadcasts.clear()
             self.method.forget_units(kind_of_rounds(plan.coding, self.estimate))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -193,11 +216,14 @@ class Descent:
         self.estimate.load_state(part("estimate"))
         memory = self._followed()
         if memory is not None:
-            self._anchors.load_state(part("anchors"), memory.rounds)
+            self._anchors.load_state(part("anchors"), memory.heard)
 
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and let the method step unless something is not finite."""
         self._unseen.clear()
+        memory = self._followed()
+        if memory is not None:
+            self._join_late(memory)
         gradient, loss_sum = self.estimate.finish(decoding)
         gradient /= self.training_rows
         norm = math.sqrt(squared_norm(gradient))
@@ -212,20 +238,22 @@ class Descent:
                 f" gradient's norm {norm:g}; take a smaller --step",
             )
         slope = self._slope(gradient) if self._with_slope else math.nan
-        memory = self._followed()
         found = Finding(round_, loss, gradient, decoding.decode_error)
         if memory is not None:
-            renewals, anchors = list(self._renewals(memory)), list(self._anchors_of_units(memory))
+            renewals = list(self._renewals(memory))
+            anchors = [self._anchors.get(unit) for unit in range(len(memory.known))]
             found = replace(found, renewals=renewals, ages=memory.ages, anchors=anchors)
         move = self.method.step(found, self.size)
         if move.rejects:
             self.estimate.reject()
         else:
             self.estimate.absorb()
+            for renewal in found.renewals:
+                self._anchors.move(renewal.unit, renewal.fresh.point)
         if memory is not None:
             for unit in move.forgets:
                 memory.forget(unit)
-            self._anchors.forget_others(memory.rounds)
+            self._anchors.forget(move.forgets)
         return StepOutcome(
             norm,
             move.size,
@@ -249,23 +277,27 @@ class Descent:
         """Return the memory that the method must be told of."""
         return self.estimate.memory if self.method.follows_units else None
 
+    def _join_late(self, memory: Memory) -> None:
+        """Let what came late join the round, where it is known at which point it was taken."""
+        for vector, round_ in self._late:
+            if self._broadcasts.of(round_, vector.support) is not None:
+                self.estimate.join(vector, memory.round - round_)
+        self._late.clear()
+
     def _renewals(self, memory: Memory) -> Iterator[Renewal]:
         """Yield what the arrivals of the round change."""
         for unit, vector in memory.fresh.items():
             share = memory.units.weights[unit] / self.training_rows
-            known = memory.known[unit]
+            point = self._broadcasts.of(memory.round - memory.joined.get(unit, 0), vector.support)
+            assert point is not None
+            known, anchor = memory.known[unit], self._anchors.get(unit)
             yield Renewal(
                 unit,
                 share,
-                fresh=self._anchored(vector, memory.round),
-                known=None if known.round == NEVER else self._anchored(known, known.round),
+                fresh=_at(point, vector),
+                known=None if anchor is None else _at(anchor, known),
             )
 
-    def _anchors_of_units(self, memory: Memory) -> Iterator[FloatArray | None]:
-        """Yield where the remembered gradient of each unit was taken."""
-        for known in memory.known:
-            yield None if known.round == NEVER else self._anchors.of(known.round)
 
-    def _anchored(self, vector: CodedVector | Remembered, round_: int) -> UnitGradient:
-        point = self._anchors.of(round_)
-        return UnitGradient(point, vector.support, vector.values, vector.loss)
+def _at(point: FloatArray, vector: CodedVector | Remembered) -> UnitGradient:
+    return UnitGradient(point, vector.support, vector.values, vector.loss)

@@ -14,7 +14,6 @@ from erasurehead.optimizing.making import make_method
 from erasurehead.optimizing.penalty import L2
 from erasurehead.parts import InParts, at_once
 from erasurehead.rows import CsrRows
-from erasurehead.wire.vectors.base import ROUNDING
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.round_kinds import kind_of_rounds
@@ -57,11 +56,12 @@ def make_descent(
             f" '{settings.coding.scheme}' is no sum of that; take a scheme with the estimate sag"
             " (cache=sag)"
         )
-    rounding = np.random.default_rng((settings.run.seed, ROUNDING))
+    format = plan.vector_format
 
     def as_received(point: FloatArray) -> FloatArray:
-        packed = plan.vector_format.pack(point.copy(), rounding)
-        return np.asarray(plan.vector_format.unpack(packed), dtype=np.float64)
+        # No random number has a say in what such a format makes of a value.
+        packed = format.pack(point.copy(), rng)
+        return np.asarray(format.unpack(packed), dtype=np.float64)
 
     conditions = map(build_condition, settings.descent.until)
     return Descent(
@@ -70,7 +70,7 @@ def make_descent(
         estimate,
         plan.training_rows,
         in_parts,
-        as_received,
+        as_received if format.value_by_value else None,
         chosen,
         with_slope=any(condition.needs_slope for condition in conditions),
         column_spread=lambda: curvature.spread,
