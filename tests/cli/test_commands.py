@@ -21,6 +21,9 @@ from sklearn.metrics import log_loss, roc_auc_score
 from erasurehead.datasets.store import Store
 from erasurehead.rows import CsrRows
 from erasurehead.runs import Claim, Run
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
+from erasurehead_cli.commands.compare import usual_schemes
 from erasurehead_cli.main import main
 
 SMALL = ["--workers", "3", "--rounds", "6", "--evaluate-every-rounds", "2", "--step", "2.0"]
@@ -145,6 +148,14 @@ def test_compare_ends_with_table_figures_and_models(place: Path) -> None:
     assert exact.settings.run.seed == uncoded.settings.run.seed
     refused = erasurehead("compare", "store", *SMALL, "--out", "both", cwd=place, expect=2)
     assert "both is not empty" in refused.stderr
+
+
+def test_the_usual_comparison_fits_few_workers() -> None:
+    assert usual_schemes(12) == ["uncoded", "egc:c=3", "agc:c=3,delta=0.37"]
+    assert usual_schemes(2) == ["uncoded", "egc:c=2", "agc:c=2,delta=0.37"]
+    assert usual_schemes(1) == ["uncoded"]
+    for scheme in usual_schemes(2):
+        Coding.of(parse(scheme), 2, None, 0)
 
 
 def test_compare_checks_every_scheme_before_it_runs_the_first(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import math
 
@@ -9,8 +11,10 @@ import pytest
 from pydantic_core import to_json
 from rich.console import Console
 
+from erasurehead.errors import EXIT_DIVERGED
 from erasurehead_cli.results import tables
-from erasurehead_cli.results.comparison import compare_runs
+from erasurehead_cli.results.comparison import Comparison, compare_runs
+from erasurehead_cli.results.whole import print_whole
 from tests.support.played_runs import MakeRun
 
 SLOW = (0.5, 0.6, 0.7, 0.75, 0.78, 0.79, 0.80, 0.805, 0.81, 0.812)
@@ -111,12 +115,62 @@ def test_json_holds_the_curves_and_markdown_the_table(make_run: MakeRun) -> None
     assert "![speedup](speedup.png)" in page
 
 
-def test_the_table_fits_a_terminal_of_80_columns(make_run: MakeRun) -> None:
-    runs = [make_run("uncoded", 2.0), make_run("agc:c=3,delta=0.37", 0.1)]
-    console = Console(width=80, record=True, quiet=False, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    console.print(tables.console_table(compare_runs(runs)))
-    shown = console.export_text()
-    console.file.close()
-    assert "…" not in shown
-    assert "agc:c=3,delta=0.37" in shown
-    assert "20.00x" in shown
+def shown(comparison: Comparison, width: int) -> list[str]:
+    """Return the lines of the table on a terminal of a width."""
+    told = io.StringIO()
+    print_whole(Console(width=width, file=told), tables.console_table(comparison))
+    return told.getvalue().splitlines()
+
+
+LONG = "frc:c=2 / first-copy:scale=coverage / fraction:r=3 / saga"
+
+
+@pytest.mark.parametrize("width", [120, 80, 40])
+@pytest.mark.parametrize("scheme", ["agc:c=3,delta=0.37,cache=saga", LONG])
+def test_the_table_never_cuts_a_number(make_run: MakeRun, scheme: str, width: int) -> None:
+    """The scheme is folded where there is no room; a terminal of 80 columns is never too narrow."""
+    lines = shown(compare_runs([make_run("uncoded", 2.0), make_run(scheme, 0.0512)]), width)
+    text = "\n".join(lines)
+    assert "…" not in text
+    for whole in ("2.00 s", "51.2 ms", "39.06x", "0.8120", "0.8100"):
+        assert whole in text
+    assert max(len(line.rstrip()) for line in lines) <= max(width, 80)
+    assert all(part[:10] in text for part in scheme.split(" / "))
+
+
+def test_runs_that_diverged_say_so_and_have_no_speed_up(make_run: MakeRun) -> None:
+    runs = [make_run("uncoded", 2.0), make_run("egc:c=2", 1.0)]
+    assert runs[1].summary is not None
+    ended = dataclasses.replace(runs[1].summary, exit_code=EXIT_DIVERGED)
+    runs[1] = dataclasses.replace(runs[1], summary=ended)
+    comparison = compare_runs(runs)
+    assert comparison.outcomes[0].speedup_per_round == 1.0
+    assert comparison.outcomes[1].speedup_per_round is None
+    assert comparison.outcomes[1].speedup_to_target is None
+    assert tables.cells(comparison)["end"] == ["done", "diverged"]
+    [row] = [line for line in shown(comparison, 80) if "egc:c=2" in line]
+    assert row.split()[-2:] == ["-", "diverged"]
+    of_others = compare_runs([runs[1], make_run("agc:c=2,r=2")])  # the baseline diverged
+    assert of_others.outcomes[1].speedup_per_round is None
+
+
+@pytest.mark.parametrize(
+    ("values", "metric"),
+    [
+        ([0.6, 0.58, 0.55, 0.52, 0.51], "auc"),  # it falls
+        ([0.4, 0.41, 0.43, 0.45, 0.46], "auc"),  # it rises, and stays below chance
+        ([2.0, 2.5, 3.0, 3.5, 4.0], "mse"),
+        ([-3.0, -2.0, -1.0, -0.5, -0.1], "r2"),
+    ],
+)
+def test_what_was_not_learnt_is_no_target(
+    make_run: MakeRun, values: list[float], metric: str
+) -> None:
+    runs = [make_run("uncoded", 2.0, values, metric), make_run("egc:c=2", 1.0, values, metric)]
+    comparison = compare_runs(runs)
+    assert comparison.target is None
+    assert all(o.speedup_to_target is None for o in comparison.outcomes)
+    [note] = comparison.notes
+    assert "there is no target" in note
+    assert "There is no target" in tables.markdown(comparison, [])
+    assert compare_runs(runs, target=values[2]).target == values[2]  # unless one is asked for

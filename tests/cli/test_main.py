@@ -137,7 +137,7 @@ def test_memory_that_ran_out_is_one_sentence_without_empty_brackets(
     def greedy(**_: object) -> int:
         raise MemoryError
 
-    monkeypatch.setattr(command, "app", greedy)
+    monkeypatch.setattr(command, "application", lambda _: greedy)
     assert command.main([]) == 2
     assert "for this (no more could be had); use fewer" in capsys.readouterr().err
 

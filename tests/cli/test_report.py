@@ -20,6 +20,7 @@ from erasurehead_cli.main import main
 from erasurehead_cli.report import write_report
 from erasurehead_cli.report.material import gather
 from erasurehead_cli.report.page import report_page
+from erasurehead_cli.report.sections.summary import headline
 from tests.support.delayed_runs import OVERHEAD_S, write_delayed_run
 from tests.support.played_runs import MakeRun, make_record, make_start, write_run
 
@@ -112,6 +113,16 @@ def test_it_tells_what_was_measured(runs: list[Run]) -> None:
     assert f"{best.speedup_to_target:.2f}x as fast as uncoded" in page.text
     assert f"{base.round_s / best.round_s:.2f}x" in page.words
     assert "exponential:mean_s=0.5" in page.words
+
+
+def test_a_run_is_not_said_to_be_as_fast_as_itself(make_run: MakeRun) -> None:
+    """Two runs of one scheme, and runs of which none is faster than the baseline."""
+    first, second = make_run("uncoded", 1.0), make_run("uncoded", 1.0)
+    slower, blind = make_run("egc:c=2", 2.0), make_run("uncoded", 1.0, metric=None)
+    for runs in ([first, second], [first, slower], [blind, make_run("egc:c=2", 2.0, metric=None)]):
+        told = headline(gather(runs, None, None))
+        assert "as fast as" not in told
+        assert "no other run was faster" in told or "none was shorter" in told
 
 
 def test_rounds_are_their_ideal_plus_the_overhead(runs: list[Run]) -> None:

@@ -23,11 +23,13 @@ class Metric:
     ----------
     of: from outputs, shape (rows,) or (rows, outputs of a row), and labels, shape (rows,), to the
         figure; None if it is not defined on these labels.
+    chance: what a model gets that has learnt nothing; None: that depends on the labels.
     """
 
     name: str
     higher_is_better: bool
     of: Callable[[FloatArray, FloatArray], float | None]
+    chance: float | None = None
 
 
 def auc(scores: FloatArray, labels: FloatArray) -> float | None:
@@ -69,7 +71,7 @@ def r2(predictions: FloatArray, labels: FloatArray) -> float:
     return 1.0 - residual / total
 
 
-AUC = Metric("auc", True, auc)
+AUC = Metric("auc", True, auc, chance=0.5)
 ACCURACY = Metric("accuracy", True, accuracy)
 MSE = Metric("mse", False, mse)
-R2 = Metric("r2", True, r2)
+R2 = Metric("r2", True, r2, chance=0.0)

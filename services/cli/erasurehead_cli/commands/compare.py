@@ -35,9 +35,10 @@ def compare(
             "--scheme",
             metavar="TEXT",
             help="A scheme to run; give one --scheme for each. Speed-ups refer to 'uncoded', or"
-            " to the first without it.",
+            " to the first without it \\[default: uncoded, egc:c=3 and agc:c=3,delta=0.37]",
+            show_default=False,
         ),
-    ] = ["uncoded", "egc:c=3", "agc:c=3,delta=0.37"],  # noqa: B006 (read only)
+    ] = [],  # noqa: B006 (read only)
     metric: MetricOption = None,
     target: TargetOption = None,
     figures: FiguresOption = True,
@@ -47,10 +48,11 @@ def compare(
 ) -> int:
     """Run schemes one after another under the same delays, and compare them."""
     check_target(target)
-    runs = [given.load(RunSettings, store=store, scheme=each) for each in scheme]
+    schemes = scheme or usual_schemes(given.load(RunSettings, store=store).coding.workers)
+    runs = [given.load(RunSettings, store=store, scheme=each) for each in schemes]
     if runs[0].run.resume:
         raise UsageError("a comparison begins all its runs at round 1; leave resume out")
-    twice = [each for each, count in Counter(scheme).items() if count > 1]
+    twice = [each for each, count in Counter(schemes).items() if count > 1]
     if twice:
         raise UsageError(f"scheme {twice[0]} is given twice; a comparison runs each once")
 
@@ -89,6 +91,12 @@ def compare(
     return code
 
 
+def usual_schemes(workers: int) -> list[str]:
+    """Return the schemes that are compared if none is named: three workers to a block, or all."""
+    c = min(3, workers)
+    return ["uncoded", f"egc:c={c}", f"agc:c={c},delta=0.37"] if c > 1 else ["uncoded"]
+
+
 def _conclude(
     paths: list[Path],
     out: Path,
@@ -107,6 +115,7 @@ def _conclude(
     from erasurehead_cli.report import write_report
     from erasurehead_cli.results import figures, tables
     from erasurehead_cli.results.comparison import compare_runs
+    from erasurehead_cli.results.whole import print_whole
 
     runs = [Run.open(path) for path in paths]
     comparison = compare_runs(runs, metric=metric, target=target)
@@ -127,5 +136,7 @@ def _conclude(
         ) from None
     lines["report"] = [str(out / "report.html")]
     lines["models"] = [str(path / "model.npz") for path in paths]
-    console.print(tables.console_table(comparison))
+    print_whole(console, tables.console_table(comparison))
+    for note in comparison.notes:
+        console.print(note, markup=False, highlight=False, soft_wrap=True)
     recorded_run.print_lines(lines, console)

@@ -252,9 +252,10 @@ def _tell(
     """Print the table and where everything is."""
     from erasurehead_cli.console import recorded_run
     from erasurehead_cli.results import frontier
+    from erasurehead_cli.results.whole import print_whole
 
     plan_file, json_file, _ = (out / name for name in FILES)
-    console.print(frontier.table(result, title, settings.coding.workers))
+    print_whole(console, frontier.table(result, title, settings.coding.workers))
     recorded_run.print_lines(
         {
             "*": ["on the frontier: nothing that stores as little is faster"],

@@ -73,6 +73,7 @@ def _with_gradients(
     from erasurehead.runs import Run
     from erasurehead_cli.console import logs, recorded_run
     from erasurehead_cli.results import beside_theory
+    from erasurehead_cli.results.whole import print_whole
     from erasurehead_master.run.planning import PlannedRun
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.virtual_run import run_virtually
@@ -94,7 +95,8 @@ def _with_gradients(
     if not quiet and summary.rounds:
         delays, coding = settings.delays(), planned.plan.coding
         records = Run.open(out).records
-        console.print(
+        print_whole(
+            console,
             beside_theory.table(
                 f"{settings.coding.scheme}, {settings.coding.workers} workers, virtual time",
                 [r.duration_s for r in records],
@@ -102,7 +104,7 @@ def _with_gradients(
                 [r.erased_tasks / coding.code.n_tasks for r in records],
                 [r.decode_error for r in records],
                 expect(coding, delays, pass_s, settings.refit.regroup_after_rounds),
-            )
+            ),
         )
     recorded_run.report(out, console, draw=draw, quiet=quiet)
     return summary.exit_code
@@ -120,6 +122,7 @@ def _without_gradients(
     from erasurehead_cli.console import recorded_run
     from erasurehead_cli.results import beside_theory
     from erasurehead_cli.results.number_format import seconds
+    from erasurehead_cli.results.whole import print_whole
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.timeline import timeline
 
@@ -148,7 +151,8 @@ def _without_gradients(
             ) from None
     if quiet:
         return EXIT_OK
-    console.print(
+    print_whole(
+        console,
         beside_theory.table(
             f"{settings.coding.scheme}, {settings.coding.workers} workers,"
             f" {settings.descent.rounds} rounds",
@@ -157,7 +161,7 @@ def _without_gradients(
             played.erased_share,
             played.decode_error,
             expect(coding, delays, pass_s, after),
-        )
+        ),
     )
     lines = {
         "rounds closed by": list(beside_theory.reasons(played.reasons)),

@@ -106,9 +106,10 @@ def gather(runs: Sequence[Run], metric: str | None, target: float | None) -> Mat
         except UsageError as error:
             ideals.append(None)
             notes.append(f"{label}: its ideal could not be computed, because {error}.")
-    return Material(
-        every, labels, ideals, compare_series(every, metric=metric, target=target), notes
-    )
+    comparison = compare_series(every, metric=metric, target=target)
+    if len(runs) > 1:
+        notes += [f"{note[0].upper()}{note[1:]}." for note in comparison.notes]
+    return Material(every, labels, ideals, comparison, notes)
 
 
 def _check_same_problem(first: Run, other: Run) -> None:

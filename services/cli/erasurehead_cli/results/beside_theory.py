@@ -32,10 +32,10 @@ def table(
     duration_s, n_arrived, erased_share, decode_error: one number a round.
     """
     held = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    held.add_column("mean over rounds")
-    held.add_column("simulated", justify="right")
-    held.add_column("theory", justify="right")
-    held.add_column("by")
+    held.add_column("mean over rounds", min_width=12)
+    held.add_column("simulated", justify="right", no_wrap=True)
+    held.add_column("theory", justify="right", no_wrap=True)
+    held.add_column("by", overflow="fold", min_width=12)
     times = np.asarray(duration_s, dtype=np.float64)
     _add(
         held,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from erasurehead.errors import EXIT_DIVERGED
 from erasurehead.models import known_metrics
 from erasurehead.runs import Run
 from erasurehead_cli.results.series import FloatArray, Series, read_series
@@ -56,6 +58,11 @@ class Outcome:
     speedup_to_target: float | None = None
 
     @property
+    def diverged(self) -> bool:
+        """Whether its model went out of bounds; its rounds are then no measure of its scheme."""
+        return self.exit_code == EXIT_DIVERGED
+
+    @property
     def round_s(self) -> float:
         """Mean time of a round."""
         return self.rounds_s / self.rounds
@@ -76,7 +83,8 @@ class Comparison:
     Attributes
     ----------
     metric: what the target is a value of; None if nothing was evaluated.
-    target: the value all are timed to; None with `metric`.
+    target: the value all are timed to; None with `metric`, or if the baseline got no better than it
+        began.
     baseline: the scheme that speed-ups refer to.
     """
 
@@ -88,6 +96,8 @@ class Comparison:
     target: float | None
     baseline: str
     outcomes: tuple[Outcome, ...]
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader should know before believing the figures."""
 
     @property
     def higher_is_better(self) -> bool:
@@ -126,15 +136,23 @@ def compare_series(
     metric: default: the first that the model reports.
     target: default: what the baseline had reached after nine tenths of its rounds. (Its very
         last value is a poor target: curves are flat there, and a difference in the fifth digit
-        would decide between some speed-up and none.)
-
+        would decide between some speed-up and none.) There is none if that is no better than what
+        it had at first, or than chance.
     """
     if metric is None:
         metric = next(iter(every[0].metric_names), None)
     outcomes = [_outcome(series, metric) for series in every]
     base = next((n for n, o in enumerate(outcomes) if o.scheme == BASELINE), 0)
+    notes: list[str] = []
     if target is None:
         target = _usual_target(outcomes[base])
+        if target is not None and not _is_progress(target, outcomes[base], metric):
+            notes.append(
+                f"there is no target: after nine tenths of its rounds {outcomes[base].scheme} had"
+                f" {metric} {target:.4f}, which is no better than at first or than chance; give"
+                " more --rounds, or --target"
+            )
+            target = None
     timed = [_timed(outcome, target, _higher_is_better(metric)) for outcome in outcomes]
     settings = every[0].run.settings
     return Comparison(
@@ -146,6 +164,7 @@ def compare_series(
         target=None if metric is None else target,
         baseline=timed[base].scheme,
         outcomes=tuple(_against(outcome, timed[base]) for outcome in timed),
+        notes=tuple(notes),
     )
 
 
@@ -159,6 +178,16 @@ def _usual_target(base: Outcome) -> float | None:
         return None
     early = [n for n, round_ in enumerate(base.curve_rounds) if round_ <= 0.9 * base.rounds]
     return base.curve[early[-1] if early else -1]
+
+
+def _is_progress(target: float, base: Outcome, metric: str | None) -> bool:
+    """Return whether the baseline has learnt something by the time it had reached a target."""
+    known = known_metrics().get(metric or "")
+    sign = 1.0 if _higher_is_better(metric) else -1.0
+    begun = base.curve[:1] if len(base.curve) > 1 else []
+    if known is not None and known.chance is not None:
+        begun.append(known.chance)
+    return all(sign * target > sign * value for value in begun if not math.isnan(value))
 
 
 def _outcome(series: Series, metric: str | None) -> Outcome:
@@ -199,6 +228,8 @@ def _timed(outcome: Outcome, target: float | None, higher_is_better: bool) -> Ou
 
 
 def _against(outcome: Outcome, base: Outcome) -> Outcome:
+    if outcome.diverged or base.diverged:
+        return outcome
     return dataclasses.replace(
         outcome,
         speedup_per_round=_ratio(base.round_s, outcome.round_s),

@@ -8,8 +8,17 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead_cli.results.comparison import Comparison
 from erasurehead_cli.results.number_format import fixed, seconds, times
+
+ENDS = {
+    EXIT_OK: "done",
+    EXIT_NO_WORKERS: "no workers",
+    EXIT_DIVERGED: "diverged",
+    EXIT_INTERRUPTED: "interrupted",
+}
+"""How runs end, in the words of a table."""
 
 _PAGE_ONLY = ("rounds", "arrivals", "MB a round")
 
@@ -34,11 +43,16 @@ def cells(comparison: Comparison) -> dict[str, list[str]]:
         ]
         columns["speed-up"] = [times(o.speedup_to_target) for o in every]
     columns["speed-up a round"] = [times(o.speedup_per_round) for o in every]
+    if any(o.exit_code != EXIT_OK for o in every):
+        columns["end"] = [ENDS.get(o.exit_code, f"exit code {o.exit_code}") for o in every]
     return columns
 
 
 def console_table(comparison: Comparison) -> Table:
-    """Return the table for a terminal of 80 columns; the page has more."""
+    """Return the table for a terminal of 80 columns; the page has more.
+
+    Where that is too narrow, the scheme is folded; numbers never are (`whole.print_whole`).
+    """
     table = Table(
         title=comparison.title,
         title_justify="left",
@@ -49,7 +63,10 @@ def console_table(comparison: Comparison) -> Table:
     )
     shown = {k: v for k, v in cells(comparison).items() if k not in _PAGE_ONLY}
     for n, name in enumerate(shown):
-        table.add_column(_folded(name), justify="left" if n == 0 else "right", no_wrap=True)
+        if n == 0:
+            table.add_column(name, overflow="fold", min_width=12)
+        else:
+            table.add_column(_folded(name), justify="right", no_wrap=True)
     for row in zip(*shown.values(), strict=True):
         table.add_row(*map(escape, row))
     return table
@@ -68,6 +85,7 @@ def markdown(comparison: Comparison, figures: list[str]) -> str:
     rule = ["---"] + ["---:"] * (len(columns) - 1)
     lines = [f"# {comparison.title}", "", _line(columns), _line(rule)]
     lines += [_line(row) for row in zip(*columns.values(), strict=True)]
+    lines += [line for note in comparison.notes for line in ("", f"{note[0].upper()}{note[1:]}.")]
     lines += ["", f"Speed-ups are against {comparison.baseline}; seed {comparison.seed}."]
     lines += ["Wall clock counts everything from the first round's opening, evaluations included."]
     for path in figures:

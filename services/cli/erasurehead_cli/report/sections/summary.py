@@ -28,12 +28,23 @@ def headline(material: Material) -> str:
     reached = [n for n, o in enumerate(outcomes) if o.speedup_to_target is not None]
     if reached:
         best = max(reached, key=lambda n: outcomes[n].speedup_to_target or 0.0)
+        if material.labels[best] == name:
+            others = "no other run did" if len(reached) == 1 else "no other run was faster"
+            return (
+                f"{name} reached {material.metric_name} {comparison.target:.4f} in"
+                f" {seconds(outcomes[best].target_s or 0.0)}, and {others}."
+            )
         return (
             f"{material.labels[best]} reached {material.metric_name} {comparison.target:.4f} in"
             f" {seconds(outcomes[best].target_s or 0.0)},"
             f" {times(outcomes[best].speedup_to_target)} as fast as {name}."
         )
-    best = max(range(len(outcomes)), key=lambda n: outcomes[n].speedup_per_round or 0.0)
+    timed = [n for n, o in enumerate(outcomes) if o.speedup_per_round is not None]
+    if not timed:
+        return f"There is nothing to compare with: {name} has no times that count."
+    best = max(timed, key=lambda n: outcomes[n].speedup_per_round or 0.0)
+    if material.labels[best] == name:
+        return f"A round of {name} took {seconds(outcomes[best].round_s)}, and none was shorter."
     return (
         f"A round of {material.labels[best]} took {seconds(outcomes[best].round_s)},"
         f" {times(outcomes[best].speedup_per_round)} as fast as {name}."
