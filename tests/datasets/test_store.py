@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -51,6 +52,24 @@ def test_what_was_written_is_read(
         assert opened.manifest.rows == n_train
         assert opened.manifest.test_nnz == test.indptr[-1]
         assert os.listdir(place) == ["store"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize("ones", [False, True])
+def test_the_matrix_of_a_store_shares_its_maps(tmp_path: Path, ones: bool) -> None:
+    train, test = rows_of(9, ones=ones), rows_of(4, ones=ones, seed=1)
+    store = write_store(tmp_path / "store", "any", "numbers", train, test, MADE_UP)
+    parts: list[tuple[Literal["train", "test"], CsrRows, CsrRows]] = [
+        ("train", train, store.train),
+        ("test", test, store.test),
+    ]
+    for split, rows, kept in parts:
+        matrix = store.matrix(split)
+        np.testing.assert_array_equal(matrix.toarray(), matrix_of(rows).toarray())
+        assert np.shares_memory(matrix.indices, kept.indices)
+        assert ones or np.shares_memory(matrix.data, kept.values)
+        with pytest.raises(ValueError, match="read-only"):
+            matrix.indices[0] = 0
+    np.testing.assert_array_equal(store.matrix().toarray(), store.matrix("train").toarray())
 
 
 def test_the_digest_is_of_the_content(tmp_path: Path) -> None:

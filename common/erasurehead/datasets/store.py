@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -46,6 +47,9 @@ from erasurehead.datasets.older import OLD_COLUMNS, table_encoding
 from erasurehead.errors import DataError, UsageError, reason_of
 from erasurehead.process.durable import sync_directory
 from erasurehead.rows import CsrRows, Target
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 
 class StoreExistsError(UsageError):
@@ -110,6 +114,15 @@ class Store:
     def digest(self) -> str:
         """Equal for stores of equal content."""
         return self.manifest.digest
+
+    def matrix(self, split: Literal["train", "test"] = "train") -> csr_array:
+        """Return the training or the test rows as a scipy matrix, shape (rows, columns).
+
+        Its entries and their columns are the store's own mapped arrays, read-only and not copied;
+        the pointers to its rows are, in the columns' type (`CsrRows.matrix`), and so are entries
+        that are all one, which a store leaves out. To change it, take a ``copy()``.
+        """
+        return (self.train if split == "train" else self.test).matrix()
 
     @classmethod
     def open(cls, location: str | Path, cache: Path | None = None) -> Store:

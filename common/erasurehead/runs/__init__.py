@@ -4,7 +4,7 @@
 ``config.yaml``  the effective settings, written before anything else
 ``rounds.jsonl`` one RoundRecord a line, handed to the system as each round closes
 ``events.log``   one notice a line: time (UTC), level, text
-``model.npz``    ``theta`` and what made it (docs/data.md), replaced as a whole
+``model.npz``    ``theta`` and what made it (docs/predicting.md), replaced as a whole
 ``summary.json`` how the run ended, written last and at once
 ``run.lock``     there while a process works on the run
 ===============  ==================================================================

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +17,7 @@ from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.datasets.labels import comparable_labels, labels_alike
 from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.matrix_file import as_rows, read_matrix
-from erasurehead.datasets.sources import sklearn_datasets
+from erasurehead.datasets.sources import read_plain, sklearn_datasets
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError, reason_of
 from erasurehead.rows import CsrRows
@@ -202,7 +203,7 @@ def _read_svmlight(
     try:
         # One column more, for a file that counts from 1.
         matrix, labels = sklearn_datasets().load_svmlight_file(
-            str(path), n_features=features + 1, zero_based=True
+            io.BytesIO(read_plain(path)), n_features=features + 1, zero_based=True
         )
         has_zero = bool(np.any(matrix.indices == 0))
         counts_from = first if first is not None else (0 if has_zero else 1)
