@@ -16,10 +16,12 @@ from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead.straggling import DELAYS
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
+    Handover,
     Hello,
     Refuse,
     Result,
     Step,
+    Stop,
     ToMaster,
     ToWorker,
 )
@@ -39,6 +41,7 @@ from erasurehead_master.machine.machine import EVENTS, MESSAGES, Master
 from erasurehead_master.machine.rounds import NOBODY_LEFT
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.timing import Timing
+from erasurehead_worker.machine.events import Shutdown as WorkerShutdown
 from tests.support.example_messages import packed
 from tests.support.grouped import groups_of
 from tests.support.virtual_run import COLUMNS, make_virtual, some_rows
@@ -413,7 +416,7 @@ def test_late_results_are_told_with_their_round(virtual: Virtual) -> None:
 
 
 def test_sigterm_finishes_the_round_and_ctrl_c_does_not(virtual: Virtual) -> None:
-    cluster = running(virtual)
+    cluster = running(virtual, membership={"drain_s": 60})
     cluster.handle(Shutdown(False, "asked to end by SIGTERM"))
     cluster.run()
     assert cluster.finished is not None
@@ -455,6 +458,80 @@ def test_who_is_asked_to_end_together_with_all_workers_ends_at_once(virtual: Vir
     assert (cluster.finished.exit_code, len(cluster.records)) == (EXIT_OK, 1)
 
 
+def test_a_worker_that_drains_sends_its_result_and_its_spare_takes_over(virtual: Virtual) -> None:
+    """No round is short of a task, though workers go one after another."""
+    cluster = virtual(
+        scheme="uncoded", workers=3, rounds=12, timing=Timing(compute_s=lambda s, _: 1.0)
+    )
+    start_all(cluster)
+    cluster.start("spare0")
+    cluster.start("spare1")
+    first, second, *_ = cluster.workers.values()
+    cluster.clock.at(2.5, lambda: first.deliver(WorkerShutdown("asked to end")))
+    cluster.clock.at(4.5, lambda: second.deliver(WorkerShutdown("asked to end")))
+    cluster.run()
+    assert [w.exit.code for w in (first, second) if w.exit] == [EXIT_OK, EXIT_OK]
+    assert len(cluster.records) == 12
+    assert all(r.erased_tasks == 0 for r in cluster.records)
+    assert [len(r.stragglers) for r in cluster.records] == [0] * 12
+    assert all(r.duration_s == pytest.approx(1.0, abs=0.01) for r in cluster.records), "no wait"
+    np.testing.assert_allclose(theta_of(cluster), reference_theta(12), rtol=1e-10)
+
+
+def test_a_worker_that_drains_and_has_no_successor_is_counted_out_before_it_dies(
+    virtual: Virtual,
+) -> None:
+    cluster = virtual(
+        scheme="uncoded", workers=2, rounds=4, timing=Timing(compute_s=lambda s, _: 1.0)
+    )
+    start_all(cluster)
+    leaver = next(iter(cluster.workers.values()))
+    cluster.clock.at(1.5, lambda: leaver.deliver(WorkerShutdown("asked to end")))
+    cluster.run()
+    assert [len(r.arrivals) for r in cluster.records] == [2, 2, 1, 1]
+    assert all(r.duration_s == pytest.approx(1.0, abs=0.01) for r in cluster.records), "no silence"
+
+
+def test_a_round_that_does_not_end_is_given_up_some_time_after_sigterm(virtual: Virtual) -> None:
+    """A member that only sends heartbeats keeps it open; a second SIGTERM is not needed."""
+    cluster = virtual(
+        scheme="uncoded",
+        workers=2,
+        rounds=9,
+        membership={"drain_s": 3.0},
+        timing=Timing(compute_s=lambda s, _: 1e6 if s and cluster.machine.round > 2 else 1.0),
+    )
+    start_all(cluster)
+    cluster.run(until_s=20.0)
+    cluster.handle(Shutdown(False, "asked to end by SIGTERM"))
+    cluster.run(until_s=22.0)
+    assert cluster.finished is None
+    cluster.run(until_s=24.0)
+    assert cluster.finished is not None
+    assert (cluster.finished.exit_code, cluster.finished.rounds) == (EXIT_OK, 2)
+    assert len(cluster.records) == 2
+
+
+def test_a_second_sigterm_ends_the_run_in_order_at_once(virtual: Virtual) -> None:
+    cluster = running(virtual)
+    cluster.handle(Shutdown(False, "asked to end by SIGTERM"))
+    cluster.handle(Shutdown(False, "asked to end by SIGTERM"))
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+
+
+def test_workers_of_a_master_that_has_a_successor_go_on_with_that(virtual: Virtual) -> None:
+    cluster = virtual(workers=2, scheme="uncoded", rounds=5)
+    machine = Master(cluster.machine.plan, 0.0, succeeded=True)
+    machine.handle(Received(b"a", Hello(PROTOCOL_VERSION, "a", "1", "h")), 0.0)
+    actions = machine.handle(Shutdown(False, "asked to end by SIGTERM"), 1.0)
+    assert Send(b"a", Handover("asked to end by SIGTERM")) in actions
+    machine = Master(cluster.machine.plan, 0.0, succeeded=True)
+    machine.handle(Received(b"a", Hello(PROTOCOL_VERSION, "a", "1", "h")), 0.0)
+    actions = machine.handle(Shutdown(True, "asked to end by SIGINT"), 1.0)
+    assert Send(b"a", Stop("finished", "asked to end by SIGINT")) in actions, "a user is there"
+
+
 @pytest.mark.parametrize("beyond", [0, 3])
 def test_a_run_that_is_resumed_at_its_end_does_no_more(virtual: Virtual, beyond: int) -> None:
     cluster = virtual(workers=2, scheme="uncoded", rounds=5)
@@ -491,7 +568,9 @@ def test_no_step_is_taken_before_a_round_is_open(virtual: Virtual) -> None:
 
 FAULTS = st.lists(
     st.tuples(
-        st.sampled_from(["kill", "depart", "freeze", "thaw", "cut", "heal", "start", "restart"]),
+        st.sampled_from(
+            ["kill", "depart", "drain", "freeze", "thaw", "cut", "heal", "start", "restart"]
+        ),
         st.integers(0, 5),
         st.floats(0.0, 4.0),
     ),
@@ -557,6 +636,8 @@ def test_any_interleaving_keeps_the_invariants_and_ends(
                 worker.kill()
             elif what == "depart":
                 cluster.depart(worker)
+            elif what == "drain":
+                worker.deliver(WorkerShutdown("asked to end"))
             elif what == "freeze":
                 worker.frozen = True
             elif what == "thaw" and worker.frozen:

@@ -107,6 +107,44 @@ def test_who_stepped_in_makes_room_for_who_is_meant_for_the_slot_and_is_a_spare_
     assert seats(members) == ["spare", "b"]
 
 
+def test_a_worker_that_drains_makes_room_and_may_still_answer() -> None:
+    members = Membership(2, 50.0)
+    for name in "abc":
+        members.greet(name.encode(), hello(name), 0.0)
+    leaver = holder(members, 0)
+    leaver.ready = holder(members, 1).ready = True
+    change = members.drain(leaver, 5.0)
+    members.validate()
+    assert seats(members) == ["c", "b"]
+    assert change.vacated == (), "its result may come"
+    assert [slot for slot, _ in members.ready_slots()] == [1], "no more work"
+    assert (members.n_staying, members.anybody_answers) == (2, True)
+    members.greet(b"a", hello("a"), 1.0)
+    members.validate()
+    assert seats(members) == ["c", "b"], "a greeting that crossed its farewell changes nothing"
+    members.hear(b"a", 5.1)
+    assert members.silent(5.1) == [leaver], "gone when it said that it would be"
+    assert members.leave(b"a").vacated == (0,), "its successor is not ready yet"
+
+
+def test_the_successor_of_a_worker_that_drained_is_waited_for_once_it_is_ready() -> None:
+    members = Membership(1, 5.0)
+    members.greet(b"a", hello("a"), 0.0)
+    members.greet(b"b", hello("b"), 0.0)
+    holder(members, 0).ready = True
+    members.drain(holder(members, 0), 5.0)
+    holder(members, 0).ready = True
+    assert members.leave(b"a").vacated == ()
+    assert seats(members) == ["b"]
+
+
+def test_a_worker_that_drains_before_it_is_ready_has_nothing_to_answer() -> None:
+    members = Membership(1, 5.0)
+    members.greet(b"a", hello("a"), 0.0)
+    assert members.drain(holder(members, 0), 5.0).vacated == (0,)
+    assert not members.anybody_answers
+
+
 def test_silence_is_judged_by_the_last_message() -> None:
     members = Membership(2, 5.0)
     members.greet(b"1", hello("a"), 0.0)

@@ -55,3 +55,19 @@ def test_signals_of_others_are_no_news_for_long() -> None:
             assert select.select([signals], [], [], 0)[0] == []
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_hang_up_is_heard_unless_it_is_ignored() -> None:
+    """As under nohup, where it must not end what was started to outlive the terminal."""
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        with SignalWatch() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.take() == signal.SIGHUP
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with SignalWatch() as signals:
+            signal.raise_signal(signal.SIGHUP)
+            assert signals.take() is None
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -11,7 +11,9 @@ from erasurehead.wire.messages import (
     TO_MASTER,
     TO_WORKER,
     Assign,
+    Drain,
     Goodbye,
+    Handover,
     Heartbeat,
     Hello,
     Message,
@@ -47,6 +49,7 @@ ASSIGN = Assign(
     heartbeat_interval_s=1.0,
     silence_limit_s=5.0,
     dense_share=0.7,
+    max_frame_bytes=1 << 20,
 )
 
 
@@ -68,12 +71,14 @@ def messages(n: int, format: str = "f8") -> dict[str, Message]:
         Ready(0, 3, 100, "abc", np.arange(n, dtype=np.int32)),
         Result(0, 7, 3, 0, (packed(values, format),), [2.5], 0.25, 0.5),
         Heartbeat(7, 0.5),
+        Drain(5.0, "asked to end"),
         Goodbye("asked to end"),
         ASSIGN,
         Task(0, 4, 1, 2, np.array([0, 2]), np.array([1, 5], dtype=np.int32), values[:1]),
         Step(0, 7, packed(values, format)),
         Register(),
         Refuse("wrong-version", "speak 1"),
+        Handover("asked to end by SIGTERM"),
         Stop("finished", "all 10 rounds done"),
     ]
     return {message.kind: message for message in examples}

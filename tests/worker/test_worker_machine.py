@@ -14,7 +14,9 @@ from erasurehead.errors import EXIT_INTERNAL, EXIT_MASTER_LOST, EXIT_OK, EXIT_RE
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
     Assign,
+    Drain,
     Goodbye,
+    Handover,
     Heartbeat,
     Hello,
     NeedTask,
@@ -285,6 +287,79 @@ def test_it_says_goodbye_when_asked_to_end() -> None:
     goodbye, leave = ready_worker().handle(Shutdown("asked to end"), 0.0)
     assert sent([goodbye]) == [Goodbye("asked to end")]
     assert leave == Exit(EXIT_OK, "asked to end")
+
+
+def drains(machine: Worker, now: float) -> Drain:
+    (drain,) = sent(machine.handle(Shutdown("asked to end"), now))
+    assert isinstance(drain, Drain)
+    machine.validate()
+    return drain
+
+
+def test_it_sends_the_result_at_hand_before_it_ends() -> None:
+    machine = ready_worker()
+    machine.handle(step(1), 0.0)
+    assert drains(machine, 0.5).within_s == pytest.approx(5.0)
+    result, goodbye, leave = machine.handle(done(1), 0.6)
+    assert isinstance(sent([result])[0], Result)
+    assert sent([goodbye]) == [Goodbye("asked to end")]
+    assert leave == Exit(EXIT_OK, "asked to end")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Shutdown("asked to end"),
+        Shutdown("asked to end", at_once=True),
+        Received(Step(0, 2, packed([0.0, 0.0, 0.0]))),
+        Received(Register()),
+        Received(ASSIGN),
+        Received(Handover("the master ends, too")),
+    ],
+)
+def test_a_result_that_is_of_no_use_any_more_keeps_nobody(event: Event) -> None:
+    machine = ready_worker()
+    machine.handle(step(1), 0.0)
+    drains(machine, 0.5)
+    assert machine.handle(step(1), 0.5) == [], "the round at hand"
+    goodbye, leave = machine.handle(event, 0.6)
+    assert sent([goodbye]) == [Goodbye("asked to end")]
+    assert isinstance(leave, Exit)
+
+
+def test_it_drains_no_longer_than_it_may() -> None:
+    machine = ready_worker()
+    machine.handle(step(1), 0.0)
+    drains(machine, 0.5)
+    now = 0.5
+    actions: list[Action] = []
+    while machine.phase is not Phase.EXITED:
+        now = machine.wake_at
+        actions = machine.handle(Woke(), now)
+    assert now == pytest.approx(5.5)
+    assert sent(actions) == [Goodbye("asked to end")]
+
+
+def test_ctrl_c_ends_it_at_once() -> None:
+    machine = ready_worker()
+    machine.handle(step(1), 0.0)
+    goodbye, leave = machine.handle(Shutdown("asked to end", at_once=True), 0.5)
+    assert sent([goodbye]) == [Goodbye("asked to end")]
+    assert isinstance(leave, Exit)
+
+
+def test_it_looks_for_the_master_s_successor_and_keeps_its_rows() -> None:
+    machine = ready_worker()
+    machine.handle(step(1), 0.0)
+    actions = machine.handle(Received(Handover("asked to end by SIGTERM")), 0.5)
+    assert not any(isinstance(a, Exit) for a in actions)
+    assert Abandon() in actions
+    machine.validate()
+    assert machine.wake_at == pytest.approx(0.75)
+    (hello,) = sent(machine.handle(Woke(), 0.75))
+    assert isinstance(hello, Hello)
+    assert hello.held == ASSIGN.slot
+    assert isinstance(sent(machine.handle(Received(ASSIGN), 3.0))[0], Ready)
 
 
 def test_it_gives_up_after_its_limit_only_when_it_has_one() -> None:

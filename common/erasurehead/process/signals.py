@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT as something a poll loop can wait for, next to its sockets."""
+"""SIGTERM, SIGHUP and SIGINT as something a poll loop can wait for, next to its sockets."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 class SignalWatch:
     """Collects signals while it is entered; `fileno` becomes readable when one came.
 
+    A hang-up is left alone where it is ignored already, as under nohup.
+
     Outside the main thread (where Python has no signal handling) it never reports anything.
     """
 
     def __init__(self, *numbers: signal.Signals) -> None:
-        self._numbers = numbers or (signal.SIGTERM, signal.SIGINT)
+        self._numbers = numbers or (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
@@ -28,6 +30,8 @@ class SignalWatch:
     def __enter__(self) -> SignalWatch:
         if threading.current_thread() is threading.main_thread():
             for number in self._numbers:
+                if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._previous[number] = signal.signal(number, self._note)
             self._previous_fd = signal.set_wakeup_fd(
                 self._writer.fileno(), warn_on_full_buffer=False

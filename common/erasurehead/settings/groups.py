@@ -89,6 +89,13 @@ class MembershipSettings(Section):
         ge=1,
         description="malformed or non-finite results after which the master sets a worker aside",
     )
+    drain_s: float = Field(
+        5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds that the open round may still take when the master is asked to end"
+        " (SIGTERM, SIGHUP); then the master gives it up and keeps the last one that closed",
+    )
 
     @model_validator(mode="after")
     def _limits_fit(self) -> MembershipSettings:

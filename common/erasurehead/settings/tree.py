@@ -178,6 +178,13 @@ class WorkerSettings(TreeSettings):
     retry_limit_s: float | None = Field(
         None, gt=0, description="seconds without a master before giving up [default: never]"
     )
+    drain_s: float = Field(
+        5.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="seconds that the round at hand may still take when this process is asked to"
+        " end (SIGTERM, SIGHUP); its result is sent, and its slot is free before the process ends",
+    )
     keys: WorkerKeySettings = WorkerKeySettings()
     http: HttpSettings = HttpSettings()
 

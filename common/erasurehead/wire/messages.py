@@ -4,7 +4,8 @@ A worker greets with `Hello` and is told its place by `Assign` (or `Refuse`); it
 cannot read itself with `NeedTask`, gets them as `Task` chunks, and says `Ready` with the
 parameters its rows need. From then on each round is one `Step` down and one `Result` a part up.
 `Heartbeat` goes both ways when nothing else does; `Register` asks a stranger to greet again;
-`Stop` and `Goodbye` end things politely. docs/protocol.md is the table of all of this.
+`Drain` and `Handover` announce an end, of a worker and of a master that a successor follows; `Stop`
+and `Goodbye` end things politely. docs/protocol.md is the table of all of this.
 
 Numbers are checked here once, so the state machines may trust what they are handed.
 """
@@ -29,7 +30,7 @@ from pydantic import (
 from erasurehead.errors import ErasureHeadError
 from erasurehead.wire.vectors.base import Packed
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Raised whenever an old peer could misread a new message."""
 
 _CHECKS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -175,6 +176,8 @@ class Assign:
     silence_limit_s: Seconds
     dense_share: Number
     """A support above this share of all columns is declared dense."""
+    max_frame_bytes: Count
+    """The largest frame that the master accepts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +292,28 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Handover:
+    """Master to worker: I leave, and a successor goes on with the run: keep your rows and wait."""
+
+    kind: ClassVar = "handover"
+    __pydantic_config__ = _CHECKS
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Worker to master: I leave within so many seconds; give me no more work.
+
+    The result of the round at hand may still come; `Goodbye` says that nothing will.
+    """
+
+    kind: ClassVar = "drain"
+    __pydantic_config__ = _CHECKS
+    within_s: Seconds
+    reason: Text
+
+
+@dataclass(frozen=True, slots=True)
 class Goodbye:
     """Worker to master: I leave; my slot is free."""
 
@@ -297,8 +322,8 @@ class Goodbye:
     reason: Text
 
 
-ToMaster = Hello | NeedTask | Ready | Result | Heartbeat | Goodbye
-ToWorker = Assign | Task | Step | Heartbeat | Register | Refuse | Stop
+ToMaster = Hello | NeedTask | Ready | Result | Heartbeat | Drain | Goodbye
+ToWorker = Assign | Task | Step | Heartbeat | Register | Refuse | Handover | Stop
 Message = ToMaster | ToWorker
 
 TO_MASTER: dict[str, type] = {m.kind: m for m in get_args(ToMaster)}

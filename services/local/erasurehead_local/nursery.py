@@ -159,6 +159,8 @@ def main() -> None:
         format="%(asctime)s worker %(process)d %(levelname)s %(message)s",
         stream=sys.stderr,
     )
+    # A hang-up reaches the whole group, and a master that goes ends its nursery and workers.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What is loaded stays: no worker need look through it for garbage, nor copy it for that.
     gc.freeze()

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+from erasurehead.wire.brief import brief
 from erasurehead.wire.messages import (
+    Drain,
     Goodbye,
     Heartbeat,
     Hello,
@@ -52,7 +54,7 @@ class Admission:
         """Register a peer, or greet it again; None if it is refused, and told so."""
         members = self._membership.members
         if hello.name in self._membership.set_aside:
-            reason = f"worker {hello.name} was set aside in this run for its wrong results"
+            reason = f"worker {brief(hello.name)} was set aside in this run for its wrong results"
             self._turn_down(peer, "set-aside", reason)
             return None
         if (
@@ -73,14 +75,16 @@ class Admission:
         if known:
             return
         place = "as a spare" if member.slot is None else f"in slot {member.slot}"
-        self._out.notice("debug", f"worker {member.name} on {member.host} registered {place}")
+        self._out.notice(
+            "debug", f"worker {member.called} on {brief(member.host)} registered {place}"
+        )
         if key is not None:
-            self._out.notice("info", f"worker {member.name} came in under the key {key}")
+            self._out.notice("info", f"worker {member.called} came in under the key {key}")
 
     def fault_of(self, member: Member, ready: Ready, epoch: int) -> Fault | None:
         """Return what is wrong with the rows that a member has loaded, None for nothing."""
         if ready.slot != member.slot or ready.epoch != epoch:
-            what = f"ready for slot {ready.slot}, from {member.name}"
+            what = f"ready for slot {ready.slot}, from {member.called}"
             return Fault("wrong-slot", what, "refused")
         if ready.support is not None and not is_support(ready.support, self._n_parameters):
             return Fault("wrong-shape", "a support that is not a sorted set of parameters")
@@ -101,7 +105,7 @@ class Admission:
         allowed = self._strikes_allowed
         self._out.notice(
             "warning",
-            f"worker {member.name} sent {fault.what} ({member.strikes} of {allowed} allowed)",
+            f"worker {member.called} sent {fault.what} ({member.strikes} of {allowed} allowed)",
         )
         if member.strikes < allowed:
             return None
@@ -119,9 +123,15 @@ class Admission:
         self.refuse(garbage.peer, garbage.reason, garbage.sentence)
         return None
 
+    def drain(self, member: Member, drain: Drain, now: float) -> Change:
+        """Give a member no more work that will end soon."""
+        within = f"worker {member.called} drains and leaves within {drain.within_s:g} s"
+        self._out.notice("info", f"{within}: {brief(drain.reason)}")
+        return self._membership.drain(member, now + drain.within_s)
+
     def goodbye(self, member: Member, goodbye: Goodbye) -> Change:
         """Let a member go that wants to."""
-        self._out.notice("info", f"worker {member.name} leaves: {goodbye.reason}")
+        self._out.notice("info", f"worker {member.called} leaves: {brief(goodbye.reason)}")
         return self._membership.leave(member.peer)
 
     def cut_off(self, cut: CutOff) -> Change | None:
@@ -129,7 +139,7 @@ class Admission:
         member = self._membership.members.get(cut.peer)
         if member is None:
             return None
-        self._out.notice("warning", f"worker {member.name} is cut off: {cut.why}")
+        self._out.notice("warning", f"worker {member.called} is cut off: {cut.why}")
         return self._membership.leave(cut.peer)
 
     def refuse(self, peer: bytes, reason: Refusal, what: str) -> None:
@@ -147,6 +157,6 @@ class Admission:
         self._out.send(peer, Refuse(reason, why))
 
     def _expel(self, member: Member, code: StopCode, reason: str) -> Change:
-        self._out.notice("error", f"worker {member.name} is sent away: {reason}")
+        self._out.notice("error", f"worker {member.called} is sent away: {reason}")
         self._out.send(member.peer, Stop(code, reason))
         return self._membership.leave(member.peer)

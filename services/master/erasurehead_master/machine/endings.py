@@ -22,11 +22,13 @@ class Ending:
     exit_code: of the master.
     reason: one sentence.
     code: of the STOP that workers get.
+    handover: workers get HANDOVER instead, if a successor goes on with the run.
     """
 
     exit_code: int
     reason: str
     code: StopCode = "finished"
+    handover: bool = False
 
 
 def done(rounds: int) -> Ending:
@@ -34,9 +36,14 @@ def done(rounds: int) -> Ending:
     return Ending(EXIT_OK, f"all {rounds} rounds done")
 
 
-def asked(reason: str) -> Ending:
-    """Return the end that a user wished for, between two rounds."""
+def enough(reason: str) -> Ending:
+    """Return the end of a run that is done before its last round."""
     return Ending(EXIT_OK, reason)
+
+
+def asked(reason: str) -> Ending:
+    """Return the end that somebody wished for who lets the master close the open round."""
+    return Ending(EXIT_OK, reason, handover=True)
 
 
 def interrupted(reason: str) -> Ending:

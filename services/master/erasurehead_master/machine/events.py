@@ -96,9 +96,12 @@ class Enough:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """A user wants the run to end: now, or after the open round."""
+    """Somebody wants the run to end after the open round, if that closes soon.
 
-    at_once: bool
+    `interrupted`: a user wants it to end now, unfinished. A second wish ends it now, too.
+    """
+
+    interrupted: bool
     reason: str
 
 

@@ -9,14 +9,18 @@ property rather than an action, so that a thousand results do not make a thousan
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from erasurehead.wire.brief import brief
 from erasurehead.wire.messages import (
+    Drain,
     Goodbye,
+    Handover,
     Heartbeat,
     Hello,
     NeedTask,
@@ -24,6 +28,7 @@ from erasurehead.wire.messages import (
     Register,
     Result,
     Stop,
+    ToWorker,
 )
 from erasurehead_master.machine import endings
 from erasurehead_master.machine.actions import Action, Evaluate, Finish, Rebuild, SendTask
@@ -60,10 +65,14 @@ class Master:
     plan: code, scheme and sizes of the run.
     now: the clock's reading at the start.
     first_round: 1, or the round to resume with.
+    succeeded: another master goes on with the run if this one is asked to end.
     """
 
-    def __init__(self, plan: RunPlan, now: float, first_round: int = 1) -> None:
+    def __init__(
+        self, plan: RunPlan, now: float, first_round: int = 1, *, succeeded: bool = False
+    ) -> None:
         self.plan = plan
+        self._succeeded = succeeded
         self.phase = Phase.GATHERING
         self.rounds_done = first_round - 1
         settings = plan.settings.membership
@@ -75,6 +84,8 @@ class Master:
         self._gathering = Gathering(settings, self.membership, now)
         self._presence = Presence(settings, self.membership, self._out, now)
         self._stop_after_round: str | None = None
+        self._stop_by = math.inf
+        """When the open round is given up."""
         self.enough: str | None = None
         """Why a run that is resumed has nothing more to do, if it has not."""
 
@@ -91,7 +102,7 @@ class Master:
     @property
     def wake_at(self) -> float:
         """When the machine wants to be woken at the latest."""
-        times = [self._presence.look_at]
+        times = [self._presence.look_at, self._stop_by]
         if self.training.rounds.wake_at is not None:
             times.append(self.training.rounds.wake_at)
         if self.phase is Phase.GATHERING:
@@ -104,7 +115,7 @@ class Master:
             # A run that was resumed, and had done its last round.
             self._finish(endings.done(self.round))
         elif self.phase is Phase.GATHERING and self.enough is not None:
-            self._finish(endings.asked(self.enough))
+            self._finish(endings.enough(self.enough))
         if self.phase is not Phase.FINISHED:
             EVENTS[type(event)].handler(self.phase)(self, event, now)
         return self._out.take()
@@ -199,7 +210,7 @@ class Master:
             or need.task not in self.plan.tasks_of(slot)
             or need.chunk >= self.plan.n_chunks(need.task)
         ):
-            what = f"a wish for task {need.task}, from {member.name}"
+            what = f"a wish for task {need.task}, from {member.called}"
             self.admission.refuse(member.peer, "wrong-slot", what)
             return
         chunks = self.plan.n_chunks(need.task)
@@ -231,6 +242,9 @@ class Master:
             self.training.rounds.abandon()
             self._finish(endings.most_diverged(self.round))
 
+    def _drain(self, member: Member, drain: Drain, now: float) -> None:
+        self._apply(self.admission.drain(member, drain, now), now)
+
     def _goodbye(self, member: Member, goodbye: Goodbye, now: float) -> None:
         self._apply(self.admission.goodbye(member, goodbye), now)
 
@@ -250,7 +264,7 @@ class Master:
             self.training.close_if_over()
 
     def _departed(self, gone: Departed, now: float) -> None:
-        self._out.notice("warning", f"worker {gone.name} {gone.why}")
+        self._out.notice("warning", f"worker {brief(gone.name)} {gone.why}")
         if gone.last and self._stop_after_round is None:  # no worker is left that could come back
             self.training.rounds.abandon()
             self._finish(endings.nobody_left(self.round))
@@ -271,7 +285,7 @@ class Master:
     def _apply(self, change: Change, now: float) -> None:
         """Carry a membership change into the round and to the peers."""
         for old in change.replaced:
-            reason = f"a newer process took the place of worker {old.name}"
+            reason = f"a newer process took the place of worker {old.called}"
             self._out.send(old.peer, Stop("replaced", reason))
             self._out.notice("info", reason)
         self.training.lose(change.vacated, now)
@@ -279,7 +293,7 @@ class Master:
             self._assign(member)
         self._presence.note(now)
         self.training.close_if_over()
-        if self._stop_after_round is not None and self.membership.n_ready == 0:
+        if self._stop_after_round is not None and not self.membership.anybody_answers:
             self._stop_with_nobody_left(self._stop_after_round)
         if self.phase is Phase.GATHERING and self.epoch > 0:
             self._maybe_start(now)  # a worker that has left is not waited for
@@ -315,7 +329,7 @@ class Master:
         if last or self.round % descent.evaluate_every_rounds == 0:
             self._out.add(Evaluate(self.round))
         if enough is not None:
-            self._finish(endings.asked(enough))
+            self._finish(endings.enough(enough))
         elif last:
             self._finish(endings.done(self.round))
         elif self._stop_after_round is not None:
@@ -325,7 +339,7 @@ class Master:
 
     def _refitted(self, now: float) -> bool:
         """Between two rounds: go on with another code if one is due."""
-        n_members = len(self.membership.members)
+        n_members = self.membership.n_staying
         found = self._refit.look(self.plan, self.training.session, n_members, self.round, now)
         if found is None:
             return False
@@ -365,7 +379,10 @@ class Master:
 
     def _woke_in_training(self, woke: Woke, now: float) -> None:
         looked = self._give_up_silent(now)
-        if self.phase is Phase.TRAINING and looked and self._presence.empty_too_long(now):
+        if self.phase is Phase.TRAINING and now >= self._stop_by:
+            assert self._stop_after_round is not None
+            self._stop_at_once(endings.asked(self._stop_after_round))
+        elif self.phase is Phase.TRAINING and looked and self._presence.empty_too_long(now):
             self._finish(endings.nobody_there(self._presence.empty_limit_s, self.round))
         else:
             self.training.wake(now)
@@ -379,32 +396,37 @@ class Master:
         return due
 
     def _shut_down_in_gathering(self, wish: Shutdown, now: float) -> None:
-        ending = endings.interrupted if wish.at_once else endings.asked
+        ending = endings.interrupted if wish.interrupted else endings.asked
         self._finish(ending(wish.reason))
 
     def _shut_down_in_training(self, wish: Shutdown, now: float) -> None:
-        if wish.at_once:
-            self.training.rounds.abandon()
-            self._finish(endings.interrupted(wish.reason))
-        elif self.membership.n_ready == 0:
-            self._finish(endings.asked(wish.reason))
+        if wish.interrupted:
+            self._stop_at_once(endings.interrupted(wish.reason))
+        elif self._stop_after_round is not None or not self.membership.anybody_answers:
+            self._stop_at_once(endings.asked(wish.reason))
         else:
             self._stop_after_round = wish.reason
+            self._stop_by = now + self.plan.settings.membership.drain_s
 
     def _enough(self, enough: Enough, now: float) -> None:
-        self.training.rounds.abandon()
-        self._finish(endings.asked(enough.reason))
+        self._stop_at_once(endings.enough(enough.reason))
 
     def _stop_with_nobody_left(self, reason: str) -> None:
         """All processes are to end at once: the open round is over when it can be, or never."""
         if self.training.waits:
-            self.training.rounds.abandon()
-            self._finish(endings.asked(reason))
+            self._stop_at_once(endings.asked(reason))
+
+    def _stop_at_once(self, ending: endings.Ending) -> None:
+        self.training.rounds.abandon()
+        self._finish(ending)
 
     def _finish(self, ending: endings.Ending) -> None:
         self.phase = Phase.FINISHED
+        farewell: ToWorker = Stop(ending.code, ending.reason)
+        if ending.handover and self._succeeded:
+            farewell = Handover(ending.reason)
         for peer in self.membership.members:
-            self._out.send(peer, Stop(ending.code, ending.reason))
+            self._out.send(peer, farewell)
         refused = dict(self.admission.refused)
         self._out.add(Finish(ending.exit_code, ending.reason, self.rounds_done, refused))
 
@@ -434,6 +456,7 @@ MESSAGES: Mapping[type, Row[MessageHandler]] = {
     NeedTask: always(Master._need_task),
     Heartbeat: always(Master._heartbeat),
     Result: always(Master._result),
+    Drain: always(Master._drain),
     Goodbye: always(Master._goodbye),
 }
 """Of members. A HELLO may come from any peer; from strangers the master takes nothing else."""

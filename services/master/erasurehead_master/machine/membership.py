@@ -3,14 +3,22 @@
 Slots outlive processes and routing ids: a slot belongs to the code, a *peer* is one connection of
 one process, a *name* is what a worker calls itself across restarts. Of two processes that claim
 one name, or one slot by its number, the newer wins: the one that was first heard of later.
+
+A worker that *drains* has no slot any more, so that a spare loads its rows meanwhile, and may still
+send the result of the round at hand.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
+from erasurehead.wire.brief import brief
 from erasurehead.wire.messages import Hello
+
+STATES = ("ready", "loading", "spare", "draining")
+"""Of members."""
 
 REMEMBERED_PEERS = 4096
 """Processes that have left and whose age is still known, if they come back."""
@@ -24,6 +32,8 @@ class Member:
     name: str
     host: str
     last_heard: float
+    key: str | None = None
+    """What its key is called, where connections have keys."""
     slot: int | None = None
     ready: bool = False
     strikes: int = 0
@@ -31,6 +41,28 @@ class Member:
     """The slot it asked for by number."""
     age: int = 0
     """Grows from process to process."""
+    drains_from: int | None = None
+    """The slot whose last result it may still send, if it was asked to end."""
+    leaves_at: float = math.inf
+
+    @property
+    def called(self) -> str:
+        """Its name, as it is told."""
+        return brief(self.name)
+
+    @property
+    def stays(self) -> bool:
+        """True unless it was asked to end."""
+        return self.leaves_at == math.inf
+
+    @property
+    def state(self) -> str:
+        """One of `STATES`."""
+        if not self.stays:
+            return "draining"
+        if self.slot is None:
+            return "spare"
+        return "ready" if self.ready else "loading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +101,11 @@ class Membership:
         self.holders = [None] * self.n_slots
 
     @property
+    def n_staying(self) -> int:
+        """Members that were not asked to end."""
+        return sum(1 for m in self.members.values() if m.stays)
+
+    @property
     def n_ready(self) -> int:
         """Slots whose worker has its rows."""
         return sum(1 for m in self.holders if m is not None and m.ready)
@@ -79,9 +116,21 @@ class Membership:
         seated = [m for m in self.holders if m is not None]
         return bool(seated) and all(m.ready for m in seated)
 
+    @property
+    def anybody_answers(self) -> bool:
+        """True while a worker is ready, or drains and may still send a result."""
+        return any(m.ready or m.drains_from is not None for m in self.members.values())
+
     def ready_slots(self) -> list[tuple[int, bytes]]:
         """Return (slot, peer) of every ready slot, ascending."""
         return [(i, m.peer) for i, m in enumerate(self.holders) if m is not None and m.ready]
+
+    def can_answer(self, slot: int) -> bool:
+        """Return whether a worker is ready in a slot, or drains from it."""
+        holder = self.holders[slot]
+        if holder is not None and holder.ready:
+            return True
+        return any(m.drains_from == slot for m in self.members.values())
 
     def named(self, name: str) -> Member | None:
         """Return the member of a name."""
@@ -134,6 +183,19 @@ class Membership:
         assigned.extend(self._seat_spares())
         return Change(tuple(assigned), tuple(rivals), tuple(vacated))
 
+    def drain(self, member: Member, leaves_at: float) -> Change:
+        """Give a member no more work; the first spare takes its slot."""
+        slot, was_ready = member.slot, member.ready
+        member.leaves_at = leaves_at
+        if slot is None:
+            return Change()
+        member.slot, member.ready = None, False
+        self.holders[slot] = None
+        if was_ready:
+            member.drains_from = slot
+        assigned = self._seat_spares()
+        return Change(tuple(assigned), vacated=() if was_ready else (slot,))
+
     def leave(self, peer: bytes) -> Change:
         """Drop a member; the first spare takes its slot."""
         member = self.members.get(peer)
@@ -149,9 +211,9 @@ class Membership:
         spare.
         """
         seated = [m for m in self.holders if m is not None]
-        spares = [m for m in self.members.values() if m.slot is None]
-        for member in seated:
-            member.slot, member.ready = None, False
+        spares = self._spares()
+        for member in self.members.values():
+            member.slot, member.ready, member.drains_from = None, False, None
         self.n_slots = n_slots
         self.holders = [None] * n_slots
         for slot, member in enumerate((seated + spares)[:n_slots]):
@@ -161,14 +223,20 @@ class Membership:
     def reload(self) -> list[Member]:
         """Leave all members in place, none of them ready any more; return those with a slot."""
         seated = [m for m in self.holders if m is not None]
-        for member in seated:
-            member.ready = False
+        for member in self.members.values():
+            member.ready, member.drains_from = False, None
         return seated
 
     def silent(self, now: float) -> list[Member]:
-        """Return the members not heard of for longer than the limit."""
+        """Return the members not heard of for longer than the limit, or not gone as they said."""
         limit = now - self.silence_limit_s
-        return [m for m in self.members.values() if m.last_heard < limit]
+        return [m for m in self.members.values() if m.last_heard < limit or m.leaves_at < now]
+
+    def excuse(self, missed_s: float) -> None:
+        """Count some seconds of everybody's silence for nothing."""
+        for member in self.members.values():
+            member.last_heard += missed_s
+            member.leaves_at += missed_s
 
     def validate(self) -> None:
         """Assert every invariant (on in tests)."""
@@ -181,9 +249,11 @@ class Membership:
             if holder is not None:
                 assert holder.slot == i
                 assert self.members.get(holder.peer) is holder
-        spares = [m for m in self.members.values() if m.slot is None]
+        spares = self._spares()
         assert not spares or len(seated) == self.n_slots, "a spare waits beside an empty slot"
         assert all(not m.ready for m in spares)
+        assert all(m.slot is None or m.stays for m in self.members.values())
+        assert all(m.drains_from is None or not m.stays for m in self.members.values())
 
     def _age(self, peer: bytes) -> int:
         """Return when this process was first heard of, counted in processes."""
@@ -199,11 +269,14 @@ class Membership:
         self.holders[slot] = member
         self.placements[slot] += 1
 
+    def _spares(self) -> list[Member]:
+        return [m for m in self.members.values() if m.slot is None and m.stays]
+
     def _seat_spares(self) -> list[Member]:
         """Seat spares, first come first seated, while there are empty slots."""
         seated: list[Member] = []
         empty = [i for i, m in enumerate(self.holders) if m is None]
-        spares = [m for m in self.members.values() if m.slot is None]
+        spares = self._spares()
         for slot, spare in zip(empty, spares, strict=False):
             self._seat(spare, slot)
             seated.append(spare)
@@ -211,9 +284,11 @@ class Membership:
 
     def _remove(self, member: Member) -> list[int]:
         del self.members[member.peer]
+        if member.drains_from is not None and not self.can_answer(member.drains_from):
+            return [member.drains_from]
         if member.slot is None:
             return []
         slot = member.slot
         self.holders[slot] = None
         member.slot, member.ready = None, False
-        return [slot]
+        return [] if self.can_answer(slot) else [slot]

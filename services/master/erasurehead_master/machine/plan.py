@@ -184,6 +184,7 @@ class RunPlan:
             heartbeat_interval_s=settings.membership.heartbeat_interval_s,
             silence_limit_s=settings.membership.silence_limit_s,
             dense_share=settings.wire.dense_share,
+            max_frame_bytes=settings.wire.max_frame_bytes,
         )
 
 

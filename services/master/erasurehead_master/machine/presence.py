@@ -56,8 +56,10 @@ class Presence:
         left = "it is no spare any more"
         if member.slot is not None:
             left = f"its slot {member.slot} is free"
-        silent_s = now - member.last_heard
-        self._out.notice("warning", f"worker {member.name} was silent for {silent_s:.1f} s; {left}")
+        why = f"was silent for {now - member.last_heard:.1f} s"
+        if not member.stays:
+            why, left = "has not left when it said it would", "it is counted out"
+        self._out.notice("warning", f"worker {member.called} {why}; {left}")
         return self._membership.leave(member.peer)
 
     def empty_too_long(self, now: float) -> bool:

@@ -94,18 +94,18 @@ class Training:
 
     def result(self, member: Member, result: Result, now: float) -> Fault | None:
         """Take a result; return what is wrong with it, None for nothing."""
-        slot = member.slot
+        slot = member.slot if member.ready else member.drains_from
         if result.epoch < self.epoch:
             self.stale += 1
             return None
-        if slot is None or result.slot != slot or not member.ready or result.epoch != self.epoch:
-            what = f"a result of slot {result.slot}, from {member.name}"
+        if slot is None or result.slot != slot or result.epoch != self.epoch:
+            what = f"a result of slot {result.slot}, from {member.called}"
             return Fault("wrong-slot", what, "refused")
         current = result.round == self.round and self.rounds.is_open
         if result.round > self.round or result.round == 0 or result.part >= self._code.n_parts:
             return Fault("wrong-shape", f"a result of round {result.round}")
         if current and not self.rounds.expects(slot, result.part):
-            what = f"another result of round {result.round}, from {member.name}"
+            what = f"another result of round {result.round}, from {member.called}"
             return Fault("duplicate", what, "refused")
         n_vectors, width = self._code.n_vectors, self._widths[slot]
         found = unpacked(result, self._format, n_vectors, width, self._norms)

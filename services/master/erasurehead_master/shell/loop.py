@@ -73,8 +73,6 @@ class MasterLoop:
         self._pulse = pulse
         self._max_frame_bytes = settings.wire.max_frame_bytes
         self._most_at_once = max(MOST_AT_ONCE, 4 * settings.coding.workers)
-        self._asked = 0
-        """Times the process was asked to end."""
 
     def run(self) -> RunSummary:
         """Serve until the run is over and return how it ended."""
@@ -140,10 +138,8 @@ class MasterLoop:
 
     def _take_signals(self) -> None:
         while (number := self._signals.take()) is not None:
-            self._asked += 1
-            at_once = self._asked > 1 or number == signal.SIGINT
             reason = f"asked to end by {signal.Signals(number).name}"
-            self._conductor.handle(Shutdown(at_once, reason))
+            self._conductor.handle(Shutdown(number == signal.SIGINT, reason))
 
 
 def _usage() -> Usage:

@@ -92,7 +92,9 @@ def host(
     first_round = 1 if resume is None else resume.round + 1
     keep_freed_memory()
     with Listener(plan, address, keys) as listener, SignalWatch() as signals, ExitStack() as stack:
-        machine = Master(plan, time.monotonic(), first_round)
+        # A supervisor that starts a master with --resume starts it again.
+        succeeded = settings.run.resume and attach is None
+        machine = Master(plan, time.monotonic(), first_round, succeeded=succeeded)
         pulse = Pulse(settings.http.stalled_after_s)
         monitoring = monitor(settings.http, machine, pulse, stack)
         watched = [] if attach is None else [attach(listener.bound)]

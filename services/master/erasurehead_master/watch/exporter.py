@@ -21,6 +21,7 @@ from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling.estimate import StragglerEstimate
 from erasurehead.wire.messages import REFUSALS
 from erasurehead_master.machine.machine import Master
+from erasurehead_master.machine.membership import STATES
 from erasurehead_master.machine.table import Phase
 from erasurehead_master.watch import metrics as m
 from erasurehead_master.watch.counterfactual import WaitingForAll
@@ -165,14 +166,10 @@ class MasterMetrics(Observer, Collector):
         machine = self._machine
         membership = machine.membership
         members = list(membership.members.values())
-        states = Counter(
-            "spare" if x.slot is None else "ready" if x.ready else "loading" for x in members
-        )
+        states = Counter(member.state for member in members)
         states["set_aside"] = len(membership.set_aside)
         yield m.SLOTS.number(machine.plan.code.n_workers)
-        yield m.WORKERS.numbers(
-            [((s,), states[s]) for s in ("ready", "loading", "spare", "set_aside")]
-        )
+        yield m.WORKERS.numbers([((s,), states[s]) for s in (*STATES, "set_aside")])
         # Each reason has a series from the start: a rate of something that began a moment ago would
         # otherwise be unknown just when it matters.
         refused = {**dict.fromkeys(REFUSALS, 0), **machine.admission.refused}

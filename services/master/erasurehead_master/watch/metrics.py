@@ -144,7 +144,7 @@ SLOTS = Metric("erasurehead_slots", "gauge", "Slots of the code (k).")
 WORKERS = Metric(
     "erasurehead_workers",
     "gauge",
-    "Registered workers by state: ready, loading, spare; and set_aside, those sent away.",
+    "Registered workers by state: ready, loading, spare, draining; and set_aside, those sent away.",
     ("state",),
 )
 PLACEMENTS = Metric(

@@ -52,9 +52,13 @@ class Woke:
 
 @dataclass(frozen=True, slots=True)
 class Shutdown:
-    """This process was asked to end."""
+    """This process was asked to end.
+
+    `at_once`: without the result of the round at hand.
+    """
 
     reason: str
+    at_once: bool = False
 
 
 Event = Received | Loaded | StoreUnreadable | PartDone | Woke | Shutdown

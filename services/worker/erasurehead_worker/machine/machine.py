@@ -29,7 +29,9 @@ from erasurehead.straggling import DELAYS
 from erasurehead.straggling.base import DelayModel
 from erasurehead.wire.messages import (
     Assign,
+    Drain,
     Goodbye,
+    Handover,
     Heartbeat,
     Hello,
     NeedTask,
@@ -92,6 +94,7 @@ class Worker:
     rng: for the jitter of retries.
     retry_limit_s: seconds without a master after which to give up; None: never.
     load_average: read for each heartbeat.
+    drain_s: seconds that the round at hand may still take once the process was asked to end.
     """
 
     def __init__(
@@ -101,6 +104,7 @@ class Worker:
         rng: np.random.Generator,
         retry_limit_s: float | None = None,
         load_average: Callable[[], float] = lambda: 0.0,
+        drain_s: float = 5.0,
     ) -> None:
         self.hello = hello
         self.phase = Phase.GREETING
@@ -111,6 +115,10 @@ class Worker:
         self._rng = rng
         self._retry_limit_s = retry_limit_s
         self._load_average = load_average
+        self._drain_s = drain_s
+        self._leaving: str | None = None
+        """Why this process ends after the round at hand, if it does."""
+        self._leave_at = math.inf
         self._heard = now
         self._greet_if_silent_at = math.inf
         self._sent = now
@@ -130,7 +138,7 @@ class Worker:
     @property
     def wake_at(self) -> float:
         """When the machine wants a `Woke` at the latest."""
-        wake_at = min(self._until, self._retry_at)
+        wake_at = min(self._until, self._retry_at, self._leave_at)
         if self._retry_limit_s is not None:
             wake_at = min(wake_at, self._heard + self._retry_limit_s)
         if self.assign is not None and self.phase is not Phase.GREETING:
@@ -163,9 +171,8 @@ class Worker:
                     self._exit(EXIT_INTERNAL, reason)
                 else:
                     self._stream(why, now)
-            case Shutdown(reason):
-                self._send(Goodbye(reason), now)
-                self._exit(EXIT_OK, reason)
+            case Shutdown(reason, at_once):
+                self._shut_down(reason, now, at_once=at_once)
         return actions
 
     def validate(self) -> None:
@@ -173,6 +180,7 @@ class Worker:
         busy = self.phase in (Phase.DELAYED, Phase.COMPUTING)
         assert busy == (self._step is not None)
         assert (self.phase is Phase.DELAYED) == (self._until < math.inf)
+        assert self._leaving is None or busy or self.phase is Phase.EXITED
         if busy or self.phase is Phase.IDLE:
             assert self.loaded is not None
             assert self.assign is not None
@@ -182,7 +190,11 @@ class Worker:
     # What the master says
 
     def _received(self, message: ToWorker, now: float) -> None:
-        if isinstance(message, Step):
+        if self._leaving is not None and isinstance(message, Assign | Step | Register | Handover):
+            # Whatever else the master wants: the round at hand is of no use to it any more.
+            if not (isinstance(message, Step) and message.round <= self.round):
+                self._leave(self._leaving, now)
+        elif isinstance(message, Step):
             self._take_step(message, now)
         elif isinstance(message, Assign):
             self._take_assign(message, now)
@@ -193,11 +205,22 @@ class Worker:
         elif isinstance(message, Heartbeat):
             if self.phase is Phase.GREETING:  # registered as a spare: no need to hurry
                 self._retry_at = now + SPARE_RETRY_S
+        elif isinstance(message, Handover):
+            self._look_for_successor(message, now)
         elif isinstance(message, Refuse):
             self._exit(EXIT_REFUSED, message.reason)
         elif isinstance(message, Stop):
             unwanted = message.code in ("set-aside", "wrong-data")
             self._exit(EXIT_REFUSED if unwanted else EXIT_OK, message.reason)
+
+    def _look_for_successor(self, handover: Handover, now: float) -> None:
+        """Wait for another master of the same run, with the rows at hand."""
+        self._actions.append(Notice("info", f"waiting for another master: {handover.reason}"))
+        self._drop()
+        if self.phase is Phase.IDLE:
+            self.phase = Phase.GREETING
+        self._retry_s = FIRST_RETRY_S
+        self._retry_at = now + self._retry_s
 
     def _take_assign(self, assign: Assign, now: float) -> None:
         held = self.assign
@@ -331,6 +354,24 @@ class Worker:
             ),
             now,
         )
+        if done.last and self._leaving is not None:
+            self._leave(self._leaving, now)
+
+    def _shut_down(self, reason: str, now: float, *, at_once: bool) -> None:
+        """End, after the result of the round at hand if it can come in time."""
+        in_time = self._step is not None and (
+            self.phase is Phase.COMPUTING or self._until < now + self._drain_s
+        )
+        if at_once or self._leaving is not None or not in_time:
+            self._leave(reason, now)
+            return
+        self._leaving = reason
+        self._leave_at = now + self._drain_s
+        self._send(Drain(self._drain_s, reason), now)
+
+    def _leave(self, reason: str, now: float) -> None:
+        self._send(Goodbye(reason), now)
+        self._exit(EXIT_OK, reason)
 
     def _drop(self) -> None:
         """Forget the round at hand."""
@@ -348,6 +389,10 @@ class Worker:
             self._exit(
                 EXIT_MASTER_LOST, f"no master answered for {self._retry_limit_s:g} s; giving up"
             )
+            return
+        if now >= self._leave_at:
+            assert self._leaving is not None
+            self._leave(self._leaving, now)
             return
         if now >= self._until:
             self._compute()
@@ -378,7 +423,7 @@ class Worker:
 
     def _exit(self, code: int, reason: str) -> None:
         self._step = None
-        self._until = math.inf
+        self._until = self._leave_at = math.inf
         self.phase = Phase.EXITED
         self._actions.append(Exit(code, reason))
 

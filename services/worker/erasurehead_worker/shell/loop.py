@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import select
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -105,8 +106,9 @@ class WorkerLoop:
             # All that waits is looked at before any work: only the newest round is worked on.
             if news:
                 self._receive()
-                if self._signals.take() is not None:
-                    self._handle(Shutdown("asked to end"), time.monotonic())
+                while (number := self._signals.take()) is not None:
+                    at_once = number == signal.SIGINT
+                    self._handle(Shutdown("asked to end", at_once), time.monotonic())
                 self._turns.look()
             now, wake_at = time.monotonic(), self._machine.wake_at
             if now >= wake_at:

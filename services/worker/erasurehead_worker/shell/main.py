@@ -52,6 +52,7 @@ def work(settings: WorkerSettings, turn_keeper: TurnChannel | None = None) -> in
         np.random.default_rng(),
         settings.retry_limit_s,
         load_average=lambda: os.getloadavg()[0],
+        drain_s=settings.drain_s,
     )
     turns = Turns(turn_keeper)
     source = RowSource(settings.store, settings.cache)
