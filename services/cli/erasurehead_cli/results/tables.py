@@ -64,7 +64,7 @@ def console_table(comparison: Comparison) -> Table:
     shown = {k: v for k, v in cells(comparison).items() if k not in _PAGE_ONLY}
     for n, name in enumerate(shown):
         if n == 0:
-            table.add_column(name, overflow="fold", min_width=12)
+            table.add_column(name, overflow="fold", min_width=9)
         else:
             table.add_column(_folded(name), justify="right", no_wrap=True)
     for row in zip(*shown.values(), strict=True):
