@@ -61,12 +61,9 @@ class CsrRows:
         In pieces, so that rows may be mapped; the pieces, and so the last bits, are always the
         same.
         """
-        total = np.zeros(self.n_columns)
-        for lo in range(0, len(self.indices), SQUARED_AT_ONCE):
-            piece = slice(lo, lo + SQUARED_AT_ONCE)
-            squares = None if self.values is None else np.square(np.asarray(self.values[piece]))
-            total += np.bincount(self.indices[piece], squares, self.n_columns)
-        return total
+        squares = ColumnSquares(self.n_columns)
+        squares.add(self.indices, self.values)
+        return squares.total
 
     def matrix(self) -> csr_array:
         """Return the rows as a scipy matrix, with explicit ones where they are implied.
@@ -82,3 +79,40 @@ class CsrRows:
         fits = len(indices) <= np.iinfo(indices.dtype).max
         indptr = np.asarray(self.indptr).astype(indices.dtype if fits else np.int64)
         return csr_array((values, indices, indptr), shape=(len(self.labels), self.n_columns))
+
+
+class ColumnSquares:
+    """Sums the squares of each column's entries, of rows that come in blocks.
+
+    They are added in pieces of `SQUARED_AT_ONCE` entries, however the rows come, so that the last
+    bits are always the same.
+    """
+
+    def __init__(self, n_columns: int) -> None:
+        self._sum = np.zeros(n_columns)
+        self._waiting: list[tuple[Array, Array | None]] = []
+        self._entries = 0
+
+    def add(self, indices: Array, values: Array | None) -> None:
+        """Take entries in, shape (entries,); values of None are ones."""
+        lo = 0
+        while lo < len(indices):
+            hi = min(len(indices), lo + SQUARED_AT_ONCE - self._entries)
+            piece = slice(lo, hi)
+            self._waiting.append((indices[piece], None if values is None else values[piece]))
+            self._entries += hi - lo
+            if self._entries == SQUARED_AT_ONCE:
+                self._sum += self._squares()
+                self._waiting, self._entries = [], 0
+            lo = hi
+
+    @property
+    def total(self) -> FloatArray:
+        """The sums so far, shape (n_columns,)."""
+        return self._sum + self._squares() if self._waiting else self._sum
+
+    def _squares(self) -> FloatArray:
+        indices = np.concatenate([indices for indices, _ in self._waiting])
+        values = [values for _, values in self._waiting if values is not None]
+        squares = np.square(np.concatenate(values)) if values else None
+        return np.bincount(indices, squares, len(self._sum))

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erasurehead import rows as rows_module
-from erasurehead.datasets import store as store_module
+from erasurehead.datasets import array_files
+from erasurehead.datasets.array_files import ArrayFile
 from erasurehead.datasets.files import file_sha256
 from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.store import Store, write_store
@@ -249,7 +250,7 @@ def test_column_squares_come_with_the_rows(tmp_path: Path, monkeypatch: pytest.M
 def test_more_columns_than_entries_are_not_squared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "MOST_COLUMNS", 5)
+    monkeypatch.setattr(array_files, "MOST_COLUMNS", 5)
     rows = rows_of(2)
     wide = CsrRows(rows.indptr, rows.indices, None, rows.labels, n_columns=1000)
     opened = write_store(tmp_path / "s", "s", "two classes", wide, wide, MADE_UP)
@@ -308,17 +309,17 @@ def test_a_full_disk_leaves_nothing_behind(
     reason: str,
     fails_at: int,
 ) -> None:
-    written: list[Path] = []
-    write = store_module._write_array
+    written = 0
+    append = ArrayFile.append
 
-    def write_until_full(path: Path, array: np.ndarray) -> None:
-        written.append(path)
-        if len(written) == fails_at:
-            path.write_bytes(b"some of it")
+    def write_until_full(self: ArrayFile, array: np.ndarray) -> None:
+        nonlocal written
+        written += 1
+        if written == fails_at:
             raise error
-        write(path, array)
+        append(self, array)
 
-    monkeypatch.setattr(store_module, "_write_array", write_until_full)
+    monkeypatch.setattr(ArrayFile, "append", write_until_full)
     with pytest.raises(DataError, match=f"cannot write the store .*: {reason}; free space"):
         write_store(tmp_path / "s", "s", "two classes", rows_of(2), rows_of(2), MADE_UP)
     assert not list(tmp_path.iterdir())

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import Array
+from erasurehead.datasets.blocks import RowBlocks
 from erasurehead.datasets.encodings import Encoding
 from erasurehead.datasets.manifest import COLUMNS_OF_INT32
+from erasurehead.datasets.tables.moments import moments, standardised
 from erasurehead.errors import DataError
 from erasurehead.rows import CsrRows, Target
 
@@ -31,6 +33,17 @@ class Encoded:
     target: Target
     train: CsrRows
     test: CsrRows
+    classes: tuple[str, ...] = ()
+    encoding: Encoding | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedBlocks:
+    """As `Encoded`, of rows that are made block by block while they are written."""
+
+    target: Target
+    train: RowBlocks
+    test: RowBlocks
     classes: tuple[str, ...] = ()
     encoding: Encoding | None = None
 
@@ -94,8 +107,8 @@ def one_hot_rows(
     if numeric:
         values = np.ones((n_rows, per_row))
         for i, column in enumerate(numeric):
-            mean, deviation = column[train].mean(), column[train].std()
-            values[:, len(categorical) + i] = (column - mean) / (deviation or 1.0)
+            mean, deviation = moments(column[train])
+            values[:, len(categorical) + i] = standardised(column, mean, deviation)
 
     def take(chosen: npt.NDArray[np.int64]) -> CsrRows:
         return CsrRows(

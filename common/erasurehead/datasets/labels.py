@@ -66,16 +66,15 @@ def target_of(
     return "classes" if text or few_whole else "numbers"
 
 
-def code_classes(
-    codes: Array, counts: Sequence[int] | Array, names: Sequence[str], target: Target, what: str
-) -> Coded:
-    """Code the classes of a source.
+def check_classes(
+    counts: Sequence[int] | Array, names: Sequence[str], target: Target, what: str
+) -> None:
+    """Refuse classes that cannot be learnt.
 
     Parameters
     ----------
-    codes: 0 to len(names) - 1, shape (rows,).
-    counts: how often each code occurs.
-    names: of the classes, in the order of their codes.
+    counts: how often each class occurs.
+    names: what they are called.
     target: two classes, or classes.
     what: the labels in words, for messages.
 
@@ -99,6 +98,18 @@ def code_classes(
             f"{what} has the class {once} in one row only; leave such rows out, or use"
             " labels=numbers if the labels are no classes"
         )
+
+
+def code_classes(
+    codes: Array, counts: Sequence[int] | Array, names: Sequence[str], target: Target, what: str
+) -> Coded:
+    """Code the classes of a source; as `check_classes`, with the code of each row, shape (rows,).
+
+    Raises
+    ------
+    DataError: as `check_classes`.
+    """
+    check_classes(counts, names, target, what)
     return Coded(class_labels(codes, target), target, tuple(names))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -50,15 +52,17 @@ class PreparedStore:
 def prepare(
     name: str,
     *,
-    source: Path | None,
+    source: Path | Sequence[Path] | None,
     out: Path,
     download: bool = False,
     options: dict[str, str] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> PreparedStore:
     """Prepare a data set into the store `out`.
 
     A store there that was made from the same source with the same encoding and options is kept,
-    also one that another process has finished meanwhile.
+    also one that another process has finished meanwhile. `source` may be several files of one
+    table; `progress` is told how many rows of a table have been read.
 
     Raises
     ------
@@ -66,11 +70,22 @@ def prepare(
     DataError: the source is not what it should be.
     """
     begun = time.monotonic()
-    preset = PRESETS.build(Spec(name, options or {}), source, download)
-    provenance = preset.provenance()
+    sources = [source] if isinstance(source, Path) else list(source or ())
+    first = sources[0] if sources else None
+    preset = PRESETS.build(Spec(name, options or {}), first, download)
+    if len(sources) > 1:
+        preset.add_sources(sources[1:])
+    preset.scratch = next(p for p in out.absolute().parents if p.is_dir())
+    if progress is not None:
+        preset.progress = progress
     if out.exists():
-        return PreparedStore(out, _kept(out, provenance), True, time.monotonic() - begun)
-    encoded = preset.encode()
+        kept = _kept(out, preset.provenance())
+        return PreparedStore(out, kept, True, time.monotonic() - begun)
+    # The source's digest is computed by another thread, for it takes as long as reading it.
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(preset.provenance)
+        encoded = preset.encode()
+        provenance = coming.result()
     meaning = {} if encoded.encoding is None else {MEANING: encoded.encoding.meaning}
     made = replace(provenance, notes={**preset.notes, **meaning})
     try:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from erasurehead.datasets.encoding import Encoded
+from erasurehead.datasets.encoding import Encoded, EncodedBlocks
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.sources import sklearn_datasets
 from erasurehead.errors import DataError, UsageError, reason_of
@@ -29,6 +30,8 @@ class Preset(ABC):
     reads_file: whether --from means anything to it.
     downloads: whether --download does.
     notes: filled by `encode`; what the store keeps of what encoding found out.
+    scratch: a folder on the disk that has the room for what encoding cannot keep in memory.
+    progress: is told how many rows have been read, where there may be many.
     assumed: filled by `encode`; sentences on what was taken for granted, and how to say otherwise.
     """
 
@@ -48,13 +51,24 @@ class Preset(ABC):
         self.download = download
         self.notes: dict[str, str] = {}
         self.assumed: list[str] = []
+        self.scratch = Path(tempfile.gettempdir())
+        self.progress: Callable[[int], None] = lambda rows: None
 
     @abstractmethod
     def source_sha256(self) -> str:
         """Return a digest of the source's content; reads the source, but encodes nothing."""
 
+    def add_sources(self, paths: Sequence[Path]) -> None:
+        """Take further files given with --from.
+
+        Raises
+        ------
+        UsageError: the data set is made from one.
+        """
+        raise UsageError(f"{self.name} is made from one file; give --from once")
+
     @abstractmethod
-    def encode(self) -> Encoded:
+    def encode(self) -> Encoded | EncodedBlocks:
         """Return the rows."""
 
     def options(self) -> dict[str, str]:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import importlib
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from erasurehead.errors import DataError, UsageError, reason_of
 
 LINE_END = b"\n"
+GZIP = b"\x1f\x8b"
+READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def read_plain(path: Path, pinned: Pinned | None = None) -> bytes:
         raise DataError(
             f"cannot read {path}: {reason_of(error)}; give the path of a file that can be read"
         ) from None
-    if not raw.startswith(b"\x1f\x8b"):
+    if not raw.startswith(GZIP):
         return raw
     try:
         return gzip.decompress(raw)
@@ -53,6 +58,38 @@ def read_plain(path: Path, pinned: Pinned | None = None) -> bytes:
             f"{path} is damaged: {expected}found a gzip file that is cut off or broken, of"
             f" {len(raw)} bytes; get it again"
         ) from None
+
+
+@contextmanager
+def open_plain(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to be read in pieces, which are uncompressed if it is gzip.
+
+    Raises
+    ------
+    DataError: the file cannot be read, or is a truncated or damaged gzip file.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(len(GZIP)) == GZIP
+            raw.seek(0)
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=raw)) if packed else raw
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise DataError(
+            f"{path} is damaged: it is a gzip file that is cut off or broken; get it again"
+        ) from None
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path}: {reason_of(error)}; give the path of a file that can be read"
+        ) from None
+
+
+def plain_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, uncompressed if they are gzip."""
+    digest = hashlib.sha256()
+    with open_plain(path) as file:
+        while piece := file.read(READ_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def read_pinned(path: Path, pinned: Pinned) -> bytes:
@@ -92,6 +129,16 @@ def pandas() -> ModuleType:
     except ImportError:
         raise UsageError("preparing tables needs pandas: pip install 'erasurehead[data]'") from None
     return module
+
+
+def pyarrow(part: str = "") -> Any:
+    """Import pyarrow, or a part of it, or say how to get it."""
+    try:
+        return importlib.import_module(f"pyarrow.{part}" if part else "pyarrow")
+    except ImportError:
+        raise UsageError(
+            "preparing tables needs pyarrow: pip install 'erasurehead[data]'"
+        ) from None
 
 
 def sklearn_datasets() -> Any:

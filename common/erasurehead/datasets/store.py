@@ -15,7 +15,6 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,19 +23,17 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from erasurehead.arrays import Array, FloatArray
+from erasurehead.datasets.array_files import write_parts
+from erasurehead.datasets.blocks import RowBlocks, blocks_of
 from erasurehead.datasets.encodings import Encoding, encoding_text, parse_encoding
 from erasurehead.datasets.files import check_sizes, file_sha256
 from erasurehead.datasets.manifest import (
     ARRAYS,
     COLUMN_SQUARES,
-    COLUMNS_OF_INT32,
     ENCODING,
     FORMAT_VERSION,
     MANIFEST,
-    MOST_COLUMNS,
-    PER_ROW,
     PREFIXES,
-    ArrayEntry,
     FileEntry,
     Manifest,
     Provenance,
@@ -195,8 +192,8 @@ def write_store(
     path: Path,
     name: str,
     target: Target,
-    train: CsrRows,
-    test: CsrRows,
+    train: CsrRows | RowBlocks,
+    test: CsrRows | RowBlocks,
     provenance: Provenance,
     classes: tuple[str, ...] = (),
     encoding: Encoding | None = None,
@@ -212,39 +209,31 @@ def write_store(
     StoreExistsError: `path` exists, perhaps only since another process was faster.
     ValueError: only one of the two parts has values, weights or offsets.
     """
-    for array_name in ("values", *PER_ROW):
-        if (getattr(train, array_name) is None) != (getattr(test, array_name) is None):
-            raise ValueError(f"training and test rows must both have {array_name}, or neither")
+    first, second = (b if isinstance(b, RowBlocks) else blocks_of(b) for b in (train, test))
+    if first.arrays != second.arrays:
+        differing = min(first.arrays ^ second.arrays)
+        raise ValueError(f"training and test rows must both have {differing}, or neither")
     in_the_way = f"{path} exists already; name another directory with --out or remove it"
     if path.exists():
         raise StoreExistsError(in_the_way)
     partial = path.with_name(f".{path.name}.partial-{secrets.token_hex(4)}")
     try:
         partial.mkdir(parents=True)
-        entries = {}
-        for array_name, array in _stored_arrays(train, test):
-            file = partial / f"{array_name}.npy"
-            _write_array(file, array)
-            entries[array_name] = ArrayEntry(
-                dtype=array.dtype.str,
-                shape=array.shape,
-                file_bytes=file.stat().st_size,
-                sha256=file_sha256(file),
-            )
+        entries = write_parts(partial, first, second)
         text = None if encoding is None else encoding_text(encoding).encode()
         manifest = Manifest(
             format_version=FORMAT_VERSION,
             name=name,
             target=target,
             classes=classes,
-            rows=len(train.labels),
-            columns=train.n_columns,
-            nnz=int(train.indptr[-1]),
-            test_rows=len(test.labels),
-            test_nnz=int(test.indptr[-1]),
-            values_are_ones=train.values is None,
+            rows=first.n_rows,
+            columns=first.n_columns,
+            nnz=first.nnz,
+            test_rows=second.n_rows,
+            test_nnz=second.nnz,
+            values_are_ones="values" not in first.arrays,
             arrays=entries,
-            digest=content_digest(target, train.n_columns, entries),
+            digest=content_digest(target, first.n_columns, entries),
             encoding=None if text is None else _entry_of(text),
             provenance=provenance,
         )
@@ -288,19 +277,6 @@ def _wrong(rows: CsrRows) -> tuple[str, str] | None:
     return None
 
 
-def _stored_arrays(train: CsrRows, test: CsrRows) -> Iterator[tuple[str, Array]]:
-    """Yield the arrays in the dtypes of the format, whatever the caller's."""
-    indices = "<i4" if train.n_columns < COLUMNS_OF_INT32 else "<i8"
-    dtypes = dict.fromkeys(ARRAYS, "<f8") | {"indptr": "<i8", "indices": indices}
-    for prefix, rows in zip(PREFIXES, (train, test), strict=True):
-        for name in ARRAYS:
-            array = getattr(rows, name)
-            if array is not None:
-                yield prefix + name, np.ascontiguousarray(array, dtype=dtypes[name])
-    if train.n_columns <= max(MOST_COLUMNS, len(train.indices)):
-        yield COLUMN_SQUARES, train.column_squares().astype("<f8", copy=False)
-
-
 def _entry_of(content: bytes) -> FileEntry:
     return FileEntry(len(content), hashlib.sha256(content).hexdigest())
 
@@ -308,13 +284,6 @@ def _entry_of(content: bytes) -> FileEntry:
 def _write_bytes(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_array(path: Path, array: Array) -> None:
-    with path.open("wb") as file:
-        np.save(file, array, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import vstack
 
 from erasurehead.datasets.encoding import Encoded, split
 from erasurehead.datasets.encodings.svmlight import SvmlightEncoding
@@ -60,6 +59,9 @@ class SvmLight(Preset):
 
     def encode(self) -> Encoded:
         """Return the rows."""
+        # Not at the top: scipy takes a while to be imported, and other presets do without.
+        from scipy.sparse import vstack
+
         paths = [self._path] if self._test is None else [self._path, self._test]
         matrices, all_labels = self._read(paths)
         matrix, labels = vstack(matrices, format="csr"), np.concatenate(all_labels)

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
-from erasurehead.datasets.encoding import Codes, Encoded, codes_of, one_hot_rows, split
-from erasurehead.datasets.encodings.table import (
-    Categories,
-    Numbers,
-    TableEncoding,
-    Value,
-    ValueType,
-)
-from erasurehead.datasets.frames import complete, numbers, read_table
-from erasurehead.datasets.labels import Coded, KindOrAuto, code_classes, target_of
+from erasurehead.datasets.encoding import EncodedBlocks
+from erasurehead.datasets.encodings.table import TableEncoding, TextForm
+from erasurehead.datasets.labels import KindOrAuto
 from erasurehead.datasets.preset import Preset
-from erasurehead.datasets.sources import pandas, read_plain
-from erasurehead.errors import DataError, UsageError
+from erasurehead.datasets.tables.encoded import encode_table
+from erasurehead.datasets.tables.pieces import Table
+from erasurehead.datasets.tables.scan import Wanted, read_whole
+from erasurehead.datasets.tables.source import open_table, table_sha256
+from erasurehead.datasets.tables.text import checked_form
+from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
 
 
 class TablePreset(Preset):
     """Categorical columns one-hot, numeric columns standardised, and a constant.
 
-    Without lists, columns of text are categorical and columns of numbers numeric. Lists are
-    separated by `+`. labels=auto makes two classes of a target with two distinct values, of which
-    the larger (in sorted order) becomes +1, classes of a target of text or of few whole numbers,
-    and takes other targets as numbers. weight= names the column that says what a row counts for,
-    offset= the one that is added to the model's output.
+    --from names text or Parquet files, or folders of them, that hold one table. Without lists,
+    columns of text are categorical and columns of numbers numeric. Lists are separated by `+`.
+    labels=auto makes two classes of a target with two distinct values, of which the larger (in
+    sorted order) becomes +1, classes of a target of text or of few whole numbers, and takes other
+    targets as numbers. weight= names the column that says what a row counts for, offset= the one
+    that is added to the model's output. separator= and decimal= say how a text file is written,
+    missing= which texts mean a missing value (a list; the empty text always does), and
+    incomplete=leave-out leaves rows with such a value out.
     """
 
     name = "csv"
@@ -50,160 +47,97 @@ class TablePreset(Preset):
         labels: KindOrAuto = "auto",
         weight: str = "",
         offset: str = "",
+        separator: str = "auto",
+        decimal: str = "auto",
+        missing: str = "usual",
+        incomplete: Literal["refuse", "leave-out"] = "refuse",
     ) -> None:
         super().__init__(source, download)
         if source is None:
             raise UsageError("prepare csv needs a table: give a CSV or Parquet file with --from")
-        self._path = source
-        self._target = target
-        self._categorical = [c for c in categorical.split("+") if c]
-        self._numeric = [c for c in numeric.split("+") if c]
-        self._kind = labels
-        self._weight = weight
-        self._offset = offset
+        self._paths = [source]
+        self._form = checked_form(separator, decimal, missing)
+        self._missing_named = missing != "usual"
+        self._given = {"separator": separator, "decimal": decimal, "missing": missing}
+        self._wanted = Wanted(
+            target=target,
+            kind=labels,
+            categorical=[c for c in categorical.split("+") if c],
+            numeric=[c for c in numeric.split("+") if c],
+            weight=weight,
+            offset=offset,
+            marks=self._form.missing,
+            leave_out=incomplete == "leave-out",
+        )
+
+    def add_sources(self, paths: Sequence[Path]) -> None:
+        """Take further files, which hold further rows of the table."""
+        self._paths += paths
 
     def options(self) -> dict[str, str]:
-        """Return the columns and what labels are."""
+        """Return the columns, what labels are, and how files are written."""
+        wanted = self._wanted
         return {
-            "target": self._target,
-            "categorical": "+".join(self._categorical),
-            "numeric": "+".join(self._numeric),
-            "labels": self._kind,
-            "weight": self._weight,
-            "offset": self._offset,
+            "target": wanted.target,
+            "categorical": "+".join(wanted.categorical),
+            "numeric": "+".join(wanted.numeric),
+            "labels": wanted.kind,
+            "weight": wanted.weight,
+            "offset": wanted.offset,
+            **self._given,
+            "incomplete": "leave-out" if wanted.leave_out else "refuse",
         }
 
     def source_sha256(self) -> str:
-        """Return the digest of the file."""
-        return hashlib.sha256(read_plain(self._path)).hexdigest()
+        """Return the digest of the files."""
+        return table_sha256(self._paths)
 
-    def encode(self) -> Encoded:
-        """Return the rows."""
-        frame = read_table(self._path)
-        categorical, numeric = self._columns(frame)
-        if len(frame) < 2:
-            raise DataError(
-                f"{self._path} has {len(frame)} rows; at least 2 are needed, one to train and one"
-                " to test"
-            )
-        per_row = [c for c in (self._weight, self._offset) if c]
-        for column in (*categorical, *numeric, self._target, *per_row):
-            complete(frame, column, self._path)
-        coded, target_type = self._labels(frame[self._target])
-        codes = [_codes(frame[c])[:2] for c in categorical]
-        scaled = [self._numbers(frame[c]) for c in numeric]
-        train, _ = split(len(frame))
+    def encode(self) -> EncodedBlocks:
+        """Return the rows, which are encoded when they are asked for."""
+        table = open_table(self._paths, self._form)
+        self.assumed += table.said
+        self._check_columns(table)
+        wanted = self._wanted
+        if table.form is None and not self._missing_named:
+            wanted = replace(wanted, marks=())  # a Parquet file says itself what is missing
+        read = read_whole(table, wanted, self.scratch, self.assumed, self.progress)
+        rows = encode_table(read)
         encoding = TableEncoding(
-            self._target,
-            target_type,
-            coded.target,
-            coded.classes,
-            tuple(
-                Categories(c, _type_of(frame[c]), tuple(_distinct(frame[c]))) for c in categorical
-            ),
-            tuple(
-                Numbers(c, float(found[train].mean()), float(found[train].std()))
-                for c, found in zip(numeric, scaled, strict=True)
-            ),
-            self._weight or None,
-            self._offset or None,
+            wanted.target,
+            read.labels.type,
+            read.labels.target,
+            read.labels.classes,
+            rows.categorical,
+            rows.numeric,
+            wanted.weight or None,
+            wanted.offset or None,
+            table.form or TextForm(missing=self._form.missing),
         )
-        encoded = one_hot_rows(
-            codes,
-            scaled,
-            coded.labels,
-            coded.target,
-            weights=self._weights(frame) if self._weight else None,
-            offsets=self._numbers(frame[self._offset]) if self._offset else None,
+        return EncodedBlocks(
+            read.labels.target, rows.train, rows.test, read.labels.classes, encoding
         )
-        return replace(encoded, classes=coded.classes, encoding=encoding)
 
-    def _weights(self, frame: Any) -> npt.NDArray[np.float64]:
-        weights = self._numbers(frame[self._weight])
-        below = weights < 0
-        if below.any():
-            row = int(below.argmax())
-            raise DataError(
-                f"weight '{self._weight}' of {self._path} is {weights[row]:g} in row {row + 1};"
-                " give weights that are not below 0"
-            )
-        if not weights.any():
-            raise DataError(
-                f"weight '{self._weight}' of {self._path} is 0 in every row; give at least one row"
-                " a weight above 0"
-            )
-        return weights
-
-    def _columns(self, frame: Any) -> tuple[list[str], list[str]]:
-        known = [str(c) for c in frame.columns]
-        per_row = [c for c in (self._weight, self._offset) if c]
-        for column in (self._target, *self._categorical, *self._numeric, *per_row):
+    def _check_columns(self, table: Table) -> None:
+        wanted, known = self._wanted, list(table.names)
+        per_row = [c for c in (wanted.weight, wanted.offset) if c]
+        for column in (wanted.target, *wanted.categorical, *wanted.numeric, *per_row):
             if column not in known:
                 raise UsageError(
-                    f"{self._path} has no column '{column}'{nearest(column, known)};"
+                    f"{table.path} has no column '{column}'{nearest(column, known)};"
                     f" its columns: {', '.join(known)}"
                 )
-        for column in (*self._categorical, *self._numeric, *per_row):
-            if column == self._target:
+        for column in (*wanted.categorical, *wanted.numeric, *per_row):
+            if column == wanted.target:
                 raise UsageError(
                     f"column '{column}' is the target and cannot be a feature, weight or offset as"
                     " well"
                 )
-        both = set(self._categorical) & set(self._numeric)
+        both = set(wanted.categorical) & set(wanted.numeric)
         if both:
             raise UsageError(f"column '{min(both)}' is named both categorical and numeric")
-        if self._categorical or self._numeric:
-            return self._categorical, self._numeric
-        free = [c for c in known if c not in (self._target, *per_row)]
-        numeric = [c for c in free if frame[c].dtype.kind in "iuf"]
-        categorical = [c for c in free if c not in numeric]
-        return categorical, numeric
-
-    def _numbers(self, column: Any) -> npt.NDArray[np.float64]:
-        return numbers(column, self._path, "name it in categorical=")
-
-    def _labels(self, target: Any) -> tuple[Coded, ValueType]:
-        codes, count, first = _codes(target)
-        counts = np.bincount(codes, minlength=count)
-        is_text = target.dtype.kind not in "iufb"
-        whole = target.dtype.kind in "iu"
-        meant = target_of(self._kind, counts, text=is_text, whole=whole)
-        what = f"target '{self._target}' of {self._path}"
-        if meant == "numbers":
-            if is_text:
-                raise DataError(
-                    f"{what} holds text in {count} distinct values; labels must be numbers, or"
-                    " classes"
+        for column in wanted.used(known):
+            if known.count(column) > 1:
+                raise UsageError(
+                    f"{table.path} has {known.count(column)} columns named '{column}'; give each"
+                    " column that is used a name of its own"
                 )
-            return Coded(self._numbers(target), "numbers"), "number"
-        if self._kind == "auto" and meant == "classes" and whole:
-            self.assumed.append(
-                f"{what} has {count} distinct whole numbers, which are taken for classes;"
-                " labels=numbers takes them for a quantity"
-            )
-        names = [str(target.iloc[row]) for row in first]
-        return code_classes(codes, counts, names, meant, what), _type_of(target)
-
-
-def _codes(column: Any) -> tuple[Codes, int, npt.NDArray[np.int64]]:
-    """Return the codes of a column, their count, and a row of each."""
-    values = column.to_numpy()
-    if values.dtype.kind in "iufb":
-        codes, count = codes_of(values)
-    else:
-        codes, distinct = pandas().factorize(column.astype(str), sort=True)
-        codes, count = codes.astype(np.int32), len(distinct)
-    _, first = np.unique(codes, return_index=True)
-    return codes, count, first
-
-
-def _distinct(column: Any) -> list[Value]:
-    """Return what a categorical column holds, in order."""
-    if column.dtype.kind in "iufb":
-        return [value.item() for value in np.unique(column.to_numpy())]
-    return sorted(set(column.astype(str)))
-
-
-def _type_of(column: Any) -> ValueType:
-    types: dict[str, ValueType] = {"i": "integer", "u": "integer", "f": "number", "b": "boolean"}
-    return types.get(column.dtype.kind, "text")

@@ -1,0 +1,34 @@
+"""Making the next pieces while one is looked at."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def ahead(pieces: Iterable[T]) -> Iterator[T]:
+    """Yield the same, the next being made by another thread while one is looked at."""
+    source = iter(pieces)
+    end = object()
+    with ThreadPoolExecutor(1) as maker:
+        coming = maker.submit(next, source, end)
+        while (piece := coming.result()) is not end:
+            coming = maker.submit(next, source, end)
+            yield piece  # type: ignore[misc]
+
+
+def mapped_ahead(make: Callable[[S], T], sources: Iterable[S], workers: int = 2) -> Iterator[T]:
+    """Yield what is made of each source, in their order; `workers` threads make the next ones."""
+    coming: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(workers) as makers:
+        for source in sources:
+            coming.append(makers.submit(make, source))
+            if len(coming) > workers:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()

@@ -1,0 +1,296 @@
+"""A table read from end to end: every column typed as a whole, every value kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from erasurehead.datasets.ahead import ahead
+from erasurehead.datasets.labels import KindOrAuto
+from erasurehead.datasets.sources import pyarrow
+from erasurehead.datasets.tables.encoded import ReadTable
+from erasurehead.datasets.tables.kept import KeptValues
+from erasurehead.datasets.tables.pieces import Piece, Table
+from erasurehead.datasets.tables.readers import (
+    LARGEST_SQUARED,
+    CategoryReader,
+    IsTextError,
+    NumberReader,
+    Reader,
+    WeightReader,
+    settled_column,
+    taken_for_numbers,
+)
+from erasurehead.datasets.tables.target import TargetReader
+from erasurehead.datasets.tables.values import is_number, is_text, missing
+from erasurehead.datasets.tables.values import numbers as as_numbers
+from erasurehead.errors import DataError
+
+MAKE_A_CATEGORY = "name it in categorical= if each value is a category"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be made of a table.
+
+    Attributes
+    ----------
+    target: the column that is learnt; `kind` is what the user says that it is.
+    categorical, numeric: the columns that are learnt from, if the user named them (`named`); else
+        all others, as what they are.
+    weight, offset: columns of that meaning, or empty.
+    marks: texts that stand for a missing value.
+    leave_out: leave rows with a missing value out; otherwise they are an error.
+    """
+
+    target: str
+    kind: KindOrAuto
+    categorical: Sequence[str]
+    numeric: Sequence[str]
+    weight: str
+    offset: str
+    marks: Sequence[str]
+    leave_out: bool
+
+    @property
+    def named(self) -> bool:
+        """Whether the user named the columns that are learnt from."""
+        return bool(self.categorical or self.numeric)
+
+    def used(self, names: Sequence[str]) -> list[str]:
+        """Return which columns of a table are used."""
+        extra = [c for c in (self.weight, self.offset) if c]
+        features = [*self.categorical, *self.numeric]
+        if not self.named:
+            features = [name for name in names if name not in (self.target, *extra)]
+        return [self.target, *extra, *features]
+
+
+def read_whole(
+    table: Table,
+    wanted: Wanted,
+    directory: Path,
+    assumed: list[str],
+    progress: Callable[[int], None],
+) -> ReadTable:
+    """Read a table.
+
+    A column is taken for numbers by its first values, unless somebody says more. If it turns out to
+    be text, the table is read once more.
+
+    Parameters
+    ----------
+    directory: on the disk that has the room for the values.
+    assumed: sentences are added on what was taken for granted.
+    progress: is told how many rows have been read.
+
+    Raises
+    ------
+    DataError: a column is not what it should be, or has missing values.
+    """
+    texts: set[str] = set()
+    while True:
+        scan = _Scan(table, wanted, directory, texts)
+        try:
+            return scan.run(assumed, progress)
+        except IsTextError as error:
+            texts.add(error.name)
+
+
+@dataclass
+class _Missing:
+    """Missing values of one column: how many, where the first is, and its text if it has one."""
+
+    count: int = 0
+    path: Path = Path()
+    row: int = 0
+    text: str | None = None
+
+
+@dataclass
+class _Scan:
+    table: Table
+    wanted: Wanted
+    directory: Path
+    texts: set[str]
+    readers: dict[str, Reader] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    gaps: dict[str, _Missing] = field(default_factory=dict)
+    left_out: int = 0
+    numbers: set[str] = field(default_factory=set)
+    """Columns that are read as numbers, once it is known."""
+
+    @property
+    def decimal(self) -> str:
+        return "." if self.table.form is None else self.table.form.decimal
+
+    @property
+    def typed(self) -> bool:
+        return self.table.form is None
+
+    def run(self, assumed: list[str], progress: Callable[[int], None]) -> ReadTable:
+        used = self.wanted.used(self.table.names)
+        kept: KeptValues | None = None
+        n_read = 0
+        for piece in ahead(self.table.pieces(used, self.numbers)):
+            n_read += len(piece.rows)
+            progress(n_read)
+            whole = self._complete(self._settled(piece))
+            if whole is None or not len(whole.rows):
+                continue
+            if kept is None:
+                self._plan(whole)
+                dtypes = {self.places[n]: r.dtype for n, r in self.readers.items()}
+                kept = KeptValues(dtypes, self.directory)
+            kept.append(
+                {
+                    self.places[name]: reader.take(whole.columns[name], whole.rows, whole.path)
+                    for name, reader in self.readers.items()
+                }
+            )
+        self._refuse_gaps(used)
+        n_rows = 0 if kept is None else kept.n_rows
+        if kept is None or n_rows < 2:
+            raise DataError(
+                f"{self.table.path} has {n_rows} rows; at least 2 are needed, one to train and one"
+                " to test"
+            )
+        if self.left_out:
+            assumed.append(
+                f"{self.left_out:,} of {n_read:,} rows of {self.table.path} have a missing value"
+                " and are left out"
+            )
+        return self._found(kept, assumed)
+
+    def _settled(self, piece: Piece) -> Piece:
+        columns = {}
+        for name, array in piece.columns.items():
+            chosen = name in self.wanted.categorical
+            column = settled_column(array, name, piece.path, categorical=chosen)
+            columns[name] = self._parsed(name, column)
+        return Piece(piece.path, piece.rows, columns)
+
+    def _parsed(self, name: str, array: Any) -> Any:
+        """Return a column of texts as numbers, if it is read as such and all of them are.
+
+        Then none of them is missing either, and nobody has to look for that: most columns are so.
+        """
+        if not is_text(array) or self.numeric_marks or not self._read_as_numbers(name):
+            return array
+        found = as_numbers(array, self.decimal)
+        return array if found is None else pyarrow().array(found)
+
+    def _read_as_numbers(self, name: str) -> bool:
+        if self.readers:
+            return name in self.numbers
+        return name in self.wanted.numeric or not (self.typed or self.wanted.named)
+
+    @cached_property
+    def numeric_marks(self) -> bool:
+        """Whether a number may stand for a missing value."""
+        return any(is_number(mark, self.decimal) for mark in self.wanted.marks)
+
+    def _complete(self, piece: Piece) -> Piece | None:
+        """Return the rows without missing values; None if there are any and they are an error."""
+        gone: npt.NDArray[np.bool_] | None = None
+        for name, array in piece.columns.items():
+            mask = missing(array, self.wanted.marks)
+            if mask is not None:
+                gone = mask if gone is None else gone | mask
+                if not self.wanted.leave_out:
+                    self._note_gap(name, piece, mask)
+        if gone is None:
+            return None if self.gaps else piece
+        self.left_out += int(gone.sum())
+        return piece.take(~gone) if self.wanted.leave_out else None
+
+    def _note_gap(self, name: str, piece: Piece, mask: npt.NDArray[np.bool_]) -> None:
+        gap = self.gaps.setdefault(name, _Missing())
+        if not gap.count:
+            at = int(mask.argmax())
+            gap.path, gap.row = piece.path, int(piece.rows[at])
+            gap.text = piece.columns[name][at].as_py() if is_text(piece.columns[name]) else None
+        gap.count += int(mask.sum())
+
+    def _refuse_gaps(self, used: Sequence[str]) -> None:
+        for name in used:
+            if name in self.gaps:
+                gap = self.gaps[name]
+                told = f" ('{gap.text}'; missing= says which texts are)" if gap.text else ""
+                raise DataError(
+                    f"column '{name}' of {gap.path} has {gap.count} missing values, the first in"
+                    f" row {gap.row}{told}; fill them in or leave the rows out"
+                    " (incomplete=leave-out)"
+                )
+
+    def _plan(self, piece: Piece) -> None:
+        """Choose a reader for each column by what the user says, and by the first values."""
+        wanted, columns = self.wanted, piece.columns
+        self._add(
+            "t",
+            TargetReader(
+                wanted.target,
+                self.table.path,
+                wanted.kind,
+                self.decimal,
+                text=wanted.target in self.texts,
+                typed=self.typed,
+            ),
+            wanted.target,
+        )
+        if wanted.weight:
+            self._add("w", self._numbers(wanted.weight, WeightReader), wanted.weight)
+        if wanted.offset:
+            self._add("o", self._numbers(wanted.offset), wanted.offset)
+        categorical, numeric = list(wanted.categorical), list(wanted.numeric)
+        if not wanted.named:
+            for name in wanted.used(self.table.names):
+                if name not in self.readers:
+                    is_number = name not in self.texts and taken_for_numbers(
+                        columns[name], self.decimal, typed=self.typed
+                    )
+                    (numeric if is_number else categorical).append(name)
+        for i, name in enumerate(categorical):
+            reader = CategoryReader(name, self.decimal, typed=self.typed, sure=wanted.named)
+            self._add(f"c{i}", reader, name)
+        for i, name in enumerate(numeric):
+            sure = wanted.named or not is_text(columns[name])
+            number = NumberReader(name, self.decimal, sure=sure, advice=MAKE_A_CATEGORY)
+            self._add(f"n{i}", number, name)
+
+    def _numbers(self, name: str, kind: type[NumberReader] = NumberReader) -> NumberReader:
+        return kind(
+            name, self.decimal, sure=True, advice="give numbers there", limit=LARGEST_SQUARED
+        )
+
+    def _add(self, place: str, reader: Reader, name: str) -> None:
+        self.readers[name], self.places[name] = reader, place
+        if reader.dtype == NumberReader.dtype:
+            self.numbers.add(name)
+
+    def _found(self, kept: KeptValues, assumed: list[str]) -> ReadTable:
+        wanted = self.wanted
+        target = self.readers[wanted.target]
+        assert isinstance(target, TargetReader)
+        if wanted.weight:
+            weight = self.readers[wanted.weight]
+            if isinstance(weight, NumberReader) and not weight.largest:
+                raise DataError(
+                    f"weight '{wanted.weight}' of {self.table.path} is 0 in every row; give at"
+                    " least one row a weight above 0"
+                )
+        features = [r for n, r in self.readers.items() if self.places[n][0] in "cn"]
+        return ReadTable(
+            kept,
+            target.finish(assumed),
+            [reader for reader in features if isinstance(reader, CategoryReader)],
+            [reader for reader in features if isinstance(reader, NumberReader)],
+            weights=bool(wanted.weight),
+            offsets=bool(wanted.offset),
+        )
