@@ -115,4 +115,4 @@ class ColumnSquares:
         indices = np.concatenate([indices for indices, _ in self._waiting])
         values = [values for _, values in self._waiting if values is not None]
         squares = np.square(np.concatenate(values)) if values else None
-        return np.bincount(indices, squares, len(self._sum))
+        return np.bincount(indices, squares, len(self._sum)).astype(np.float64, copy=False)

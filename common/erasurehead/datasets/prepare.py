@@ -79,8 +79,7 @@ def prepare(
     if progress is not None:
         preset.progress = progress
     if out.exists():
-        kept = _kept(out, preset.provenance())
-        return PreparedStore(out, kept, True, time.monotonic() - begun)
+        return _kept(out, preset, preset.provenance(), begun)
     # The source's digest is computed by another thread, for it takes as long as reading it.
     with ThreadPoolExecutor(1) as other:
         coming = other.submit(preset.provenance)
@@ -100,20 +99,27 @@ def prepare(
             encoded.encoding,
         )
     except StoreExistsError:
-        return PreparedStore(out, _kept(out, provenance), True, time.monotonic() - begun)
+        return _kept(out, preset, provenance, begun)
     return PreparedStore(out, store, False, time.monotonic() - begun, tuple(preset.assumed))
 
 
-def _kept(out: Path, wanted: Provenance) -> Store:
+def _kept(out: Path, preset: Preset, wanted: Provenance, begun: float) -> PreparedStore:
     """Return the store that is at `out`, if it is the one that is wanted."""
     store = _existing(out)
     held = store.manifest.provenance
-    if not _same(held, wanted):
+    if _same(held, wanted):
+        assumed: tuple[str, ...] = ()
+    elif _same_in_an_older_encoding(held, wanted, preset):
+        assumed = (
+            f"{out} was prepared by an earlier version, which did not look at its source as closely"
+            " as this one; remove it to have it prepared again",
+        )
+    else:
         raise UsageError(
             f"{out} holds another store ({store.manifest.name}, encoding {held.encoding}, source"
             f" {held.source_sha256:.12}); remove it or name another directory with --out"
         )
-    return store
+    return PreparedStore(out, store, True, time.monotonic() - begun, assumed)
 
 
 def _existing(out: Path) -> Store:
@@ -132,3 +138,16 @@ def _same(held: Provenance, wanted: Provenance) -> bool:
         wanted.encoding,
         wanted.options,
     )
+
+
+def _same_in_an_older_encoding(held: Provenance, wanted: Provenance, preset: Preset) -> bool:
+    """Tell whether an earlier version made a store of what is wanted; its options were fewer."""
+    if held.encoding not in preset.older:
+        return False
+    defaults = {
+        name: str(parameter.default)
+        for name, parameter in PRESETS.options(preset.name).items()
+        if name in wanted.options
+    }
+    as_today = replace(held, encoding=wanted.encoding, options={**defaults, **held.options})
+    return _same(as_today, wanted)

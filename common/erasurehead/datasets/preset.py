@@ -27,6 +27,7 @@ class Preset(ABC):
     ----------
     name: as in `erasurehead prepare NAME`.
     encoding: changes whenever the same source would give other rows.
+    older: encodings of earlier versions that give the same rows where nothing was guessed.
     reads_file: whether --from means anything to it.
     downloads: whether --download does.
     notes: filled by `encode`; what the store keeps of what encoding found out.
@@ -37,6 +38,7 @@ class Preset(ABC):
 
     name: ClassVar[str]
     encoding: ClassVar[str]
+    older: ClassVar[frozenset[str]] = frozenset()
     reads_file: ClassVar[bool] = True
     downloads: ClassVar[bool] = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ class SvmLight(Preset):
 
     name = "svmlight"
     encoding = "svmlight-3"
+    older: ClassVar = frozenset({"svmlight-2"})
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from erasurehead.datasets.encoding import EncodedBlocks
 from erasurehead.datasets.encodings.table import TableEncoding, TextForm
@@ -35,6 +35,7 @@ class TablePreset(Preset):
 
     name = "csv"
     encoding = "table-3"
+    older: ClassVar = frozenset({"table-2"})
 
     def __init__(
         self,

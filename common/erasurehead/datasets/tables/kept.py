@@ -78,7 +78,8 @@ class KeptValues:
 
         Parameters
         ----------
-        look: is shown the values of all training rows, in pieces.
+        look: is shown the values of all training rows, in pieces; if they are few, as one piece in
+            the order of the store.
         """
         if self._spill is not None:
             arranged = Arranged(self._spill, order, self._directory, look)
@@ -100,6 +101,11 @@ class KeptValues:
                 some = rows[lo : lo + BUCKET_ROWS]
                 yield {name: values[some] for name, values in columns.items()}
 
+        if order.n_rows <= BUCKET_ROWS:
+            for columns_in_order in buckets(False):
+                look(columns_in_order)
+            return buckets
+        # Which order does not matter; that of the source is the quicker one.
         for lo in range(0, order.n_rows, BUCKET_ROWS):
             piece = slice(lo, min(lo + BUCKET_ROWS, order.n_rows))
             look({name: values[piece][training[piece]] for name, values in columns.items()})

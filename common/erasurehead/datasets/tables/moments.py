@@ -18,9 +18,9 @@ class Moments:
     """Mean and deviation (of the population) of numbers of one column.
 
     Numbers are brought to at most 1 by a power of two before they are squared, so that no square
-    overflows or vanishes, and shifted by the first of them, so that a constant column has a
-    deviation of exactly 0. Pieces are joined as in Chan, Golub and LeVeque, "Updating formulae and
-    a pairwise algorithm for computing sample variances", 1979, equation 2.1.
+    overflows or vanishes. Pieces are joined as in Chan, Golub and LeVeque, "Updating formulae and a
+    pairwise algorithm for computing sample variances", 1979, equation 2.1; of a single piece the
+    results are those of `numpy.mean` and `numpy.std`, to the last bit.
 
     Parameters
     ----------
@@ -31,40 +31,48 @@ class Moments:
         # At most 1023, because 2 ** 1024 is no number.
         self._exponent = min(math.frexp(largest)[1], 1023) if largest else 0
         self._count = 0
-        self._shift = 0.0
         self._mean = 0.0
         self._squares = 0.0
+        self._least, self._most = math.inf, -math.inf
 
     def add(self, numbers: FloatArray) -> None:
         """Take numbers in, shape (n,)."""
         if not len(numbers):
             return
+        self._least = min(self._least, float(numbers.min()))
+        self._most = max(self._most, float(numbers.max()))
         scaled = np.ldexp(numbers, -self._exponent)
-        if not self._count:
-            self._shift = float(scaled[0])
-        scaled -= self._shift
         mean = float(scaled.mean())
-        squares = float(np.square(scaled - mean).sum())
+        scaled -= mean
+        squares = float(np.square(scaled, out=scaled).sum())
         total = self._count + len(numbers)
         apart = mean - self._mean
-        self._squares += squares + apart * apart * self._count * len(numbers) / total
-        self._mean += apart * len(numbers) / total
+        self._squares += squares
+        if self._count:
+            self._squares += apart * apart * self._count * len(numbers) / total
+            self._mean += apart * len(numbers) / total
+        else:
+            self._mean = mean
         self._count = total
 
     @property
     def mean(self) -> float:
         """The mean of the numbers so far."""
-        return math.ldexp(self._shift + self._mean, self._exponent)
+        return self._least if self._is_constant else math.ldexp(self._mean, self._exponent)
 
     @property
     def deviation(self) -> float:
         """Their deviation; 0 if it is what rounding alone makes."""
-        if not self._count:
+        if self._is_constant:
             return 0.0
         scaled = math.sqrt(self._squares / self._count)
-        if scaled <= ROUNDING * np.finfo(np.float64).eps * abs(self._shift + self._mean):
+        if scaled <= ROUNDING * np.finfo(np.float64).eps * abs(self._mean):
             return 0.0
         return math.ldexp(scaled, self._exponent)
+
+    @property
+    def _is_constant(self) -> bool:
+        return self._least == self._most
 
 
 def moments(numbers: FloatArray) -> tuple[float, float]:
