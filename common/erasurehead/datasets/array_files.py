@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import Array
-from erasurehead.datasets.ahead import ahead
 from erasurehead.datasets.blocks import RowBlocks
 from erasurehead.datasets.manifest import (
     ARRAYS,
@@ -23,6 +22,7 @@ from erasurehead.datasets.manifest import (
     PREFIXES,
     ArrayEntry,
 )
+from erasurehead.process.ahead import ahead
 from erasurehead.rows import ColumnSquares, CsrRows
 
 

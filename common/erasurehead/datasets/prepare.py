@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from erasurehead.datasets.svmlight import SvmLight
 from erasurehead.datasets.synthetic import Synthetic
 from erasurehead.datasets.table import TablePreset
 from erasurehead.errors import DataError, UsageError
+from erasurehead.process.ahead import meanwhile
 from erasurehead.registry import Registry, Spec
 
 PRESETS: Registry[Preset] = Registry(
@@ -81,8 +81,7 @@ def prepare(
     if out.exists():
         return _kept(out, preset, preset.provenance(), begun)
     # The source's digest is computed by another thread, for it takes as long as reading it.
-    with ThreadPoolExecutor(1) as other:
-        coming = other.submit(preset.provenance)
+    with meanwhile(preset.provenance) as coming:
         encoded = preset.encode()
         provenance = coming.result()
     meaning = {} if encoded.encoding is None else {MEANING: encoded.encoding.meaning}

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.datasets.ahead import ahead
 from erasurehead.datasets.labels import KindOrAuto
 from erasurehead.datasets.sources import pyarrow
 from erasurehead.datasets.tables.encoded import ReadTable
@@ -31,6 +30,7 @@ from erasurehead.datasets.tables.target import TargetReader
 from erasurehead.datasets.tables.values import is_number, is_text, missing
 from erasurehead.datasets.tables.values import numbers as as_numbers
 from erasurehead.errors import DataError
+from erasurehead.process.ahead import ahead
 
 MAKE_A_CATEGORY = "name it in categorical= if each value is a category"
 

@@ -9,7 +9,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from erasurehead.datasets.ahead import mapped_ahead
 from erasurehead.datasets.encodings.table import TextForm
 from erasurehead.datasets.sources import open_plain
 from erasurehead.datasets.tables.block_parser import BlockParser
@@ -22,6 +21,7 @@ from erasurehead.datasets.tables.structure import (
     sample_rows,
 )
 from erasurehead.errors import DataError, UsageError
+from erasurehead.process.ahead import mapped_ahead
 
 BLOCK_BYTES = 1 << 22
 SAMPLE_BYTES = 1 << 16

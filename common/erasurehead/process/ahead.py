@@ -1,14 +1,22 @@
-"""Making the next pieces while one is looked at."""
+"""Threads that make what is needed next while something else is done."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TypeVar
 
 S = TypeVar("S")
 T = TypeVar("T")
+
+
+@contextmanager
+def meanwhile(make: Callable[[], T]) -> Iterator[Future[T]]:
+    """Let another thread make something while the ``with`` block runs."""
+    with ThreadPoolExecutor(1) as maker:
+        yield maker.submit(make)
 
 
 def ahead(pieces: Iterable[T]) -> Iterator[T]:
