@@ -85,6 +85,8 @@ def test_badly_scaled_columns_are_told_to_who_descends_plainly() -> None:
     assert verdict(after(FALLING), badly).endswith(
         "which goes by the curvature (columns differ in size by 1e+06: scaling them helps, too)"
     )
+    stuck = verdict(after([1.0] + 30 * [0.5]), replace(badly, noisy=True))
+    assert stuck.endswith("(columns differ in size by 1e+06: scaling them helps, too)")
     assert "columns" not in verdict(after(FALLING), replace(PLAIN, spread=1e3))
     assert "columns" not in verdict(after(FALLING), replace(KNOWING, spread=1e6))
 

@@ -77,12 +77,13 @@ def fetch_store(location: str, cache: Path | None = None) -> Path:
             " access and the space"
         ) from None
     except ImportError as error:
-        raise UsageError(f"cannot read {location}: {error}") from None
+        raise UsageError(f"cannot read {location}: {reason_of(error)}") from None
     except ValueError as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(
-            f"cannot read {location}: {error}; name a directory or a URL that fsspec knows"
+            f"cannot read {location}: {reason_of(error)}; name a directory or a URL that fsspec"
+            " knows"
         ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)

@@ -95,15 +95,17 @@ def _falls(course: Course, now: float) -> str:
 
 def _advice(course: Course, now: float, run: Circumstances) -> str:
     stuck = course.fall <= STILL * abs(now)
+    longer = "give more --rounds" if run.all_rounds else "go on with --resume"
     if run.noisy and stuck:
-        return (
+        advice = (
             "rounds without the full gradient keep it from the minimum: take an exact or cached"
             " scheme (cache=sag), or steps that become smaller (--step inverse:eta=...)"
         )
-    longer = "give more --rounds" if run.all_rounds else "go on with --resume"
-    if run.better_optimizer is None:
-        return longer
-    advice = f"{longer}, or {run.better_optimizer}, which goes by the curvature"
-    if run.spread > SPREAD:
+    elif run.better_optimizer is None:
+        advice = longer
+    else:
+        advice = f"{longer}, or {run.better_optimizer}, which goes by the curvature"
+    # A method that goes by the curvature has a metric of the columns, and needs no scaling.
+    if run.better_optimizer is not None and run.spread > SPREAD:
         advice += f" (columns differ in size by {run.spread:.0e}: scaling them helps, too)"
     return advice
