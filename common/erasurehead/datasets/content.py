@@ -14,7 +14,7 @@ Content = Literal["array", "arrays", "parquet", "svmlight", "text"]
 
 MAGIC: dict[bytes, Content] = {b"\x93NUMPY": "array", b"PK\x03\x04": "arrays", b"PAR1": "parquet"}
 GZIP = b"\x1f\x8b"
-_SVMLIGHT = re.compile(rb"[-+.\deE]+(\s+(qid:)?\d+:[-+.\deEnaifNAIF]+)*\s*(#.*)?")
+_SVMLIGHT = re.compile(rb"[-+.\deE]+(\s+(qid:\d+|\d+:[-+.\deEnaifNAIF]+))*\s*(#.*)?")
 
 
 def content_of(path: Path) -> Content:

@@ -1,0 +1,98 @@
+"""What a file is, whatever it is called."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.sparse import csr_array, save_npz
+
+from erasurehead.datasets.content import content_of
+from erasurehead.datasets.matrix_file import as_rows, read_matrix
+from erasurehead.errors import DataError
+
+MATRIX = np.array([[0.0, 2.0], [3.0, 0.0]])
+
+
+def parquet() -> bytes:
+    file = io.BytesIO()
+    pd.DataFrame({"a": [1]}).to_parquet(file)
+    return file.getvalue()
+
+
+def saved(*, sparse: bool = False) -> bytes:
+    file = io.BytesIO()
+    if sparse:
+        save_npz(file, csr_array(MATRIX))
+    else:
+        np.save(file, MATRIX)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        (parquet(), "parquet"),
+        (saved(), "array"),
+        (saved(sparse=True), "arrays"),
+        (b"1 3:0.5 7:1\n-1 2:1e-3 # a comment\n", "svmlight"),
+        (b"# counts from 0\n\n+1 qid:3 0:1\n0\n", "svmlight"),
+        (b"a,b\n1,2\n", "text"),
+        (b"a b\n1 2\n", "text"),
+        (b"1,2\n3,4\n", "text"),
+        (b"", "text"),
+    ],
+)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_file_is_what_it_holds(
+    tmp_path: Path, held: bytes, expected: str, compressed: bool
+) -> None:
+    path = tmp_path / "data.xls"
+    path.write_bytes(gzip.compress(held) if compressed else held)
+    assert content_of(path) == expected
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot read .*nowhere: No such file or directory; give"):
+        content_of(tmp_path / "nowhere")
+    (tmp_path / "cut").write_bytes(gzip.compress(bytes(1000))[:-5])
+    with pytest.raises(DataError, match=r"cannot read .*cut: "):
+        content_of(tmp_path / "cut")
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_matrix_is_rows(tmp_path: Path, sparse: bool) -> None:
+    path = tmp_path / "rows"
+    path.write_bytes(saved(sparse=sparse))
+    rows = as_rows(read_matrix(path), constant=True)
+    np.testing.assert_array_equal(rows.matrix().toarray(), np.column_stack([MATRIX, [1, 1]]))
+    assert np.isnan(rows.labels).all()
+    np.testing.assert_array_equal(
+        as_rows(read_matrix(path), constant=False).matrix().toarray(), MATRIX
+    )
+
+
+def test_a_matrix_that_is_none_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "rows"
+
+    def write(*arrays: np.ndarray) -> None:
+        with path.open("wb") as file:
+            if len(arrays) == 1:
+                np.save(file, arrays[0], allow_pickle=True)
+            else:
+                np.savez(file, *arrays)
+
+    for arrays, told in (
+        ([np.ones(3)], r"is no matrix of numbers: it holds float64 of shape \(3,\); give one row"),
+        ([MATRIX, MATRIX], "is no matrix of numbers: it holds 2 arrays"),
+        ([np.array([[{}]])], "is no matrix of numbers"),
+        ([np.array([["a"]])], "is no matrix of numbers: it holds <U1"),
+        ([np.array([[1.0, 0.0], [0.0, np.nan]])], "row 2 of .*rows holds a number that is not"),
+    ):
+        write(*arrays)
+        with pytest.raises(DataError, match=told):
+            read_matrix(path)
