@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -145,6 +146,13 @@ class Observer:
 
     def started(self, start: RunStart) -> None:
         """The first round is about to open."""
+
+    def moved(self, round_: int, model: Callable[[], Any]) -> str | None:
+        """The method has stepped in a round; return why the run should end here, or None.
+
+        The next round opens when all observers have returned. `model` returns the parameters after
+        the step, shape (n_parameters,), which must be copied to be kept.
+        """
 
     def round_over(self, record: RoundRecord) -> None:
         """A round's record is complete; records come in order."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,10 @@ def test_a_run_with_a_directory_is_opened_again(table: Table, tmp_path: Path) ->
     again = eh.Run.open(out)
     np.testing.assert_array_equal(run.theta, again.theta)
     assert (run.path, run.history) == (out, again.history)
-    assert list(run.predict(table.X[:3])) == [
-        {-1.0: "early", 1.0: "late"}[x] for x in again.predict(table.X[:3]).tolist()
-    ]
+    assert run.predict(table.X).tolist() == again.predict(table.X).tolist()
+    told = again.predictions(table.X)
+    assert told["class"].tolist() == again.predict(table.X).tolist()
+    assert "probability of late" in told
     assert "uncoded" in again.report().read_text(encoding="utf-8")
     with pytest.raises(eh.UsageError, match="already holds a run"):
         eh.train(*table, out=out, progress=False, **SETTINGS)
@@ -182,13 +184,21 @@ def test_a_process_that_is_killed_leaves_neither_workers_nor_rows() -> None:
     assert left == []
 
 
-def test_an_observer_of_the_user_is_told(table: Table) -> None:
+def test_an_observer_of_the_user_sees_each_model_and_may_end_the_run(table: Table) -> None:
     class Watch(Observer):
-        rounds = 0
+        def __init__(self) -> None:
+            self.rounds: list[int] = []
+            self.theta = np.zeros(0)
+
+        def moved(self, round_: int, model: Callable[[], Any]) -> str | None:
+            self.theta = model().copy()
+            return "that will do" if round_ == 4 else None
 
         def round_over(self, record: RoundRecord) -> None:
-            self.rounds += 1
+            self.rounds.append(record.round)
 
     watch = Watch()
-    eh.simulate(*table, pass_s=1.0, observers=[watch], **SETTINGS)
-    assert watch.rounds == 12
+    run = eh.simulate(*table, pass_s=1.0, observers=[watch], **SETTINGS)
+    assert watch.rounds == [1, 2, 3, 4]
+    assert (run.summary.reason, run.summary.exit_code) == ("that will do", 0)
+    np.testing.assert_array_equal(run.theta, watch.theta)

@@ -86,7 +86,7 @@ class Run:
         held = RecordedRun.open(Path(path))
         if held.summary is None or held.start is None:
             raise DataError(f"run {path} closed no round; there is no model to open")
-        classes = _classes_named(held.settings.problem.store)
+        classes = None if held.origin is None else class_array(held.origin.classes)
         return cls(
             held.theta,
             held.learnt,
@@ -164,7 +164,8 @@ class Run:
 
     def predictions(self, X: Any) -> dict[str, Array]:
         """Return what the command writes for each row: columns of shape (rows,) by their names."""
-        return dict(self.model.predictions(self.outputs(X)))
+        names = () if self.classes is None else tuple(map(str, self.classes))
+        return dict(self.model.predictions(self.outputs(X), names))
 
     def score(self, X: Any, y: Any = None) -> dict[str, float]:
         """Return the model's metrics on rows, by their names.
@@ -258,11 +259,3 @@ def _flat(record: RoundRecord) -> dict[str, Any]:
     del row["load_shares"]
     counted = {k: len(v) if isinstance(v, list | tuple) else v for k, v in row.items()}
     return {**counted, "duration_s": record.duration_s, **metrics}
-
-
-def _classes_named(store: str) -> Array | None:
-    """Return the class names of a store, if it is there."""
-    try:
-        return class_array(Store.open(store).manifest.classes)
-    except ErasureHeadError:
-        return None

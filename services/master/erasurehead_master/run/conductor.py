@@ -282,15 +282,17 @@ class Conductor(Generic[Parcel]):
             action, self.plan.code, self._clock, self._post.traffic
         )
         self.finish_work()
-        met = None
+        enough = None
         if outcome.diverged is None:
             record = self._stepped(record, outcome)
             met = self._finishing.met
+            wish = self._reporter.moved(record.round, lambda: self._descent.model)
+            enough = wish if met is None else met.reason
         self._times = RunTimes(record.closed_s, self._ledger.rounds_s, self._evaluation_s)
         if self._keeper is not None and outcome.diverged is None:
             self._keeper.closed(action.round, self._times, self._clock())
         self._closed = record
-        stepped = Stepped(outcome.diverged, None if met is None else met.reason)
+        stepped = Stepped(outcome.diverged, enough)
         # The next round is opened before this one is reported: no worker waits for a reporter.
         for follow in self._machine.handle(stepped, self._clock()):
             self._carry_out(follow)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from erasurehead.arrays import FloatArray
 from erasurehead.network.limits import LogLimit
@@ -43,6 +43,11 @@ class Reporter:
         if line is not None:
             for observer in self._observers:
                 observer.notice(level, line)
+
+    def moved(self, round_: int, model: Callable[[], FloatArray]) -> str | None:
+        """The method has stepped; return why an observer wants the run to end, if one does."""
+        wishes = [observer.moved(round_, model) for observer in self._observers]
+        return next(filter(None, wishes), None)
 
     def round_over(self, record: RoundRecord) -> None:
         """A round's record is complete."""
