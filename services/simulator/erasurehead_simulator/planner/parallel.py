@@ -66,7 +66,7 @@ class Crew(Generic[Shared]):
         # Not `executor.map`, which would cancel futures while the executor gives them up itself.
         together = [items[i : i + at_once] for i in range(0, len(items), at_once)]
         try:
-            with _main_left_alone():
+            with _main_left_alone(work):
                 futures = [self._executor.submit(_call, work, some) for some in together]
             for future in futures:
                 yield from future.result()
@@ -109,14 +109,14 @@ def crew(shared: Shared, n_processes: int) -> Iterator[Crew[Shared]]:
 
 
 @contextmanager
-def _main_left_alone() -> Iterator[None]:
-    """Let processes that start meanwhile not run the main script once more.
+def _main_left_alone(work: Callable[..., Any]) -> Iterator[None]:
+    """Let processes that start meanwhile not run the main script once more, if work is not in it.
 
-    They call functions of ours only, and a script that plans need not guard itself with ``if
-    __name__ == "__main__"``.
+    So a script that plans need not guard itself with ``if __name__ == "__main__"``.
     """
     main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
+    if work.__module__ != main.__name__:
+        sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
