@@ -69,8 +69,18 @@ LIBRARY = {
     "network": {"wire"},
     "monitoring": {"process"},
     "datasets": {"process", "models"},
-    "settings": {"network", "schemes", "models", "optimizing", "straggling", "wire", "finishing"},
-    "runs": {"datasets", "models", "process", "settings"},
+    "tracking": {"process"},
+    "settings": {
+        "network",
+        "schemes",
+        "models",
+        "optimizing",
+        "straggling",
+        "wire",
+        "finishing",
+        "tracking",
+    },
+    "runs": {"datasets", "models", "process", "settings", "tracking"},
 }
 """Folders of the library, and which other folders of it each may import."""
 

@@ -19,6 +19,7 @@ from erasurehead.settings.parts import (
     OptimizerText,
     SchemeText,
     StepText,
+    TrackerTexts,
 )
 from erasurehead.settings.section import MainSection
 
@@ -91,6 +92,11 @@ class RunIdentitySettings(MainSection):
     out: Path | None = Field(None, description="run directory to write [default: runs/...]")
     resume: bool = Field(
         False, description="go on with the run in the directory, or begin it if there is none"
+    )
+    track: TrackerTexts = Field(
+        (),
+        description="where the numbers of the rounds are kept besides the directory; may be given"
+        " several times (docs/tracking.md) [default: nowhere]",
     )
 
     @model_validator(mode="after")

@@ -125,10 +125,21 @@ def _check_conditions(texts: Iterable[str]) -> None:
     check_conditions(texts)
 
 
-def _conditions(given: Any) -> Any:
-    """Return the conditions that a source gives: a list, or one text with spaces between them."""
+def _several(given: Any) -> Any:
+    """Return the texts that a source gives: a list, or one text with spaces between them."""
     every = given.split() if isinstance(given, str) else given
     return [each for each in every if each != "none"] if isinstance(every, list | tuple) else every
+
+
+def _trackers() -> Registry[Any]:
+    from erasurehead.tracking import TRACKERS
+
+    return TRACKERS
+
+
+def _check_trackers(texts: Iterable[str]) -> None:
+    for text in texts:
+        _trackers().check(text)
 
 
 SchemeText = Annotated[str, Choice(_scheme_forms, _check_scheme)]
@@ -138,7 +149,12 @@ OptimizerText = Annotated[str, named(_methods, "auto")]
 StepText = Annotated[str, Choice(_step_forms, _check_step)]
 ConditionTexts = Annotated[
     tuple[str, ...],
-    BeforeValidator(_conditions),
+    BeforeValidator(_several),
     Choice(_condition_forms, _check_conditions),
 ]
 FormatText = Annotated[str, named(_formats, "auto")]
+TrackerTexts = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_several),
+    Choice(lambda: _trackers().forms(), _check_trackers),
+]

@@ -13,6 +13,7 @@ from rich.console import Console
 from erasurehead.errors import ErasureHeadError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Claim, Origin, Run, RunWriter
+from erasurehead.runs.tracked import trackers_of
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console import logs
 from erasurehead_cli.console.progress import Progress
@@ -91,10 +92,11 @@ def run_recorded(
     progress = Progress(console, quiet=quiet, judges=judges)
     planned = planned.recorded_in(out)
     settings = planned.plan.settings
+    trackers = trackers_of(settings, out, progress.trouble)
     with Claim(out) as claim:
         point = _resume_point(settings, planned.plan.digest)
         if point is None or not point.finished:
-            return _run(planned, run, point, claim, progress)
+            return _run(planned, run, point, claim, progress, trackers)
     progress.close()
     ended = Run.open(out).summary
     assert ended is not None
@@ -106,7 +108,12 @@ def run_recorded(
 
 
 def _run(
-    planned: PlannedRun, run: Runner, point: ResumePoint | None, claim: Claim, progress: Progress
+    planned: PlannedRun,
+    run: Runner,
+    point: ResumePoint | None,
+    claim: Claim,
+    progress: Progress,
+    trackers: Sequence[Observer],
 ) -> RunSummary:
     """Run, or go on from a point, in the directory that is claimed."""
     settings = planned.plan.settings
@@ -118,7 +125,7 @@ def _run(
         with RunWriter(
             out, settings, progress.trouble, after, claim, Origin.of(planned.store)
         ) as writer:
-            observers = [writer, progress]
+            observers = [writer, progress, *trackers]
             for text in _resume_notices(point):
                 for observer in observers:
                     observer.notice("warning", text)

@@ -37,6 +37,7 @@ class Settings(TypedDict, total=False):
     seed: int | None
     out: str | Path | None
     resume: bool | None
+    track: str | Sequence[str] | None
     wire: Group | None
     membership: Group | None
     refit: Group | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 import time
@@ -17,6 +18,7 @@ from rich.console import Console
 from erasurehead.arrays import Array
 from erasurehead.errors import UsageError
 from erasurehead.records import Observer, RunSummary
+from erasurehead.runs.tracked import trackers_of
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console.recorded_run import run_recorded
 from erasurehead_face.running.arguments import Settings, settings_from
@@ -28,6 +30,8 @@ from erasurehead_local.hatching import Hatching
 from erasurehead_local.train import plan_here, run_on, turns_of
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.run.planning import PlannedRun
+
+log = logging.getLogger(__name__)
 
 SHARED_MEMORY = Path("/dev/shm")
 ROOM = 2
@@ -132,7 +136,7 @@ class Problem:
         out = self.settings.run.out
         if out is None:
             kept = Kept()
-            go(self.planned, [kept])
+            go(self.planned, [kept, *trackers_of(self.settings, None, log.warning)])
             return concluded(kept, self.settings, self.planned.plan.model, self.classes)
         # What the run tells on the way is logged, too; so nothing is printed here.
         summary = run_recorded(self.planned, go, out, Console(quiet=True), quiet=True)

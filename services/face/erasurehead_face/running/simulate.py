@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 from erasurehead.errors import UsageError
 from erasurehead.records import Observer
+from erasurehead.runs.tracked import trackers_of
 from erasurehead_face.running.arguments import Settings
 from erasurehead_face.running.kept import Kept
 from erasurehead_face.running.problem import Problem
 from erasurehead_face.running.run import Run, concluded
 from erasurehead_simulator.virtual.virtual_run import check_time_passes, run_virtually
+
+log = logging.getLogger(__name__)
 
 LEFT_OUT = ("out", "resume", "http", "checkpoint")
 """Settings that mean nothing to a run without processes and without a directory."""
@@ -47,7 +51,8 @@ def simulate(
     problem = Problem.of(X, y, settings, config, sample_weight, offset, test)
     check_time_passes(problem.settings, pass_s)
     kept, planned = Kept(), problem.planned
-    run_virtually(planned.plan, planned.store, [kept, *observers], pass_s)
+    trackers = trackers_of(problem.settings, None, log.warning)
+    run_virtually(planned.plan, planned.store, [kept, *trackers, *observers], pass_s)
     return concluded(kept, problem.settings, planned.plan.model, problem.classes)
 
 
