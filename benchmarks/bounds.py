@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from marked_section import write_section
 
 from erasurehead.arrays import FloatArray
 from erasurehead.decoding.base import Decoder
@@ -50,7 +51,6 @@ MANY, LATE = 10, 20
 c = 3 and r = 11 that is more than the first gap."""
 
 EPOCH = 20
-BEGIN, END = "<!-- bounds-table:begin -->", "<!-- bounds-table:end -->"
 
 
 class Problem:
@@ -305,10 +305,7 @@ def main() -> None:
     ):
         lines += [str(row) for row in rows]
         print("\n".join(str(row) for row in rows), flush=True)
-    page = given.out.read_text(encoding="utf-8")
-    head, rest = page.split(BEGIN)
-    tail = rest.split(END)[1]
-    given.out.write_text("\n".join([head + BEGIN, "", *lines, "", END + tail]), encoding="utf-8")
+    write_section(given.out, "bounds-table", "\n".join(lines))
 
 
 if __name__ == "__main__":

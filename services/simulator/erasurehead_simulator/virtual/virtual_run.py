@@ -29,6 +29,9 @@ from erasurehead_simulator.virtual.timing import Timing
 Rate = Callable[[FloatArray], Mapping[str, float]]
 """From a model to its metrics."""
 
+Disturb = Callable[[VirtualCluster], None]
+"""Plans faults, on the clock of the cluster."""
+
 LOOKED_AT_ROUNDS = 10_000
 """To find one with a delay."""
 
@@ -83,6 +86,7 @@ def run_virtually(
     *,
     rate: Rate | None = None,
     enough: Callable[[RoundRecord], bool] = lambda record: False,
+    disturb: Disturb = lambda cluster: None,
 ) -> RunSummary:
     """Run a plan under a virtual clock.
 
@@ -91,6 +95,7 @@ def run_virtually(
     store: the rows; need not be those the plan was made for, if there are as many.
     rate: rates models at the rounds of evaluation; default: the metrics on the test rows.
     enough: asked with each record, metrics included; True ends the run.
+    disturb: called at time 0, with a worker in each slot: plans what happens to them.
     """
     # Nothing is lost here, so signs of life would only take time: one a virtual second and worker.
     settings = plan.settings.changed(
@@ -121,9 +126,15 @@ def run_virtually(
         rating=rating,
     )
     for slot in range(plan.code.n_workers):
-        cluster.start(f"virtual-{slot}", slot)
+        cluster.start(worker_name(slot), slot)
+    disturb(cluster)
     cluster.run()
     return cluster.conductor.conclude(Usage)
+
+
+def worker_name(slot: int) -> str:
+    """Return what the worker of a slot is called."""
+    return f"virtual-{slot}"
 
 
 def _at_once(rate: Rate) -> Rating:
