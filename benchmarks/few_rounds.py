@@ -126,6 +126,7 @@ def main() -> None:
                     "seed": seed,
                     "l2": given.l2,
                     "delay": given.delay,
+                    "until": "none",
                     "evaluate_every_rounds": 1,
                 }
                 settings = load(RunSettings, written, environment={})

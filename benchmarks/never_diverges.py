@@ -177,8 +177,6 @@ class Workshop:
     def run(self, case: Case, rounds: int) -> Outcome:
         """Run a case."""
         store = self._stored(case.data, case.powers)
-        problem = Problem(store, case.l2)
-        outcome = Outcome(case, problem.value(np.zeros(store.manifest.columns)))
         scheme = f"{case.code} / first-copy / fraction:r={case.arrivals} / sag"
         if case.code == "uncoded":
             scheme = f"uncoded:r={case.arrivals},cache=sag"
@@ -195,11 +193,20 @@ class Workshop:
             "refit": {"elastic": case.manner.endswith("elastic"), "rebuild_after_s": 3.0},
         }
         settings = load(RunSettings, {**written, "delay": "none"}, environment={})
-        units = settings.fitted().code.unit_of_slot
+        code = settings.fitted().code
+        units = code.unit_of_slot
         rng = np.random.default_rng((0x5A1, case.seed))
         settings = load(
             RunSettings, {**written, "delay": self._delay(case, units, rng)}, environment={}
         )
+
+        plan = make_plan(settings, store, None)
+        dead = dying_slots(case, units, rng)
+        held = code.matrix[np.setdiff1d(np.arange(case.workers), dead)]
+        tasks = np.flatnonzero(np.asarray(held.sum(axis=0)).ravel())
+        rows = np.concatenate([np.arange(lo, hi) for lo, hi in plan.ranges[tasks]])
+        problem = Problem(store, case.l2, rows)
+        outcome = Outcome(case, problem.value(np.zeros(store.manifest.columns)))
 
         def rate(model: FloatArray) -> dict[str, float]:
             with np.errstate(over="ignore", invalid="ignore"):
@@ -207,12 +214,12 @@ class Workshop:
             return {}
 
         summary = run_virtually(
-            make_plan(settings, store, None),
+            plan,
             store,
             [],
             0.0,
             rate=rate,
-            disturb=lambda cluster: disturb(cluster, case, units, rng),
+            disturb=lambda cluster: disturb(cluster, case, dead, rng),
         )
         if summary.exit_code != EXIT_OK:
             outcome.ending = summary.reason
@@ -241,7 +248,16 @@ class Workshop:
         return scaled(self._stored(data, 0.0), path.with_name(f"{path.name}-{powers:g}"), powers, 0)
 
 
-def disturb(cluster: VirtualCluster, case: Case, units: IntArray, rng: np.random.Generator) -> None:
+def dying_slots(case: Case, units: IntArray, rng: np.random.Generator) -> IntArray:
+    """Return the slots whose workers die for good. Rows that nobody else has do not count."""
+    if case.manner == "three dead":
+        return rng.permutation(case.workers)[:3]
+    if case.manner == "a unit dies":
+        return np.flatnonzero(units == units[rng.integers(case.workers)])
+    return np.zeros(0, dtype=np.int64)
+
+
+def disturb(cluster: VirtualCluster, case: Case, dead: IntArray, rng: np.random.Generator) -> None:
     """Plan the faults of a case."""
 
     def kill(slot: int) -> None:
@@ -258,17 +274,11 @@ def disturb(cluster: VirtualCluster, case: Case, units: IntArray, rng: np.random
         kill(slot)
         cluster.start(worker_name(slot), slot)
 
-    match case.manner:
-        case "three dead":
-            for slot in rng.permutation(case.workers)[:3].tolist():
-                plan(rng.exponential(1.0), slot)
-        case "a unit dies":
-            unit = units[rng.integers(case.workers)]
-            for slot in np.flatnonzero(units == unit).tolist():
-                plan(rng.exponential(1.0), slot)
-        case "churn" | "churn, elastic":
-            for at_s in np.cumsum(rng.exponential(0.2, round(CHURN_S / 0.2))).tolist():
-                plan(at_s, int(rng.integers(case.workers)), rng.exponential(1.0))
+    for slot in dead.tolist():
+        plan(rng.exponential(1.0), slot)
+    if case.manner.startswith("churn"):
+        for at_s in np.cumsum(rng.exponential(0.2, round(CHURN_S / 0.2))).tolist():
+            plan(at_s, int(rng.integers(case.workers)), rng.exponential(1.0))
 
 
 def first_rows(path: str, n_rows: int) -> Callable[[Path, int], Store]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse.linalg import LinearOperator, cg
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.rows import CsrRows
@@ -34,13 +34,15 @@ class Problem:
     ----------
     store: of two classes or of numbers.
     l2: above 0.
+    rows: the training rows that count; None: all.
     """
 
-    def __init__(self, store: Store, l2: float) -> None:
+    def __init__(self, store: Store, l2: float, rows: IntArray | None = None) -> None:
         self.logistic = store.manifest.target == "two classes"
         self.l2 = l2
-        self._x = store.train.matrix()
-        self._y = np.asarray(store.train.labels)
+        self._x, self._y = store.train.matrix(), np.asarray(store.train.labels)
+        if rows is not None:
+            self._x, self._y = self._x[rows], self._y[rows]
 
     def value(self, theta: FloatArray) -> float:
         """Return the objective."""

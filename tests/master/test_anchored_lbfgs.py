@@ -184,10 +184,13 @@ def test_when_all_arrive_it_is_l_bfgs() -> None:
     assert played.value(x) - played.value(played.best()) < 1e-6
 
 
+@pytest.mark.parametrize("knows_units", [False, True])
 @pytest.mark.parametrize("units_a_round", [1.0, 2.0, 7.0])
-def test_it_converges_in_short_rounds(units_a_round: float) -> None:
+def test_it_converges_in_short_rounds(units_a_round: float, knows_units: bool) -> None:
     """To a gap of 1e-10 in a few hundred rounds, of one unit to nearly all."""
-    played = some_units(AnchoredLbfgs, units_a_round=units_a_round, on_supports=True)
+    played = some_units(
+        AnchoredLbfgs, units_a_round=units_a_round, on_supports=True, knows_units=knows_units
+    )
     rng = np.random.default_rng(1)
     gap, n_rounds = np.inf, 0
     while gap > 1e-10 and n_rounds < 500:
@@ -229,7 +232,7 @@ def test_it_resumes_between_any_two_rounds_to_the_last_bit(digits: Digits) -> No
     make = partial(AnchoredLbfgs, first_step=30.0, pairs=4, age=4, digits=digits)
 
     def fresh() -> PlayedUnits:
-        return some_units(make, n_parameters=300, seed=3, on_supports=True)
+        return some_units(make, n_parameters=300, seed=3, on_supports=True, knows_units=True)
 
     heard = [*short_rounds(8, ROUNDS)]
     for units in heard[3:9]:
@@ -331,6 +334,24 @@ def test_a_unit_that_is_due_and_does_not_come_is_taken_out_until_it_comes() -> N
     for _ in range(60):
         played.play(*range(8))
     np.testing.assert_allclose(method.model, played.best(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("knows_units", [False, True])
+def test_a_unit_that_is_given_up_may_be_back_in_the_next_round(knows_units: bool) -> None:
+    """It was in the mean anchor of the last round, and has no anchor any more."""
+    played = some_units(partial(AnchoredLbfgs, age=3), l2=0.1, knows_units=knows_units)
+    played.play(*range(8))
+    for _ in range(3):
+        before = played.method.query.copy()
+        played.play(0, 1, 2, 3, 4, 6, 7)
+    assert played.state("estimate")["estimate/rounds"][5] == -1
+    at = played.method.query.copy()
+    played.play(0, 1, 2, 3, 4, 5)
+    mean = (6 * at + 2 * before) / 8
+    np.testing.assert_allclose(played.method.state()["mean"], mean, rtol=1e-12)
+    for _ in range(60):
+        played.play(*range(8))
+    np.testing.assert_allclose(played.method.model, played.best(), rtol=1e-6)
 
 
 def test_units_with_other_rows_begin_from_the_same_point_without_pairs() -> None:

@@ -14,6 +14,7 @@ from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.optimizing.base import Method, Problem, RoundKind
 from erasurehead.optimizing.penalty import L2
 from erasurehead.optimizing.steps import Constant
+from erasurehead.optimizing.unit_curvature import UnitCurvature
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.ledger import RunTimes
@@ -32,6 +33,7 @@ class PlayedUnits:
     n_units: N must be a multiple of it.
     on_supports: a unit sends the columns that its rows touch.
     dtype: of the gradients that are sent.
+    knows_units: the method is told how units curve.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class PlayedUnits:
         units_a_round: float = 1.0,
         on_supports: bool = False,
         dtype: str = "f8",
+        knows_units: bool = False,
     ) -> None:
         self.rows, self.labels, self.n_units, self.l2 = rows, labels, n_units, l2
         self._on_supports, self._dtype = on_supports, dtype
         self.parts = np.split(np.arange(len(rows)), n_units)
         hessian = KnownCurvature(rows.T @ rows / len(rows))
-        kind = RoundKind(False, n_units, units_a_round)
+        curvatures = self._curvatures if knows_units else None
+        kind = RoundKind(False, n_units, units_a_round, curvatures)
         start = np.zeros(rows.shape[1])
         self.method = make_method(Problem(start, L2(l2), hessian, kind))
         code = CODES.build("uncoded", n_units, None, np.random.default_rng(0))
@@ -126,6 +130,10 @@ class PlayedUnits:
             for key, value in self.descent.state().items()
             if key.partition("/")[0] in owners and key != "estimate/round"
         }
+
+    def _curvatures(self) -> list[UnitCurvature]:
+        squares = [(self.rows[part] ** 2).sum(axis=0) / len(self.rows) for part in self.parts]
+        return [UnitCurvature(np.flatnonzero(of), of[of > 0]) for of in squares]
 
     def _rows_of(self, units: Sequence[int] | None) -> np.ndarray:
         return np.concatenate([self.parts[u] for u in (units or range(self.n_units))])

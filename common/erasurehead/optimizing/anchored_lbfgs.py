@@ -17,7 +17,9 @@ from erasurehead.optimizing.mean_anchor import MeanMove
 from erasurehead.optimizing.metric import POWER
 from erasurehead.optimizing.newton_steps import FIRST_STEP, PAIRS, NewtonSteps
 from erasurehead.optimizing.pairs import LARGE, Digits
+from erasurehead.optimizing.retreat import Retreat
 from erasurehead.optimizing.steps import StepSize
+from erasurehead.optimizing.unit_curvature import AnchorSpread
 from erasurehead.optimizing.ways import Ways
 from erasurehead.parts import CHUNK, chunks, n_chunks
 
@@ -99,6 +101,8 @@ class AnchoredLbfgs(Method):
         self.guard = CurvatureGuard()
         self._ways = Ways(self.steps, self.penalty, self._in_parts)
         self._theta, self._mean = problem.start.copy(), problem.start.copy()
+        self._spread = self._find_spread()
+        self._retreat = Retreat(problem.start)
         self._heard: frozenset[int] = frozenset()
         """Units of whose anchors the mean is."""
         self._pair_begun = False
@@ -134,7 +138,9 @@ class AnchoredLbfgs(Method):
         return max(1, round(AGE * self.rounds.n_units / max(self.rounds.units_a_round, 1.0)))
 
     def overdue(self, ages: Ages) -> Collection[int]:
-        """Return the units that were never heard, or that are old."""
+        """Return the units that were never heard, or that are old; all, if the run goes back."""
+        if self._retreat.returns:
+            return range(len(ages))
         return [unit for unit, age in enumerate(ages) if age is None or age >= self.oldest]
 
     def look_ahead(self, point: FloatArray, known: UnitGradient) -> None:
@@ -144,7 +150,7 @@ class AnchoredLbfgs(Method):
     def step(self, found: Finding, size: StepSize) -> Move:
         """Absorb what has arrived, or reject it, and move theta."""
         eta = size.size(found)
-        kappa = self._curvature_met(found)
+        kappa = 0.0 if self._retreat.returns else self._curvature_met(found)
         self.steps.cap.amend(kappa)
         verdict = self.guard.judge(kappa, len(found.renewals))
         pair = None
@@ -159,7 +165,10 @@ class AnchoredLbfgs(Method):
             along = self.steps.turn(pair, of_step, begins=begins)
             if begins:
                 self._of_step = np.zeros(len(of_step))
-            self.steps.go(self._mean, along, eta / self.guard.sigma, self._theta)
+            divisor = self.guard.sigma * self._retreat.divisor
+            self.steps.go(self._mean, along, eta / divisor, self._theta)
+        if verdict is Verdict.TRUSTED and self._goes_back(found):
+            self._theta[:] = self._retreat.point
         return Move(eta, verdict is not Verdict.TRUSTED, self._lost(found))
 
     def forget_units(self, rounds: RoundKind) -> None:
@@ -167,6 +176,8 @@ class AnchoredLbfgs(Method):
         super().forget_units(rounds)
         self.steps.pairs.clear()
         self.guard.reset()
+        self._spread = self._find_spread()
+        self._retreat.begin_again()
         self._ways.forget()
         self._heard, self._pair_begun = frozenset(), False
 
@@ -181,15 +192,19 @@ class AnchoredLbfgs(Method):
             "of_step": self._of_step,
             "guard": self.guard.state(),
         }
+        if self._spread is not None:
+            state["spread"] = self._spread.state()
         if self._since is not None:
             state |= {"moved": self._since[0], "changed": self._since[1]}
-        return state | self.steps.state()
+        return state | self._retreat.state() | self.steps.state()
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from `state`."""
         self._theta[:] = self._vector(state, "theta")
         self._mean[:] = self._vector(state, "mean")
         self._vector(state, "gradient")
+        self._vector(state, "best")
+        self._retreat.load_state(state)
         self.steps.load_state(state)
         self._since = None
         if "moved" in state:
@@ -200,6 +215,8 @@ class AnchoredLbfgs(Method):
         self._pair_begun = bool(state["pair_begun"])
         self._of_step = state["of_step"].copy()
         self.guard.load_state(state["guard"])
+        if self._spread is not None:
+            self._spread.load_state(self._vector(state, "spread"), self._heard)
 
     def _curvature_met(self, found: Finding) -> float:
         """Return the curvature met on units' ways, over that expected; 0 if nothing is known."""
@@ -222,10 +239,15 @@ class AnchoredLbfgs(Method):
         What there is of a pair, of the changes since the last, if enough units were renewed.
         """
         move = MeanMove.of(found, self._heard)
-        if move.heard != self._heard:
+        if move.others:
             if not move.heard > self._heard:
                 self.steps.pairs.clear()
             self._heard, self._pair_begun = move.heard, False
+        if self._spread is not None:
+            if move.afresh:
+                self._spread.take(move.anchors)
+            else:
+                self._spread.move(found.renewals)
         self._renewed |= {renewal.unit for renewal in found.renewals}
         enough = len(self._renewed) >= RENEWED_SHARE * self.rounds.n_units
         learns, waits = self._pair_begun and enough, self._pair_begun and not enough
@@ -235,11 +257,15 @@ class AnchoredLbfgs(Method):
         pair = np.zeros((n_chunks(self.n_parameters), 3))
 
         def renew(part: slice) -> None:
-            scratch = np.empty((2, CHUNK))
+            scratch = np.empty((3, CHUNK))
             for chunk, here in chunks(part):
-                moved, changed = scratch[:, : here.stop - here.start]
+                moved, changed = scratch[:2, : here.stop - here.start]
                 move.go(self._mean, here, moved)
-                self.steps.renew(found.gradient, self._mean, here, changed)
+                besides = None
+                if self._spread is not None:
+                    besides = scratch[2, : here.stop - here.start]
+                    self._spread.put(self._mean, here, besides)
+                self.steps.renew(found.gradient, self._mean, here, changed, besides)
                 if since is not None:
                     moved += since[0][here]
                     changed += since[1][here]
@@ -257,6 +283,22 @@ class AnchoredLbfgs(Method):
         if not waits:
             self._begin_pair()
         return np.asarray(pair.sum(axis=0)) if learns else None
+
+    def _goes_back(self, found: Finding) -> bool:
+        """Return whether too much of the way down is lost; pairs are forgotten then."""
+        arrived = [renewal.unit for renewal in found.renewals]
+        if not self._retreat.look(found.loss, arrived, len(self._heard), self._mean):
+            return False
+        self.steps.pairs.clear()
+        self.guard.reset()
+        self._begin_pair()
+        return True
+
+    def _find_spread(self) -> AnchorSpread | None:
+        """Return what the mean anchor leaves out, with no unit in it."""
+        if self.rounds.curvatures is None:
+            return None
+        return AnchorSpread(self.rounds.curvatures(), self.rounds.n_units, self.n_parameters)
 
     def _begin_pair(self) -> None:
         """Count the next pair's step from the mean anchor as it is."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -16,6 +16,7 @@ from erasurehead.optimizing.curvature import Curvature
 from erasurehead.optimizing.finding import Ages, Finding, UnitGradient
 from erasurehead.optimizing.penalty import Penalty
 from erasurehead.optimizing.steps import StepSize
+from erasurehead.optimizing.unit_curvature import UnitCurvature
 from erasurehead.parts import InParts, Work, at_once
 
 BLOCK_PARAMETERS = 1 << 14
@@ -36,11 +37,14 @@ class RoundKind:
     n_units: how many units there are of which gradients are remembered that sum up to the estimate
         of a round; 0: estimates are no such sums.
     units_a_round: how many of them a round renews, on average.
+    curvatures: finds how each unit curves, units that no slot sends among them; that takes passes
+        over rows. None: nobody can say it.
     """
 
     exact: bool = False
     n_units: int = 0
     units_a_round: float = 0.0
+    curvatures: Callable[[], Sequence[UnitCurvature]] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,30 +19,38 @@ class MeanMove:
 
     Attributes
     ----------
-    heard: units of which anchors are remembered, if the round is absorbed.
+    anchors: of all units of which anchors are remembered, if the round is absorbed.
     taken: anchors of what has arrived, each once, with the share of all units that take it; or, if
         the mean is taken afresh, those of all units.
     left: anchors that arrivals leave, in the same way; none, if the mean is taken afresh.
-    afresh: the units are not those that the mean was of, or all have arrived.
+    afresh: the mean is taken afresh: of other units than before, or all have arrived.
+    others: the units are not those that the mean was of, or were not in between.
     """
 
-    heard: frozenset[int]
+    anchors: Mapping[int, FloatArray]
     taken: Sequence[tuple[FloatArray, float]]
     left: Sequence[tuple[FloatArray, float]]
     afresh: bool
+    others: bool
 
     @classmethod
     def of(cls, found: Finding, heard: frozenset[int]) -> MeanMove:
         """Return what a finding with arrivals means for the mean of some units' anchors."""
         arrived = {renewal.unit: renewal.fresh.point for renewal in found.renewals}
         anchors = {u: point for u, point in enumerate(found.anchors) if point is not None}
-        now_heard = frozenset(anchors) | frozenset(arrived)
-        afresh = now_heard != heard or len(arrived) == len(heard)
-        n_units = len(now_heard)
+        now = anchors | arrived
+        # A unit that was forgotten and is back has no anchor that it leaves.
+        others = now.keys() != heard or anchors.keys() != heard
+        afresh = others or len(arrived) == len(heard)
         if afresh:
-            return cls(now_heard, _shares((anchors | arrived).values(), n_units), (), afresh)
-        left = _shares([anchors[unit] for unit in arrived], n_units)
-        return cls(now_heard, _shares(arrived.values(), n_units), left, afresh)
+            return cls(now, _shares(now.values(), len(now)), (), afresh, others)
+        left = _shares([anchors[unit] for unit in arrived], len(now))
+        return cls(now, _shares(arrived.values(), len(now)), left, afresh, others)
+
+    @property
+    def heard(self) -> frozenset[int]:
+        """The units of the mean."""
+        return frozenset(self.anchors)
 
     def go(self, mean: FloatArray, here: slice, moved: FloatArray) -> None:
         """Move a part of the mean, shape (n_parameters,), and put into `moved` by how much."""

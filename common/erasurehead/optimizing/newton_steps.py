@@ -117,17 +117,27 @@ class NewtonSteps:
         """Get ready for another gradient."""
         self.gradient, self._before = self._before, self.gradient
 
-    def renew(self, of_loss: FloatArray, at: FloatArray, here: slice, changed: FloatArray) -> None:
+    def renew(
+        self,
+        of_loss: FloatArray,
+        at: FloatArray,
+        here: slice,
+        changed: FloatArray,
+        besides: FloatArray | None = None,
+    ) -> None:
         """Take a chunk of the gradient: the mean loss's and, at a point, the penalty's.
 
         Parameters
         ----------
         of_loss, at: shape (n_parameters,).
         changed: how it has changed is put there, of the chunk's length.
+        besides: is added to the mean loss's gradient, of the chunk's length.
         """
         part = self.gradient[here]
         self._penalty.slope(at, here, part)
         part += of_loss[here]
+        if besides is not None:
+            part += besides
         part *= self.metric.inverse_root[here]
         np.subtract(part, self._before[here], out=changed)
 

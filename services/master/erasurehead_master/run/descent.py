@@ -18,7 +18,7 @@ from erasurehead.estimating.base import GradientEstimate
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.estimating.memory import Memory, Remembered
 from erasurehead.optimizing.anchors import Anchors, Broadcasts
-from erasurehead.optimizing.base import Method
+from erasurehead.optimizing.base import Method, RoundKind
 from erasurehead.optimizing.choosing import Chosen
 from erasurehead.optimizing.finding import Finding, Renewal, UnitGradient
 from erasurehead.optimizing.steps import StepSize
@@ -52,6 +52,10 @@ class StepOutcome:
     slope: float = math.nan
 
 
+def _kind_of_rounds(plan: RunPlan, estimate: GradientEstimate) -> RoundKind:
+    return kind_of_rounds(plan.coding, estimate)
+
+
 class Descent:
     """How the model of one run moves: gradient estimate, method and step size.
 
@@ -69,6 +73,7 @@ class Descent:
     as_received: returns a copy of a point as it is after its way to a worker; None: that depends on
         what else is sent, and `received` must be told.
     chosen: what the method is called, and why it was chosen.
+    kind: returns what is to be expected of the rounds of another plan, with its estimate.
     with_slope: whether a step tells the slope, which costs a few passes over a model.
     column_spread: returns how much columns differ in size (`RowsCurvature.spread`).
     """
@@ -82,11 +87,13 @@ class Descent:
         in_parts: InParts = at_once,
         as_received: Callable[[FloatArray], FloatArray] | None = np.copy,
         chosen: Chosen = UNNAMED,
+        kind: Callable[[RunPlan, GradientEstimate], RoundKind] = _kind_of_rounds,
         *,
         with_slope: bool = False,
         column_spread: Callable[[], float] = lambda: math.nan,
     ) -> None:
         self.chosen = chosen
+        self._kind = kind
         self.method = method
         self.size = size
         self.estimate = estimate
@@ -177,7 +184,7 @@ class Descent:
         else:
             self._anchors.clear()
             self._broadcasts.clear()
-            self.method.forget_units(kind_of_rounds(plan.coding, self.estimate))
+            self.method.forget_units(self._kind(plan, self.estimate))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return copies of everything a checkpoint must hold."""

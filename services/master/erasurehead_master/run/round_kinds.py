@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.optimizing.base import RoundKind
+from erasurehead.optimizing.unit_curvature import UnitCurvature
 from erasurehead.schemes.coding import Coding
 from erasurehead.stopping import STOPS
 from erasurehead.theory.moments import uncovered_probability
@@ -12,8 +15,15 @@ USUAL_SHARE = 0.1
 """Share of the slots that is taken to arrive where a stop rule does not count arrivals."""
 
 
-def kind_of_rounds(coding: Coding, estimate: GradientEstimate) -> RoundKind:
-    """Return what is to be expected of the rounds of a coding, with its gradient estimate."""
+def kind_of_rounds(
+    coding: Coding,
+    estimate: GradientEstimate,
+    curvatures: Callable[[], Sequence[UnitCurvature]] | None = None,
+) -> RoundKind:
+    """Return what is to be expected of the rounds of a coding, with its gradient estimate.
+
+    `curvatures` finds how the code's units curve.
+    """
     memory = estimate.memory
     if memory is None or not estimate.sums_memory:
         return RoundKind(coding.exact)
@@ -25,4 +35,4 @@ def kind_of_rounds(coding: Coding, estimate: GradientEstimate) -> RoundKind:
     if arrivals is None:
         arrivals = max(2, round(USUAL_SHARE * n_slots))
     missed = uncovered_probability(n_slots, slots, min(arrivals, n_slots))
-    return RoundKind(False, len(slots), float(len(slots) - missed.sum()))
+    return RoundKind(False, len(slots), float(len(slots) - missed.sum()), curvatures)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
+from erasurehead.estimating.base import GradientEstimate
 from erasurehead.finishing.text import build_condition
-from erasurehead.optimizing.base import Problem
+from erasurehead.optimizing.base import Problem, RoundKind
 from erasurehead.optimizing.choosing import choose
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead.optimizing.making import make_method
@@ -17,6 +20,7 @@ from erasurehead.rows import CsrRows
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.round_kinds import kind_of_rounds
+from erasurehead_master.run.unit_curvatures import unit_curvatures
 
 
 def make_descent(
@@ -44,7 +48,8 @@ def make_descent(
     curvature = RowsCurvature(plan.model, rows, settings.run.seed, column_squares=column_squares)
     penalty = L2(plan.l2, plan.model.unpenalised)
     estimate = plan.coding.estimate(plan.n_parameters)
-    rounds = kind_of_rounds(plan.coding, estimate)
+    kind = partial(_kind, rows=rows)
+    rounds = kind(plan, estimate)
     problem = Problem(plan.model.start(rng), penalty, curvature, rounds)
     optimizer, step = settings.descent.optimizer, settings.descent.step
     chosen = choose(optimizer, step, rounds, bounded=curvature.bounded)
@@ -72,6 +77,15 @@ def make_descent(
         in_parts,
         as_received if format.value_by_value else None,
         chosen,
+        kind,
         with_slope=any(condition.needs_slope for condition in conditions),
         column_spread=lambda: curvature.spread,
     )
+
+
+def _kind(plan: RunPlan, estimate: GradientEstimate, rows: CsrRows) -> RoundKind:
+    memory = estimate.memory
+    if memory is None or not len(rows.labels) or not plan.model.bounded:
+        return kind_of_rounds(plan.coding, estimate)
+    curvatures = partial(unit_curvatures, plan, memory.units, rows)
+    return kind_of_rounds(plan.coding, estimate, curvatures)

@@ -1,0 +1,102 @@
+"""How units curve by themselves, and what the mean of their anchors leaves out of that."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from erasurehead.arrays import Array, FloatArray, IntArray
+from erasurehead.optimizing.finding import Renewal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnitCurvature:
+    """The diagonal C_u of what a unit adds to the Hessian of the mean loss, or to its bound.
+
+    Attributes
+    ----------
+    support: the parameters with values above 0, ascending.
+    values: shape (len(support),).
+    """
+
+    support: IntArray
+    values: Array
+
+
+class AnchorSpread:
+    """sum_u C_u (a - a_u): what gradients remembered at anchors a_u are short of at their mean a.
+
+    If units curved alike, that would be 0: what one anchor is before the mean, others are behind.
+    But a column that one unit alone has is felt by no other. While that unit is not heard, the mean
+    anchor moves on along the column, and the remembered slope, which is that of the unit's own
+    anchor, would pull it ever further. Each unit's own diagonal says how the slope has changed on
+    the way. Pairs of (a, the gradient with this added) are pairs of the objective up to what units
+    differ off their diagonals.
+
+    Where only n' of n units are heard, they stand for all, and the sum is n/n' times theirs.
+
+    Memory: two vectors of all parameters, and the curvatures.
+
+    Parameters
+    ----------
+    curvatures: of all units; empty for those that no slot sends.
+    n_units: n, how many can be heard.
+    n_parameters: length of a vector.
+    """
+
+    def __init__(
+        self, curvatures: Sequence[UnitCurvature], n_units: int, n_parameters: int
+    ) -> None:
+        self._curvatures = curvatures
+        self._n_units = n_units
+        self._total, self._of_anchors = np.zeros(n_parameters), np.zeros(n_parameters)
+        """sum_u C_u and sum_u C_u a_u of the units that are heard."""
+        self._scale = 1.0
+
+    def take(self, anchors: Mapping[int, FloatArray]) -> None:
+        """Begin with the anchors of these units, which are all that are heard."""
+        self._take_total(anchors)
+        if len({id(anchor) for anchor in anchors.values()}) == 1:
+            np.multiply(self._total, next(iter(anchors.values())), out=self._of_anchors)
+            return
+        self._of_anchors[:] = 0.0
+        for unit, anchor in anchors.items():
+            of_unit = self._curvatures[unit]
+            self._of_anchors[of_unit.support] += of_unit.values * anchor[of_unit.support]
+
+    def move(self, renewals: Sequence[Renewal]) -> None:
+        """Let units that are heard move their anchors."""
+        for renewal in renewals:
+            assert renewal.known is not None
+            of_unit = self._curvatures[renewal.unit]
+            way = renewal.fresh.point[of_unit.support] - renewal.known.point[of_unit.support]
+            self._of_anchors[of_unit.support] += of_unit.values * way
+
+    def put(self, mean: FloatArray, here: slice, out: FloatArray) -> None:
+        """Put a chunk of the sum into `out`, of the chunk's length.
+
+        `mean` is the mean anchor, shape (n_parameters,).
+        """
+        np.multiply(self._total[here], mean[here], out=out)
+        out -= self._of_anchors[here]
+        if self._scale != 1.0:
+            out *= self._scale
+
+    def state(self) -> FloatArray:
+        """Return what a checkpoint must hold besides which units are heard; an own array."""
+        return self._of_anchors
+
+    def load_state(self, state: FloatArray, heard: Collection[int]) -> None:
+        """Go on from what `state` returned, with the units that were heard."""
+        self._take_total(heard)
+        self._of_anchors[:] = state
+
+    def _take_total(self, heard: Collection[int]) -> None:
+        self._scale = self._n_units / max(len(heard), 1)
+        self._total[:] = 0.0
+        # In this order after a crash, too, to the last bit.
+        for unit in sorted(heard):
+            of_unit = self._curvatures[unit]
+            self._total[of_unit.support] += of_unit.values

@@ -1,0 +1,99 @@
+"""What the mean of anchors leaves out where units curve by themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from erasurehead.arrays import FloatArray
+from erasurehead.optimizing.finding import Renewal, UnitGradient
+from erasurehead.optimizing.unit_curvature import AnchorSpread, UnitCurvature
+
+N_UNITS, N_PARAMETERS = 4, 6
+ALL = slice(0, N_PARAMETERS)
+
+
+def some_diagonals(rng: np.random.Generator) -> FloatArray:
+    """Return C_u of all units, shape (units, parameters), a third of them zero."""
+    values = rng.uniform(0.1, 2.0, (N_UNITS, N_PARAMETERS))
+    return np.where(rng.random(values.shape) < 1 / 3, 0.0, values)
+
+
+def spread_of(diagonals: FloatArray) -> AnchorSpread:
+    curvatures = [UnitCurvature(np.flatnonzero(row), row[row > 0]) for row in diagonals]
+    return AnchorSpread(curvatures, N_UNITS, N_PARAMETERS)
+
+
+def found(spread: AnchorSpread, mean: FloatArray) -> FloatArray:
+    out = np.empty(N_PARAMETERS)
+    spread.put(mean, ALL, out)
+    return out
+
+
+def unit_gradient(point: FloatArray) -> UnitGradient:
+    return UnitGradient(point, None, np.zeros(0), 0.0)
+
+
+@given(st.integers(0, 10_000))
+def test_the_gradient_at_the_mean_is_exact_where_units_differ_on_their_diagonals(seed: int) -> None:
+    """Unit u has the Hessian H/n + C_u - C/n, and its gradient at its own anchor is known."""
+    rng = np.random.default_rng(seed)
+    diagonals, anchors = some_diagonals(rng), rng.standard_normal((N_UNITS, N_PARAMETERS))
+    shared = rng.standard_normal((N_PARAMETERS, N_PARAMETERS))
+    shared = shared @ shared.T / N_UNITS - np.diag(diagonals.mean(axis=0))
+    slopes = rng.standard_normal((N_UNITS, N_PARAMETERS))
+    hessians = [shared + np.diag(diagonal) for diagonal in diagonals]
+    mean = anchors.mean(axis=0)
+
+    def gradient(unit: int, point: FloatArray) -> FloatArray:
+        return np.asarray(slopes[unit] + hessians[unit] @ point)
+
+    remembered = sum(gradient(u, anchors[u]) for u in range(N_UNITS))
+    spread = spread_of(diagonals)
+    spread.take(dict(enumerate(anchors)))
+    exact = sum(gradient(u, mean) for u in range(N_UNITS))
+    np.testing.assert_allclose(remembered + found(spread, mean), exact, atol=1e-12)
+
+
+def test_anchors_move_one_by_one_as_if_they_were_taken_afresh() -> None:
+    rng = np.random.default_rng(1)
+    diagonals, anchors = some_diagonals(rng), rng.standard_normal((N_UNITS, N_PARAMETERS))
+    moved, afresh = spread_of(diagonals), spread_of(diagonals)
+    moved.take(dict(enumerate(anchors)))
+    point = rng.standard_normal(N_PARAMETERS)
+    moved.move([Renewal(u, 1.0, unit_gradient(point), unit_gradient(anchors[u])) for u in (0, 2)])
+    anchors[[0, 2]] = point
+    afresh.take(dict(enumerate(anchors)))
+    mean = anchors.mean(axis=0)
+    np.testing.assert_allclose(found(moved, mean), found(afresh, mean), atol=1e-14)
+
+
+def test_nothing_is_left_out_at_one_anchor() -> None:
+    rng = np.random.default_rng(2)
+    spread, point = spread_of(some_diagonals(rng)), rng.standard_normal(N_PARAMETERS)
+    spread.take(dict.fromkeys(range(N_UNITS), point))
+    assert not found(spread, point).any()
+
+
+def test_units_that_are_heard_stand_for_all() -> None:
+    rng = np.random.default_rng(3)
+    diagonals, anchors = some_diagonals(rng), rng.standard_normal((2, N_PARAMETERS))
+    spread = spread_of(diagonals)
+    spread.take({0: anchors[0], 3: anchors[1]})
+    mean = anchors.mean(axis=0)
+    own = diagonals[0] * (mean - anchors[0]) + diagonals[3] * (mean - anchors[1])
+    np.testing.assert_allclose(found(spread, mean), N_UNITS / 2 * own)
+
+
+@pytest.mark.parametrize("heard", [[0, 1, 2, 3], [1, 3]])
+def test_a_resumed_sum_is_the_same_to_the_last_bit(heard: list[int]) -> None:
+    rng = np.random.default_rng(4)
+    diagonals = some_diagonals(rng)
+    anchors = {unit: rng.standard_normal(N_PARAMETERS) for unit in heard}
+    spread, resumed = spread_of(diagonals), spread_of(diagonals)
+    spread.take(anchors)
+    resumed.load_state(spread.state().copy(), frozenset(heard))
+    mean = rng.standard_normal(N_PARAMETERS)
+    np.testing.assert_array_equal(found(resumed, mean), found(spread, mean))
