@@ -50,12 +50,16 @@ class AnchoredLbfgs(Method):
     f_u(theta) - f_u(a_u) - h_u·(theta - a_u), with what the pairs say. Where it is more, steps are
     divided by sigma; where it is far more, the round is rejected, and its results with it.
 
-    Units of a high age are waited for: nothing is known of a curvature along columns that only they
-    have. A unit that is due and cannot be heard is taken out of a and g, with all pairs, until it
-    is heard again. No step is many times longer than the last (`StepCap`).
+    Units do not curve alike: some columns are in few units' rows. Where it is known how each unit
+    curves on its diagonal, g is carried from the anchors to their mean by that (`AnchorSpread`).
+    What is left of the difference can still lead off between two arrivals of a unit that is slow:
+    so units of a high age are waited for, and a run whose loss rises from one cycle of the units to
+    the next makes shorter steps, or goes back (`Retreat`). A unit that is due and cannot be heard
+    is taken out of a and g, with all pairs, until it is heard again. No step is many times longer
+    than the last (`StepCap`).
 
-    Memory: 8 vectors of all parameters besides those of the pairs, and one for each round from
-    which something is remembered.
+    Memory: 11 vectors of all parameters besides those of the pairs, one for each round from which
+    something is remembered, and the curvature of each unit on the columns that its rows have.
 
     Parameters
     ----------
