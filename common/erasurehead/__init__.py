@@ -25,16 +25,20 @@ _HOMES = {
 }
 """Names of the face, and where each is at home there."""
 
-_ERRORS = ("ErasureHeadError", "UsageError", "DataError")
+_OWN = {
+    **dict.fromkeys(("ErasureHeadError", "UsageError", "DataError"), "errors"),
+    "Store": "datasets.store",
+}
+"""Names of this library, and where each is at home."""
 
-__all__ = [*_HOMES, *_ERRORS]
+__all__ = [*_HOMES, *_OWN]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         home = importlib.import_module(f"{_FACE}.{_HOMES[name]}")
-    elif name in _ERRORS:
-        home = importlib.import_module("erasurehead.errors")
+    elif name in _OWN:
+        home = importlib.import_module(f"erasurehead.{_OWN[name]}")
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(home, name)

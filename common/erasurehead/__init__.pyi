@@ -1,3 +1,4 @@
+from erasurehead.datasets.store import Store as Store
 from erasurehead.errors import DataError as DataError
 from erasurehead.errors import ErasureHeadError as ErasureHeadError
 from erasurehead.errors import UsageError as UsageError
