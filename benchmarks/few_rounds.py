@@ -2,13 +2,14 @@
 
     python benchmarks/few_rounds.py STORE --l2 1e-4 [--optimum optimum.npz] [--rows 60000]
         [--optimizer anchored-lbfgs] [--scheme "frc:c=3 / first-copy / fraction:r=3 / sag"]
-        [--seeds 7,8,9] [--rounds 300] [--delay exponential:mean_s=0.5] [--workers 30]
+        [--format f8] [--seeds 7,8,9] [--rounds 300] [--delay exponential:mean_s=0.5]
+        [--workers 30] [--to-the-end]
 
-For each optimizer and scheme (both options may be given several times), it prints the rounds and
-the sum of the drawn delays until the gap to the optimum is 1e-2, 1e-3 and 1e-4 of that of a model
-of zeros, and the gap after the last round. The real state machines and real arithmetic run under a
-virtual clock, in which computing and sending take no time. The optimum's model is read from the
-file as `w`, or found by scipy.
+For each optimizer, scheme and vector format (all three may be given several times), it prints the
+rounds and the sum of the drawn delays until the gap to the optimum is 1e-2, 1e-3 and 1e-4 of that
+of a model of zeros, the gap after the last round, and the largest and the least gap. The real state
+machines and real arithmetic run under a virtual clock, in which computing and sending take no time.
+The optimum's model is read from the file as `w`, or found by scipy.
 """
 
 from __future__ import annotations
@@ -63,11 +64,13 @@ class Course(Observer):
     def __str__(self) -> str:
         marks = itertools.zip_longest(MARKS, self.reached)
         columns = [f"{'-':>14}" if at is None else f"{at[0]:5d} {at[1]:7.1f}s" for _, at in marks]
-        worst = max(self.gaps, default=np.nan)
-        return " ".join(columns) + f"   {len(self.gaps):4d}: {self.gaps[-1]:.1e}, worst {worst:.1e}"
+        ends = f"worst {max(self.gaps):.1e}, best {min(self.gaps):.1e}"
+        return " ".join(columns) + f"   {len(self.gaps):4d}: {self.gaps[-1]:.1e}, {ends}"
 
 
-def run(store: Store, problem: Problem, settings: RunSettings) -> Course:
+def run(
+    store: Store, problem: Problem, settings: RunSettings, *, to_the_end: bool = False
+) -> Course:
     """Run until the last mark is reached, or there are no more rounds."""
     course = Course()
 
@@ -80,7 +83,7 @@ def run(store: Store, problem: Problem, settings: RunSettings) -> Course:
         [course],
         0.0,
         rate=rate,
-        enough=lambda record: record.metrics["gap"] <= MARKS[-1],
+        enough=lambda record: not to_the_end and record.metrics["gap"] <= MARKS[-1],
     )
     return course
 
@@ -101,6 +104,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="train on the first rows alone")
     parser.add_argument("--optimizer", action="append")
     parser.add_argument("--scheme", action="append")
+    parser.add_argument("--format", action="append")
+    parser.add_argument("--to-the-end", action="store_true", help="do all rounds")
     parser.add_argument("--seeds", type=numbers, default=[7, 8, 9])
     parser.add_argument("--rounds", type=int, default=300)
     parser.add_argument("--delay", default="exponential:mean_s=0.5")
@@ -113,24 +118,27 @@ def main() -> None:
     if given.optimum is not None:
         problem.best = np.load(given.optimum)["w"]
     print(f"{'seed':>4} " + " ".join(f"{mark:>14.0e}" for mark in MARKS) + "   rounds: gap")
-    for optimizer in given.optimizer or ["anchored-lbfgs"]:
-        for scheme in given.scheme or [SCHEME]:
-            print(f"{optimizer}, {scheme}")
-            for seed in given.seeds:
-                written = {
-                    "store": given.store,
-                    "scheme": scheme,
-                    "optimizer": optimizer,
-                    "workers": given.workers,
-                    "rounds": given.rounds,
-                    "seed": seed,
-                    "l2": given.l2,
-                    "delay": given.delay,
-                    "until": "none",
-                    "evaluate_every_rounds": 1,
-                }
-                settings = load(RunSettings, written, environment={})
-                print(f"{seed:4d} {run(store, problem, settings)}", flush=True)
+    for optimizer, scheme, vectors in itertools.product(
+        given.optimizer or ["anchored-lbfgs"], given.scheme or [SCHEME], given.format or ["f8"]
+    ):
+        print(f"{optimizer}, {scheme}, {vectors}")
+        for seed in given.seeds:
+            written = {
+                "store": given.store,
+                "scheme": scheme,
+                "optimizer": optimizer,
+                "workers": given.workers,
+                "rounds": given.rounds,
+                "seed": seed,
+                "l2": given.l2,
+                "delay": given.delay,
+                "evaluate_every_rounds": 1,
+                "until": "none",
+                "wire": {"format": vectors},
+            }
+            settings = load(RunSettings, written, environment={})
+            course = run(store, problem, settings, to_the_end=given.to_the_end)
+            print(f"{seed:4d} {course}", flush=True)
 
 
 if __name__ == "__main__":

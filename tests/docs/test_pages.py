@@ -52,7 +52,8 @@ def test_the_protocol_page_has_every_vector_format() -> None:
     for (name, arrays, error), known in zip(rows, FORMATS, strict=True):
         format = FORMATS.build(known)
         layout = format.pack(values, np.random.default_rng(0)).layout
-        told = [f"{'n' if n == len(values) else n} × `{dtype.str}`" for dtype, n in layout]
+        dtypes = [(dtype.str.replace("|", r"\|"), n) for dtype, n in layout]
+        told = [f"{'n' if n == len(values) else n} × `{dtype}`" for dtype, n in dtypes]
         relative = format.relative_error
         assert (name, arrays) == (known, ", ".join(told))
         assert error == (f"{relative:.1e}" if relative else "0")

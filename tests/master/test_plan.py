@@ -125,7 +125,7 @@ def test_an_exact_scheme_is_refused_with_a_format_whose_rounding_its_code_amplif
 ) -> None:
     store = store_with(tmp_path / "store", [0.0, 1.0] * 20)
     amplifies = "cyclic-repetition:s=9"
-    with pytest.raises(UsageError, match=r"amplify the rounding of vector format f4 .* frc:c=10"):
+    with pytest.raises(UsageError, match=r"vector format f4 and code .* frc:c=10"):
         plan_for(store, workers=30, scheme=amplifies, wire={"format": "f4"})
     for scheme, fits in ((amplifies, "f8"), ("egc:c=3", "f4"), ("cyclic-mds:s=5", "f4")):
         assert plan_for(store, workers=30, scheme=scheme, wire={"format": fits}).exact

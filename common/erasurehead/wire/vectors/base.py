@@ -64,11 +64,14 @@ class VectorFormat(ABC):
         max |unpack(pack(x)) - x| <= relative_error * max |x|.
     value_by_value: what comes out for a value depends on this value alone, and is always the same.
         So whoever is sent a part of a vector receives that part of what others receive.
+    feedback: its packers add what rounding took from one vector to the next. Only then may a format
+        that rounds coarsely serve a cache, which adds the same vectors up again and again.
     """
 
     name: ClassVar[str]
     relative_error: float
     value_by_value: ClassVar[bool] = False
+    feedback: ClassVar[bool] = False
 
     @abstractmethod
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:

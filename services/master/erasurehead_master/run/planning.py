@@ -102,16 +102,21 @@ def _check_frames(plan: RunPlan) -> None:
 
 
 def _check_rounding(plan: RunPlan) -> None:
-    """See that an exact scheme stays exact when its code amplifies the rounding of messages."""
-    rounding = plan.vector_format.relative_error
-    if not plan.exact or not rounding:
-        return
-    error = rounding * likely_worst(plan.code)
-    if error > MOST_ROUNDING:
+    """See that rounding leaves an exact scheme exact, and a cache without a floor."""
+    rounding, shorter = plan.vector_format.relative_error, plan.format_spec
+    if plan.exact and rounding:
+        error = rounding * likely_worst(plan.code)
+        if error > MOST_ROUNDING:
+            raise UsageError(
+                f"vector format {shorter} and code '{plan.code.name}' may round a gradient to"
+                f" {error:.0e} of its size, which is not exact; use --wire-format f8, or a code of"
+                f" plain sums such as frc:c={plan.code.tolerance + 1} with f4 or f2"
+            )
+    if plan.coding.remembers and rounding > MOST_ROUNDING and not plan.vector_format.feedback:
         raise UsageError(
-            f"code '{plan.code.name}' may amplify the rounding of vector format {plan.format_spec}"
-            f" to {error:.0e} of a gradient, which is not exact; use --wire-format f8 or a code of"
-            f" plain sums such as frc:c={plan.code.tolerance + 1}"
+            f"vector format {shorter} rounds every vector to {rounding:.0e} of its size without"
+            f" feedback, which stays in what scheme '{plan.settings.coding.scheme}' remembers; use"
+            " --wire-format q8, f2, f4 or f8"
         )
 
 
