@@ -42,6 +42,17 @@ def test_how_small_the_gap_must_be_is_what_was_asked_for() -> None:
     )
 
 
+def test_rows_that_no_worker_has_are_named() -> None:
+    without = replace(KNOWING, missing=(1, 4))
+    assert verdict(after(FALLING, 1e-4), without) == (
+        "converged without 1 of 4 parts of the rows, which no worker has: the loss is within about"
+        " 0.0004 of the way from its start to the minimum"
+    )
+    assert verdict(after(FALLING), without).endswith(
+        "; no worker has 1 of 4 parts of the rows: start more workers"
+    )
+
+
 def test_a_gap_that_was_large_a_moment_ago_has_not_converged() -> None:
     course = after(FALLING, 0.1)
     for n in range(40, 46):

@@ -18,6 +18,7 @@ from erasurehead.optimizing.guard import CurvatureGuard, Verdict
 from erasurehead.optimizing.pairs import Digits
 from erasurehead.optimizing.penalty import L2
 from erasurehead.optimizing.step_cap import StepCap
+from erasurehead_master.run.missing import GONE_AFTER
 from tests.support.dense_anchored import DenseAnchored
 from tests.support.played_units import PlayedUnits, same, some_units
 
@@ -326,11 +327,17 @@ def test_a_unit_that_is_due_and_does_not_come_is_taken_out_until_it_comes() -> N
     X, y = played.rows[held], played.labels[held]
     expected = X.T @ (X @ at - y) / len(X) + 0.1 * at
     np.testing.assert_allclose(plain_gradient(method), expected, rtol=1e-10)
+    known = [played.outcome.decrease is not None]
     for _ in range(60):
         played.play(*others)
+        known.append(played.outcome.decrease is not None)
+    assert not any(known[: GONE_AFTER - 2])
+    assert all(known[GONE_AFTER:])
+    assert played.descent.missing == (1, 8)
     assert due(played) == {5}
     np.testing.assert_allclose(method.model, played.best(others), rtol=1e-6)
     played.play(*others, 5)
+    assert played.descent.missing == (0, 8)
     for _ in range(60):
         played.play(*range(8))
     np.testing.assert_allclose(method.model, played.best(), rtol=1e-6)

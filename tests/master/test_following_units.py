@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -16,6 +17,8 @@ from erasurehead.straggling import DELAYS
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.machine.rounds import WAITED
 from erasurehead_master.run.ledger import RunTimes
+from erasurehead_master.run.missing import GONE_AFTER
+from erasurehead_master.run.seams import Usage
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.timing import Timing
 from tests.support.dense_anchored import DenseAnchored
@@ -201,6 +204,29 @@ def test_no_round_waits_for_a_unit_that_cannot_be_heard(with_the_method: Virtual
     run(cluster)
     assert all(victim not in slots for slots in slots_of(cluster)[1:])
     assert len(cluster.records) == 30
+    told = [notice.text for notice in cluster.notices if "left out" in notice.text]
+    assert told == [f"the rows of slot {victim} are left out until a worker sends their gradient"]
+    verdict = cluster.conductor.conclude(Usage).verdict
+    assert verdict.startswith("not converged")
+    assert verdict.endswith("; no worker has 1 of 6 parts of the rows: start more workers")
+
+
+def test_rows_that_are_gone_for_good_do_not_keep_a_run_from_its_end(
+    with_the_method: Virtual,
+) -> None:
+    """The gap is that of the rows which are left, once nobody can be expected to have the others
+    any more; the last line says so."""
+    cluster = with_the_method(
+        scheme="uncoded:r=2,cache=sag", rounds=200, delay=SLOW, seed=1, l2=1e-3, until="gap:1e-4"
+    )
+    victim = slow_slot(seed=1)
+    cluster.clock.at(62.0, lambda: cluster.depart(list(cluster.workers.values())[victim]))
+    run(cluster)
+    first_known = next(record.round for record in cluster.records if not math.isnan(record.gap))
+    assert GONE_AFTER < first_known <= len(cluster.records) < 100
+    assert cluster.conductor.conclude(Usage).verdict.startswith(
+        "converged without 1 of 6 parts of the rows, which no worker has: the loss is within"
+    )
 
 
 def test_it_needs_an_estimate_that_sums_what_it_remembers(with_the_method: Virtual) -> None:

@@ -99,7 +99,8 @@ class PlayedUnits:
         weights = np.isin(np.arange(self.n_units), units).astype(float)
         error = float(np.mean((weights - 1) ** 2))
         decoding = Decoding(1.0, weights, error, 1.0, self.n_units - len(units), {})
-        assert self.descent.step(decoding, self.round).diverged is None
+        self.outcome = self.descent.step(decoding, self.round)
+        assert self.outcome.diverged is None
 
     def late(self, unit: int, theta: FloatArray, age: int) -> None:
         """Let a result reach the round that has begun that was asked for at theta, so many rounds

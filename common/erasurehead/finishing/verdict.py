@@ -34,6 +34,7 @@ class Circumstances:
     noisy: its rounds have no full gradient, and nothing is remembered of earlier ones.
     spread: size of the largest column over that of the smallest; NaN: unknown.
     wanted: the gap that was asked for; NaN: none was.
+    missing: how many parts of the rows no worker has, and how many there are.
     """
 
     all_rounds: bool = True
@@ -43,6 +44,7 @@ class Circumstances:
     noisy: bool = False
     spread: float = math.nan
     wanted: float = math.nan
+    missing: tuple[int, int] = (0, 0)
 
 
 def verdict(course: Course, run: Circumstances) -> str:
@@ -64,8 +66,13 @@ def verdict(course: Course, run: Circumstances) -> str:
     far = course.largest_recent_gap
     if far <= (CLOSE if math.isnan(run.wanted) else run.wanted):
         near = f"{max(far, ROUNDING):.1g}"
+        without = ""
+        if run.missing[0]:
+            without = f" without {run.missing[0]} of {run.missing[1]} parts of the rows, which no"
+            without += " worker has"
         return (
-            f"converged: the loss is within about {near} of the way from its start to the minimum"
+            f"converged{without}: the loss is within about {near} of the way from its start to the"
+            " minimum"
         )
     return f"not converged: {_how_far(course, now, run)}; {_advice(course, now, run)}"
 
@@ -96,6 +103,9 @@ def _falls(course: Course, now: float) -> str:
 def _advice(course: Course, now: float, run: Circumstances) -> str:
     stuck = course.fall <= STILL * abs(now)
     longer = "give more --rounds" if run.all_rounds else "go on with --resume"
+    if run.missing[0]:
+        n, parts = run.missing
+        return f"no worker has {n} of {parts} parts of the rows: start more workers"
     if run.noisy and stuck:
         advice = (
             "rounds without the full gradient keep it from the minimum: take an exact or cached"

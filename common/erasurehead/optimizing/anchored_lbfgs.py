@@ -130,9 +130,8 @@ class AnchoredLbfgs(Method):
 
     @property
     def predicted_decrease(self) -> float | None:
-        """By the pairs, from the mean anchor, once all units are in it."""
-        everybody = len(self._heard) == self.rounds.n_units
-        return self.steps.decrease if everybody else None
+        """By the pairs, from the mean anchor; of the units in it, as they stand for all."""
+        return self.steps.decrease
 
     @property
     def oldest(self) -> int:

@@ -151,9 +151,10 @@ class Method(ABC):
         """How far the objective f is above its minimum after a step, by the method's own image of
         its curvature: g·H g / 2 for the gradient g of f and an inverse Hessian H.
 
-        None: the method has no such image, or it is not complete (a unit was never heard, there
-        are fewer than two pairs). An H that is right where the method steps next is often too small
-        where f is flat, and most of what is left may lie there: see `far_scale`.
+        None: the method has no such image, or there are fewer than two pairs. Where nothing is
+        remembered of some units, it is that of the others as they stand for all. An H that is
+        right where the method steps next is often too small where f is flat, and most of what is
+        left may lie there: see `far_scale`.
         """
         return None
 

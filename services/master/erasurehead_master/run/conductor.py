@@ -192,6 +192,7 @@ class Conductor(Generic[Parcel]):
                 self.plan.settings.descent.rounds,
                 finish.exit_code,
                 self._descent.column_spread(),
+                self._descent.missing,
             ),
         )
         of_round = finish.rounds if best is None else best.round
@@ -302,6 +303,10 @@ class Conductor(Generic[Parcel]):
 
     def _stepped(self, record: RoundRecord, outcome: StepOutcome) -> RoundRecord:
         """Return the record with what the course of the run says of the round."""
+        for slots in outcome.given_up:
+            named = f"slot{'s' if len(slots) > 1 else ''} {', '.join(map(str, sorted(slots)))}"
+            left_out = f"the rows of {named} are left out until a worker sends their gradient"
+            self._reporter.notice("warning", left_out)
         self._finishing.step(
             CourseStep(
                 record.round,

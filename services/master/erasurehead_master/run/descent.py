@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from erasurehead.optimizing.steps import StepSize
 from erasurehead.parts import InParts, at_once
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.vetting import DIVERGED_ABOVE
+from erasurehead_master.run.missing import Missing
 from erasurehead_master.run.round_kinds import kind_of_rounds
 
 UNNAMED = Chosen("unnamed")
@@ -38,7 +39,9 @@ class StepOutcome:
     ----------
     diverged: why no step was taken.
     decrease: how far the objective is above its minimum, as the method predicts it; None: it
-        cannot.
+        cannot, or it knows nothing of rows that may yet be heard of.
+    given_up: the slots of each unit that is left out from now on: it was waited for, and none of
+        them can send it.
     rejected: the method did not trust the round.
     slope: norm of the objective's gradient, penalty included; NaN: nobody asked for it.
     """
@@ -50,6 +53,7 @@ class StepOutcome:
     decrease: float | None = None
     rejected: bool = False
     slope: float = math.nan
+    given_up: Sequence[frozenset[int]] = ()
 
 
 def _kind_of_rounds(plan: RunPlan, estimate: GradientEstimate) -> RoundKind:
@@ -110,6 +114,7 @@ class Descent:
         self._unseen: deque[int] = deque()
         """Known units that the method has not looked ahead to in the round that is open."""
         self._prepare_estimate()
+        self._missing = self._nobody_missing()
 
     @property
     def model(self) -> FloatArray:
@@ -130,6 +135,13 @@ class Descent:
         # Units with the same anchor one after another: the method may look at it once.
         self._unseen = deque(sorted(memory.heard, key=lambda unit: memory.known[unit].round))
         return tuple(memory.units.slots[unit] for unit in self.method.overdue(memory.ages))
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """How many parts of the rows a method that follows them knows nothing of, and how many
+        there are."""
+        memory = self._followed()
+        return self._missing.n_missing, 0 if memory is None else memory.units.n_held
 
     @property
     def must_be_told(self) -> bool:
@@ -177,6 +189,7 @@ class Descent:
         """
         old, self.estimate = self.estimate, plan.coding.estimate(plan.n_parameters)
         self._prepare_estimate()
+        self._missing = self._nobody_missing()
         self._unseen.clear()
         self._late.clear()
         if keep_memory:
@@ -193,6 +206,7 @@ class Descent:
             "step": self.size.state(),
             "estimate": self.estimate.state(),
             "anchors": self._anchors.state(),
+            "missing": self._missing.state(),
         }
         return {
             f"{owner}/{name}": np.array(array)
@@ -224,6 +238,7 @@ class Descent:
         memory = self._followed()
         if memory is not None:
             self._anchors.load_state(part("anchors"), memory.heard)
+            self._missing.load_state(part("missing"))
 
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and let the method step unless something is not finite."""
@@ -261,13 +276,17 @@ class Descent:
             for unit in move.forgets:
                 memory.forget(unit)
             self._anchors.forget(move.forgets)
+            self._missing.step(memory.heard)
         return StepOutcome(
             norm,
             move.size,
             loss,
-            decrease=self.method.predicted_decrease,
+            decrease=self.method.predicted_decrease if self._missing.is_settled else None,
             rejected=move.rejects,
             slope=slope,
+            given_up=[memory.units.slots[unit] for unit in move.forgets]
+            if memory is not None
+            else (),
         )
 
     def _slope(self, gradient: FloatArray) -> float:
@@ -279,6 +298,11 @@ class Descent:
         """Tell the estimate how to work."""
         self.estimate.in_parts = self._in_parts
         self.estimate.must_sum_memory = self.method.follows_units
+
+    def _nobody_missing(self) -> Missing:
+        memory = self._followed()
+        slots = [] if memory is None else memory.units.slots
+        return Missing([unit for unit, of_unit in enumerate(slots) if of_unit])
 
     def _followed(self) -> Memory | None:
         """Return the memory that the method must be told of."""

@@ -96,19 +96,23 @@ class Finishing:
             self.best = Kept(round_, self._rated, dict(metrics))
         self._rated = None
 
-    def verdict(self, rounds: int, exit_code: int, spread: float) -> str:
+    def verdict(
+        self, rounds: int, exit_code: int, spread: float, missing: tuple[int, int] = (0, 0)
+    ) -> str:
         """Return whether the run has converged, in a sentence; empty for a run without a round.
 
         Parameters
         ----------
         rounds: it was asked for so many.
         spread: how much columns differ in size.
+        missing: see `Descent.missing`.
         """
         run = replace(
             self._circumstances,
             all_rounds=self.course.round >= rounds,
             diverged=exit_code == EXIT_DIVERGED,
             spread=spread,
+            missing=missing,
         )
         return verdict(self.course, run)
 
