@@ -48,11 +48,12 @@ def least(rows: CsrRows, l2: float) -> float:
     return float(done.fun)
 
 
-@pytest.mark.parametrize(("l2", "data", "seed"), [(1e-6, 0, 0), (1e-8, 1, 0), (1e-8, 1, 1)])
+@pytest.mark.parametrize(("l2", "data", "seed"), [(1e-6, 1, 0), (1e-8, 1, 0), (1e-8, 2, 0)])
 def test_no_run_leaps_and_all_come_near_the_optimum(l2: float, data: int, seed: int) -> None:
     """In 150 short rounds: to within a hundredth of the way, from the losses at what is sent.
 
-    Without the cap the last two leap to 50 and to 3 times the first loss.
+    With a cap of four times, steps that went wrong counted as they were, the second leapt to 50
+    times the first loss; without a cap the third leaps to twice the first loss.
     """
     rows = power_law_rows(data)
     cluster = make_virtual(

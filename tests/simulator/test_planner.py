@@ -14,6 +14,7 @@ from erasurehead.models import MODELS
 from erasurehead.registry import Spec
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.schemes.shorthands import egc, uncoded
+from erasurehead.schemes.text import parse
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_simulator.laws.quantities import Expectation, Quantity
@@ -26,6 +27,7 @@ from erasurehead_simulator.planner.search import Effort, search
 from erasurehead_simulator.planner.target import Target, rate_of
 from erasurehead_simulator.planner.trials import Outcome, try_all
 
+GD = "gradient descent"
 SLOW_ONE = "persistent:count=1,slow_s=5,jitter_s=0.05"
 
 
@@ -98,6 +100,36 @@ def test_a_test_metric_can_be_the_target(small_store: Path) -> None:
     assert any(t.candidate.text == "frc:c=4 / exact" for t in found.trials)
     assert said[0].startswith("exact gradient descent reaches auc=0.52 in round ")
     assert said[-1] == "seed 1 of 1 done"
+
+
+def test_each_scheme_is_ranked_and_tried_with_the_method_that_suits_it(small_store: Path) -> None:
+    """Where the method is left open, exact rounds have L-BFGS, cached ones the anchored kind."""
+    effort = Effort(seeds=1, finalists=1, sample_rows=300)
+    delay = {"delay": "exponential:mean_s=0.5", "step": "auto", "l2": 1e-3}
+    found = search(settings(small_store, **delay), Target("loss", 0.4), 1, 0.0, effort)
+    assert found.exact_method == "lbfgs"
+    by_kind = {t.candidate.kind: t.median_rounds for t in found.trials}
+    assert by_kind["exact"] == found.exact_rounds < 5
+    assert math.isfinite(by_kind["sag"])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "sentence"),
+    [("uncoded", "takes? a scheme with the estimate sag"), ("uncoded:r=2,cache=sag", None)],
+)
+def test_a_method_that_follows_units_is_planned_for(
+    scheme: str, sentence: str | None, small_store: Path
+) -> None:
+    changes = {"optimizer": "anchored-lbfgs", "step": "auto", "delay": "exponential:mean_s=0.5"}
+    given, effort = settings(small_store, **changes), Effort(seeds=1, finalists=1, sample_rows=300)
+    asked = {scheme: parse(scheme)}
+    if sentence is not None:
+        with pytest.raises(UsageError, match=sentence):
+            search(given, Target("loss", 0.66), 1, 0.0, effort, asked)
+        return
+    found = search(given, Target("loss", 0.66), 1, 0.0, effort, asked)
+    assert {t.candidate.kind for t in found.trials} == {"sag"}
+    assert found.exact_method == "anchored lbfgs"
 
 
 def test_the_best_of_each_kind_is_tried(small_store: Path) -> None:
@@ -225,7 +257,7 @@ def test_the_frontier_has_what_no_other_beats() -> None:
     slow, fast, heavy = trial(1, 9, 9, 9), trial(1, 4, 5, 6), trial(2, 5, 6, 5)
     better, hasty, missed = trial(3, 1, 2, math.inf), trial(3, 1.5), trial(2, math.inf, 1, math.inf)
     every = (slow, fast, heavy, better, hasty, missed)
-    found = SearchResult(Target("auc", 0.7), 3, every, 50, 10, 100, 100, 1000)
+    found = SearchResult(Target("auc", 0.7), 3, every, 50, GD, 10, 100, 100, 1000)
     # `hasty` was given up after one seed, so its one time does not count.
     assert found.frontier == (fast, better)
     assert found.best is better
@@ -234,7 +266,9 @@ def test_the_frontier_has_what_no_other_beats() -> None:
 
 def test_rivals_are_those_whose_ranges_overlap_the_bests() -> None:
     best, close, far = trial(1, 4, 5, 6), trial(2, 6, 6, 8), trial(3, 6.5, 7, 7)
-    found = SearchResult(Target("auc", 0.7), 3, (best, close, far), 50, 10, 100, 100, 1000)
+    found = SearchResult(
+        Target("auc", 0.7), 3, (best, close, far), 50, "gradient descent", 10, 100, 100, 1000
+    )
     assert found.rivals == (close,)
 
 
@@ -271,5 +305,7 @@ def test_hopeless_schemes_are_tried_once(
 def test_a_search_needs_a_scheme_that_arrives_under_most_seeds() -> None:
     """Times of schemes that were tried once do not count."""
     once, never = trial(1, 1.0), trial(2, 1.0, math.inf, math.inf)
-    found = SearchResult(Target("auc", 0.7), 3, (once, never), 50, 10, 100, 100, 1000)
+    found = SearchResult(
+        Target("auc", 0.7), 3, (once, never), 50, "gradient descent", 10, 100, 100, 1000
+    )
     assert found.frontier == ()

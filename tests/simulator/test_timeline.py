@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from erasurehead.records import Observer, RoundRecord
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
+from erasurehead_master.machine.rounds import WAITED
 from erasurehead_master.run.planning import make_plan
+from erasurehead_master.run.waiting import overdue_units
 from erasurehead_simulator.virtual.compute_times import compute_times_s
 from erasurehead_simulator.virtual.timeline import play_rounds, timeline
 from erasurehead_simulator.virtual.virtual_run import run_virtually
@@ -103,6 +106,34 @@ def test_the_timeline_is_the_virtual_clusters(
         assert [a.delay_s for a in record.arrivals] == [a.delay_s for a in round_.arrivals]
         assert record.decode_error == round_.decoding.decode_error
         assert record.erased_tasks == round_.decoding.erased_tasks
+
+
+@pytest.mark.parametrize("scheme", ["cached:r=1", "uncoded:r=2,cache=sag", "agc:c=2,r=2,cache=sag"])
+def test_units_that_a_method_waits_for_are_waited_for_in_the_timeline(
+    scheme: str, small_store: Path
+) -> None:
+    """As long as no round is rejected."""
+    settings = chosen(
+        small_store,
+        scheme=scheme,
+        delay="exponential:mean_s=0.5",
+        seed=5,
+        rounds=25,
+        step="auto",
+        until="none",
+        optimizer="anchored-lbfgs:age=2",
+    )
+    store, records = Store.open(small_store), Records()
+    run_virtually(make_plan(settings, store, None), store, [records], 0.1)
+    coding, waits = settings.fitted(), partial(overdue_units, settings.descent)
+    played = list(play_rounds(coding, settings.delays(), 25, 5, 0.1, waits=waits))
+    alike = [r.reason == p.reason for r, p in zip(records.all, played, strict=True)]
+    n_alike = alike.index(False) if False in alike else 25
+    assert n_alike >= 15
+    assert sum(p.reason.endswith(WAITED) for p in played[:n_alike]) >= 2
+    for record, round_ in zip(records.all[:n_alike], played, strict=False):
+        assert record.closed_s == round_.closed_s
+        assert record.arrivals == tuple(round_.arrivals)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from erasurehead.errors import UsageError
 from erasurehead.theory.convergence import (
     cached_rounds,
     fixed_weights_bound,
+    followed_rounds,
     repetition_bounds,
     simple_bounds,
     svrg_contraction,
@@ -151,6 +152,12 @@ def test_cached_rounds() -> None:
     assert few[0] == pytest.approx(0.5 / -math.log(0.99), rel=1e-3)
     shares = np.linspace(0.01, 1, 50)
     assert np.all(np.diff(cached_rounds(shares, 0.3)) <= 0)
+
+
+def test_followed_rounds() -> None:
+    assert followed_rounds(np.ones(1)).tolist() == [1.0]
+    assert np.isinf(followed_rounds(np.zeros(1))).all()
+    assert np.all(np.diff(followed_rounds(np.linspace(0.01, 1, 50))) < 0)
 
 
 def test_theorems_at_the_edges() -> None:

@@ -13,7 +13,7 @@ from erasurehead.coding.base import GradientCode
 from erasurehead.errors import UsageError
 from erasurehead.stopping.base import RoundView, StopRule
 from erasurehead.stopping.exact import exact_reason
-from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds
+from erasurehead.theory.convergence import LEAST_RENEWED, cached_rounds, followed_rounds
 
 FORGETTING = 0.98
 """Weight of a round against the next: some 50 rounds are remembered."""
@@ -37,7 +37,8 @@ class AdaptiveStop(StopRule):
     With a cache an arrival renews a remembered value, and what is missing is stale, not lost: e(r)
     says nothing. The rule then averages phi(r), the share of what is remembered that r arrivals
     renew, and r minimises T(r) times the `cached_rounds` of phi(r); a code pays off by a larger
-    phi, a smaller r by shorter rounds, until the rounds needed grow as quickly.
+    phi, a smaller r by shorter rounds, until the rounds needed grow as quickly. With a method that
+    follows units, r minimises T(r) times the `followed_rounds` of phi(r), whatever the problem.
 
     Rounds that closed before the r-th arrival say nothing about r; the first `warmup` rounds
     therefore wait for the exact gradient, and every `explore`-th round waits up to twice as long as
@@ -53,9 +54,9 @@ class AdaptiveStop(StopRule):
     noise: weight of the decode error, 0 or more; larger values wait for more arrivals.
     most_error: largest mean decode error that may be chosen, above 0; the error of an empty round
         is 1. Without a cache only, as `noise`.
-    progress: with a cache, the share of the gap to the minimum that a round with the exact gradient
-        closes, in (0, 1). The slower a problem converges, the staler its gradients may be; the
-        default is on the safe side of most.
+    progress: with a cache, unless the method follows units, the share of the gap to the minimum
+        that a round with the exact gradient closes, in (0, 1). The slower a problem converges, the
+        staler its gradients may be; the default is on the safe side of most.
 
     Raises
     ------
@@ -101,6 +102,7 @@ class AdaptiveStop(StopRule):
         self._renewed = np.zeros(self.n_workers)
         self._unit_of_slot: IntArray | None = None
         self._n_units = 0
+        self._is_followed = False
         self._why = ""
         self._begin()
 
@@ -110,6 +112,10 @@ class AdaptiveStop(StopRule):
         self._n_units = len(set(unit_of_slot))
         if not self._warmup_is_given:
             self.warmup = 1
+
+    def follow(self) -> None:
+        """Be told that the method knows where each remembered value was taken."""
+        self._is_followed = True
 
     def deadline_s(self) -> float | None:
         """Seconds after opening at which the rule wants to judge again, or None."""
@@ -152,6 +158,7 @@ class AdaptiveStop(StopRule):
             "adaptive_time_s": self._time_s.copy(),
             "adaptive_error": self._error.copy(),
             "adaptive_renewed": self._renewed.copy(),
+            "adaptive_followed": np.array([float(self._is_followed)]),
         }
 
     def load_state(self, state: Mapping[str, FloatArray]) -> None:
@@ -161,6 +168,7 @@ class AdaptiveStop(StopRule):
         self._time_s[:] = state["adaptive_time_s"]
         self._error[:] = state["adaptive_error"]
         self._renewed[:] = state.get("adaptive_renewed", self._renewed)
+        self._is_followed = bool(state.get("adaptive_followed", np.zeros(1))[0])
         if self._n_closed >= self.warmup:
             self._choose()
 
@@ -252,5 +260,7 @@ class AdaptiveStop(StopRule):
         """Return rounds to target over those of exact gradients, and whether r may be chosen."""
         if self._unit_of_slot is None:
             return 1.0 + self.noise * self._error, self._error <= self.most_error
+        if self._is_followed:
+            return followed_rounds(self._renewed), self._renewed > 0
         enough = self._renewed * self._n_units >= min(LEAST_RENEWED, self._n_units)
         return cached_rounds(self._renewed, self.contraction), enough

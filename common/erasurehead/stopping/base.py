@@ -57,6 +57,10 @@ class StopRule(ABC):
         """Be told that an arrival renews the remembered value of its slot's unit, so that what
         does not arrive is stale, not lost. Said once, before the first round."""
 
+    def follow(self) -> None:  # noqa: B027
+        """Be told that the method knows where each remembered value was taken, and waits for those
+        that are old. Said in some rounds, the first among them."""
+
     def deadline_s(self) -> float | None:
         """Seconds after opening at which the rule wants to judge again, or None."""
         return None

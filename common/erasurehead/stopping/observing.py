@@ -36,6 +36,10 @@ class LearningStop(StopRule):
         self.erasures = erasures
         self._n_workers = len(estimate.probabilities)
 
+    def follow(self) -> None:
+        """Tell the rule."""
+        self.rule.follow()
+
     def deadline_s(self) -> float | None:
         """Seconds after opening at which the rule wants to judge again, or None."""
         return self.rule.deadline_s()

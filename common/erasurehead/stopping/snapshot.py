@@ -26,6 +26,10 @@ class SnapshotStop(StopRule):
         self.every = every
         self._n_closed = 0
 
+    def follow(self) -> None:
+        """Tell the rule."""
+        self.rule.follow()
+
     def deadline_s(self) -> float | None:
         """Seconds after opening at which the rule wants to judge again, or None."""
         return None if self._due else self.rule.deadline_s()

@@ -115,6 +115,7 @@ def _without_gradients(
 ) -> int:
     import shutil
     import time
+    from functools import partial
 
     import numpy as np
 
@@ -123,6 +124,7 @@ def _without_gradients(
     from erasurehead_cli.results import beside_theory
     from erasurehead_cli.results.number_format import seconds
     from erasurehead_cli.results.whole import print_whole
+    from erasurehead_master.run.waiting import overdue_units
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.timeline import timeline
 
@@ -133,7 +135,9 @@ def _without_gradients(
     if out is not None and out.exists():
         raise UsageError(f"{out} exists already; name another directory with --out or remove it")
     after = settings.refit.regroup_after_rounds
-    played = timeline(coding, delays, settings.descent.rounds, settings.run.seed, pass_s, after)
+    descent, seed = settings.descent, settings.run.seed
+    waits = partial(overdue_units, descent)
+    played = timeline(coding, delays, descent.rounds, seed, pass_s, after, waits)
     took_s = time.monotonic() - begun
     if out is not None:
         made = False

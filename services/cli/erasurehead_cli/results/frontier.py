@@ -58,7 +58,7 @@ def caption(result: SearchResult) -> list[str]:
     """Return how far the table can be trusted."""
     lines = [
         f"rounds were counted on {result.sample_rows:,} of {result.training_rows:,} rows, where"
-        f" exact gradient descent needs {result.exact_rounds}"
+        f" exact {result.exact_method} needs {result.exact_rounds}"
     ]
     if result.seeds > 1:
         lines.append(
@@ -139,6 +139,7 @@ def to_json(result: SearchResult, workers: int) -> dict[str, Any]:
         "seeds": result.seeds,
         "schemes_screened": result.n_candidates,
         "sample_rows": result.sample_rows,
+        "exact_method": result.exact_method,
         "exact_rounds": result.exact_rounds,
         "best": result.best.candidate.text,
         "trials": [

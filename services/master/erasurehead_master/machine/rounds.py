@@ -106,8 +106,10 @@ class Rounds:
     def want(self, groups: Sequence[Set[int]]) -> None:
         """Keep the open round open, whatever the stop rule says, until a slot of each group is in.
 
-        A group none of whose slots can still arrive is not waited for.
+        A group none of whose slots can still arrive is not waited for. Who wants groups follows
+        units, which the stop rule is told.
         """
+        self.stop.follow()
         arrived = {a.slot for a in self.arrivals}
         self._wanted = [group for group in groups if not group & arrived]
 

@@ -7,7 +7,6 @@ from functools import partial
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.errors import UsageError
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.finishing.text import build_condition
 from erasurehead.optimizing.base import Problem, RoundKind
@@ -21,6 +20,7 @@ from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.round_kinds import kind_of_rounds
 from erasurehead_master.run.unit_curvatures import unit_curvatures
+from erasurehead_master.run.waiting import check_follows
 
 
 def make_descent(
@@ -54,13 +54,7 @@ def make_descent(
     optimizer, step = settings.descent.optimizer, settings.descent.step
     chosen = choose(optimizer, step, rounds, bounded=curvature.bounded)
     method, size = make_method(chosen.optimizer, step, problem)
-    if method.follows_units and not estimate.sums_memory:
-        raise UsageError(
-            f"optimizer '{optimizer}' follows what is remembered of each unit, and"
-            f" the gradient estimate '{plan.coding.scheme.estimate}' of scheme"
-            f" '{settings.coding.scheme}' is no sum of that; take a scheme with the estimate sag"
-            " (cache=sag)"
-        )
+    check_follows(method, estimate, chosen, plan.coding)
     format = plan.vector_format
 
     def as_received(point: FloatArray) -> FloatArray:

@@ -51,7 +51,8 @@ class SearchResult:
     ----------
     trials: the finalists, by load and then by time; `frontier` those that no other beats in both.
     n_candidates: schemes that were screened.
-    exact_rounds: rounds of exact gradient descent to the target, on the same rows.
+    exact_method: what was tried with exact gradients, in words.
+    exact_rounds: how many it needs to the target, on the same rows.
     sample_rows: training rows they were counted on.
     stored_bytes: of all training rows, to turn loads into sizes.
     """
@@ -60,6 +61,7 @@ class SearchResult:
     seeds: int
     trials: tuple[Trial, ...]
     n_candidates: int
+    exact_method: str
     exact_rounds: int
     sample_rows: int
     training_rows: int

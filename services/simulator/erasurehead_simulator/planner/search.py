@@ -1,7 +1,7 @@
 """Which scheme reaches a target soonest, for what storage: a search by simulation.
 
 First every code with every decoder is played without gradients, which is cheap, under a few stop
-rules, and ranked by time a round times the rounds it should need more than exact gradient descent.
+rules, and ranked by time a round times the rounds that its method should need.
 The best of each load are played under all stop rules. Of those, the best of each load and of each
 kind train on a sample of the rows under the virtual clock, once for each seed, until they reach the
 target. Only those times are reported.
@@ -17,6 +17,7 @@ from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.settings.tree import RunSettings
+from erasurehead_master.run.waiting import prospect
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.planner.candidates import (
     COARSE,
@@ -32,7 +33,13 @@ from erasurehead_simulator.planner.results import SearchResult, Trial
 from erasurehead_simulator.planner.screening import Screened, Screening, ranked
 from erasurehead_simulator.planner.search_space import Pairing, load_of, pairings
 from erasurehead_simulator.planner.target import Target
-from erasurehead_simulator.planner.trials import exact_rounds, try_all
+from erasurehead_simulator.planner.trials import (
+    best_exact_rounds,
+    exact_rounds,
+    follows_units,
+    try_all,
+    words,
+)
 
 COARSE_ROUNDS, FINE_ROUNDS = 40, 80
 """Rounds that a scheme is played for, before and after the best pairings are chosen."""
@@ -91,19 +98,27 @@ def search(
     settings = settings.changed(problem={"l2": settings.problem.l2_weight(whole.rows)})
     problem = Problem(settings, target, pass_s, effort.sample_rows)
     every = _pairings(settings, max_load)
-    rounds = exact_rounds(problem)
+    optimizer, rounds = best_exact_rounds(problem)
     n_rows = problem.store.manifest.rows
     progress(
-        f"exact gradient descent reaches {target} in round {rounds} on {n_rows:,} sampled rows"
+        f"exact {words(optimizer)} reaches {target} in round {rounds} on {n_rows:,} sampled rows"
     )
+    counted = {optimizer: float(rounds)}
+
+    def rounds_of(other: str) -> float:
+        if other not in counted:
+            counted[other] = exact_rounds(problem, other)
+        return counted[other]
+
     with crew(problem, effort.jobs) as searchers:
-        coarse = Screening(searchers, rounds, COARSE_ROUNDS)
+        follows = follows_units(settings)
+        coarse = Screening(searchers, rounds_of, COARSE_ROUNDS, is_followed=follows)
         _play(coarse, problem, every, COARSE, progress)
         best = coarse.best_pairings()
         progress(
             f"{len(every)} codes with decoders played, {len(best)} are played with all stop rules"
         )
-        fine = Screening(searchers, rounds, FINE_ROUNDS)
+        fine = Screening(searchers, rounds_of, FINE_ROUNDS, is_followed=follows)
         _play(fine, problem, best, FINE, progress, asked)
         finalists = _finalists(fine.screened, effort.finalists, asked)
         n_candidates = len({c.scheme for c in (*coarse.screened, *fine.screened)})
@@ -114,6 +129,7 @@ def search(
         effort.seeds,
         tuple(sorted(trials, key=lambda t: (t.candidate.load, t.median_s))),
         n_candidates,
+        words(optimizer),
         rounds,
         n_rows,
         whole.rows,
@@ -144,8 +160,15 @@ def _check(effort: Effort, max_load: int, n_workers: int) -> None:
 
 
 def _asked(text: str, scheme: Scheme, settings: RunSettings) -> Candidate:
-    """Return a scheme that was asked for, under the name it was asked for by."""
-    code = settings.fitted(scheme).code
+    """Return a scheme that was asked for, under the name it was asked for by.
+
+    Raises
+    ------
+    UsageError: there is no such scheme, or the optimizer does not go with it.
+    """
+    coding = settings.fitted(scheme)
+    prospect(settings.descent, coding)
+    code = coding.code
     return Candidate(scheme, load_of(code), Traits.of(scheme, code), text)
 
 

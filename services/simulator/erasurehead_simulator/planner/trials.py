@@ -9,12 +9,14 @@ from statistics import median
 
 from erasurehead.errors import UsageError
 from erasurehead.records import RoundRecord
+from erasurehead.registry import Spec
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.schemes.shorthands import uncoded
 from erasurehead.settings.numbers import AUTO
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
+from erasurehead_master.run.waiting import prospect
 from erasurehead_simulator.planner.candidates import Candidate
 from erasurehead_simulator.planner.parallel import Crew
 from erasurehead_simulator.planner.problem import Problem
@@ -29,7 +31,10 @@ ALONE: dict[str, dict[str, object]] = {
     "coding": {"workers": 1, "tasks": None},
     "straggling": {"delay": "none"},
 }
-"""Settings of exact gradient descent, which needs no code."""
+"""Settings of a run with exact gradients, which needs no code."""
+
+REMEMBERING = uncoded(cache="sag")
+"""A scheme that goes with every method."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,23 @@ class Outcome:
     rounds: float
 
 
-def exact_rounds(problem: Problem) -> int:
-    """Count the rounds of exact gradient descent: one worker, which is always waited for.
+def exact_rounds(problem: Problem, optimizer: str) -> float:
+    """Count the rounds of an optimizer with exact gradients: one worker, always waited for.
+
+    Infinite if that does not reach the target.
+    """
+    alone = problem.settings.changed(**ALONE, descent={"optimizer": optimizer})
+    one = Problem(alone, problem.target, 1.0, problem.sample_rows)
+    return attempt(one, (alone, REMEMBERING if follows_units(alone) else uncoded())).rounds
+
+
+def follows_units(settings: RunSettings) -> bool:
+    """Return whether the method of these settings follows units where a scheme remembers them."""
+    return prospect(settings.descent, settings.fitted(REMEMBERING)).overdue is not None
+
+
+def best_exact_rounds(problem: Problem) -> tuple[str, int]:
+    """Return the optimizer that exact gradients have, and how many rounds it needs with them.
 
     Raises
     ------
@@ -49,15 +69,22 @@ def exact_rounds(problem: Problem) -> int:
     """
     settings = problem.settings
     alone = settings.changed(**ALONE)
-    one = Problem(alone, problem.target, 1.0, problem.sample_rows)
-    rounds = attempt(one, (alone, uncoded())).rounds
+    optimizer = settings.descent.optimizer
+    if optimizer == AUTO:
+        optimizer = prospect(settings.descent, alone.fitted(uncoded())).optimizer
+    rounds = exact_rounds(problem, optimizer)
     if math.isinf(rounds):
         raise UsageError(
-            f"exact gradient descent does not reach {problem.target} in {settings.descent.rounds}"
-            f" rounds on {one.store.manifest.rows} sampled rows; take an easier --target, more"
-            " --rounds, another --step or more --sample-rows"
+            f"exact {words(optimizer)} does not reach {problem.target} in"
+            f" {settings.descent.rounds} rounds on {problem.store.manifest.rows} sampled rows; take"
+            " an easier --target, more --rounds, another --step or more --sample-rows"
         )
-    return int(rounds)
+    return optimizer, int(rounds)
+
+
+def words(optimizer: str) -> str:
+    """Return an optimizer's name for a sentence."""
+    return Spec.parse(optimizer).name.replace("-", " ")
 
 
 def attempt(problem: Problem, settings_and_scheme: tuple[RunSettings, Scheme]) -> Outcome:
@@ -123,6 +150,6 @@ def _with_seed(problem: Problem, seed: int) -> RunSettings:
     if settings.descent.optimizer == AUTO:
         return settings
     alone = settings.changed(**ALONE)
-    plan = make_plan(alone, problem.store, None, coding=alone.fitted(uncoded()))
+    plan = make_plan(alone, problem.store, None, coding=alone.fitted(REMEMBERING))
     descent = make_descent(plan, problem.store.train)
     return settings.changed(descent={"step": str(descent.size)})

@@ -2,12 +2,13 @@
 
 The master's own `Rounds` is driven with the delays of all slots at once and their arrivals in
 order, so a round of ten thousand workers takes milliseconds. Rounds open, arrivals come and rounds
-close exactly as in a `VirtualCluster` whose messages take no time.
+close exactly as in a `VirtualCluster` whose messages take no time; but for rounds that a method
+rejects, after which it waits for units that are older than is known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +16,21 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.decoding.base import Decoding
+from erasurehead.estimating.units import Units
 from erasurehead.records import Arrival
 from erasurehead.schemes.coding import Coding
-from erasurehead.schemes.regrouping import go_on, is_due, same_tasks
+from erasurehead.schemes.regrouping import go_on, is_due, remember_alike, same_tasks
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.machine.rounds import Rounds, sending_order
+from erasurehead_master.run.waiting import Overdue
 from erasurehead_simulator.virtual.compute_times import compute_times_s
+
+Waits = Callable[[Coding], Overdue | None]
+"""From a coding to which units a method waits for; see `erasurehead_master.run.waiting`."""
+
+
+def no_units(coding: Coding) -> None:
+    """Say that a method waits for no units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,7 @@ def play_rounds(
     seed: int,
     pass_s: float = 0.0,
     regroup_after_rounds: int = 0,
+    waits: Waits = no_units,
 ) -> Iterator[PlayedRound]:
     """Yield one round after another. Between two, tasks are regrouped when the master would.
 
@@ -56,26 +67,34 @@ def play_rounds(
     seed: of the run, for the order in which slots are sent the model.
     pass_s: seconds in which one worker would compute the gradient of all rows.
     regroup_after_rounds: setting `refit.regroup_after_rounds` of the run.
+    waits: which units the method of the run waits for.
     """
     placed_round = 0
     now = 0.0
     session = coding.begin()
     fitted: Coding | None = None
+    heard: dict[int, int] = {}
     for round_ in range(1, n_rounds + 1):
         learnt, waited = session.learnt.slots, round_ - 1 - placed_round
         known = coding.places_by
         if known is not None and is_due(known, learnt, waited, regroup_after_rounds):
             regrouped, placed_round = coding.placed_by(learnt.probabilities), round_ - 1
             if not same_tasks(regrouped.code, coding.code):
+                if not remember_alike(coding, regrouped):
+                    heard = {}
                 coding, session = regrouped, go_on(session, coding, regrouped)
         if coding is not fitted:
             fitted, code = coding, coding.code
             shares = code.loads / code.n_tasks
             compute_s = compute_times_s(code, pass_s)
-            rounds = Rounds(session)
+            rounds, overdue = Rounds(session), waits(coding)
+            slots_of_unit = None if overdue is None else Units(code).slots
             all_slots = range(code.n_workers)
         opened = now
         rounds.open(now, all_slots)
+        if overdue is not None and slots_of_unit is not None:
+            ages = [round_ - heard[u] if u in heard else None for u in range(len(slots_of_unit))]
+            rounds.want([slots_of_unit[unit] for unit in overdue(ages)])
         delays_s = delays.delays_s(round_, shares)
         # The same sums in the same order as events under a virtual clock, so that both agree to
         # the last bit: the delay ends, then part after part is computed.
@@ -88,6 +107,9 @@ def play_rounds(
         reason, arrivals = rounds.closed, rounds.arrivals
         decoding, _ = rounds.close()
         renewed = np.unique(code.unit_of_slot[[arrival.slot for arrival in arrivals]])
+        if slots_of_unit is not None:
+            arrived = {arrival.slot for arrival in arrivals}
+            heard |= {u: round_ for u, slots in enumerate(slots_of_unit) if slots & arrived}
         share = len(renewed) / code.n_units
         yield PlayedRound(round_, opened, now, reason, decoding, arrivals, share)
 
@@ -165,11 +187,12 @@ def timeline(
     seed: int,
     pass_s: float = 0.0,
     regroup_after_rounds: int = 0,
+    waits: Waits = no_units,
 ) -> Timeline:
     """Play rounds (`play_rounds`) and keep one number of each kind a round."""
     columns = np.empty((6, n_rounds))
     reasons: dict[str, int] = {}
-    rounds = play_rounds(coding, delays, n_rounds, seed, pass_s, regroup_after_rounds)
+    rounds = play_rounds(coding, delays, n_rounds, seed, pass_s, regroup_after_rounds, waits)
     for i, played in enumerate(rounds):
         decoding = played.decoding
         columns[:, i] = (

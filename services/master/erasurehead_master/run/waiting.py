@@ -1,0 +1,83 @@
+"""What the method of a run will be, and want, known without a model and without rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray
+from erasurehead.errors import UsageError
+from erasurehead.estimating.base import GradientEstimate
+from erasurehead.optimizing.base import Method, Problem
+from erasurehead.optimizing.choosing import Chosen, choose
+from erasurehead.optimizing.finding import Ages
+from erasurehead.optimizing.making import make_method
+from erasurehead.optimizing.penalty import L2
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import shortest
+from erasurehead.settings.main_groups import DescentSettings
+from erasurehead_master.run.round_kinds import kind_of_rounds
+
+Overdue = Callable[[Ages], Collection[int]]
+"""From the ages of units to those without which a round must not close; see `Method.overdue`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prospect:
+    """What is known of a run's method before there is a model.
+
+    Attributes
+    ----------
+    optimizer: as a user would write it, never ``auto``.
+    overdue: which units the method waits for; None: it does not look at units.
+    """
+
+    optimizer: str
+    overdue: Overdue | None
+
+
+def prospect(settings: DescentSettings, coding: Coding) -> Prospect:
+    """Return which method a run takes with a coding, if the curvature of its model has a bound.
+
+    Raises
+    ------
+    UsageError: an unknown optimizer or option, or a value out of range; or the method does not go
+        with the coding.
+    """
+    estimate = coding.estimate(1)
+    rounds = kind_of_rounds(coding, estimate)
+    chosen = choose(settings.optimizer, settings.step, rounds, bounded=True)
+    method, _ = make_method(chosen.optimizer, "1", Problem(np.zeros(1), L2(0.0), _One(), rounds))
+    check_follows(method, estimate, chosen, coding)
+    return Prospect(chosen.optimizer, method.overdue if method.follows_units else None)
+
+
+def check_follows(
+    method: Method, estimate: GradientEstimate, chosen: Chosen, coding: Coding
+) -> None:
+    """Raise UsageError if a method follows units and there are none to follow."""
+    if method.follows_units and not estimate.sums_memory:
+        raise UsageError(
+            f"optimizer '{chosen.optimizer}' follows what is remembered of each unit, and the"
+            f" gradient estimate '{coding.scheme.estimate}' of scheme '{shortest(coding.scheme)}'"
+            " is no sum of that; take a scheme with the estimate sag (cache=sag)"
+        )
+
+
+def overdue_units(settings: DescentSettings, coding: Coding) -> Overdue | None:
+    """Return which units the method of a run waits for; None: it does not look at units."""
+    return prospect(settings, coding).overdue
+
+
+class _One:
+    """The curvature of x^2 / 2."""
+
+    bounded = True
+
+    def largest(self, metric: FloatArray | None = None, besides: FloatArray | None = None) -> float:
+        return 1.0
+
+    def by_parameter(self) -> FloatArray:
+        return np.ones(1)
