@@ -48,7 +48,7 @@ def write_predictions(path: Path, columns: Mapping[str, Array]) -> None:
     ------
     UsageError: something else is at `path`, or it cannot be written.
     """
-    write_output(path, "predictions", is_predictions, lambda file: _write(file, columns))
+    write_output(path, "a table of predictions", is_predictions, lambda file: _write(file, columns))
 
 
 def is_predictions(file: BinaryIO) -> bool:
