@@ -18,6 +18,9 @@ Target = Literal["two classes", "classes", "numbers"]
 SQUARED_AT_ONCE = 1 << 20
 """Entries, at most, of which squares are held at one time."""
 
+ROWS_AT_ONCE = 1 << 14
+"""Rows, at most, of which weighted squares are held at one time."""
+
 
 @dataclass(frozen=True, eq=False)
 class CsrRows:
@@ -55,15 +58,28 @@ class CsrRows:
             offsets=None if self.offsets is None else self.offsets[lo:hi],
         )
 
-    def column_squares(self) -> FloatArray:
+    def column_squares(self, weights: FloatArray | None = None) -> FloatArray:
         """Return the sum of the squares of each column's entries, shape (n_columns,).
 
         In pieces, so that rows may be mapped; the pieces, and so the last bits, are always the
         same.
+
+        Parameters
+        ----------
+        weights: what each row's squares count for, shape (rows,); None: one.
         """
-        squares = ColumnSquares(self.n_columns)
-        squares.add(self.indices, self.values)
-        return squares.total
+        if weights is None:
+            squares = ColumnSquares(self.n_columns)
+            squares.add(self.indices, self.values)
+            return squares.total
+        total = np.zeros(self.n_columns)
+        for lo in range(0, len(self.labels), ROWS_AT_ONCE):
+            rows = self.rows(lo, min(lo + ROWS_AT_ONCE, len(self.labels)))
+            counts = np.repeat(weights[lo : lo + ROWS_AT_ONCE], np.diff(rows.indptr))
+            if rows.values is not None:
+                counts *= np.square(np.asarray(rows.values))
+            total += np.bincount(rows.indices, counts, self.n_columns)
+        return total
 
     def matrix(self) -> csr_array:
         """Return the rows as a scipy matrix, with explicit ones where they are implied.

@@ -10,15 +10,15 @@ import numpy as np
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.models import MODELS
 from erasurehead.models.base import Model
-from erasurehead.models.metrics import Metric
+from erasurehead.models.metrics import Metric, mean
 from erasurehead.models.rows import Piece
 from erasurehead.registry import Spec
 from erasurehead.rows import Target
 
 
-def hits(outputs: FloatArray, labels: FloatArray) -> float:
+def hits(outputs: FloatArray, labels: FloatArray, weights: FloatArray | None) -> float:
     """Return the share of rows whose largest output is their label's."""
-    return float(np.mean(outputs.argmax(axis=1) == labels))
+    return mean(outputs.argmax(axis=1) == labels, weights)
 
 
 class ToySoftmax(Model):

@@ -96,9 +96,9 @@ def test_four_toys_train_together_and_predict(store: Path, tmp_path: Path) -> No
     assert f"hits={run.records[-1].metrics['hits']:g}"[:8] in told.stdout
     assert len(theta) % 3 == 0
     table = (tmp_path / "run" / "predictions.csv").read_text(encoding="utf-8").splitlines()
-    assert table[0] == "label,prediction_0,prediction_1,prediction_2"
+    assert table[0] == "label,class,margin of 0,margin of 1,margin of 2"
     rows = np.array([[float(v) for v in line.split(",")] for line in table[1:]])
-    assert np.mean(rows[:, 1:].argmax(axis=1) == rows[:, 0]) == run.records[-1].metrics["hits"]
+    assert np.mean(rows[:, 1] == rows[:, 0]) == run.records[-1].metrics["hits"]
     refused = erasurehead("predict", "run", str(store), cwd=tmp_path)
     assert refused.returncode == 2
     assert "toy-softmax" in refused.stderr

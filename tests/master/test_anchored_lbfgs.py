@@ -410,6 +410,7 @@ class Unknown:
     """A curvature without a bound."""
 
     bounded = False
+    measured = False
 
     def largest(self, metric: FloatArray | None = None, besides: FloatArray | None = None) -> float:
         raise AssertionError("nobody may ask")

@@ -37,7 +37,7 @@ def test_a_round_that_diverges_is_not_remembered(cache: str) -> None:
     curvature = RowsCurvature(LeastSquares(COLUMNS), NO_ROWS)
     method = GradientDescent(Problem(np.zeros(COLUMNS), L2(0.0), curvature))
     estimate = ESTIMATES.build(cache, code, COLUMNS, False)
-    descent = Descent(method, Constant(eta=0.1), estimate, training_rows=2)
+    descent = Descent(method, Constant(eta=0.1), estimate, total_weight=2)
 
     def play(round_: int, values: float) -> str | None:
         descent.begin()
@@ -86,7 +86,7 @@ def test_a_step_size_may_learn_from_findings_and_keeps_that_in_checkpoints() -> 
         curvature = RowsCurvature(LeastSquares(1), rows)
         method = GradientDescent(Problem(np.ones(1), L2(0.0), curvature))
         estimate = ESTIMATES.build("sum", code, 1, True)
-        return Descent(method, Backtracking(3.0), estimate, training_rows=1)
+        return Descent(method, Backtracking(3.0), estimate, total_weight=1)
 
     def play(descent: Descent, round_: int) -> float:
         descent.begin()

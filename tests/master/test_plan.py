@@ -64,10 +64,12 @@ def test_classes_may_be_fitted_by_least_squares(tmp_path: Path) -> None:
     assert plan_for(store, model="least-squares").model.name == "least-squares"
 
 
-def test_labels_that_no_model_is_for_are_refused_unless_one_is_named(tmp_path: Path) -> None:
+def test_classes_are_for_softmax_unless_a_model_is_named(tmp_path: Path) -> None:
     store = store_with(tmp_path / "classes", [0.0, 1.0, 2.0, 0.0, 1.0, 2.0], "classes")
-    with pytest.raises(UsageError, match="no model is made for labels that are classes; name one"):
-        plan_for(store)
+    assert str(plan_for(store).model.spec) == "softmax:classes=3"
+    refused = "it needs two classes, -1 and \\+1; take --model softmax, or prepare the data for log"
+    with pytest.raises(DataError, match=refused):
+        plan_for(store, model="logistic")
     assert plan_for(store, model="least-squares").model.name == "least-squares"
 
 

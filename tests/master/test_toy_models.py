@@ -84,11 +84,11 @@ class Watch(Observer):
 
 
 @pytest.mark.parametrize("scheme", ["uncoded", "egc:c=2", "cyclic-mds:s=1"])
-def test_a_softmax_is_the_default_for_classes_and_trains(store: Store, scheme: str) -> None:
+def test_a_softmax_trains(store: Store, scheme: str) -> None:
     """Its number of classes comes from the labels, and reaches the workers in its spec; the penalty
     leaves its intercepts alone."""
     given = {"store": str(store.path), "scheme": scheme, "workers": 6, "rounds": 60, "step": "1"}
-    given["l2"] = 0.01
+    given |= {"model": "toy-softmax", "l2": 0.01}
     watch = Watch()
     simulate(load(RunSettings, given, environment={}), [watch], pass_s=1.0)
     assert watch.start.model == "toy-softmax:classes=3"
@@ -165,17 +165,18 @@ def test_classes_are_predicted_with_their_probabilities(
 ) -> None:
     run = tmp_path / "run"
     arguments = ["--workers", "4", "--scheme", "uncoded", "--rounds", "60", "--step", "1", "-q"]
-    arguments += ["--pass-s", "1", "--no-figures", "--out", str(run)]
+    arguments += ["--pass-s", "1", "--no-figures", "--out", str(run), "--model", "toy-softmax"]
     assert main(["simulate", str(store.path), *arguments]) == 0
     capsys.readouterr()
     assert main(["predict", str(run), str(store.path)]) == 0
     told, _ = capsys.readouterr().out.splitlines()
     accuracy = float(told.removeprefix("accuracy="))
     header, *lines = (run / "predictions.csv").read_text().splitlines()
-    assert header.split(",") == ["label", "class", *(f"probability of {k}" for k in range(CLASSES))]
+    told_of = [f"{what} of {k}" for what in ("margin", "probability") for k in range(CLASSES)]
+    assert header.split(",") == ["label", "class", *told_of]
     table = np.array([[float(cell) for cell in line.split(",")] for line in lines])
     assert np.mean(table[:, 0] == table[:, 1]) == pytest.approx(accuracy, rel=1e-5)
-    np.testing.assert_allclose(table[:, 2:].sum(axis=1), 1.0)
+    np.testing.assert_allclose(table[:, -CLASSES:].sum(axis=1), 1.0)
 
 
 @pytest.mark.parametrize(

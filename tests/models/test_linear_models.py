@@ -82,15 +82,6 @@ def test_metrics_that_are_undefined_are_left_out() -> None:
     assert both == {"auc": 1.0, "accuracy": 1.0, "log_loss": pytest.approx(np.log1p(np.exp(-1)))}
 
 
-@pytest.mark.parametrize("name", list(MODELS))
-def test_a_worker_makes_the_masters_model_from_its_spec(name: str) -> None:
-    """The master knows the training labels, a worker only what ASSIGN says."""
-    ours = MODELS.build(name, 5, np.array([-1.0, 1.0]))
-    theirs = MODELS.build(str(ours.spec), 5, None)
-    assert (theirs.spec, theirs.n_parameters) == (ours.spec, ours.n_parameters)
-    assert ours.start(np.random.default_rng(0)).shape == (ours.n_parameters,)
-
-
 def test_labels_that_do_not_suit_are_refused_in_words() -> None:
     fractions, gaps = np.array([0.5, 1.0]), np.array([1.0, np.nan])
     assert Logistic(1).refusal(fractions) == "it needs two classes, -1 and +1"

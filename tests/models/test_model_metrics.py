@@ -7,11 +7,14 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special
 from sklearn import metrics as reference
 
 from erasurehead.models import MODELS, known_metrics, metrics
+from erasurehead.models.least_squares import LeastSquares
 from erasurehead.models.logistic import Logistic
 from erasurehead.models.scoring import metrics_of
+from erasurehead.models.softmax import Softmax
 
 Vector = npt.NDArray[np.float64]
 
@@ -49,6 +52,49 @@ def test_regression_metrics_equal_sklearns(case: tuple[Vector, Vector]) -> None:
     assert metrics.r2(predictions, labels) == pytest.approx(reference.r2_score(labels, predictions))
 
 
+@given(scored(), st.integers(0, 2**31))
+def test_weights_count_as_sklearns_do(case: tuple[Vector, Vector], seed: int) -> None:
+    scores, labels = case
+    weights = np.random.default_rng(seed).choice([0.0, 0.5, 1.0, 3.0], len(labels))
+    weights[0] = weights[-1] = 2.0
+    given = {"sample_weight": weights}
+    assert metrics.auc(scores, labels, weights) == pytest.approx(
+        reference.roc_auc_score(labels, scores, **given)
+    )
+    found = metrics_of(Logistic(1), scores, labels, weights)
+    probability = 1 / (1 + np.exp(-scores))
+    assert found["accuracy"] == pytest.approx(
+        reference.accuracy_score(labels > 0, scores > 0, **given)
+    )
+    assert found["log_loss"] == pytest.approx(reference.log_loss(labels, probability, **given))
+    found = metrics_of(LeastSquares(1), scores, labels, weights)
+    assert found["mse"] == pytest.approx(reference.mean_squared_error(labels, scores, **given))
+    assert found["r2"] == pytest.approx(reference.r2_score(labels, scores, **given))
+
+
+@given(st.integers(0, 2**31), st.booleans())
+def test_metrics_of_several_classes_equal_sklearns(seed: int, weighed: bool) -> None:
+    rng = np.random.default_rng(seed)
+    labels = np.append(rng.integers(0, 4, 20), np.arange(4)).astype(np.float64)
+    margins = rng.integers(-3, 4, (24, 4)) / 2.0
+    weights = rng.uniform(0.1, 2.0, 24) if weighed else None
+    given = {"sample_weight": weights}
+    found = metrics_of(Softmax(1, classes=4), margins, labels, weights)
+    chances = Softmax(1, classes=4).probabilities(margins)  # ties are ties of these
+    np.testing.assert_allclose(chances, special.softmax(margins, axis=1), rtol=1e-12)
+    assert list(found) == ["accuracy", "log_loss", "auc"]
+    assert found["accuracy"] == pytest.approx(
+        reference.accuracy_score(labels, margins.argmax(axis=1), **given)
+    )
+    assert found["log_loss"] == pytest.approx(reference.log_loss(labels, chances, **given))
+    each = [reference.roc_auc_score(labels == k, chances[:, k], **given) for k in range(4)]
+    assert found["auc"] == pytest.approx(np.mean(each))
+
+
+def test_no_metric_is_defined_where_all_weights_are_zero() -> None:
+    assert metrics_of(Logistic(1), np.zeros(2), np.array([1.0, -1.0]), np.zeros(2)) == {}
+
+
 def test_auc_of_constant_scores_is_a_half() -> None:
     assert metrics.auc(np.zeros(5), np.array([1.0, -1, 1, -1, -1])) == 0.5
 
@@ -65,7 +111,7 @@ def test_r2_of_constant_labels() -> None:
 def test_every_reported_metric_has_one_direction() -> None:
     """Whoever compares runs must know which way a metric improves, whatever model reports it."""
     for name in MODELS:
-        reported = MODELS.build(name, 1, None).metrics
+        reported = MODELS.build(name, 1, np.array([-1.0, 1.0])).metrics
         assert reported
         for metric in reported:
             assert known_metrics()[metric.name].higher_is_better == metric.higher_is_better

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
+from erasurehead.models.base import Model
 from erasurehead.models.least_squares import LeastSquares
 from erasurehead.models.linear import LinearModel
 from erasurehead.models.logistic import Logistic
 from erasurehead.models.metrics import MSE
+from erasurehead.models.softmax import Softmax as OurSoftmax
 from erasurehead.optimizing import curvature
 from erasurehead.optimizing.curvature import RowsCurvature, largest_eigenvalue
 from erasurehead.rows import CsrRows
-from tests.support.toy_models import Softmax
+from tests.support.toy_models import Network, Softmax
 
 
 def some_rows(seed: int) -> csr_array:
@@ -102,9 +106,32 @@ def test_what_is_not_known_of_a_model_is_one_sentence() -> None:
     unknown = RowsCurvature(Quartic(40), as_rows(some_rows(9)))
     with pytest.raises(UsageError, match="curvature of quartic has no bound, so --step auto"):
         unknown.largest()
-    with pytest.raises(UsageError, match="has no bound, and the optimizer needs one for each"):
-        unknown.by_parameter()
     assert not unknown.bounded
+    nothing = RowsCurvature(Network(40), as_rows(some_rows(9)))
+    with pytest.raises(UsageError, match="has no bound, and the optimizer needs one for each"):
+        nothing.by_parameter()
+    assert not nothing.measured
+
+
+def test_a_linear_model_without_a_bound_tells_how_parameters_differ() -> None:
+    X = some_rows(9)
+    unknown = RowsCurvature(Quartic(40, intercept=True), as_rows(X))
+    assert unknown.measured
+    squares = np.append((X.toarray() ** 2).mean(axis=0), 1.0)
+    np.testing.assert_allclose(unknown.by_parameter(), squares, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "model", [Logistic(40, intercept=True), OurSoftmax(40, classes=3, intercept=True)]
+)
+def test_weights_are_as_rows_that_come_several_times(model: Model) -> None:
+    """A row of weight 3 curves as three of them; one of weight 0 as none."""
+    X = some_rows(11)
+    counts = np.random.default_rng(4).integers(0, 4, X.shape[0])
+    weighed = RowsCurvature(model, replace(as_rows(X), weights=counts.astype(float)))
+    repeated = RowsCurvature(model, as_rows(X[np.repeat(np.arange(len(counts)), counts)]))
+    np.testing.assert_allclose(weighed.by_parameter(), repeated.by_parameter(), rtol=1e-12)
+    assert weighed.largest() == pytest.approx(repeated.largest(), rel=1e-9)
 
 
 def test_a_model_with_other_parameters_than_one_a_column_says_how_it_curves() -> None:

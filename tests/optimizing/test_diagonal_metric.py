@@ -71,6 +71,7 @@ class Unbounded(KnownCurvature):
     """A curvature that nobody knows a bound of."""
 
     bounded = False
+    measured = False
 
 
 @pytest.mark.parametrize("method", [Diagonal, RestartedNesterov])

@@ -161,6 +161,7 @@ class Unknown(KnownCurvature):
     """A curvature that nobody knows a bound of."""
 
     bounded = False
+    measured = False
 
 
 def test_without_a_bound_of_the_curvature_it_begins_carefully() -> None:

@@ -39,6 +39,7 @@ class KnownCurvature:
     """Of a Hessian that is given."""
 
     bounded = True
+    measured = True
 
     def __init__(self, hessian: FloatArray) -> None:
         self.hessian = hessian

@@ -16,14 +16,14 @@ from scipy.special import log_softmax, softmax
 from erasurehead.arrays import Array, FloatArray, IntArray
 from erasurehead.errors import UsageError
 from erasurehead.models.base import Model
-from erasurehead.models.metrics import MSE, Metric
+from erasurehead.models.metrics import MSE, Metric, mean
 from erasurehead.models.rows import Piece
 from erasurehead.registry import Spec
 from erasurehead.rows import Target
 
 
-def hit_share(outputs: FloatArray, labels: FloatArray) -> float:
-    return float(np.mean(outputs.argmax(axis=1) == labels))
+def hit_share(outputs: FloatArray, labels: FloatArray, weights: FloatArray | None) -> float:
+    return mean(outputs.argmax(axis=1) == labels, weights)
 
 
 class Softmax(Model):
@@ -92,13 +92,16 @@ class Softmax(Model):
     def bounded(self) -> bool:
         return True
 
-    def curvature_times(self, rows: Piece, direction: FloatArray) -> FloatArray:
+    def curvature_times(
+        self, rows: Piece, direction: FloatArray, weights: FloatArray | None
+    ) -> FloatArray:
         images = 0.5 * self.outputs(rows, direction)
+        images *= 1.0 if weights is None else weights[:, np.newaxis]
         return np.concatenate([(rows.transposed @ images).T.ravel(), images.sum(axis=0)])
 
-    def curvature_diagonal(self, column_squares: FloatArray, n_rows: int) -> FloatArray:
+    def curvature_diagonal(self, column_squares: FloatArray, total: float) -> FloatArray:
         of_columns = np.tile(column_squares, self.classes)
-        return 0.5 * np.concatenate([of_columns, np.full(self.classes, n_rows)])
+        return 0.5 * np.concatenate([of_columns, np.full(self.classes, total)])
 
     def probabilities(self, outputs: FloatArray) -> FloatArray:
         found: FloatArray = softmax(outputs, axis=1)

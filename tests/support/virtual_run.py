@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from erasurehead.datasets.tasks import task_ranges
-from erasurehead.models import MODELS
+from erasurehead.models import MODELS, specified
+from erasurehead.models.weighing import total_weight
 from erasurehead.rows import CsrRows
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
@@ -49,12 +50,16 @@ def make_master(rows: CsrRows, **settings: Any) -> tuple[Master, Descent]:
     plain = {"store": "made-up", "step": "0.5", "l2": 0.0, "until": "none"}
     chosen: RunSettings = load(RunSettings, {**plain, **settings}, environment={})
     coding = chosen.fitted()
+    name = chosen.problem.model or "least-squares"
+    spec = specified(name, chosen.problem.intercept)
+    model = MODELS.build(spec, rows.n_columns, rows.labels)
     plan = RunPlan(
         run=secrets.token_hex(4),
         settings=chosen,
         coding=coding,
-        model=MODELS.build(chosen.problem.model or "least-squares", rows.n_columns, rows.labels),
+        model=model,
         training_rows=len(rows.labels),
+        total_weight=total_weight(model, rows),
         digest="made-up",
         meaning="",
         ranges=np.array(task_ranges(len(rows.labels), coding.code.n_tasks)),

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from erasurehead.datasets.prepare import prepare
-from erasurehead.datasets.store import Store
+from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import DataError
 from erasurehead.models.partial_sums import PartialSums
+from erasurehead.rows import CsrRows
 from erasurehead.settings import sources
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import decode, encode
@@ -30,13 +31,25 @@ SLOT = 1
 SCHEMES = ["uncoded", "egc:c=2", "cyclic-mds:s=1 / least-squares / exact"]
 
 
-@pytest.fixture(params=["categories", "dense"])
+@pytest.fixture(params=["categories", "dense", "weighed"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """A store with implied ones, or with values."""
+    """A store with implied ones, or with values, or with weights and offsets."""
     options = {"rows": "500", "columns": "40", "nnz": "5", "seed": "1"}
     if request.param == "dense":
         options["dense"] = "true"
-    return prepare("synthetic", source=None, out=tmp_path / "store", options=options).store
+    made = prepare("synthetic", source=None, out=tmp_path / "store", options=options).store
+    if request.param != "weighed":
+        return made
+    rng = np.random.default_rng(4)
+
+    def weighed(rows: CsrRows) -> CsrRows:
+        n = len(rows.labels)
+        return replace(rows, weights=rng.uniform(0.5, 2, n), offsets=rng.standard_normal(n))
+
+    manifest, parts = made.manifest, (weighed(made.train), weighed(made.test))
+    return write_store(
+        tmp_path / "weighed", "weighed", manifest.target, *parts, manifest.provenance
+    )
 
 
 def plan_of(store: Store, scheme: str = "egc:c=2", reference: str | None = None) -> RunPlan:
@@ -164,7 +177,9 @@ def test_rows_of_another_digest_are_not_found(store: Store, tmp_path: Path) -> N
 
 def damaged_versions(whole: bytes) -> list[bytes]:
     flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 0xFF
+    # More bytes than are between two arrays, which no checksum covers.
+    for at in range(len(whole) // 2, len(whole) // 2 + 200):
+        flipped[at] ^= 0xFF
     return [whole[: len(whole) // 2], whole[:-1], bytes(flipped), b"", b"not an archive"]
 
 

@@ -7,10 +7,13 @@ from erasurehead.models.base import Model
 from erasurehead.models.least_squares import LeastSquares
 from erasurehead.models.logistic import Logistic
 from erasurehead.models.metrics import Metric
-from erasurehead.registry import Registry
+from erasurehead.models.softmax import Softmax
+from erasurehead.registry import Registry, Spec
 from erasurehead.rows import Target
 
-MODELS: Registry[Model] = Registry("model", {kind.name: kind for kind in (Logistic, LeastSquares)})
+MODELS: Registry[Model] = Registry(
+    "model", {kind.name: kind for kind in (Logistic, LeastSquares, Softmax)}
+)
 
 
 def default_model(target: Target) -> str:
@@ -24,6 +27,32 @@ def default_model(target: Target) -> str:
     if found is None:
         raise UsageError(f"no model is made for labels that are {target}; name one with --model")
     return found
+
+
+def specified(model: str, intercept: bool, n_classes: int = 0) -> Spec:
+    """Return a model as a user has written it, with what else is known of it.
+
+    Parameters
+    ----------
+    intercept: whether it is to have an intercept.
+    n_classes: that have names; 0: labels are no classes, or nobody has named them.
+
+    Raises
+    ------
+    UsageError: there is no such model, or it takes no intercept.
+    """
+    spec = Spec.parse(model)
+    taken, options = MODELS.options(spec.name), dict(spec.options)
+    if intercept:
+        if "intercept" not in taken:
+            raise UsageError(
+                f"the model {spec.name} takes no intercept; leave --intercept out, or add a column"
+                " of ones to the data"
+            )
+        options["intercept"] = "true"
+    if n_classes and "classes" in taken:
+        options.setdefault("classes", str(n_classes))
+    return Spec(spec.name, options)
 
 
 def known_metrics() -> dict[str, Metric]:

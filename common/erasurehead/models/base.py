@@ -18,9 +18,10 @@ from erasurehead.rows import Target
 class Model(ABC):
     """Outputs as a function of a row and of the parameters, and a loss of outputs and label.
 
-    A run minimises f(theta) = (1/N) sum_rows loss(outputs(row, theta), label) + penalty(theta).
-    Workers compute sums over their rows; the master divides, and knows nothing of a model but the
-    number of its parameters.
+    A run minimises f(theta) = (1/W) sum_rows w loss(outputs(row, theta), label) + penalty(theta)
+    for what rows count for, w (one each, unless a store or a class says otherwise), and their sum
+    W. Workers compute sums over their rows; the master divides, and knows nothing of a model but
+    the number of its parameters.
 
     A subclass is a factory of the registry: it takes (n_columns, labels) and, as keyword-only
     parameters, the options that a user may write. The labels are the training rows' where they are
@@ -50,6 +51,10 @@ class Model(ABC):
     parameters are then those of `coordinates`. Else rows have all columns, and every worker has
     all parameters."""
 
+    takes_offsets: ClassVar[bool] = False
+    """Whether outputs have a row's offset (`Piece.offsets`) added; a store with offsets is refused
+    otherwise."""
+
     def __init__(self, n_columns: int, n_parameters: int) -> None:
         self.spec = Spec(self.name)
         self.n_columns = n_columns
@@ -59,6 +64,10 @@ class Model(ABC):
     def unpenalised(self) -> IntArray:
         """Parameters that a penalty leaves alone (intercepts), ascending; none by default."""
         return np.empty(0, dtype=np.int64)
+
+    def row_weights(self, labels: FloatArray) -> FloatArray | None:
+        """Return what rows count for by their labels alone, shape (rows,); None: one each."""
+        return None
 
     def start(self, rng: np.random.Generator) -> FloatArray:
         """Return the parameters of the first round, shape (n_parameters,); zeros by default.
@@ -108,21 +117,36 @@ class Model(ABC):
         """Whether second derivatives of the loss have a bound, the matrix C of the next methods."""
         return False
 
-    def curvature_times(self, rows: Piece, direction: FloatArray) -> FloatArray:
+    @property
+    def measured(self) -> bool:
+        """Whether `curvature_diagonal` tells how much parameters differ.
+
+        It may do so where there is no bound: as at small parameters, for instance.
+        """
+        return self.bounded
+
+    def curvature_times(
+        self, rows: Piece, direction: FloatArray, weights: FloatArray | None
+    ) -> FloatArray:
         """Return C d for the direction d, both of shape (n_parameters,), if `bounded`.
 
         C - H is positive semidefinite for the Hessian H of the sum of these rows' losses, whatever
         the parameters. The rows have all columns.
-        """
-        raise NotImplementedError(f"{self.spec} has no bound of its curvature")
-
-    def curvature_diagonal(self, column_squares: FloatArray, n_rows: int) -> FloatArray:
-        """Return the diagonal of C, shape (n_parameters,), if `bounded`.
 
         Parameters
         ----------
-        column_squares: the sum of the squares of each column's entries, shape (n_columns,).
-        n_rows: rows that these are the sums of.
+        weights: what rows count for in the sum, shape (rows,); None: one each.
+        """
+        raise NotImplementedError(f"{self.spec} has no bound of its curvature")
+
+    def curvature_diagonal(self, column_squares: FloatArray, total: float) -> FloatArray:
+        """Return the diagonal of C, shape (n_parameters,), if `measured`.
+
+        Parameters
+        ----------
+        column_squares: the sum of the squares of each column's entries, shape (n_columns,), each
+            times what its row counts for.
+        total: what the rows count for together.
         """
         raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 

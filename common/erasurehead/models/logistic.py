@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.models.linear import LinearModel
-from erasurehead.models.metrics import ACCURACY, AUC, Metric
-from erasurehead.rows import Target
+from erasurehead.models.metrics import ACCURACY, AUC, Metric, mean
+from erasurehead.models.two_classes import TwoClassModel
 
 
 def loss_and_derivative(margins: FloatArray, labels: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -27,15 +24,14 @@ def loss_and_derivative(margins: FloatArray, labels: FloatArray) -> tuple[FloatA
     return loss, np.negative(derivative, out=derivative)
 
 
-def _mean_loss(margins: FloatArray, labels: FloatArray) -> float:
-    return float(np.mean(loss_and_derivative(margins, labels)[0]))
+def _mean_loss(margins: FloatArray, labels: FloatArray, weights: FloatArray | None) -> float:
+    return mean(loss_and_derivative(margins, labels)[0], weights)
 
 
-class Logistic(LinearModel):
+class Logistic(TwoClassModel):
     """log(1 + exp(-label * margin)) for labels -1 and +1."""
 
     name = "logistic"
-    target: ClassVar[Target] = "two classes"
     metrics = (AUC, ACCURACY, Metric("log_loss", False, _mean_loss))
     curvature = 0.25
 
@@ -51,7 +47,3 @@ class Logistic(LinearModel):
         from scipy.special import expit
 
         return np.stack([expit(-outputs), expit(outputs)], axis=1)
-
-    def refusal(self, labels: FloatArray) -> str | None:
-        """Refuse anything but -1 and +1."""
-        return None if (np.abs(labels) == 1.0).all() else "it needs two classes, -1 and +1"

@@ -1,5 +1,7 @@
 """Metrics of a model on test rows, from its outputs and the labels, rows >= 1.
 
+Rows may have weights, shape (rows,), of at least 0 and not all 0; None stands for one each.
+
 Written out here because scikit-learn must not be imported by a master or a worker.
 """
 
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import Array, FloatArray
 
 
 @dataclass(frozen=True)
@@ -21,24 +23,31 @@ class Metric:
 
     Attributes
     ----------
-    of: from outputs, shape (rows,) or (rows, outputs of a row), and labels, shape (rows,), to the
-        figure; None if it is not defined on these labels.
+    of: from outputs, shape (rows,) or (rows, outputs of a row), labels, shape (rows,), and weights,
+        shape (rows,) or None, to the figure; None if it is not defined on these labels.
     chance: what a model gets that has learnt nothing; None: that depends on the labels.
     """
 
     name: str
     higher_is_better: bool
-    of: Callable[[FloatArray, FloatArray], float | None]
+    of: Callable[[FloatArray, FloatArray, FloatArray | None], float | None]
     chance: float | None = None
 
 
-def auc(scores: FloatArray, labels: FloatArray) -> float | None:
+def mean(values: Array, weights: FloatArray | None) -> float:
+    """Return the mean of one value a row."""
+    return float(np.mean(values) if weights is None else np.average(values, weights=weights))
+
+
+def auc(scores: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float | None:
     """Return the area under the ROC curve: P(score of a +1 > score of a -1) + P(equal) / 2.
 
     From the Mann-Whitney rank sum, tied scores sharing their mean rank. Labels > 0 are positive;
     None if only one class occurs.
     """
     positive = labels > 0
+    if weights is not None:
+        return _weighted_auc(scores, positive, weights)
     n_positive = int(np.count_nonzero(positive))
     n_negative = len(labels) - n_positive
     if not n_positive or not n_negative:
@@ -49,23 +58,35 @@ def auc(scores: FloatArray, labels: FloatArray) -> float | None:
     return (rank_sum - 0.5 * n_positive * (n_positive + 1)) / (n_positive * n_negative)
 
 
-def accuracy(margins: FloatArray, labels: FloatArray) -> float:
+def _weighted_auc(scores: FloatArray, positive: Array, weights: FloatArray) -> float | None:
+    """Return the same, of pairs that count for the product of their weights."""
+    _, place = np.unique(scores, return_inverse=True)
+    above = np.bincount(place[positive], weights[positive], place.max(initial=0) + 1)
+    below = np.bincount(place[~positive], weights[~positive], place.max(initial=0) + 1)
+    pairs = float(above.sum() * below.sum())
+    if not pairs:
+        return None
+    return float(above @ (np.cumsum(below) - 0.5 * below)) / pairs
+
+
+def accuracy(margins: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:
     """Return the share of rows whose margin has its label's sign; a margin of 0 means -1."""
-    return float(np.mean((margins > 0) == (labels > 0)))
+    return mean((margins > 0) == (labels > 0), weights)
 
 
-def mse(predictions: FloatArray, labels: FloatArray) -> float:
+def mse(predictions: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:
     """Return the mean squared error."""
-    return float(np.mean(np.square(predictions - labels)))
+    return mean(np.square(predictions - labels), weights)
 
 
-def r2(predictions: FloatArray, labels: FloatArray) -> float:
+def r2(predictions: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:
     """Return 1 - (residual sum of squares) / (sum of squares about the mean).
 
     For constant labels 1 if every prediction is right, else 0, as scikit-learn has it.
     """
-    residual = float(np.sum(np.square(predictions - labels)))
-    total = float(np.sum(np.square(labels - np.mean(labels))))
+    each = 1.0 if weights is None else weights
+    residual = float(np.sum(each * np.square(predictions - labels)))
+    total = float(np.sum(each * np.square(labels - mean(labels, weights))))
     if total == 0.0:
         return 1.0 if residual == 0.0 else 0.0
     return 1.0 - residual / total

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.models.base import Model
 from erasurehead.models.rows import LocalRows, LocalRowsBuilder
+from erasurehead.models.weighing import weights_of
 from erasurehead.rows import CsrRows
 
 
@@ -121,7 +122,8 @@ class PartialSumsBuilder:
         ------
         DataError: the arrays do not fit together, or a column is out of range.
         """
-        self._rows.add(rows, self._coefficients[:, :, task])
+        weights = weights_of(self._model, rows)
+        self._rows.add(rows, self._coefficients[:, :, task], weights)
 
     def steps(self) -> Iterator[PartialSums | None]:
         """Yield None after each block of rows is taken over, and the sums at the end."""

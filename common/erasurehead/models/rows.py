@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -41,11 +41,13 @@ class Piece:
         merge such entries first, in place, and raise ValueError where the entries are shared.
     transposed: `matrix` transposed, sharing its memory.
     labels: shape (rows,).
+    offsets: what is added to the output of each row, shape (rows,); None: nothing.
     """
 
     matrix: Any
     transposed: Any
     labels: FloatArray
+    offsets: FloatArray | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,11 +91,15 @@ class LocalRows:
 
 
 def pieces(rows: CsrRows, n_rows: int) -> Iterator[Piece]:
-    """Yield the rows on all columns, `n_rows` at a time, so that a mapped store stays on disk."""
+    """Yield the rows on all columns, `n_rows` at a time, so that a mapped store stays on disk.
+
+    What rows count for is not there; see `erasurehead.models.weighing`.
+    """
     for lo in range(0, len(rows.labels), n_rows):
         block = rows.rows(lo, min(lo + n_rows, len(rows.labels)))
         matrix = block.matrix()
-        yield Piece(matrix, matrix.T, np.asarray(block.labels))
+        offsets = None if block.offsets is None else np.asarray(block.offsets)
+        yield Piece(matrix, matrix.T, np.asarray(block.labels), offsets=offsets)
 
 
 class LocalRowsBuilder:
@@ -131,8 +137,15 @@ class LocalRowsBuilder:
         self._values: deque[FloatArray | None] = deque()
         self._labels: list[FloatArray] = []
         self._coefficients: list[FloatArray | None] = []
+        self._weights: list[FloatArray | None] = []
+        self._offsets: list[FloatArray | None] = []
 
-    def add(self, rows: CsrRows, coefficients: npt.NDArray[Any] | None = None) -> None:
+    def add(
+        self,
+        rows: CsrRows,
+        coefficients: npt.NDArray[Any] | None = None,
+        weights: npt.NDArray[Any] | None = None,
+    ) -> None:
         """Append a block of rows; everything is copied.
 
         Parameters
@@ -140,6 +153,8 @@ class LocalRowsBuilder:
         rows: of which `indptr` may start anywhere, only differences matter.
         coefficients: shape (n_parts, n_vectors) when the block's rows share them, else with a
             last axis of rows; None when all are one.
+        weights: what each row counts for, shape (rows,), in place of what `rows` say of it; they
+            multiply the coefficients. None when all are one.
 
         Raises
         ------
@@ -167,12 +182,15 @@ class LocalRowsBuilder:
         self._indices.append(np.array(indices, dtype=np.int32))
         self._values.append(_unless_ones(values))
         self._labels.append(np.array(labels, dtype=np.float64))
-        weights = _unless_ones(coefficients)
-        if weights is not None:
-            if weights.ndim == len(self._weights_shape):
-                weights = weights[..., np.newaxis]
-            weights = np.broadcast_to(weights, (*self._weights_shape, len(labels)))
-        self._coefficients.append(weights)
+        shares = _unless_ones(coefficients)
+        if shares is not None:
+            if shares.ndim == len(self._weights_shape):
+                shares = shares[..., np.newaxis]
+            shares = np.broadcast_to(shares, (*self._weights_shape, len(labels)))
+        self._coefficients.append(shares)
+        self._weights.append(_unless_ones(weights))
+        offsets = rows.offsets
+        self._offsets.append(None if offsets is None else np.array(offsets, dtype=np.float64))
 
     def finish(self) -> LocalRows:
         """Return the rows on their support, at once; the builder is empty afterwards."""
@@ -185,34 +203,39 @@ class LocalRowsBuilder:
         """Yield None after each block is renumbered, and the rows at the end."""
         support, position = self._support()
         n_support = len(self._touched) if support is None else len(support)
-        offsets = np.cumsum(np.concatenate([np.zeros(1, np.int64), *self._lengths]))
+        indptr = np.cumsum(np.concatenate([np.zeros(1, np.int64), *self._lengths]))
         labels = np.concatenate([np.zeros(0), *self._labels])
         coefficients = self._all_coefficients()
-        bounds = _chunk_bounds(offsets, coefficients, self._chunk_nonzeros)
-        if self._better_dense(offsets, n_support):
+        # Parts are told apart by the code alone: a row of no weight must not begin a chunk.
+        bounds = _chunk_bounds(indptr, coefficients, self._chunk_nonzeros)
+        coefficients = self._weighed(coefficients)
+        offsets = self._joined(self._offsets, 0.0)
+        if self._better_dense(indptr, n_support):
             matrix = np.zeros((len(labels), n_support))
             for _ in self._fill_dense(position, matrix):
                 yield None
             blocks = [(matrix[lo:hi], matrix[lo:hi].T) for lo, hi in bounds]
             n_bytes = matrix.nbytes
         else:
-            indices = np.empty(offsets[-1], dtype=np.int32)
+            indices = np.empty(indptr[-1], dtype=np.int32)
             weighted = any(v is not None for v in self._values)
             values = np.empty(len(indices)) if weighted else None
             for _ in self._fill_sparse(position, indices, values):
                 yield None
-            blocks = _csr_blocks(bounds, offsets, indices, values, n_support)
-            n_bytes = indices.nbytes + 4 * len(offsets) + (0 if values is None else values.nbytes)
+            blocks = _csr_blocks(bounds, indptr, indices, values, n_support)
+            n_bytes = indices.nbytes + 4 * len(indptr) + (0 if values is None else values.nbytes)
         chunks = tuple(
             Chunk(
                 matrix=matrix,
                 transposed=transposed,
                 labels=labels[lo:hi],
                 coefficients=None if coefficients is None else coefficients[:, :, lo:hi],
+                offsets=None if offsets is None else offsets[lo:hi],
             )
             for (matrix, transposed), (lo, hi) in zip(blocks, bounds, strict=True)
         )
-        n_bytes += labels.nbytes + (0 if coefficients is None else coefficients.nbytes)
+        per_row = (labels, coefficients, offsets)
+        n_bytes += sum(array.nbytes for array in per_row if array is not None)
         n_parts, n_vectors = self._weights_shape
         yield LocalRows(support, n_support, chunks, len(labels), n_parts, n_vectors, n_bytes)
 
@@ -235,8 +258,29 @@ class LocalRowsBuilder:
         ]
         return np.concatenate(blocks, axis=2)
 
-    def _better_dense(self, offsets: IntArray, n_support: int) -> bool:
-        n_rows, nonzeros = len(offsets) - 1, int(offsets[-1])
+    def _weighed(self, coefficients: FloatArray | None) -> FloatArray | None:
+        """Return the coefficients times what rows count for."""
+        weights = self._joined(self._weights, 1.0)
+        if weights is None:
+            return coefficients
+        if coefficients is None:
+            coefficients = np.ones((*self._weights_shape, len(weights)))
+        coefficients *= weights
+        return coefficients
+
+    def _joined(self, arrays: list[FloatArray | None], otherwise: float) -> FloatArray | None:
+        """Return numbers of all rows from those of each block; None: there are none."""
+        if all(array is None for array in arrays):
+            return None
+        return np.concatenate(
+            [
+                np.full(len(labels), otherwise) if array is None else array
+                for array, labels in zip(arrays, self._labels, strict=True)
+            ]
+        )
+
+    def _better_dense(self, indptr: IntArray, n_support: int) -> bool:
+        n_rows, nonzeros = len(indptr) - 1, int(indptr[-1])
         entries = n_rows * n_support
         if 2 * nonzeros <= entries or not entries:
             return False
@@ -280,10 +324,10 @@ def _unless_ones(values: npt.NDArray[Any] | None) -> FloatArray | None:
 
 
 def _chunk_bounds(
-    offsets: IntArray, coefficients: FloatArray | None, chunk_nonzeros: int
+    indptr: IntArray, coefficients: FloatArray | None, chunk_nonzeros: int
 ) -> list[tuple[int, int]]:
     """Cut rows where a chunk is full, or where the set of parts they belong to changes."""
-    n_rows = len(offsets) - 1
+    n_rows = len(indptr) - 1
     stops = [n_rows]
     if coefficients is not None and coefficients.shape[0] > 1:
         used = np.any(coefficients != 0, axis=1)
@@ -293,7 +337,7 @@ def _chunk_bounds(
     first = 0
     for stop in stops:
         while first < stop:
-            full = np.searchsorted(offsets, offsets[first] + chunk_nonzeros, side="right") - 1
+            full = np.searchsorted(indptr, indptr[first] + chunk_nonzeros, side="right") - 1
             last = min(max(int(full), first + 1), stop)
             bounds.append((first, last))
             first = last
@@ -302,7 +346,7 @@ def _chunk_bounds(
 
 def _csr_blocks(
     bounds: list[tuple[int, int]],
-    offsets: IntArray,
+    indptr: IntArray,
     indices: IndexArray,
     values: FloatArray | None,
     n_support: int,
@@ -311,19 +355,19 @@ def _csr_blocks(
 
     Implied ones are shared by all.
     """
-    longest = max((int(offsets[hi] - offsets[lo]) for lo, hi in bounds), default=0)
+    longest = max((int(indptr[hi] - indptr[lo]) for lo, hi in bounds), default=0)
     ones = np.ones(longest)
     # scipy's max() of one block would otherwise change what all blocks share.
     ones.flags.writeable = False
     blocks = []
     for lo, hi in bounds:
-        here = slice(int(offsets[lo]), int(offsets[hi]))
+        here = slice(int(indptr[lo]), int(indptr[hi]))
         data = ones[: here.stop - here.start] if values is None else values[here]
-        indptr = (offsets[lo : hi + 1] - offsets[lo]).astype(np.int32)
+        pointers = (indptr[lo : hi + 1] - indptr[lo]).astype(np.int32)
         matrix = csr_array((hi - lo, n_support))
         transposed = csc_array((n_support, hi - lo))
         for block in (matrix, transposed):
             # Not by the constructor: it copies views that are less than half of their base.
-            block.data, block.indices, block.indptr = data, indices[here], indptr
+            block.data, block.indices, block.indptr = data, indices[here], pointers
         blocks.append((matrix, transposed))
     return blocks

@@ -9,6 +9,7 @@ import numpy as np
 from erasurehead.arrays import FloatArray
 from erasurehead.models.base import Model
 from erasurehead.models.rows import pieces
+from erasurehead.models.weighing import weights_of
 from erasurehead.rows import CsrRows
 
 PIECE_NONZEROS = 1 << 18
@@ -40,7 +41,9 @@ class Evaluator:
         for found, _ in _outputs(self._rows, self._model, theta):
             outputs.append(found)
             yield None
-        yield metrics_of(self._model, _joined(outputs), np.asarray(self._rows.labels))
+        rows = self._rows
+        weights = None if rows.weights is None else np.asarray(rows.weights)
+        yield metrics_of(self._model, _joined(outputs), np.asarray(rows.labels), weights)
 
     def now(self, theta: FloatArray) -> dict[str, float]:
         """Return the metrics of `theta` at once."""
@@ -56,19 +59,34 @@ def outputs_on(rows: CsrRows, model: Model, theta: FloatArray) -> FloatArray:
 
 
 def mean_loss(rows: CsrRows, model: Model, theta: FloatArray) -> float:
-    """Return the mean loss over all rows, at least one, without any penalty."""
-    total = sum(
-        float(np.sum(model.losses(outputs, labels)))
-        for outputs, labels in _outputs(rows, model, theta)
-    )
-    return total / len(rows.labels)
+    """Return the mean loss over all rows, at least one, without any penalty.
+
+    Rows count as they do in the objective.
+    """
+    weights = weights_of(model, rows)
+    total, done = 0.0, 0
+    for outputs, labels in _outputs(rows, model, theta):
+        losses = model.losses(outputs, labels)
+        here = slice(done, done + len(losses))
+        total += float(np.sum(losses) if weights is None else weights[here] @ losses)
+        done = here.stop
+    return total / (len(rows.labels) if weights is None else float(weights.sum()))
 
 
-def metrics_of(model: Model, outputs: FloatArray, labels: FloatArray) -> dict[str, float]:
-    """Return the metrics that are defined on these labels, by their names, in the model's order."""
-    if not len(labels):
+def metrics_of(
+    model: Model,
+    outputs: FloatArray,
+    labels: FloatArray,
+    weights: FloatArray | None = None,
+) -> dict[str, float]:
+    """Return the metrics that are defined on these labels, by their names, in the model's order.
+
+    `weights` are what rows count for, shape (rows,); None: one each. Where all are 0, nothing is
+    defined.
+    """
+    if not len(labels) or (weights is not None and not weights.any()):
         return {}
-    found = ((metric.name, metric.of(outputs, labels)) for metric in model.metrics)
+    found = ((metric.name, metric.of(outputs, labels, weights)) for metric in model.metrics)
     return {name: value for name, value in found if value is not None}
 
 

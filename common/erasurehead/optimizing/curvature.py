@@ -12,6 +12,7 @@ from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.models.base import Model
 from erasurehead.models.rows import pieces
+from erasurehead.models.weighing import total_weight, weights_of
 from erasurehead.rows import CsrRows
 
 SAMPLE_NONZEROS = 1 << 22
@@ -26,6 +27,10 @@ class Curvature(Protocol):
     """The Hessian of the mean loss, or what bounds it everywhere. Each call may read the rows."""
 
     @property
+    def measured(self) -> bool:
+        """Whether `by_parameter` tells how much parameters differ, bound or no bound."""
+
+    @property
     def bounded(self) -> bool:
         """Whether there is such an H."""
 
@@ -37,7 +42,7 @@ class Curvature(Protocol):
         """
 
     def by_parameter(self) -> FloatArray:
-        """Return the diagonal of H, shape (n_parameters,)."""
+        """Return the diagonal of H, shape (n_parameters,), or what stands for it if `measured`."""
 
 
 class RowsCurvature:
@@ -45,7 +50,8 @@ class RowsCurvature:
 
     Parameters
     ----------
-    model: gives C (`Model.curvature_times`), of which H is the mean over the rows.
+    model: gives C (`Model.curvature_times`), of which H is the mean over the rows, which count as
+        they do in the objective.
     rows: on all columns.
     seed: of the vector with which the search for the largest eigenvalue starts.
     sample_nonzeros: about how many entries of the rows that search looks at.
@@ -74,6 +80,11 @@ class RowsCurvature:
         return self._model.bounded
 
     @property
+    def measured(self) -> bool:
+        """Whether the model tells how much parameters differ."""
+        return self._model.measured
+
+    @property
     def spread(self) -> float:
         """Root mean square of the largest column over that of the smallest that is not empty; NaN
         where only a pass over the rows could tell."""
@@ -95,13 +106,19 @@ class RowsCurvature:
                 " go by; give a step size"
             )
         scale = None if metric is None else 1.0 / np.sqrt(metric)
+        weights = weights_of(self._model, self._sample)
+        total_of_rows = total_weight(self._model, self._sample) or 1.0
 
         def image(vector: FloatArray) -> FloatArray:
             scaled = vector if scale is None else scale * vector
             total = np.zeros(self._model.n_parameters)
+            done = 0
             for piece in pieces(self._sample, CHUNK_ROWS):
-                total += self._model.curvature_times(piece, scaled)
-            total /= max(len(self._sample.labels), 1)
+                here = slice(done, done + len(piece.labels))
+                own = None if weights is None else weights[here]
+                total += self._model.curvature_times(piece, scaled, own)
+                done = here.stop
+            total /= total_of_rows
             if besides is not None:
                 total += besides * scaled
             if scale is not None:
@@ -115,17 +132,22 @@ class RowsCurvature:
 
         Raises
         ------
-        UsageError: the model's curvature has no bound.
+        UsageError: the model has nothing to tell of it.
         """
-        if not self._model.bounded:
+        if not self._model.measured:
             raise UsageError(
                 f"the curvature of {self._model.spec} has no bound, and the optimizer needs one for"
                 " each parameter; give another --optimizer"
             )
-        if self._column_squares is None:
-            self._column_squares = self._rows.column_squares()
-        n_rows = len(self._rows.labels)
-        return self._model.curvature_diagonal(self._column_squares, n_rows) / max(n_rows, 1)
+        weights = weights_of(self._model, self._rows)
+        if weights is not None:
+            squares = self._rows.column_squares(weights)
+        else:
+            if self._column_squares is None:
+                self._column_squares = self._rows.column_squares()
+            squares = self._column_squares
+        total = total_weight(self._model, self._rows)
+        return self._model.curvature_diagonal(squares, total) / (total or 1.0)
 
 
 def largest_eigenvalue(

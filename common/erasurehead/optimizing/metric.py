@@ -30,8 +30,8 @@ class Metric:
     ----------
     root: D^1/2, shape (n_parameters,).
     inverse_root: D^-1/2.
-    largest: the largest curvature of the objective in the metric, above 0; None: it has no bound,
-        and the metric is all ones.
+    largest: the largest curvature of the objective in the metric, above 0; None: it has no bound.
+        The metric is then what the model says of how much parameters differ, or all ones.
     """
 
     root: FloatArray
@@ -49,17 +49,19 @@ class Metric:
         if not 0 <= power <= 1:
             raise UsageError(f"power={power:g} of an optimizer's metric must be from 0 to 1")
         ones = np.ones(len(problem.start))
-        if not problem.curvature.bounded:
+        if not problem.curvature.measured:
             return cls(ones, ones, None)
         diagonal = problem.curvature.by_parameter()
         of_penalty = np.zeros(len(diagonal))
         problem.penalty.add_curvature(of_penalty)
         diagonal += of_penalty
         if not diagonal.any():
-            return cls(ones, ones, 1.0)
+            return cls(ones, ones, 1.0 if problem.curvature.bounded else None)
         entries = diagonal**power
         np.maximum(entries, FLAT * entries.max(), out=entries)
         root = np.sqrt(entries)
+        if not problem.curvature.bounded:
+            return cls(root, 1.0 / root, None)
         # The sample on which it is found need not have all columns.
         largest = problem.curvature.largest(entries, of_penalty)
         return cls(root, 1.0 / root, max(largest, float((diagonal / entries).max())))

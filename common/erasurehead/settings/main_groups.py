@@ -31,6 +31,11 @@ class ProblemSettings(MainSection):
     model: ModelText | None = Field(
         None, description="what is fitted to the labels [default: the one for the store's labels]"
     )
+    intercept: bool = Field(
+        False,
+        description="add an intercept to the model, which no penalty touches (data prepared from a"
+        " table have a column of ones already, which the penalty touches)",
+    )
     l2: WeightOrAuto = Field(
         AUTO,
         description="weight of (l2/2)||theta||^2 beside the mean loss (auto is 1/N for N training"

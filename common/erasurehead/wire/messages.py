@@ -205,6 +205,8 @@ class Task:
     indices: Indices
     labels: Floats
     values: Floats | None = None
+    weights: Floats | None = None
+    offsets: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)

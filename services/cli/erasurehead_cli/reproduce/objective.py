@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.models import MODELS, default_model
@@ -27,5 +29,6 @@ def model_after(run: Run, rounds: int) -> FloatArray | None:
 
 def training_objective(store: Store, theta: FloatArray) -> float:
     """Return the mean loss over the training rows."""
-    model = MODELS.build(default_model(store.manifest.target), store.manifest.columns, None)
+    name, labels = default_model(store.manifest.target), np.asarray(store.train.labels)
+    model = MODELS.build(name, store.manifest.columns, labels)
     return mean_loss(store.train, model, theta)

@@ -24,6 +24,7 @@ class Settings(TypedDict, total=False):
 
     plugin: str | Sequence[str] | None
     model: str | None
+    intercept: bool | None
     l2: float | str | None
     scheme: str | None
     workers: int | None

@@ -29,6 +29,7 @@ class RunPlan:
     ----------
     run: a fresh id, or that of the run that is resumed.
     coding: the scheme, fitted to the workers there are.
+    total_weight: what the training rows count for together, by which sums are divided.
     ranges: first and past-the-end training row of each task, shape (n, 2).
     data_reference: where workers may read the store themselves; None: rows are streamed.
     chunk_rows: rows in one streamed chunk.
@@ -39,6 +40,7 @@ class RunPlan:
     coding: Coding
     model: Model
     training_rows: int
+    total_weight: float
     digest: str
     meaning: str
     ranges: IntArray

@@ -72,7 +72,8 @@ class Descent:
     method: holds the model, and knows the penalty.
     size: how far the method steps.
     estimate: applies the decoder's weights to coded gradients.
-    training_rows: N; the objective is the mean loss over them plus the penalty.
+    total_weight: what the training rows count for together; the objective is the sum of their
+        losses over that, plus the penalty.
     in_parts: how estimates work on long sums.
     as_received: returns a copy of a point as it is after its way to a worker; None: that depends on
         what else is sent, and `received` must be told.
@@ -87,7 +88,7 @@ class Descent:
         method: Method,
         size: StepSize,
         estimate: GradientEstimate,
-        training_rows: int,
+        total_weight: float,
         in_parts: InParts = at_once,
         as_received: Callable[[FloatArray], FloatArray] | None = np.copy,
         chosen: Chosen = UNNAMED,
@@ -101,7 +102,7 @@ class Descent:
         self.method = method
         self.size = size
         self.estimate = estimate
-        self.training_rows = training_rows
+        self.total_weight = total_weight
         self._in_parts = in_parts
         method.in_parts = in_parts
         self._as_received = as_received
@@ -247,9 +248,9 @@ class Descent:
         if memory is not None:
             self._join_late(memory)
         gradient, loss_sum = self.estimate.finish(decoding)
-        gradient /= self.training_rows
+        gradient /= self.total_weight
         norm = math.sqrt(squared_norm(gradient))
-        loss = loss_sum / self.training_rows + self.method.penalty.value(self.method.query)
+        loss = loss_sum / self.total_weight + self.method.penalty.value(self.method.query)
         if not (norm < DIVERGED_ABOVE and loss < DIVERGED_ABOVE):
             self.estimate.reject()
             return StepOutcome(
@@ -318,7 +319,7 @@ class Descent:
     def _renewals(self, memory: Memory) -> Iterator[Renewal]:
         """Yield what the arrivals of the round change."""
         for unit, vector in memory.fresh.items():
-            share = memory.units.weights[unit] / self.training_rows
+            share = memory.units.weights[unit] / self.total_weight
             point = self._broadcasts.of(memory.round - memory.joined.get(unit, 0), vector.support)
             assert point is not None
             known, anchor = memory.known[unit], self._anchors.get(unit)

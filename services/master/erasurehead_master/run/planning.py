@@ -11,8 +11,10 @@ import numpy as np
 from erasurehead.coding.amplification import likely_worst
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
-from erasurehead.models import MODELS, default_model
+from erasurehead.models import MODELS, default_model, specified
 from erasurehead.models.base import Model
+from erasurehead.models.weighing import total_weight
+from erasurehead.rows import Target
 from erasurehead.schemes.coding import Coding
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.sizes import MAX_FRAME_BYTES
@@ -69,6 +71,13 @@ def make_plan(
     DataError: the store is damaged, or its labels do not suit the model.
     """
     store.check_rows()
+    model = _model(settings, store)
+    total = total_weight(model, store.train)
+    if store.manifest.rows and not total > 0:
+        raise DataError(
+            f"the {store.manifest.rows:,} training rows of {store.path} all have the weight 0; give"
+            " one at least a weight above 0"
+        )
     coding = coding or settings.fitted()
     settings.delays()  # workers will build them; a value out of range is refused here
     rows = store.manifest.rows
@@ -77,8 +86,9 @@ def make_plan(
         run=secrets.token_hex(6),
         settings=settings,
         coding=coding,
-        model=_model(settings, store),
+        model=model,
         training_rows=rows,
+        total_weight=total,
         digest=store.digest,
         meaning=store.manifest.meaning,
         ranges=deal_rows(rows, coding.code.n_tasks, settings.run.seed),
@@ -122,13 +132,27 @@ def _check_rounding(plan: RunPlan) -> None:
 
 def _model(settings: RunSettings, store: Store) -> Model:
     """Return the model, unless the store's labels mean something else."""
-    name = settings.problem.model or default_model(store.manifest.target)
-    model = MODELS.build(name, store.manifest.columns, np.asarray(store.train.labels))
-    for labels in (store.train.labels, store.test.labels):
-        refusal = model.refusal(labels)
-        if refusal is not None:
-            raise DataError(
-                f"the labels of {store.path}, prepared as {store.manifest.target}, do not suit the"
-                f" model {name}: {refusal}; leave --model out or prepare the data for it"
-            )
+    target = store.manifest.target
+    name = settings.problem.model or default_model(target)
+    spec = specified(name, settings.problem.intercept, len(store.manifest.classes))
+    model = MODELS.build(spec, store.manifest.columns, np.asarray(store.train.labels))
+    refusals = [model.refusal(labels) for labels in (store.train.labels, store.test.labels)]
+    for refusal in filter(None, refusals):
+        raise DataError(
+            f"the labels of {store.path}, prepared as {target}, do not suit the model {name}:"
+            f" {refusal}; {_instead(target, model)}"
+        )
+    if store.train.offsets is not None and not model.takes_offsets:
+        raise DataError(
+            f"{store.path} has offsets, and the model {name} takes none; prepare the data without"
+            " an offset"
+        )
     return model
+
+
+def _instead(target: Target, model: Model) -> str:
+    """Return what to do about labels that do not suit a model."""
+    suitable = default_model(target)
+    if suitable == model.name:
+        return "prepare the data for it"
+    return f"take --model {suitable}, or prepare the data for {model.name}"

@@ -67,7 +67,7 @@ def make_descent(
         method,
         size,
         estimate,
-        plan.training_rows,
+        plan.total_weight,
         in_parts,
         as_received if format.value_by_value else None,
         chosen,

@@ -32,4 +32,6 @@ class TaskStreamer:
             indices=np.asarray(rows.indices),
             labels=np.asarray(rows.labels),
             values=None if rows.values is None else np.asarray(rows.values),
+            weights=None if rows.weights is None else np.asarray(rows.weights),
+            offsets=None if rows.offsets is None else np.asarray(rows.offsets),
         )

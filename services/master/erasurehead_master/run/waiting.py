@@ -75,6 +75,7 @@ class _One:
     """The curvature of x^2 / 2."""
 
     bounded = True
+    measured = True
 
     def largest(self, metric: FloatArray | None = None, besides: FloatArray | None = None) -> float:
         return 1.0

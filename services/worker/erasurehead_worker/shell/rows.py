@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 PIECE_ROWS = 1 << 15
 """Rows read from a mapped store between two looks at the inbox."""
 
+OPTIONAL = ("values", "weights", "offsets")
+"""Arrays that rows need not have."""
+
 _DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 """What reading an archive of arrays raises when it was cut off, changed or is something else."""
 
@@ -84,6 +87,8 @@ class RowSource:
             values=task.values,
             labels=task.labels,
             n_columns=load.assign.columns,
+            weights=task.weights,
+            offsets=task.offsets,
         )
         index = int(np.searchsorted(load.assign.tasks, task.task))
         builder.add(index, rows)
@@ -148,9 +153,9 @@ class RowSource:
                 rows = CsrRows(
                     indptr=kept["indptr"],
                     indices=kept["indices"],
-                    values=kept["values"] if "values" in kept.files else None,
                     labels=kept["labels"],
                     n_columns=assign.columns,
+                    **{name: kept[name] if name in kept.files else None for name in OPTIONAL},
                 )
         except FileNotFoundError:
             raise missing from None
@@ -175,8 +180,10 @@ class RowSource:
             "indices": np.concatenate([c.indices for c in chunks]),
             "labels": np.concatenate([c.labels for c in chunks]),
         }
-        if chunks[0].values is not None:
-            arrays["values"] = np.concatenate([c.values for c in chunks if c.values is not None])
+        for name in OPTIONAL:
+            pieces = [getattr(chunk, name) for chunk in chunks]
+            if pieces[0] is not None:
+                arrays[name] = np.concatenate(pieces)
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
