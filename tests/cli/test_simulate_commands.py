@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,24 @@ def test_the_trace_of_a_run_is_replayed(
     assert run.summary is not None
     assert again.summary.wall_s == pytest.approx(run.summary.wall_s)
     assert np.array_equal(again.theta, run.theta)
+
+
+def test_a_disk_that_takes_no_report_does_not_make_a_run_fail(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # no file may be longer
+    try:
+        simulated(store, out, "-q")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (out / "report.html").exists()
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    told = " ".join(capsys.readouterr().out.split())
+    assert "File too large; make room, or name another file with --out; the run itself is" in told
+    assert main(["report", str(out)]) == 0
+    assert (out / "report.html").stat().st_size > 20_000
 
 
 def test_gradient_free_needs_no_store(

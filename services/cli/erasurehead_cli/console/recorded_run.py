@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
-from erasurehead.errors import ErasureHeadError
+from erasurehead.errors import DataError, ErasureHeadError, UsageError, reason_of
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Claim, Origin, Run, RunWriter
 from erasurehead.runs.tracked import trackers_of
@@ -156,7 +156,10 @@ def _resume_notices(point: ResumePoint | None) -> list[str]:
 
 
 def report(path: Path, console: Console, *, draw: bool, quiet: bool) -> None:
-    """Write the report of a finished run; unless `quiet`, print its results and where they are."""
+    """Write the report of a finished run; unless `quiet`, print its results and where they are.
+
+    A disk that takes no report is no reason to call the run a failure: a warning says so.
+    """
     from erasurehead_cli.report import write_report
 
     run = Run.open(path)
@@ -164,10 +167,22 @@ def report(path: Path, console: Console, *, draw: bool, quiet: bool) -> None:
     page = path / "report.html"
     drawn: list[Path] = []
     if summary is not None and run.records:
-        write_report([run], page)
-        if draw:
-            drawn = draw_figures(
-                lambda: figures.run_figures(run.records, run.settings.coding.scheme, path)
+        try:
+            write_report([run], page)
+            if draw:
+                drawn = draw_figures(
+                    lambda: figures.run_figures(run.records, run.settings.coding.scheme, path)
+                )
+        except DataError:
+            raise
+        except (OSError, UsageError) as error:
+            console.print(
+                f"warning: {reason_of(error)}; the run itself is whole, and `erasurehead report"
+                f" {path}` makes its report once there is room",
+                style="yellow",
+                markup=False,
+                highlight=False,
+                soft_wrap=True,
             )
     if quiet:
         return
@@ -187,7 +202,7 @@ def report(path: Path, console: Console, *, draw: bool, quiet: bool) -> None:
         **{name: [f"{value:.6g}"] for name, value in summary.metrics.items()},
         "run": [str(path)],
         "model": [str(path / "model.npz")],
-        "report": [str(page)],
+        "report": [str(page) if page.exists() else "none was written"],
     }
     if draw:
         lines["figures"] = figure_lines(drawn)
