@@ -236,7 +236,7 @@ def test_a_svmlight_file_gets_the_same_predictions(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("1 2:x\n", "is not a svmlight file"),
+        ("1 2:x\n", "cannot be read as svmlight"),
         ("1 2:1\n-1 999:1\n", "is not a svmlight file of"),
         ("1 2:1\n2 3:1\n3 4:1\n", "has 3 distinct labels"),
     ],

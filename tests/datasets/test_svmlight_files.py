@@ -113,9 +113,31 @@ def test_any_two_labels(tmp_path: Path) -> None:
     assert store.manifest.classes == ("2", "5")
 
 
+def test_the_largest_column_that_can_be_read(tmp_path: Path) -> None:
+    """The constant column after it has a number that 32 bits do not hold."""
+    largest = 2**31 - 1
+    store = store_of(tmp_path, f"1 0:1 {largest}:1\n-1 2:1\n1 1:1\n-1 1:1\n1 0:1\n")
+    assert store.manifest.columns == largest + 2
+    assert int(store.train.indices.max()) == largest + 1
+    store.check_rows()
+    (tmp_path / "more.svm").write_text(f"1 {largest + 1}:1\n")
+    assert store.encoding is not None
+    with pytest.raises(DataError, match=f"column beyond {largest}, which is the largest that can"):
+        read_alike(store.encoding, tmp_path / "more.svm")
+
+
 @pytest.mark.parametrize(
     ("content", "options", "sentence"),
     [
+        ("1 2147483648:1\n0 1:1\n", {}, "names a column beyond 2147483647, which is the largest"),
+        (f"1 {2**64 + 1}:1\n0 1:1\n", {}, "names a column beyond 2147483647"),
+        ("1 1:1 2:1e200\n0 1:1\n", {}, r"row 1 of .* holds 1e\+200, whose square is no number"),
+        ("1 1:1\n-1e200 1:1\n", {}, r"row 2 of .* holds -1e\+200, whose square is no number"),
+        (
+            "".join(f"{2**53 + i // 2} 1:1\n" for i in range(8)),
+            {"labels": "classes"},
+            "has classes beyond 9007199254740992, where two whole numbers may be read as one",
+        ),
         ("", {}, "has no row; name a file with rows"),
         ("1 1:1\n", {}, "the source has 1 rows; at least 2 are needed"),
         ("1 1:1\n-1 2:x\n", {}, "cannot be read as svmlight: .*expected lines such as '1 3:0.5"),

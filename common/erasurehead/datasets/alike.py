@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from erasurehead.datasets.encodings import Encoding
 from erasurehead.datasets.encodings.svmlight import SvmlightEncoding
 from erasurehead.datasets.labels import labels_alike
-from erasurehead.datasets.sources import read_plain, sklearn_datasets
+from erasurehead.datasets.svmlight_file import read_svmlight
 from erasurehead.datasets.tables.alike import encode_alike
 from erasurehead.errors import DataError
 from erasurehead.rows import CsrRows
@@ -49,19 +48,16 @@ def _svmlight(encoding: SvmlightEncoding, path: Path) -> CsrRows:
     # Not at the top: scipy takes a while to be imported, and tables do without.
     from scipy.sparse import csr_array, hstack
 
-    read = sklearn_datasets().load_svmlight_file
-    try:
-        matrix, labels = read(
-            io.BytesIO(read_plain(path)),
-            n_features=encoding.features,
-            zero_based=encoding.first_column == 0,
-        )
-    except ValueError as error:
-        reason = " ".join(str(error).split())
+    first = encoding.first_column
+    ((matrix, labels),) = read_svmlight([path], zero_based=first == 0)
+    if matrix.shape[1] > encoding.features:
         raise DataError(
-            f"{path} is not a svmlight file of {encoding.features} columns that counts from"
-            f" {encoding.first_column}: {reason}; give a file like the one that was prepared"
-        ) from None
+            f"{path} names column {matrix.shape[1] - 1 + first}, but the model was trained on"
+            f" columns {first} to {encoding.features - 1 + first}; leave others out"
+        )
+    matrix = csr_array(
+        (matrix.data, matrix.indices, matrix.indptr), (len(labels), encoding.features)
+    )
     with_ones = hstack([matrix, csr_array(np.ones((len(labels), 1)))], format="csr")
     return CsrRows(
         with_ones.indptr.astype(np.int64),

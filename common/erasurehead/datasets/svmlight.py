@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -14,7 +13,9 @@ from erasurehead.datasets.encoding import Encoded, split
 from erasurehead.datasets.encodings.svmlight import SvmlightEncoding
 from erasurehead.datasets.labels import Coded, KindOrAuto, code_classes, number_name, target_of
 from erasurehead.datasets.preset import Preset
-from erasurehead.datasets.sources import read_plain, sklearn_datasets
+from erasurehead.datasets.sources import read_plain
+from erasurehead.datasets.svmlight_file import LARGEST_COLUMN, read_svmlight
+from erasurehead.datasets.tables.categories import LARGEST_EXACT
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows
 
@@ -64,26 +65,29 @@ class SvmLight(Preset):
         from scipy.sparse import vstack
 
         paths = [self._path] if self._test is None else [self._path, self._test]
-        matrices, all_labels = self._read(paths)
-        matrix, labels = vstack(matrices, format="csr"), np.concatenate(all_labels)
+        parts = read_svmlight(paths)
+        matrix = vstack([part for part, _ in parts], format="csr")
+        labels = np.concatenate([part for _, part in parts])
         first = self._first_column(matrix)
         if first == 1:
             matrix = matrix[:, 1:]
         if self._test is None:
             train, test = split(len(labels))
         else:
-            n_train = len(all_labels[0])
+            n_train = len(parts[0][1])
             train = np.random.default_rng(0).permutation(n_train)
             test = np.arange(n_train, len(labels))
         coded = self._labels(labels)
         ones = bool(np.all(matrix.data == 1.0))
+        # In eight bytes where the constant column's own number needs them.
+        dtype = np.int32 if matrix.shape[1] <= LARGEST_COLUMN else np.int64
 
         def take(chosen: npt.NDArray[np.int64]) -> CsrRows:
             part = matrix[chosen]
             ends = part.indptr[1:]
             return CsrRows(
                 indptr=part.indptr.astype(np.int64) + np.arange(len(chosen) + 1),
-                indices=np.insert(part.indices, ends, matrix.shape[1]),
+                indices=np.insert(part.indices.astype(dtype), ends, matrix.shape[1]),
                 values=None if ones else np.insert(part.data, ends, 1.0),
                 labels=coded.labels[chosen],
                 n_columns=matrix.shape[1] + 1,
@@ -106,33 +110,6 @@ class SvmLight(Preset):
             )
         return 0 if has_zero or self._first == "0" else 1
 
-    def _read(self, paths: list[Path]) -> tuple[list[Any], list[npt.NDArray[np.float64]]]:
-        """Read all files together, so that they agree on columns, which count from 0."""
-        plain = [io.BytesIO(read_plain(path)) for path in paths]
-        named = " and ".join(map(str, paths))
-        try:
-            read = sklearn_datasets().load_svmlight_files(plain, zero_based=True)
-        except ValueError as error:
-            reason = " ".join(str(error).split())
-            raise DataError(
-                f"{named} cannot be read as svmlight: {reason}; expected lines such as"
-                " '1 3:0.5 7:1'"
-            ) from None
-        matrices, labels = list(read[::2]), list(read[1::2])
-        for path, matrix, part in zip(paths, matrices, labels, strict=True):
-            if not len(part):
-                raise DataError(f"{path} has no row; name a file with rows")
-            row_of_value = np.repeat(np.arange(len(part)), np.diff(matrix.indptr))
-            bad = np.concatenate(
-                [row_of_value[~np.isfinite(matrix.data)], np.flatnonzero(~np.isfinite(part))]
-            )
-            if len(bad):
-                raise DataError(
-                    f"row {int(bad.min()) + 1} of {path} holds a number that is not finite; fill"
-                    " it in or leave the row out"
-                )
-        return matrices, labels
-
     def _labels(self, labels: npt.NDArray[np.float64]) -> Coded:
         distinct, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
         whole = bool(np.all(distinct == np.floor(distinct)))
@@ -140,6 +117,11 @@ class SvmLight(Preset):
         if meant == "numbers":
             return Coded(labels, "numbers")
         what = f"the label of {self._path}"
+        if np.abs(distinct).max() > LARGEST_EXACT:
+            raise DataError(
+                f"{what} has classes beyond {LARGEST_EXACT}, where two whole numbers may be read as"
+                " one; number the classes from 0"
+            )
         if self._kind == "auto" and meant == "classes":
             self.assumed.append(
                 f"{what} has {len(distinct)} distinct whole numbers, which are taken for classes;"

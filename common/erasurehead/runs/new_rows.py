@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,9 +16,9 @@ from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.datasets.labels import comparable_labels, labels_alike
 from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.matrix_file import as_rows, read_matrix
-from erasurehead.datasets.sources import read_plain, sklearn_datasets
 from erasurehead.datasets.store import Store
-from erasurehead.errors import DataError, UsageError, reason_of
+from erasurehead.datasets.svmlight_file import read_svmlight
+from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows
 from erasurehead.runs.reader import Run
 
@@ -200,22 +199,20 @@ def _read_svmlight(
 ) -> tuple[Any, Any, tuple[str, ...]]:
     """Return a file that no encoding says how to read: matrix, labels, and what was assumed."""
     features = run.learnt.n_columns - constant
-    try:
-        # One column more, for a file that counts from 1.
-        matrix, labels = sklearn_datasets().load_svmlight_file(
-            io.BytesIO(read_plain(path)), n_features=features + 1, zero_based=True
-        )
-        has_zero = bool(np.any(matrix.indices == 0))
-        counts_from = first if first is not None else (0 if has_zero else 1)
-        if counts_from == 1 and has_zero:
-            raise ValueError("it has a column 0, so it cannot count from 1")
-        if counts_from == 0 and np.any(matrix.indices == features):
-            raise ValueError(f"it has a column {features}")
-    except (OSError, ValueError) as error:
+    ((matrix, labels),) = read_svmlight([path])
+    has_zero = bool(np.any(matrix.indices == 0))
+    counts_from = first if first is not None else (0 if has_zero else 1)
+    wrong = ""
+    if counts_from == 1 and has_zero:
+        wrong = "it has a column 0, so it cannot count from 1"
+    elif matrix.shape[1] > features + counts_from:
+        wrong = f"it has a column {matrix.shape[1] - 1}"
+    if wrong:
         raise DataError(
-            f"{path} is not a svmlight file of {features} columns: {reason_of(error)}; give one, or"
-            f" a store or a matrix, like the data that {run.path} was trained on"
-        ) from None
+            f"{path} is not a svmlight file of {features} columns: {wrong}; give one, or a store or"
+            f" a matrix, like the data that {run.path} was trained on"
+        )
+    matrix.resize(len(labels), features + counts_from)
     told: tuple[str, ...] = ()
     if first is None and not has_zero:
         told = (

@@ -32,7 +32,10 @@ from erasurehead.datasets.tables.values import numbers as as_numbers
 from erasurehead.errors import DataError
 from erasurehead.process.ahead import ahead
 
-MAKE_A_CATEGORY = "name it in categorical= if each value is a category"
+OTHERWISE = (
+    "correct it, say missing= if it means a missing value, or name the column in categorical= if"
+    " each value is a category"
+)
 
 
 @dataclass(frozen=True)
@@ -261,7 +264,7 @@ class _Scan:
             self._add(f"c{i}", reader, name)
         for i, name in enumerate(numeric):
             sure = wanted.named or not is_text(columns[name])
-            number = NumberReader(name, self.decimal, sure=sure, advice=MAKE_A_CATEGORY)
+            number = NumberReader(name, self.decimal, sure=sure, advice=OTHERWISE)
             self._add(f"n{i}", number, name)
 
     def _numbers(self, name: str, kind: type[NumberReader] = NumberReader) -> NumberReader:
