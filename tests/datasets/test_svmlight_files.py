@@ -136,7 +136,7 @@ def test_the_largest_column_that_can_be_read(tmp_path: Path) -> None:
         (
             "".join(f"{2**53 + i // 2} 1:1\n" for i in range(8)),
             {"labels": "classes"},
-            "has classes beyond 9007199254740992, where two whole numbers may be read as one",
+            "has classes of 9007199254740992 or more, where two whole numbers may be read as one",
         ),
         ("", {}, "has no row; name a file with rows"),
         ("1 1:1\n", {}, "the source has 1 rows; at least 2 are needed"),

@@ -315,7 +315,7 @@ def test_an_infinite_value(kitchen: Kitchen, frame: pd.DataFrame, column: str) -
         ({"target": "sold", "numeric": "areas"}, r"no column 'areas' \(did you mean 'area'\?\)"),
         (
             {"target": "sold", "numeric": "town"},
-            "'town' of .* does not hold numbers: row 1 has '.*'; name it in c",
+            "'town' of .* does not hold numbers: row 1 has '.*'; correct it, say",
         ),
         ({"target": "sold", "numeric": "area+sold"}, "column 'sold' is the target and cannot be a"),
         (

@@ -117,10 +117,10 @@ class SvmLight(Preset):
         if meant == "numbers":
             return Coded(labels, "numbers")
         what = f"the label of {self._path}"
-        if np.abs(distinct).max() > LARGEST_EXACT:
+        if np.abs(distinct).max() >= LARGEST_EXACT:
             raise DataError(
-                f"{what} has classes beyond {LARGEST_EXACT}, where two whole numbers may be read as"
-                " one; number the classes from 0"
+                f"{what} has classes of {LARGEST_EXACT} or more, where two whole numbers may be"
+                " read as one; number the classes from 0"
             )
         if self._kind == "auto" and meant == "classes":
             self.assumed.append(

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from erasurehead.datasets.encodings.table import Value, ValueType
 from erasurehead.datasets.sources import pyarrow
-from erasurehead.datasets.tables.values import is_integer, is_number, is_text
+from erasurehead.datasets.tables.values import INTEGER, is_integer, is_number, is_text
 
 Codes = npt.NDArray[np.int32]
 LARGEST_EXACT = 2**53
-"""Beyond, two whole numbers may be one float."""
+"""From here on, two whole numbers may be one float."""
 
 
 class Distinct:
@@ -102,7 +102,7 @@ def kind_of(values: Sequence[Value], decimal: str, *, typed: bool) -> ValueType:
     if all(map(is_integer, texts)):
         return "integer"
     if all(is_number(text, decimal) and _without_zeros(text) for text in texts) and not any(
-        is_integer(text) and abs(int(text)) > LARGEST_EXACT for text in texts
+        INTEGER.fullmatch(text) and abs(int(text)) > LARGEST_EXACT for text in texts
     ):
         return "number"
     return "text"
@@ -133,7 +133,7 @@ def as_kind(value: Value, kind: ValueType, decimal: str) -> Value:
         value = float(value.replace(decimal, "."))
     if kind == "number":
         return float(value)
-    if isinstance(value, float) and (not value.is_integer() or abs(value) > LARGEST_EXACT):
+    if isinstance(value, float) and (not value.is_integer() or abs(value) >= LARGEST_EXACT):
         raise ValueError(f"{value} is no whole number")
     return int(value)
 

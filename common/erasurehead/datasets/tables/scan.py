@@ -192,7 +192,9 @@ class _Scan:
     def _read_as_numbers(self, name: str) -> bool:
         if self.readers:
             return name in self.numbers
-        return name in self.wanted.numeric or not (self.typed or self.wanted.named)
+        if self.typed or name in self.texts or name in self.wanted.categorical:
+            return False
+        return name != self.wanted.target or self.wanted.kind in ("auto", "numbers")
 
     @cached_property
     def numeric_marks(self) -> bool:
@@ -263,7 +265,7 @@ class _Scan:
             reader = CategoryReader(name, self.decimal, typed=self.typed, sure=wanted.named)
             self._add(f"c{i}", reader, name)
         for i, name in enumerate(numeric):
-            sure = wanted.named or not is_text(columns[name])
+            sure = wanted.named or self.typed
             number = NumberReader(name, self.decimal, sure=sure, advice=OTHERWISE)
             self._add(f"n{i}", number, name)
 

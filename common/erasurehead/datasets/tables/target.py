@@ -84,7 +84,7 @@ class TargetReader:
             raise IsTextError(self.name)
         found: Array = self._reader.take(array, rows, path)
         if isinstance(self._reader, NumberReader):
-            if self._kind == "auto" and self._reader.largest > LARGEST_EXACT:
+            if self._kind == "auto" and self._reader.largest >= LARGEST_EXACT:
                 raise IsTextError(self.name)  # whole numbers may be ids: compared as they are
             self._count(found)
         return found
