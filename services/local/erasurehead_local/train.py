@@ -14,6 +14,7 @@ from erasurehead_local.hatching import Hatching
 from erasurehead_master.keep.checkpoint import Snapshot
 from erasurehead_master.machine.events import Departed, Event
 from erasurehead_master.run.planning import PlannedRun
+from erasurehead_master.run.seams import Rating
 from erasurehead_master.shell.loop import Watched
 from erasurehead_master.shell.main import host
 
@@ -54,6 +55,7 @@ def run_planned(
     started: Callable[[LocalCluster], None] | None = None,
     turns: int | None = None,
     hatching: Hatching | None = None,
+    rating: Rating | None = None,
 ) -> RunSummary:
     """Run as many worker processes as the plan has slots, and a master, and wait for the end.
 
@@ -64,11 +66,12 @@ def run_planned(
     turns: how many of them may be at a long computation at the same time (0: any number; None: one
         for each core).
     hatching: the workers' nursery, if its process is under way already.
+    rating: rates models at the rounds of evaluation; None: the metrics on the test rows.
     """
     begun = time.monotonic()
     turns = turns_of(planned) if turns is None else turns
     with LocalCluster(turns=turns, hatching=hatching) as cluster:
-        return run_on(cluster, planned, observers, resume, started, begun=begun)
+        return run_on(cluster, planned, observers, resume, started, begun=begun, rating=rating)
 
 
 def turns_of(planned: PlannedRun) -> int | None:
@@ -89,6 +92,7 @@ def run_on(
     started: Callable[[LocalCluster], None] | None = None,
     *,
     begun: float,
+    rating: Rating | None = None,
 ) -> RunSummary:
     """Run a plan with workers of a nursery that is there, and has none; see `run_planned`.
 
@@ -118,4 +122,4 @@ def run_on(
         # A worker that ended well has said GOODBYE.
         return [*(Departed(name, why) for name, code, why in ended if code != 0), *last]
 
-    return host(planned, LOOPBACK, observers, begun, attach, resume)
+    return host(planned, LOOPBACK, observers, begun, attach, resume, rating=rating)

@@ -31,18 +31,21 @@ def reproduce(
         typer.Option(
             "--sets",
             metavar="NAME,...",
-            help="amazon, covertype, kc-housing \\[default: those whose file is given]",
+            help="amazon, covertype, kc-housing; with --beyond also flights, which needs no file"
+            " \\[default: those whose file is given]",
             show_default=False,
         ),
     ] = None,
     settings: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--settings",
             metavar="NAME,...",
-            help="delays (exponential, mean 0.5 s), none, quotas (CPU quotas by control groups)",
+            help="delays (exponential, mean 0.5 s), none, quotas (CPU quotas by control groups);"
+            " with --beyond: iid, slow, dead \\[default: all]",
+            show_default=False,
         ),
-    ] = "delays,none,quotas",
+    ] = None,
     scheme: Annotated[
         list[str],
         typer.Option(
@@ -92,6 +95,32 @@ def reproduce(
         bool,
         typer.Option("--page-only", help="Run nothing; write the page from the finished cells."),
     ] = False,
+    beyond: Annotated[
+        bool,
+        typer.Option(
+            "--beyond",
+            help="Instead, measure how long whole runs take to come near the optimum by anchored"
+            " L-BFGS, and what codes do for it; it writes the page's second half.",
+        ),
+    ] = False,
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            metavar="NAME,...",
+            help="With --beyond: coded, cached, egc, uncoded, nesterov-5, nesterov-11, descent"
+            " \\[default: all]",
+            show_default=False,
+        ),
+    ] = "",
+    kinds: Annotated[
+        str,
+        typer.Option(
+            "--kinds",
+            metavar="NAME,...",
+            help="With --beyond: run (with processes), ideal (drawn delays alone take time)",
+        ),
+    ] = "ideal,run",
 ) -> int:
     """Run the experiments of the ErasureHead paper, and ours against them.
 
@@ -101,6 +130,8 @@ def reproduce(
     files = {"amazon": amazon, "covertype": covertype, "kc-housing": kc_housing}
     given = [name for name, file in files.items() if file is not None]
     chosen = given if sets is None else _names(sets)
+    if beyond and sets is None:
+        chosen.append("flights")
     for name in chosen:
         if name in files and files[name] is None:
             raise UsageError(f"data set '{name}' needs its file; give it with --{name} FILE")
@@ -116,7 +147,23 @@ def reproduce(
     from erasurehead_cli.reproduce.grid import build_grid
 
     logs.beside_progress()
-    cells = build_grid(chosen, _names(settings), seeds, scheme)
+    if beyond:
+        from erasurehead_cli.reproduce.beyond import command
+        from erasurehead_cli.reproduce.beyond.grid import build_trials
+
+        return command.carry_out(
+            command.Request(
+                out=out,
+                files=files,
+                trials=build_trials(chosen, _names(settings or ""), _names(methods), seeds),
+                shown=build_trials((), (), (), seeds),
+                kinds=() if page_only else _kinds(kinds),
+                time_scale=time_scale,
+                page=results or out / "results.md",
+            ),
+            Console(),
+        )
+    cells = build_grid(chosen, _names(settings or "delays,none,quotas"), seeds, scheme)
     return carry_out(
         Request(
             out=out,
@@ -135,3 +182,16 @@ def reproduce(
 def _names(text: str) -> list[str]:
     """Return the names of a list separated by commas, each once."""
     return list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
+def _kinds(text: str) -> list[str]:
+    """Return what to do with each trial.
+
+    Raises
+    ------
+    UsageError: an unknown name.
+    """
+    for name in _names(text):
+        if name not in ("ideal", "run"):
+            raise UsageError(f"--kinds {name}: there is no such kind; expected run, ideal or both")
+    return _names(text)

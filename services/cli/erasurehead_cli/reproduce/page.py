@@ -27,6 +27,9 @@ from erasurehead_cli.results.number_format import seconds, times
 _WIDTH = 100
 """Characters in a line of prose, as on every page."""
 
+SECOND_HALF = "<!-- beyond -->"
+"""Parts what the two ways of the command write."""
+
 KIND, OPTION = "the results", "--results"
 
 HEADING = {
@@ -63,8 +66,8 @@ def write_page(
         lines += [f"## {HEADING[setting].partition(':')[0]}", "", f"Not run: {reason}.", ""]
     if cdf:
         lines += ["## How late the workers are", "", *_stragglers(), *_images(cdf, page.parent)]
-    text = "\n".join(lines).rstrip() + "\n"
-    write_output(page, KIND, _is_results, lambda file: file.write(text.encode()), OPTION)
+    text = "\n".join(lines).rstrip() + "\n" + _second_half(page)
+    write_output(page, KIND, is_results, lambda file: file.write(text.encode()), OPTION)
 
 
 def check_place(page: Path) -> None:
@@ -74,7 +77,7 @@ def check_place(page: Path) -> None:
     ------
     UsageError: a file of the page's name, or of a figure's, that was not written with a page.
     """
-    check_output(page, KIND, _is_results, OPTION)
+    check_output(page, KIND, is_results, OPTION)
     for name in () if page.exists() else pictures.NAMES:
         path = page.parent / "figures" / name
         if path.exists():
@@ -84,8 +87,21 @@ def check_place(page: Path) -> None:
             )
 
 
-def _is_results(file: BinaryIO) -> bool:
-    return b"Written by `erasurehead reproduce`" in file.read(2048)
+def is_results(file: BinaryIO) -> bool:
+    """Tell whether a file was written by the command, with --beyond or without."""
+    return b"Written by `erasurehead reproduce" in file.read(2048)
+
+
+def first_half(page: Path) -> str:
+    """Return what stands before the second half, which --beyond writes."""
+    return page.read_text(encoding="utf-8").partition(SECOND_HALF)[0] if page.exists() else ""
+
+
+def _second_half(page: Path) -> str:
+    """Return the second half of the page that is there."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    _, mark, rest = text.partition(SECOND_HALF)
+    return f"\n{mark}{rest}" if mark else ""
 
 
 def _head(results: Results) -> Iterator[str]:

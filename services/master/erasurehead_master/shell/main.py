@@ -23,6 +23,7 @@ from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.ledger import NO_TIMES
 from erasurehead_master.run.planning import PlannedRun
+from erasurehead_master.run.seams import Rating
 from erasurehead_master.run.setup import make_descent
 from erasurehead_master.run.streaming import TaskStreamer
 from erasurehead_master.run.two_cores import TwoCores
@@ -74,6 +75,7 @@ def host(
     attach: Callable[[str], Watched] | None = None,
     resume: Snapshot | None = None,
     keys: MasterKeys | None = None,
+    rating: Rating | None = None,
 ) -> RunSummary:
     """Bind, run and clean up.
 
@@ -84,6 +86,7 @@ def host(
         reads its news.
     resume: the checkpoint to go on from.
     keys: with them every connection is encrypted, and only allowed workers get one.
+    rating: rates models at the rounds of evaluation; None: the metrics on the test rows.
     """
     plan, store = planned.plan, planned.store
     if resume is not None:
@@ -113,7 +116,7 @@ def host(
             clock=time.monotonic,
             stopwatch=time.perf_counter,
             observers=[LoggedNotices(), *monitoring, *observers],
-            rating=evaluator.steps if evaluator else None,
+            rating=rating or (evaluator.steps if evaluator else None),
             read_rows=TaskStreamer(store.train).chunk,
             finishing=finishing,
             keeper=make_keeper(machine, descent, finishing, first_round - 1, time.monotonic()),

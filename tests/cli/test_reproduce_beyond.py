@@ -1,0 +1,192 @@
+"""How long runs take to come near the optimum: trials, what is kept of them, and the page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from erasurehead.datasets.prepare import prepare
+from erasurehead.datasets.store import Store
+from erasurehead.errors import EXIT_INTERRUPTED, DataError, UsageError
+from erasurehead.records import Observer, RunSummary
+from erasurehead_cli.main import main
+from erasurehead_cli.reproduce.beyond import grid, optimum, running
+from erasurehead_cli.reproduce.beyond.command import Request, carry_out
+from erasurehead_cli.reproduce.beyond.grid import DATA_SETS, Contender, DataSet, Trial, build_trials
+from erasurehead_cli.reproduce.beyond.optimum import Objective
+from erasurehead_cli.reproduce.beyond.page import Results, lines
+from erasurehead_cli.reproduce.beyond.running import MARKS, Laboratory, Reached, dead_slots
+from erasurehead_cli.reproduce.page import SECOND_HALF, first_half
+from erasurehead_master.run.planning import PlannedRun
+from erasurehead_master.run.seams import Rating
+from erasurehead_simulator.virtual.virtual_run import run_virtually
+
+KC, AMAZON = DATA_SETS[:2]
+
+
+def made_up(out: Path, labels: str) -> Store:
+    options = {"rows": "300", "columns": "30", "nnz": "4", "labels": labels, "seed": "1"}
+    return prepare("synthetic", source=None, out=out, options=options).store
+
+
+@pytest.fixture
+def laboratory(tmp_path: Path) -> Laboratory:
+    """A place with made-up numbers under the name of the houses, and delays a tenth as long."""
+    made_up(tmp_path / "stores" / KC.name, "numbers")
+    return Laboratory(tmp_path, 0.1)
+
+
+def virtually(
+    planned: PlannedRun, observers: Sequence[Observer], *_: object, rating: Rating
+) -> RunSummary:
+    def rate(model: np.ndarray) -> dict[str, float]:
+        [metrics] = list(rating(model))
+        assert metrics is not None
+        return metrics
+
+    watch, deaths = observers
+    assert deaths is not None
+    return run_virtually(planned.plan, planned.store, [watch], 0.0, rate=rate)
+
+
+def test_what_matters_most_is_run_first() -> None:
+    trials = build_trials((), (), (), 2)
+    assert {trial.contender for trial in trials[:8]} == {grid.OURS}
+    assert len(set(trials)) == len(trials)
+    assert {trial.manner for trial in trials} == set(grid.MANNERS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--sets", "flight"], "no data set 'flight' (did you mean 'flights'?)"),
+        (["--sets", "flights", "--settings", "ded"], "no setting 'ded' (did you mean 'dead'?)"),
+        (["--sets", "flights", "--methods", "eg"], "no method 'eg' (did you mean 'egc'?)"),
+        (["--sets", "flights", "--kinds", "runs"], "expected run, ideal or both"),
+    ],
+)
+def test_bad_requests_are_one_sentence(
+    arguments: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["reproduce", "--beyond", "--out", str(tmp_path / "out"), *arguments]) == 2
+    told = capsys.readouterr().err
+    assert expected in told
+    assert len(told.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("labels", ["numbers", "two-classes"])
+def test_scipy_finds_the_minimum(labels: str, tmp_path: Path) -> None:
+    store = made_up(tmp_path / "store", labels)
+    objective = Objective(store, 1e-3)
+    best, above = objective.minimum()
+    least = objective.values(best[np.newaxis])[0]
+    whole = objective.values(np.zeros((1, len(best))))[0] - least
+    assert above <= optimum.CLOSE * whole
+    for seed in range(20):
+        near = best + 1e-3 * np.random.default_rng(seed).standard_normal(len(best))
+        assert objective.values(near[np.newaxis])[0] > least
+    if labels == "numbers":
+        x, y = store.train.matrix().toarray(), np.asarray(store.train.labels)
+        hessian = x.T @ x / len(y) + 1e-3 * np.eye(len(best))
+        np.testing.assert_allclose(best, np.linalg.solve(hessian, x.T @ y / len(y)), atol=1e-4)
+
+
+def test_an_optimum_that_is_not_found_is_no_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimum, "STAGES", (1.0,))
+    with pytest.raises(DataError, match="give a larger penalty"):
+        Objective(made_up(tmp_path / "store", "numbers"), 1e-9).minimum()
+
+
+def test_a_trial_is_run_once_and_its_ideal_is_what_virtual_workers_reach(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "run_planned", virtually)
+    trial = Trial(KC, "iid", grid.OURS, 0)
+    assert laboratory.result(trial, "run") is None
+    run, ideal = laboratory.run(trial), laboratory.ideal(trial)
+    assert run is not None
+    assert len(run.marks) == len(MARKS)
+    assert run.marks == ideal.marks
+    assert ideal.left <= MARKS[-1]
+    assert run.rounds > ideal.rounds
+    laboratory.keep(trial, "run", run)
+    assert laboratory.result(trial, "run") == run
+    assert Laboratory(laboratory.out, 1.0).result(trial, "run") is None
+
+
+def test_dead_workers_and_slow_ones_are_others_in_each_run(laboratory: Laboratory) -> None:
+    slots = [dead_slots(Trial(KC, "dead", grid.OURS, seed)) for seed in range(3)]
+    assert {len(each) for each in slots} == {grid.DEAD_WORKERS}
+    assert len({tuple(each) for each in slots}) == 3
+    trial = Trial(KC, "slow", grid.OURS, 0)
+    delays = laboratory.settings(trial).delays()
+    drawn = np.mean([delays.delays_s(t, 1.0) for t in range(1, 500)], axis=0)
+    assert np.sum(drawn > 3 * np.median(drawn)) == grid.SLOW_WORKERS
+
+
+def test_a_run_without_three_workers_ends(laboratory: Laboratory) -> None:
+    ideal = laboratory.ideal(Trial(KC, "dead", grid.OURS, 0))
+    assert len(ideal.marks) == len(MARKS)
+
+
+def test_an_interrupt_ends_it_and_keeps_what_is_finished(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> RunSummary:
+        return RunSummary("interrupted", EXIT_INTERRUPTED, 1, 1.0, 1.0, 0.0)
+
+    monkeypatch.setattr(running, "run_planned", interrupted)
+    trials = [Trial(KC, "iid", grid.OURS, 0)]
+    page, said = laboratory.out / "results.md", io.StringIO()
+
+    def request(*kinds: str) -> Request:
+        # No data set is to be prepared: the made-up one has its name.
+        return Request(laboratory.out, {}, trials, trials, kinds, 0.1, page)
+
+    monkeypatch.setattr("erasurehead_cli.reproduce.beyond.command.prepare", lambda *_, **__: None)
+    assert carry_out(request("run"), Console(file=said)) == EXIT_INTERRUPTED
+    with pytest.raises(UsageError, match=r"nothing under .* is finished"):
+        carry_out(request(), Console(file=said))
+    page.write_text("# Results\n\nWritten by `erasurehead reproduce` from cells.\n")
+    assert carry_out(request("ideal"), Console(file=said)) == 0
+    text = page.read_text()
+    assert first_half(page) == "# Results\n\nWritten by `erasurehead reproduce` from cells.\n\n"
+    assert text.count(SECOND_HALF) == 1
+    assert "KC Housing" in text
+    assert carry_out(request(), Console(file=said)) == 0
+    assert page.read_text() == text
+
+
+def reached(seconds: Sequence[float], wall_s: float = 100.0) -> dict[int, Reached]:
+    """Of one seed, rounds of one second."""
+    return {0: Reached([(round(s), s) for s in seconds], round(wall_s), wall_s, 1e-4)}
+
+
+def page_of(runs: dict[tuple[DataSet, str, Contender], dict[int, Reached]]) -> str:
+    return "\n".join(lines(Results(runs, runs), Laboratory(Path("nowhere"), 1.0)))
+
+
+def test_bounds_that_are_missed_are_bold_and_what_never_came_is_at_least() -> None:
+    text = page_of(
+        {
+            (KC, "iid", grid.OURS): reached([2.0, 4.0]),
+            (KC, "iid", grid.UNCODED): reached([10.0, 20.0]),
+            (KC, "iid", grid.EGC): reached([5.0, 10.0]),
+            (KC, "iid", grid.DESCENT): reached([], 90.0),
+            (KC, "dead", grid.OURS): reached([3.0, 6.0]),
+            (KC, "dead", grid.UNCODED_CACHED): reached([], 60.0),
+        }
+    )
+    [row] = [line for line in text.splitlines() if line.startswith("| KC Housing | at least")]
+    assert r"at least 45.00x \[at least 45.00x]" in row
+    assert r"| 4.00 s | **5.00x** \[5.00x] | 2.50x \[2.50x] |" in row
+    [dead] = [line for line in text.splitlines() if line.startswith("| KC Housing | 3.00 s")]
+    assert dead.endswith(r"| at least 10.00x \[at least 10.00x] |")
+    assert "not in 60.0 s" in dead
