@@ -24,7 +24,7 @@ EXAMPLES = {
     "toy_softmax": ["--model", "toy-softmax", "--step", "1.0"],
     "heavy_ball": ["--optimizer", "heavy-ball:momentum=0.5"],
     "fallen": ["--until", "fallen:0.01"],
-    "grid": ["--wire-format", "grid"],
+    "grid": ["--wire-format", "grid", "--scheme", "agc:c=2,r=3"],
 }
 
 
