@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_array, save_npz
-from scipy.special import expit
+from scipy.special import expit, softmax
 
+import erasurehead as eh
 from erasurehead.datasets.store import Store
 from erasurehead.runs import Run
 from erasurehead_cli.main import main
@@ -184,6 +185,55 @@ def test_a_store_of_the_same_data_is_predicted_with_its_names(sparse: Path) -> N
     test = Store.open(store).test
     np.testing.assert_array_equal(found["label"] == 3, test.labels > 0)
     assert list(predict(sparse, store, "--split", "train")) == list(found)
+
+
+def test_metrics_weigh_rows_as_the_run_did(tmp_path: Path, capsys: Said) -> None:
+    """A store of weighted rows with offsets: the run's own metrics, to the last digit shown."""
+    rows = [f"{i % 5},{1 + i % 3},{i % 4 / 8},{(i * 7) % 11}" for i in range(100)]
+    (tmp_path / "old.csv").write_text("\n".join(["a,w,o,y", *rows]) + "\n")
+    run = learn(
+        tmp_path, "csv", tmp_path / "old.csv", "target=y", "numeric=a", "weight=w", "offset=o"
+    )
+    told = Run.open(run).summary
+    assert told is not None
+    capsys.readouterr()
+    predict(run, tmp_path / "store")
+    metrics = " ".join(f"{name}={value:.6g}" for name, value in told.metrics.items())
+    assert capsys.readouterr().out.splitlines()[0] == metrics
+
+
+def test_python_reads_the_same_files(zips: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new"
+    new.write_text("size,zip\n3,02116\n3,01220\n")
+    assert eh.Run.open(zips).predict(new).tolist() == list(predict(zips, new)["class"])
+
+
+def test_python_refuses_a_store_of_another_meaning_and_weighs_rows(
+    sparse: Path, tmp_path: Path
+) -> None:
+    """Of as many columns, which stand for something else."""
+    run, store = eh.Run.open(sparse), sparse.parents[1] / "store"
+    assert run.score(store) == pytest.approx(run.summary.metrics)
+    (tmp_path / "other.svm").write_text("".join(f"{i % 2} {1 + i % 3}:1\n" for i in range(60)))
+    other = ["prepare", "svmlight", "--from", str(tmp_path / "other.svm")]
+    assert main([*other, "--out", str(tmp_path / "other")]) == 0
+    with pytest.raises(eh.DataError, match="stand for other categories or scales"):
+        run.predict(tmp_path / "other")
+
+
+def test_several_classes_are_predicted_by_name(tmp_path: Path) -> None:
+    kinds = ("red", "green", "blue")
+    rows = [f"{i % 3 + (i % 7) / 100},{kinds[i % 3]}" for i in range(150)]
+    (tmp_path / "old.csv").write_text("\n".join(["a,kind", *rows]) + "\n")
+    run = learn(tmp_path, "csv", tmp_path / "old.csv", "target=kind")
+    (tmp_path / "new.csv").write_text("a,kind\n0,\n2,blue\n")
+    found = predict(run, tmp_path / "new.csv")
+    assert list(found["class"]) == ["red", "blue"]
+    assert found["label"].isna().tolist() == [True, False]
+    chances = found[[f"probability of {kind}" for kind in sorted(kinds)]].to_numpy()
+    np.testing.assert_allclose(chances.sum(axis=1), 1.0)
+    margins = found[[f"margin of {kind}" for kind in sorted(kinds)]].to_numpy()
+    np.testing.assert_allclose(chances, softmax(margins, axis=1))
 
 
 def test_a_model_says_what_made_it(zips: Path, sparse: Path) -> None:

@@ -58,6 +58,27 @@ class NewRows:
     told: tuple[str, ...] = ()
 
 
+def check_meaning(store: Store, own: str, trained: object) -> None:
+    """Refuse a store whose columns stand for something else than those of a model.
+
+    Parameters
+    ----------
+    own: the meaning of the model's (`Manifest.meaning`); empty: it is of a program that did not
+        keep it, and is taken as it is.
+    trained: names the run in messages.
+
+    Raises
+    ------
+    DataError: they do.
+    """
+    if own and own != store.manifest.meaning:
+        raise DataError(
+            f"the columns of {store.path} stand for other categories or scales than those that"
+            f" {trained} was trained on, although they may be as many; give rows of the same"
+            " prepared table"
+        )
+
+
 def read_rows(run: Run, source: str, reading: Reading) -> NewRows:
     """Read a store, a table, a svmlight file or a matrix for a run's model.
 
@@ -78,7 +99,7 @@ def read_rows(run: Run, source: str, reading: Reading) -> NewRows:
         )
     if remote or (path / MANIFEST).exists():
         store = Store.open(source)
-        _check_meaning(store, run, source)
+        check_meaning(store, _meaning(run), run.path)
         rows = store.train if reading.split == "train" else store.test
         classes = run.origin.classes if run.origin else ()
         found = NewRows(rows, classes or store.manifest.classes)
@@ -128,7 +149,7 @@ def _known(run: Run, path: Path, content: str) -> tuple[Encoding | None, tuple[s
         return run.origin.encoding, run.origin.classes
     try:
         store = Store.open(run.settings.problem.store)
-        _check_meaning(store, run, str(store.path))
+        check_meaning(store, _meaning(run), run.path)
     except (DataError, UsageError) as error:
         if content == "svmlight":
             return None, ()
@@ -139,18 +160,8 @@ def _known(run: Run, path: Path, content: str) -> tuple[Encoding | None, tuple[s
     return store.encoding, store.manifest.classes
 
 
-def _check_meaning(store: Store, run: Run, source: str) -> None:
-    """Refuse a store whose columns stand for something else than those of the model.
-
-    Models of programs that did not keep it are taken as they are.
-    """
-    own = str(run.model.get("meaning", ""))
-    if own and own != store.manifest.meaning:
-        raise DataError(
-            f"the columns of {source} stand for other categories or scales than those that"
-            f" {run.path} was trained on, although they may be as many; give rows of the same"
-            " prepared table"
-        )
+def _meaning(run: Run) -> str:
+    return str(run.model.get("meaning", ""))
 
 
 def _matrix(run: Run, path: Path, reading: Reading, encoding: Encoding | None) -> CsrRows:

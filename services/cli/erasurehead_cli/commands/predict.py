@@ -101,7 +101,9 @@ def predict(
     write_predictions(path, prediction_columns(model, outputs, labels, found.classes))
     known = ~np.isnan(labels)
     if known.any():
-        metrics = metrics_of(model, outputs[known], labels[known])
+        weights = found.rows.weights
+        counted = None if weights is None else np.asarray(weights)[known]
+        metrics = metrics_of(model, outputs[known], labels[known], counted)
         of = "" if known.all() else f" ({known.sum()} rows that have a label)"
         typer.echo(" ".join(f"{name}={value:.6g}" for name, value in metrics.items()) + of)
     typer.echo(f"{len(outputs)} rows: {path}")

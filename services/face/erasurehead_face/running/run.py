@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from erasurehead.arrays import Array, FloatArray
+from erasurehead.datasets.manifest import MANIFEST
 from erasurehead.datasets.store import Store
 from erasurehead.errors import (
     EXIT_INTERRUPTED,
@@ -23,6 +24,7 @@ from erasurehead.models.scoring import metrics_of, outputs_on
 from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.rows import CsrRows
 from erasurehead.runs import Run as RecordedRun
+from erasurehead.runs.new_rows import Reading, check_meaning, read_rows
 from erasurehead.settings.tree import RunSettings
 from erasurehead_face.running.arrays import labels_of, rows_of
 from erasurehead_face.running.kept import Kept
@@ -147,7 +149,8 @@ class Run:
 
         Parameters
         ----------
-        X: a matrix like the one trained on, or the path of a store, of which the test rows count.
+        X: a matrix like the one trained on, or the path of a store, of which the test rows count;
+            of a run with a directory also that of any file that `erasurehead predict` reads.
 
         Raises
         ------
@@ -178,20 +181,28 @@ class Run:
         labels = np.asarray(rows.labels)
         if y is not None:
             labels = coded(labels_of(y), self.model.target, self.classes, "y")
-        return metrics_of(self.model, outputs_on(rows, self.model, self.theta), labels)
+        weights = None if rows.weights is None else np.asarray(rows.weights)
+        return metrics_of(self.model, outputs_on(rows, self.model, self.theta), labels, weights)
 
     def _rows(self, X: Any) -> CsrRows:
-        if isinstance(X, str | Path):
-            store = Store.open(X)
-            rows = store.test if len(store.test.labels) else store.train
-        else:
-            rows = rows_of(X, None)
+        rows = self._read(str(X)) if isinstance(X, str | Path) else rows_of(X, None)
         if rows.n_columns != self.model.n_columns:
             raise DataError(
                 f"X has {rows.n_columns} columns, and the model was trained on"
                 f" {self.model.n_columns}; give rows like those of the training"
             )
         return rows
+
+    def _read(self, source: str) -> CsrRows:
+        if (
+            self.path is not None
+            and Path(source).exists()
+            and not (Path(source) / MANIFEST).exists()
+        ):
+            return read_rows(RecordedRun.open(self.path), source, Reading()).rows
+        store = Store.open(source)
+        check_meaning(store, self.start.meaning, self.path or "the run")
+        return store.test if len(store.test.labels) else store.train
 
     def __repr__(self) -> str:
         metrics = ", ".join(f"{k} {v:.4g}" for k, v in self.summary.metrics.items())
