@@ -126,6 +126,7 @@ SERVICES: dict[str, dict[str, set[str]]] = {
     },
     "erasurehead_face": {
         "running": set(),
+        "estimators": {"running"},
     },
 }
 """Folders of each service, and which other folders of it each may import."""

@@ -22,6 +22,8 @@ _HOMES = {
     "agc": "running.schemes",
     "cached": "running.schemes",
     "RunError": "running.run",
+    "CodedClassifier": "estimators.classifier",
+    "CodedRegressor": "estimators.regressor",
 }
 """Names of the face, and where each is at home there."""
 

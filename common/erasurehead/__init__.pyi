@@ -2,6 +2,8 @@ from erasurehead.datasets.store import Store as Store
 from erasurehead.errors import DataError as DataError
 from erasurehead.errors import ErasureHeadError as ErasureHeadError
 from erasurehead.errors import UsageError as UsageError
+from erasurehead_face.estimators.classifier import CodedClassifier as CodedClassifier
+from erasurehead_face.estimators.regressor import CodedRegressor as CodedRegressor
 from erasurehead_face.running.plan import Plan as Plan
 from erasurehead_face.running.plan import plan as plan
 from erasurehead_face.running.run import Run as Run

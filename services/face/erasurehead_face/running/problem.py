@@ -15,7 +15,7 @@ from typing import Any
 
 from rich.console import Console
 
-from erasurehead.arrays import Array
+from erasurehead.arrays import Array, FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs.tracked import trackers_of
@@ -75,8 +75,7 @@ class Problem:
                     f"{extra[0]} is given beside the store {X}, which has its own rows; leave it"
                     " out, or give a matrix for X"
                 )
-            loaded = settings_from(RunSettings, given, str(X), config)
-            return cls(plan_here(loaded), None)
+            return cls.on_store(settings_from(RunSettings, given, str(X), config))
         loaded = settings_from(RunSettings, given, ARRAYS, config)
         if loaded.run.resume:
             raise UsageError(
@@ -92,7 +91,22 @@ class Problem:
             test=test,
             seed=loaded.run.seed,
         )
-        return cls(PlannedRun.of(loaded, handed.store(), None), handed)
+        return cls.on(handed, loaded)
+
+    @classmethod
+    def on_store(cls, settings: RunSettings) -> Problem:
+        """Plan a run on the store of its settings; raises as `of`."""
+        return cls(plan_here(settings), None)
+
+    @classmethod
+    def on(cls, handed: Handed, settings: RunSettings) -> Problem:
+        """Plan a run on arrays; raises as `of`."""
+        return cls(PlannedRun.of(settings, handed.store(), None), handed)
+
+    def beginning_with(self, theta: FloatArray) -> Problem:
+        """Return the same run with other parameters in its first round, shape (n_parameters,)."""
+        plan = replace(self.planned.plan, begins_with=theta)
+        return replace(self, planned=replace(self.planned, plan=plan))
 
     @property
     def settings(self) -> RunSettings:

@@ -33,6 +33,7 @@ class RunPlan:
     ranges: first and past-the-end training row of each task, shape (n, 2).
     data_reference: where workers may read the store themselves; None: rows are streamed.
     chunk_rows: rows in one streamed chunk.
+    begins_with: the parameters of the first round, shape (n_parameters,); None: the model's start.
     """
 
     run: str
@@ -46,6 +47,7 @@ class RunPlan:
     ranges: IntArray
     data_reference: str | None
     chunk_rows: int
+    begins_with: FloatArray | None = None
 
     @property
     def code(self) -> GradientCode:

@@ -50,7 +50,8 @@ def make_descent(
     estimate = plan.coding.estimate(plan.n_parameters)
     kind = partial(_kind, rows=rows)
     rounds = kind(plan, estimate)
-    problem = Problem(plan.model.start(rng), penalty, curvature, rounds)
+    start = plan.model.start(rng) if plan.begins_with is None else plan.begins_with.copy()
+    problem = Problem(start, penalty, curvature, rounds)
     optimizer, step = settings.descent.optimizer, settings.descent.step
     chosen = choose(optimizer, step, rounds, bounded=curvature.bounded)
     method, size = make_method(chosen.optimizer, step, problem)

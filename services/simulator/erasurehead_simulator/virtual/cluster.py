@@ -24,7 +24,7 @@ from erasurehead_master.machine.machine import Master
 from erasurehead_master.run.conductor import Conductor
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.finishing import make_finishing
-from erasurehead_master.run.seams import Rating
+from erasurehead_master.run.seams import Clock, Rating
 from erasurehead_simulator.virtual.clock import VirtualClock
 from erasurehead_simulator.virtual.timing import Timing
 from erasurehead_simulator.virtual.worker import Arithmetic, VirtualWorker
@@ -45,6 +45,8 @@ class VirtualCluster:
     observers: get what those of a real run get.
     rating: rates models at the rounds of evaluation; it takes no time.
     checked: whether to assert all invariants after every event.
+    clock: another than a fresh virtual one.
+    stopwatch: for the master's own phases, which take no virtual time.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class VirtualCluster:
         *,
         rating: Rating | None = None,
         checked: bool = False,
+        clock: VirtualClock | None = None,
+        stopwatch: Clock = lambda: 0.0,
     ) -> None:
-        self.clock = VirtualClock()
+        self.clock = VirtualClock() if clock is None else clock
         self.machine = machine
         self.arithmetic = arithmetic
         self.timing = timing
@@ -71,7 +75,7 @@ class VirtualCluster:
             descent,
             self,
             clock=lambda: self.clock.now,
-            stopwatch=lambda: 0.0,
+            stopwatch=stopwatch,
             observers=self.observers,
             rating=rating,
             read_rows=_no_rows,
