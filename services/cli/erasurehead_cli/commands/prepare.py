@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -37,9 +38,14 @@ def prepare(
         ),
     ],
     source: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="FILE", help="The raw data.", show_default=False),
-    ] = None,
+        list[Path],
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="The raw data; a table may be several files or folders, one --from for each.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 (read only)
     out: Annotated[
         Path | None,
         typer.Option(
@@ -84,6 +90,7 @@ def prepare(
 
     from erasurehead.datasets.older import renamed
     from erasurehead.datasets.prepare import prepare as prepare_store
+    from erasurehead_cli.console.rows_read import RowsRead, rows_a_second
 
     today = renamed(options)
     if today != options:
@@ -94,11 +101,13 @@ def prepare(
         out=Path("stores") / name if out is None else out,
         download=download,
         options=today,
+        progress=RowsRead(partial(typer.echo, err=True)),
     )
     for sentence in made.assumed:
         typer.echo(sentence, err=True)
     manifest = made.store.manifest
-    how = "there already" if made.reused else f"prepared in {made.seconds:.1f} s"
+    speed = rows_a_second(manifest.rows + manifest.test_rows, made.seconds)
+    how = "there already" if made.reused else f"prepared in {made.seconds:.1f} s, {speed}"
     typer.echo(
         f"{made.path}: {manifest.rows:,} training rows x {manifest.columns:,} columns,"
         f" {manifest.target}, {how}"
