@@ -21,11 +21,11 @@ DEMO   := $(VENV)/.erasurehead-demo
 help:  ## list the targets
 	@sed -nE 's/^([a-z-]+):.*##[ ]*(.*)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-14s %s\n", $$1, $$2}'
 
-demo: $(DEMO)  ## train on real flights: uncoded, exact code and ErasureHead under the same delays
+demo: $(DEMO)  ## train on real flights: gradient descent, and L-BFGS uncoded, coded and cached
 	$(BIN)/erasurehead prepare flights --out stores/flights
 	$(BIN)/erasurehead compare stores/flights --workers 12 --delay exponential:mean_s=0.5 \
-	    --scheme uncoded --scheme egc:c=3 --scheme agc:c=3,delta=0.37 \
-	    --rounds 50 --evaluate-every-rounds 1
+	    --scheme "uncoded with gradient-descent" --scheme uncoded --scheme egc:c=3 \
+	    --scheme cached --rounds 40 --evaluate-every-rounds 1 --optimum
 
 # make reproduce AMAZON=train.csv COVERTYPE=covtype.data KC_HOUSING=kc_house_data.csv [SEEDS=3]
 reproduce: $(DEMO)  ## the paper's experiments, and ours against them (some hours; can be stopped)

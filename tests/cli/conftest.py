@@ -20,8 +20,9 @@ def make_run(tmp_path: Path) -> MakeRun:
         round_s: float = 1.0,
         values: Iterable[float] = IMPROVING,
         metric: str | None = "auc",
+        **settings: str,
     ) -> Run:
         directory = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
-        return write_run(directory, scheme, round_s, values, metric)
+        return write_run(directory, scheme, round_s, values, metric, **settings)
 
     return make

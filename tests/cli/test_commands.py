@@ -130,13 +130,16 @@ def test_what_cannot_run_is_refused_before_anything_starts(
 
 
 def test_compare_ends_with_table_figures_and_models(place: Path) -> None:
-    schemes = ["--scheme", "uncoded", "--scheme", "egc:c=3", "--scheme", "agc:c=3,r=1"]
+    names = ["uncoded", "egc:c=3", "agc:c=3,r=1 with nesterov"]
+    schemes = [word for name in names for word in ("--scheme", name)]
     done = erasurehead(
         "compare", "store", *SMALL, *schemes, "--delay", "exponential:mean_s=0.02", "--out", "both",
+        "--optimum",
         cwd=place,
     )  # fmt: skip
     held = json.loads((place / "both" / "comparison.json").read_text())
-    assert [o["scheme"] for o in held["outcomes"]] == ["uncoded", "egc:c=3", "agc:c=3,r=1"]
+    assert [o["scheme"] for o in held["outcomes"]] == names
+    assert all(0 < o["way_left"] < 1 for o in held["outcomes"])
     assert held["baseline"] == "uncoded"
     assert held["outcomes"][0]["speedup_to_target"] == 1.0
     assert all(o["rounds"] == 6 for o in held["outcomes"])

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from erasurehead.errors import EXIT_DIVERGED
 from erasurehead_cli.results import tables
-from erasurehead_cli.results.comparison import Comparison, compare_runs
+from erasurehead_cli.results.comparison import Comparison, compare_runs, with_way_left
 from erasurehead_cli.results.whole import print_whole
 from tests.support.played_runs import MakeRun
 
@@ -38,6 +38,21 @@ def test_speed_ups_are_ratios_of_times(make_run: MakeRun) -> None:
     assert first.round_s == 0.5
     assert first.arrivals == 4.0
     assert first.bytes_per_round == 1500.0
+
+
+def test_what_is_left_to_the_optimum_stands_at_the_end(make_run: MakeRun) -> None:
+    comparison = compare_runs([make_run("uncoded"), make_run("egc:c=2")])
+    assert "left to optimum" not in tables.cells(comparison)
+    cells = tables.cells(with_way_left(comparison, [0.25, 3.21e-4]))
+    assert cells["left to optimum"] == ["2.5e-01", "3.2e-04"]
+    assert cells["rounds to auc 0.8100"] == ["9", "9"]
+
+
+def test_runs_of_different_optimizers_are_named_by_them(make_run: MakeRun) -> None:
+    plain, cached = (make_run("uncoded", optimizer=name) for name in ("gradient-descent", "auto"))
+    comparison = compare_runs([cached, plain])
+    assert [o.scheme for o in comparison.outcomes] == ["uncoded", "uncoded with gradient-descent"]
+    assert compare_runs([plain]).outcomes[0].scheme == "uncoded"
 
 
 def test_runs_that_take_no_time_have_no_speed_up(make_run: MakeRun) -> None:

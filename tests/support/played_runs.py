@@ -26,6 +26,7 @@ class MakeRun(Protocol):
         round_s: float = 1.0,
         values: Iterable[float] = IMPROVING,
         metric: str | None = "auc",
+        **settings: str,
     ) -> Run: ...
 
 
@@ -87,14 +88,15 @@ def write_run(
     round_s: float = 1.0,
     values: Iterable[float] = IMPROVING,
     metric: str | None = "auc",
+    **settings: str,
 ) -> Run:
     """Write a run whose rounds take `round_s`, evaluated after each round; open it."""
     curve = [{metric: value} if metric else {} for value in values]
     given = {"store": "stores/tiny", "scheme": scheme, "workers": 4, "rounds": len(curve)}
-    settings = load(RunSettings, given, environment={})
+    chosen = load(RunSettings, {**given, **settings}, environment={})
     start = make_start(scheme, rounds=len(curve))
     total = round_s * len(curve)
-    with RunWriter(directory, settings) as writer:
+    with RunWriter(directory, chosen) as writer:
         writer.started(start)
         for n, metrics in enumerate(curve, 1):
             writer.round_over(make_record(n, round_s, metrics=metrics))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,11 @@ from erasurehead_cli.console.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from rich.console import Console
+
+    from erasurehead.arrays import FloatArray
 
 
 @with_settings(RunSettings, leave_out=["scheme", "resume"])
@@ -34,13 +39,22 @@ def compare(
         typer.Option(
             "--scheme",
             metavar="TEXT",
-            help="A scheme to run; give one --scheme for each. Speed-ups refer to 'uncoded', or"
-            " to the first without it \\[default: uncoded, egc:c=3 and agc:c=3,delta=0.37]",
+            help="A scheme to run, with an optimizer of its own as in 'uncoded with nesterov'; give"
+            " one --scheme for each. Speed-ups refer to the first 'uncoded', or to the first scheme"
+            " without it \\[default: uncoded, egc:c=3 and agc:c=3,delta=0.37]",
             show_default=False,
         ),
     ] = [],  # noqa: B006 (read only)
     metric: MetricOption = None,
     target: TargetOption = None,
+    optimum: Annotated[
+        bool,
+        typer.Option(
+            "--optimum/--no-optimum",
+            help="Say how far each model is from the optimum that scikit-learn finds on the same"
+            " rows.",
+        ),
+    ] = False,
     figures: FiguresOption = True,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Print the table, warnings and errors only.")
@@ -49,7 +63,7 @@ def compare(
     """Run schemes one after another under the same delays, and compare them."""
     check_target(target)
     schemes = scheme or usual_schemes(given.load(RunSettings, store=store).coding.workers)
-    runs = [given.load(RunSettings, store=store, scheme=each) for each in schemes]
+    runs = [given.load(RunSettings, store=store, **_chosen(each)) for each in schemes]
     if runs[0].run.resume:
         raise UsageError("a comparison begins all its runs at round 1; leave resume out")
     twice = [each for each, count in Counter(schemes).items() if count > 1]
@@ -60,11 +74,14 @@ def compare(
 
     from erasurehead.datasets.store import Store
     from erasurehead_cli.console import logs, recorded_run
+    from erasurehead_cli.results.optimum import check_optimum, way_left
     from erasurehead_local.train import plan_here, run_planned
 
     # All of them before any of them: a typing error in the last one must not cost an hour.
     opened = Store.open(runs[0].problem.store)
     planned = [plan_here(settings, opened) for settings in runs]
+    if optimum:
+        check_optimum(planned[0].plan, opened)
     metrics = [found.name for found in planned[0].plan.model.metrics]
     if metric is not None and metric not in metrics:
         raise UsageError(
@@ -79,7 +96,7 @@ def compare(
     done: list[Path] = []
     code = EXIT_OK
     for number, each in enumerate(planned, 1):
-        path = out / f"{number}-{recorded_run.slug(each.plan.settings.coding.scheme)}"
+        path = out / f"{number}-{recorded_run.slug(schemes[number - 1])}"
         summary = recorded_run.run_recorded(each, run_planned, path, console, quiet=quiet)
         if summary.exit_code == EXIT_INTERRUPTED:
             return summary.exit_code
@@ -87,8 +104,15 @@ def compare(
         if summary.rounds:
             done.append(path)
     if done:
-        _conclude(done, out, metric, target, console, draw=figures)
+        left = partial(way_left, planned[0].plan, opened) if optimum else None
+        _conclude(done, out, metric, target, console, left, draw=figures)
     return code
+
+
+def _chosen(text: str) -> dict[str, str]:
+    """Return the settings of a scheme with an optimizer of its own, or without."""
+    scheme, _, optimizer = text.partition(" with ")
+    return {"scheme": scheme, "optimizer": optimizer} if optimizer else {"scheme": scheme}
 
 
 def usual_schemes(workers: int) -> list[str]:
@@ -103,6 +127,7 @@ def _conclude(
     metric: str | None,
     target: float | None,
     console: Console,
+    left: Callable[[Sequence[FloatArray]], Sequence[float]] | None,
     *,
     draw: bool,
 ) -> None:
@@ -114,11 +139,13 @@ def _conclude(
     from erasurehead_cli.console import recorded_run
     from erasurehead_cli.report import write_report
     from erasurehead_cli.results import figures, tables
-    from erasurehead_cli.results.comparison import compare_runs
+    from erasurehead_cli.results.comparison import compare_runs, with_way_left
     from erasurehead_cli.results.whole import print_whole
 
     runs = [Run.open(path) for path in paths]
     comparison = compare_runs(runs, metric=metric, target=target)
+    if left is not None:
+        comparison = with_way_left(comparison, left([run.theta for run in runs]))
     lines = {"comparison": [str(out / "comparison.md"), str(out / "comparison.json")]}
     drawn: list[Path] = []
     try:

@@ -14,7 +14,7 @@ from erasurehead.runs import Run
 from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.results.comparison import Comparison, compare_series
 from erasurehead_cli.results.figures import METRIC_NAMES
-from erasurehead_cli.results.series import FloatArray, Series, read_series
+from erasurehead_cli.results.series import FloatArray, Series, read_series, run_labels
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 MOST_SLOTS = 8
@@ -132,12 +132,13 @@ def _check_same_problem(first: Run, other: Run) -> None:
 
 def _labels(runs: Sequence[Run]) -> list[str]:
     """Return the scheme of each run, told apart by directory where two are the same."""
-    labels = [run.settings.coding.scheme for run in runs]
+    named = run_labels(runs)
+    labels = named
     for part in (lambda run: run.path.name, lambda run: str(run.path)):
         twice = {label for label, count in Counter(labels).items() if count > 1}
         labels = [
-            f"{run.settings.coding.scheme} ({part(run)})" if label in twice else label
-            for label, run in zip(labels, runs, strict=True)
+            f"{name} ({part(run)})" if label in twice else label
+            for label, name, run in zip(labels, named, runs, strict=True)
         ]
     twice = {label for label, count in Counter(labels).items() if count > 1}
     return [f"{label} #{n}" if label in twice else label for n, label in enumerate(labels, 1)]
@@ -150,7 +151,7 @@ def _flaws(series: Series, label: str) -> list[str]:
     flaws = []
     if summary.exit_code:
         flaws.append(f"{label} ended with exit code {summary.exit_code}: {summary.reason}.")
-    elif summary.rounds < run.settings.descent.rounds:
+    elif summary.rounds < run.settings.descent.rounds and not summary.met:
         flaws.append(
             f"{label} ended after {summary.rounds} of {run.settings.descent.rounds} rounds:"
             f" {summary.reason}."

@@ -13,7 +13,7 @@ import numpy as np
 from erasurehead.errors import EXIT_DIVERGED
 from erasurehead.models import known_metrics
 from erasurehead.runs import Run
-from erasurehead_cli.results.series import FloatArray, Series, read_series
+from erasurehead_cli.results.series import FloatArray, Series, read_series, run_labels
 
 BASELINE = "uncoded"
 
@@ -32,10 +32,12 @@ class Outcome:
     target_s, target_round: wall clock and round at which the target was first reached, None if
         it never was.
     speedup_per_round, speedup_to_target: the baseline's time over this run's.
+    way_left: from a model of zeros to scikit-learn's optimum; None: nobody asked for it.
     curve_rounds, curve_s, curve: round, wall clock and value of the metric at each evaluation.
     """
 
     scheme: str
+    """Of the run; with its optimizer, where that differs from others'."""
     path: str
     reason: str
     exit_code: int
@@ -56,6 +58,7 @@ class Outcome:
     target_round: int | None = None
     speedup_per_round: float | None = None
     speedup_to_target: float | None = None
+    way_left: float | None = None
 
     @property
     def diverged(self) -> bool:
@@ -141,8 +144,10 @@ def compare_series(
     """
     if metric is None:
         metric = next(iter(every[0].metric_names), None)
-    outcomes = [_outcome(series, metric) for series in every]
-    base = next((n for n, o in enumerate(outcomes) if o.scheme == BASELINE), 0)
+    labels = run_labels([series.run for series in every])
+    outcomes = [_outcome(*labelled, metric) for labelled in zip(labels, every, strict=True)]
+    uncoded = (series.run.settings.coding.scheme == BASELINE for series in every)
+    base = next((n for n, is_baseline in enumerate(uncoded) if is_baseline), 0)
     notes: list[str] = []
     if target is None:
         target = _usual_target(outcomes[base])
@@ -168,6 +173,14 @@ def compare_series(
     )
 
 
+def with_way_left(comparison: Comparison, way_left: Sequence[float]) -> Comparison:
+    """Return the comparison with how much is left to the optimum after each run."""
+    outcomes = zip(comparison.outcomes, way_left, strict=True)
+    return dataclasses.replace(
+        comparison, outcomes=tuple(dataclasses.replace(o, way_left=left) for o, left in outcomes)
+    )
+
+
 def _higher_is_better(metric: str | None) -> bool:
     known = known_metrics().get(metric or "")
     return known is None or known.higher_is_better
@@ -190,12 +203,12 @@ def _is_progress(target: float, base: Outcome, metric: str | None) -> bool:
     return all(sign * target > sign * value for value in begun if not math.isnan(value))
 
 
-def _outcome(series: Series, metric: str | None) -> Outcome:
+def _outcome(label: str, series: Series, metric: str | None) -> Outcome:
     run, summary = series.run, series.run.summary
     assert summary is not None
     evaluated = [e for e in series.evaluations if metric is not None and metric in e.metrics]
     return Outcome(
-        scheme=run.settings.coding.scheme,
+        scheme=label,
         path=str(run.path),
         reason=summary.reason,
         exit_code=summary.exit_code,

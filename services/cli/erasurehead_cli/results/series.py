@@ -12,6 +12,7 @@ import numpy.typing as npt
 from erasurehead.errors import DataError
 from erasurehead.records import RoundRecord
 from erasurehead.runs import Run
+from erasurehead.settings.numbers import AUTO
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -127,6 +128,18 @@ class Series:
     def metric_names(self) -> list[str]:
         """The metrics that were evaluated, in the order in which the model reports them."""
         return list(self.evaluations[0].metrics) if self.evaluations else []
+
+
+def run_labels(runs: Sequence[Run]) -> list[str]:
+    """Return the scheme of each run; with the optimizer that it names, where these differ."""
+    optimizers = [run.settings.descent.optimizer for run in runs]
+    differ = len(set(optimizers)) > 1
+    return [
+        f"{run.settings.coding.scheme} with {optimizer}"
+        if differ and optimizer != AUTO
+        else run.settings.coding.scheme
+        for run, optimizer in zip(runs, optimizers, strict=True)
+    ]
 
 
 def read_series(run: Run) -> Series:

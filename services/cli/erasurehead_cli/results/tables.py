@@ -20,7 +20,7 @@ ENDS = {
 }
 """How runs end, in the words of a table."""
 
-_PAGE_ONLY = ("rounds", "arrivals", "MB a round")
+_PAGE_ONLY = ("rounds", "arrivals", "erased tasks", "MB a round", "speed-up a round")
 
 
 def cells(comparison: Comparison) -> dict[str, list[str]]:
@@ -38,11 +38,17 @@ def cells(comparison: Comparison) -> dict[str, list[str]]:
     if metric is not None:
         columns[metric] = [fixed(o.metrics.get(metric)) for o in every]
     if comparison.target is not None:
-        columns[f"to {metric} {comparison.target:.4f}"] = [
-            "not reached" if o.target_s is None else seconds(o.target_s) for o in every
+        to = f"to {metric} {comparison.target:.4f}"
+        columns[f"rounds {to}"] = [
+            "-" if o.target_round is None else str(o.target_round) for o in every
         ]
+        columns[to] = ["not reached" if o.target_s is None else seconds(o.target_s) for o in every]
         columns["speed-up"] = [times(o.speedup_to_target) for o in every]
     columns["speed-up a round"] = [times(o.speedup_per_round) for o in every]
+    if any(o.way_left is not None for o in every):
+        columns["left to optimum"] = [
+            "" if o.way_left is None else f"{o.way_left:.1e}" for o in every
+        ]
     if any(o.exit_code != EXIT_OK for o in every):
         columns["end"] = [ENDS.get(o.exit_code, f"exit code {o.exit_code}") for o in every]
     return columns
