@@ -63,7 +63,8 @@ def compare(
     """Run schemes one after another under the same delays, and compare them."""
     check_target(target)
     schemes = scheme or usual_schemes(given.load(RunSettings, store=store).coding.workers)
-    runs = [given.load(RunSettings, store=store, **_chosen(each)) for each in schemes]
+    chosen = [_chosen(each) for each in schemes]
+    runs = [given.load(RunSettings, store=store, scheme=s, optimizer=o) for s, o in chosen]
     if runs[0].run.resume:
         raise UsageError("a comparison begins all its runs at round 1; leave resume out")
     twice = [each for each, count in Counter(schemes).items() if count > 1]
@@ -109,10 +110,10 @@ def compare(
     return code
 
 
-def _chosen(text: str) -> dict[str, str]:
-    """Return the settings of a scheme with an optimizer of its own, or without."""
+def _chosen(text: str) -> tuple[str, str | None]:
+    """Return a scheme, and the optimizer that it is given for itself, if any."""
     scheme, _, optimizer = text.partition(" with ")
-    return {"scheme": scheme, "optimizer": optimizer} if optimizer else {"scheme": scheme}
+    return scheme, optimizer or None
 
 
 def usual_schemes(workers: int) -> list[str]:
