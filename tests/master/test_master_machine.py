@@ -532,6 +532,43 @@ def test_workers_of_a_master_that_has_a_successor_go_on_with_that(virtual: Virtu
     assert Send(b"a", Stop("finished", "asked to end by SIGINT")) in actions, "a user is there"
 
 
+@pytest.mark.parametrize("scheme", ["uncoded", "egc:c=2", "uncoded / first-copy / deadline"])
+def test_a_pause_of_the_whole_machine_costs_nobody_a_slot(virtual: Virtual, scheme: str) -> None:
+    """The lid of a laptop is shut for longer than every limit, whatever was going on."""
+    scheme = scheme.replace("deadline", "deadline:after_s=3")
+    cluster = virtual(
+        scheme=scheme,
+        workers=4,
+        rounds=20,
+        delay="exponential:mean_s=0.3",
+        membership={"empty_limit_s": 7.0},
+        timing=Timing(compute_s=lambda s, _: 0.2, message_s=lambda: 0.05),
+    )
+    start_all(cluster)
+    for at in (0.01, 0.3, 1.1, 2.0, 3.3):
+        cluster.clock.at(at, partial(cluster.clock.sleep, 9.0))
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+    assert all(r.erased_tasks == 0 for r in cluster.records)
+    assert not any("silent" in n.text for n in cluster.notices if "silence" not in n.text)
+    np.testing.assert_allclose(theta_of(cluster), reference_theta(20), rtol=1e-10)
+
+
+def test_a_master_that_slept_alone_hears_what_was_said_before_it_judges(virtual: Virtual) -> None:
+    cluster = running(virtual)
+    gone = result_of(cluster, slot=1).peer
+    cluster.workers[gone].kill()
+    awake = cluster.clock.now
+    cluster.machine.handle(Woke(), awake + 100.0)
+    assert gone in cluster.machine.membership.members
+    assert cluster.machine.handle(Unreachable(gone), awake + 100.0) == []
+    assert cluster.machine.training.rounds.expects(1, 0), "it may only have to connect again"
+    for tenth in range(1, 80):
+        cluster.machine.handle(Woke(), awake + 100.0 + tenth / 10)
+    assert gone not in cluster.machine.membership.members, "nor is it excused for ever"
+
+
 @pytest.mark.parametrize("beyond", [0, 3])
 def test_a_run_that_is_resumed_at_its_end_does_no_more(virtual: Virtual, beyond: int) -> None:
     cluster = virtual(workers=2, scheme="uncoded", rounds=5)

@@ -379,6 +379,17 @@ def test_it_gives_up_after_its_limit_only_when_it_has_one() -> None:
         assert not any(isinstance(a, Exit) for a in patient.handle(Woke(), now))
 
 
+def test_its_own_sleep_is_not_the_master_s_silence() -> None:
+    limited = worker(retry_limit_s=3.0)
+    limited.handle(Woke(), 0.0)
+    actions = limited.handle(Woke(), 60.0)
+    assert [type(message) for message in sent(actions)] == [Hello]
+    assert 2.0 < limited._heard + 3.0 - 60.0 <= 3.0
+    ready = ready_worker()
+    actions = ready.handle(Woke(), 60.0)
+    assert [type(message) for message in sent(actions)] == [Heartbeat]
+
+
 @pytest.mark.parametrize("name", list(FORMATS))
 def test_models_come_and_results_go_in_the_format_of_the_run(name: str) -> None:
     machine = ready_worker(replace(ASSIGN, vector_format=name))

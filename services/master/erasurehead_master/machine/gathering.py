@@ -29,6 +29,10 @@ class Gathering:
         self._first = False
         self.until = now + self._settings.max_wait_s
 
+    def excuse(self, missed_s: float) -> None:
+        """Wait longer by what the master slept through."""
+        self.until += missed_s
+
     @property
     def needed(self) -> int:
         """Workers that must be ready if not all of them come in time."""

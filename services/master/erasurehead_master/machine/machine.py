@@ -116,6 +116,8 @@ class Master:
             self._finish(endings.done(self.round))
         elif self.phase is Phase.GATHERING and self.enough is not None:
             self._finish(endings.enough(self.enough))
+        if missed_s := self._presence.missed_s(now):
+            self._excuse(missed_s, now)
         if self.phase is not Phase.FINISHED:
             EVENTS[type(event)].handler(self.phase)(self, event, now)
         return self._out.take()
@@ -259,6 +261,8 @@ class Master:
     def _unreachable(self, unreachable: Unreachable, now: float) -> None:
         """A send failed; the peer keeps its slot until the silence limit, but not this round."""
         member = self.membership.members.get(unreachable.peer)
+        if self._presence.may_be_cut_off(now):
+            return  # its heartbeat brings it the round again, or its silence frees its slot
         if member is not None and member.slot is not None:
             self.training.lose([member.slot], now)
             self.training.close_if_over()
@@ -386,6 +390,18 @@ class Master:
             self._finish(endings.nobody_there(self._presence.empty_limit_s, self.round))
         else:
             self.training.wake(now)
+
+    def _excuse(self, missed_s: float, now: float) -> None:
+        """Nobody is judged by time in which the master itself did not run."""
+        self._presence.excuse(missed_s, now)
+        self._gathering.excuse(missed_s)
+        self.training.rounds.excuse(missed_s)
+        self._stop_by += missed_s
+        if missed_s > self.membership.silence_limit_s:
+            self._out.notice(
+                "warning",
+                f"this process did not run for {missed_s:.1f} s; silence is counted from now on",
+            )
 
     def _give_up_silent(self, now: float) -> bool:
         """Let silent members go if it is time to look for them; return whether it was."""

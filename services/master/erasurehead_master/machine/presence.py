@@ -1,6 +1,12 @@
-"""Which workers have fallen silent, and since when no worker is there at all. No I/O."""
+"""Which workers have fallen silent, and since when no worker is there at all. No I/O.
+
+Time in which the master itself did not run (it was stopped, or its whole machine was) says nothing
+about others. It is found by the look that did not take place, and counts as nobody's silence.
+"""
 
 from __future__ import annotations
+
+import math
 
 from erasurehead.settings.groups import MembershipSettings
 from erasurehead_master.machine.membership import Change, Member, Membership
@@ -28,6 +34,27 @@ class Presence:
         self._membership = membership
         self._out = out
         self._empty_since: float | None = now
+        self._excused_until = -math.inf
+
+    def missed_s(self, now: float) -> float:
+        """Return the seconds that the master slept through, 0.0 if it was at work."""
+        late_s = now - self.look_at
+        return late_s if late_s > self._interval_s else 0.0
+
+    def excuse(self, missed_s: float, now: float) -> None:
+        """Begin everybody's silence later by what was slept through."""
+        self.look_at += missed_s
+        self._membership.excuse(missed_s)
+        if self._empty_since is not None:
+            self._empty_since += missed_s
+        self._excused_until = now + self._membership.silence_limit_s
+
+    def may_be_cut_off(self, now: float) -> bool:
+        """Return whether connections may just have ended because this end did not run.
+
+        Their peers are about to connect again.
+        """
+        return now < self._excused_until
 
     def reset(self, now: float) -> None:
         """No worker is ready now, and that is as it should be."""

@@ -169,6 +169,12 @@ class Rounds:
                 self._due_s = self._deadline_s
                 self._judge()
 
+    def excuse(self, missed_s: float) -> None:
+        """Take some seconds in which the master slept out of the open round."""
+        self._opened += missed_s
+        if self.wake_at is not None:
+            self.wake_at += missed_s
+
     def close(self) -> tuple[Decoding, tuple[int, ...]]:
         """Close the round; return its decoding and the stragglers (slots it was sent to)."""
         if self.closed is None:

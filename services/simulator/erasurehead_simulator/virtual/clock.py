@@ -30,6 +30,11 @@ class VirtualClock:
         """Move on to the next thing and let it happen; False if there is none."""
         if not self._queue:
             return False
-        self.now, _, happening = heapq.heappop(self._queue)
+        time, _, happening = heapq.heappop(self._queue)
+        self.now = max(time, self.now)
         happening()
         return True
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass in which nothing can happen; what was due then happens afterwards."""
+        self.now += seconds

@@ -73,6 +73,10 @@ SPARE_RETRY_S = 1.0
 """A spare greets this often, which is also its sign of life."""
 
 
+SLEPT_S = 1.0
+"""A wake-up that is later than this was slept through."""
+
+
 class Phase(Enum):
     """What the worker is at."""
 
@@ -152,6 +156,12 @@ class Worker:
         self._actions = actions
         if self.phase is Phase.EXITED:
             return actions
+        if now > self.wake_at + SLEPT_S:
+            # This process did not run (it was stopped, or its whole machine was), and nor, perhaps,
+            # did the master: that is no silence.
+            slept_s = now - self.wake_at
+            self._heard += slept_s
+            self._greet_if_silent_at += slept_s
         match event:
             case Received(message):
                 self._heard = now
