@@ -13,7 +13,7 @@ threads, which wait for each other: on a node that is busy with workers that tak
 as long as the work itself."""
 
 
-def squared_norm(vector: FloatArray) -> float:
+def squared_norm(vector: Vector) -> float:
     """Return ||vector||^2."""
     return dot(vector, vector)
 

@@ -48,9 +48,9 @@ def test_good_vectors_are_handed_on_as_they_were_unpacked(name: str) -> None:
     sent = result([1.0, 2.0], [3.0, -4.0], format=name)
     found = unpacked(sent, format, 2, 2, NormLimit(10.0, 5))
     assert not isinstance(found, Fault)
-    assert [vector.tolist() for vector in found] == [[1.0, 2.0], [3.0, -4.0]]
+    assert [vector.tolist() for vector in found.vectors] == [[1.0, 2.0], [3.0, -4.0]]
     if name != "f2":
-        for vector, was in zip(found, sent.vectors, strict=True):
+        for vector, was in zip(found.vectors, sent.vectors, strict=True):
             assert np.shares_memory(vector, was.arrays[0])
 
 
@@ -71,6 +71,7 @@ def test_a_sum_that_overflows_is_no_fault_while_every_value_is_finite() -> None:
         (result([1.0] * 3, [1.0] * 3, format="f4"), "wrong-format", "'f4', not 'f8'"),
         (result([1.0] * 3, [1.0, np.nan, 1.0]), "non-finite", "not finite"),
         (result([1.0] * 3, [1.0, -np.inf, 1.0]), "non-finite", "not finite"),
+        (result([1.0] * 3, [1e200, 0.0, 1.0]), "non-finite", "norm 1e+200 and loss 0.5"),
         (result([0.0] * 3, [0.0, 2e9, 0.0]), "over-norm", "over 10 times as large"),
         (result([2e9, 0.0, 0.0], [0.0] * 3), "over-norm", "over 10 times as large"),
     ],

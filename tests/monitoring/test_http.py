@@ -105,30 +105,45 @@ def test_an_address_in_use_is_said_in_a_sentence(server: HealthServer) -> None:
         HealthServer(f"127.0.0.1:{server.port}", Endpoints(CollectorRegistry(), Switch(), Switch()))
 
 
-def test_silent_connections_do_not_keep_others_out(
+def dribble(port: int, how_many: int) -> list[socket.socket]:
+    slow = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(how_many)]
+    for connection in slow:
+        connection.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+    return slow
+
+
+def test_probes_are_answered_while_slow_clients_fill_all_places(server: HealthServer) -> None:
+    slow = dribble(server.port, served.CONNECTIONS)
+    try:
+        for _ in range(3):
+            assert ask(server.port, "/healthz")[0] == 200
+        for connection in slow[:3]:
+            assert connection.recv(1) == b"", "the oldest make room"
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_a_request_has_so_long_in_all_and_not_from_byte_to_byte(
     ready: Switch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """1. As many clients connect and say nothing as there are places. 2. The next is turned away
-    at once. 3. When they are given up for their silence, it is served.
-    """
-    monkeypatch.setattr(served._Handler, "timeout", 0.2)
-    endpoints = Endpoints(CollectorRegistry(), lambda: (True, {}), ready)
-    with HealthServer("0", endpoints) as server:
-        silent = [
-            socket.create_connection(("127.0.0.1", server.port))
-            for _ in range(served.CONNECTIONS + 1)
-        ]
-        try:
-            # The one too many is closed without an answer, the others only after their limit.
-            silent[-1].settimeout(10)
-            assert silent[-1].recv(1) == b""
-            for connection in silent:
-                connection.settimeout(10)
-                assert connection.recv(1) == b""
-            assert ask(server.port, "/healthz")[0] == 200
-        finally:
-            for connection in silent:
-                connection.close()
+    monkeypatch.setattr(served, "REQUEST_LIMIT_S", 0.3)
+    monkeypatch.setattr(served, "LOOK_S", 0.05)
+    with HealthServer("0", Endpoints(CollectorRegistry(), lambda: (True, {}), ready)) as server:
+        (slow,) = dribble(server.port, 1)
+        slow.settimeout(0.02)
+        for _ in range(500):
+            try:
+                slow.sendall(b"a")
+                if slow.recv(1) == b"":
+                    break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+        else:
+            pytest.fail("it is still listened to")
+        slow.close()
 
 
 def test_leaving_ends_the_thread_and_frees_the_port(ready: Switch) -> None:

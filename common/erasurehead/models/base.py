@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
@@ -45,6 +46,9 @@ class Model(ABC):
     name: ClassVar[str]
     target: ClassVar[Target]
     metrics: tuple[Metric, ...]
+
+    lowest_loss: ClassVar[float] = -math.inf
+    """No row has a smaller loss, whatever the parameters; a worker that reports one is wrong."""
 
     by_column: ClassVar[bool] = False
     """Whether a worker's rows may be cut down to the columns that they touch, and renumbered; its

@@ -77,6 +77,7 @@ class Softmax(Model):
 
     name = "softmax"
     target: ClassVar[Target] = "classes"
+    lowest_loss: ClassVar[float] = 0.0
     metrics = (
         Metric("accuracy", True, _hits),
         Metric("log_loss", False, _log_loss),

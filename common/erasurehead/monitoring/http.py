@@ -6,10 +6,13 @@ by force: GET and HEAD only, a limit on connections and on the time one may take
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import socket
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -25,10 +28,13 @@ from erasurehead.errors import BindError, UsageError, reason_of
 log = logging.getLogger(__name__)
 
 CONNECTIONS = 16
-"""Requests served at a time; further ones are turned away at once."""
+"""Requests served at a time; a further one takes the place of the oldest, which is cut."""
 
 REQUEST_LIMIT_S = 5.0
-"""Longest silence of a client in the middle of its request."""
+"""The longest that a request may take, from its connection to the last byte of its answer."""
+
+LOOK_S = 0.25
+"""Seconds between two looks at requests that take too long."""
 
 State = tuple[bool, dict[str, Any]]
 """Well or not, and what a person wants to know about it."""
@@ -72,9 +78,8 @@ class HealthServer:
                 f"cannot serve metrics on {bind}: {reason_of(error)};"
                 " choose another address with --http-bind or end the process that uses it"
             ) from None
-        # Polled only so that `shutdown` is noticed.
         self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.25,), name="http", daemon=True
+            target=self._server.serve_forever, args=(LOOK_S,), name="http", daemon=True
         )
 
     @property
@@ -123,7 +128,9 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, host: str, port: int, endpoints: Endpoints) -> None:
         self.endpoints = endpoints
-        self._places = threading.BoundedSemaphore(CONNECTIONS)
+        self._begun: OrderedDict[Any, float] = OrderedDict()
+        """When each connection that is open began, the oldest first."""
+        self._lock = threading.Lock()
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
@@ -136,24 +143,38 @@ class _Server(ThreadingHTTPServer):
         self.server_name = str(host)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+        with self._lock:
+            while len(self._begun) >= CONNECTIONS:
+                _hang_up(self._begun.popitem(last=False)[0])
+            self._begun[request] = time.monotonic()
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._places.release()
+            with self._lock:
+                self._begun.pop(request, None)
+
+    def service_actions(self) -> None:
+        """Cut what takes too long: a byte now and then would be no silence."""
+        too_old = time.monotonic() - REQUEST_LIMIT_S
+        with self._lock:
+            while self._begun and next(iter(self._begun.values())) < too_old:
+                _hang_up(self._begun.popitem(last=False)[0])
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("a request of %s failed", client_address, exc_info=True)
 
 
+def _hang_up(connection: socket.socket) -> None:
+    """End a connection under the hands of the thread that serves it, which then ends, too."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = REQUEST_LIMIT_S
     server_version = "erasurehead"
     sys_version = ""
 

@@ -64,6 +64,7 @@ Refusal = Literal[
     "set-aside",
     "too-many-members",
     "over-norm",
+    "impossible-loss",
     "rate-limited",
     "revoked-key",
     "handshake-key",

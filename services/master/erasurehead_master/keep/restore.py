@@ -10,13 +10,13 @@ from erasurehead_master.run.finishing import Finishing
 
 def restore(machine: Master, descent: Descent, finishing: Finishing, snapshot: Snapshot) -> None:
     """Go on from a checkpoint, with its tasks where they were placed last; an elastic run goes on
-    with the code that it had come to. What belongs to a code of another size is forgotten.
+    with the code that it had come to. What belongs to a code of another size is forgotten, and so
+    is which workers were set aside: those that still send wrong results will be again.
 
     Raises
     ------
     DataError: it is of another model size or method.
     """
-    machine.membership.set_aside.update(map(str, snapshot.part("members").get("set_aside", ())))
     code = snapshot.part("code")
     size = int(code.get("n_workers", 0))
     if size not in (0, machine.plan.code.n_workers) and machine.plan.settings.refit.elastic:

@@ -50,11 +50,16 @@ class Admission:
         self._membership = membership
         self._out = out
 
-    def greet(self, peer: bytes, hello: Hello, now: float) -> Change | None:
-        """Register a peer, or greet it again; None if it is refused, and told so."""
+    def greet(self, peer: bytes, hello: Hello, key: str | None, now: float) -> Change | None:
+        """Register a peer, or greet it again; None if it is refused, and told so.
+
+        A ban is on a key, or on a process where there are no keys: a name may be anybody's.
+        """
         members = self._membership.members
-        if hello.name in self._membership.set_aside:
-            reason = f"worker {brief(hello.name)} was set aside in this run for its wrong results"
+        banned = self._membership.set_aside
+        if peer in banned or key in banned:
+            who = f"worker {brief(hello.name)}" if key is None else f"key {key}"
+            reason = f"{who} was set aside in this run for its wrong results"
             self._turn_down(peer, "set-aside", reason)
             return None
         if (
@@ -66,7 +71,7 @@ class Admission:
             reason = f"{len(members)} workers are registered already"
             self._turn_down(peer, "too-many-members", reason)
             return None
-        return self._membership.greet(peer, hello, now)
+        return self._membership.greet(peer, hello, now, key)
 
     def welcome(self, member: Member, round_: int, key: str | None, *, known: bool) -> None:
         """Answer a spare that greeted, and tell of a newcomer and the name of its key."""
@@ -100,7 +105,8 @@ class Admission:
             return None
         self.count(member.peer, fault.reason)
         if fault.means == "wrong-data":
-            return self._expel(member, "wrong-data", fault.what)
+            self._tell_off(member, "wrong-data", fault.what)
+            return self._membership.leave(member.peer)
         member.strikes += 1
         allowed = self._strikes_allowed
         self._out.notice(
@@ -109,8 +115,9 @@ class Admission:
         )
         if member.strikes < allowed:
             return None
-        self._membership.set_aside.add(member.name)
-        return self._expel(member, "set-aside", f"{member.strikes} wrong messages")
+        reason = f"{member.strikes} wrong messages"
+        self._tell_off(member, "set-aside", reason)
+        return self._membership.ban(member)
 
     def garbage(self, garbage: Garbage) -> Change | None:
         """Take what is not the protocol; return what that changes, None for nothing."""
@@ -156,7 +163,6 @@ class Admission:
         self.count(peer, reason)
         self._out.send(peer, Refuse(reason, why))
 
-    def _expel(self, member: Member, code: StopCode, reason: str) -> Change:
+    def _tell_off(self, member: Member, code: StopCode, reason: str) -> None:
         self._out.notice("error", f"worker {member.called} is sent away: {reason}")
         self._out.send(member.peer, Stop(code, reason))
-        return self._membership.leave(member.peer)

@@ -126,14 +126,12 @@ class Master:
         """Return copies of what a checkpoint must hold besides the descent's state."""
         stop = self.training.rounds.stop
         learnt = {f"stop/{k}": np.array(v) for k, v in stop.state().items()}
-        set_aside = np.array(sorted(self.membership.set_aside), dtype=np.str_)
         placed: dict[str, npt.NDArray[Any]] = {}
         if self.plan.coding.places_by is not None:
             placed["code/probabilities"] = self.plan.coding.places_by.copy()
             placed["code/placed_round"] = np.array(self._refit.placed_round)
         return {
             "code/n_workers": np.array(self.plan.code.n_workers),
-            "members/set_aside": set_aside,
             **placed,
             **learnt,
         }
@@ -173,7 +171,7 @@ class Master:
 
     def _hello(self, peer: bytes, hello: Hello, key: str | None, now: float) -> None:
         known = peer in self.membership.members
-        change = self.admission.greet(peer, hello, now)
+        change = self.admission.greet(peer, hello, key, now)
         if change is None:
             return
         self._apply(change, now)
@@ -232,17 +230,16 @@ class Master:
 
     def _result(self, member: Member, result: Result, now: float) -> None:
         slot = member.slot
-        fault = self.training.result(member, result, now)
-        if fault is None:
-            return
-        self._apply_if_any(self.admission.blame(member, fault), now)
-        if (
-            fault.reason == "non-finite"
-            and slot is not None
-            and self.training.most_are_not_finite(slot, result.round)
-        ):
-            self.training.rounds.abandon()
-            self._finish(endings.most_diverged(self.round))
+        for blamed, fault in self.training.result(member, result, now):
+            if self.membership.members.get(blamed.peer) is blamed:
+                self._apply_if_any(self.admission.blame(blamed, fault), now)
+            if (
+                fault.reason == "non-finite"
+                and slot is not None
+                and self.training.most_are_not_finite(slot, result.round)
+            ):
+                self._stop_at_once(endings.most_diverged(self.round))
+                return
 
     def _drain(self, member: Member, drain: Drain, now: float) -> None:
         self._apply(self.admission.drain(member, drain, now), now)

@@ -51,6 +51,11 @@ class Member:
         return brief(self.name)
 
     @property
+    def identity(self) -> str | bytes:
+        """What nobody else has, or can only have as a worker that is new: a key, or a process."""
+        return self.peer if self.key is None else self.key
+
+    @property
     def stays(self) -> bool:
         """True unless it was asked to end."""
         return self.leaves_at == math.inf
@@ -90,7 +95,8 @@ class Membership:
     n_slots: int
     silence_limit_s: float
     members: dict[bytes, Member] = field(default_factory=dict)
-    set_aside: set[str] = field(default_factory=set)
+    set_aside: OrderedDict[str | bytes, None] = field(default_factory=OrderedDict)
+    """`Member.identity` of those sent away for their wrong results, the latest ones."""
     holders: list[Member | None] = field(init=False)
     placements: Counter[int] = field(default_factory=Counter)
     """How often each slot was given to a worker."""
@@ -143,7 +149,7 @@ class Membership:
             member.last_heard = now
         return member
 
-    def greet(self, peer: bytes, hello: Hello, now: float) -> Change:
+    def greet(self, peer: bytes, hello: Hello, now: float, key: str | None = None) -> Change:
         """Register a peer, or greet a known one again (which changes nothing).
 
         A newer process takes over the name of an older one, and the slot that both ask for by
@@ -157,7 +163,7 @@ class Membership:
             known.last_heard = now
             return Change(assigned=(known,) if known.slot is not None else ())
         claim = hello.slot if hello.slot is not None and hello.slot < self.n_slots else None
-        newcomer = Member(peer, hello.name, hello.host, now, claim=claim, age=self._age(peer))
+        newcomer = Member(peer, hello.name, hello.host, now, key, claim=claim, age=self._age(peer))
         rivals = [
             m
             for m in self.members.values()
@@ -195,6 +201,13 @@ class Membership:
             member.drains_from = slot
         assigned = self._seat_spares()
         return Change(tuple(assigned), vacated=() if was_ready else (slot,))
+
+    def ban(self, member: Member) -> Change:
+        """Drop a member for good. Of bans there are so many at a time; the oldest is lifted."""
+        self.set_aside[member.identity] = None
+        if len(self.set_aside) > REMEMBERED_PEERS:
+            self.set_aside.popitem(last=False)
+        return self.leave(member.peer)
 
     def leave(self, peer: bytes) -> Change:
         """Drop a member; the first spare takes its slot."""
@@ -242,7 +255,7 @@ class Membership:
         """Assert every invariant (on in tests)."""
         names = [m.name for m in self.members.values()]
         assert len(set(names)) == len(names), "two members of one name"
-        assert not set(names) & self.set_aside
+        assert not {m.peer for m in self.members.values()} & self.set_aside.keys()
         seated = [m for m in self.holders if m is not None]
         assert len({id(m) for m in seated}) == len(seated), "one member in two slots"
         for i, holder in enumerate(self.holders):

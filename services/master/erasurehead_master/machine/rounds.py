@@ -121,6 +121,10 @@ class Rounds:
         self._sent.add(slot)
         return True
 
+    def waits_only_for(self, slots: Set[int]) -> bool:
+        """Return whether nobody but these slots can still arrive."""
+        return self._waiting <= slots
+
     def expects(self, slot: int, part: int) -> bool:
         """True when this part of this slot's result is new and the round is open."""
         if not self.is_open or self.closed is not None or part >= self.code.n_parts:

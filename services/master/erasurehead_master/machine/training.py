@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.schemes.regrouping import go_on
@@ -15,8 +16,29 @@ from erasurehead_master.machine.norms import NormLimit
 from erasurehead_master.machine.outbox import Outbox
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.rounds import Rounds, sending_order
+from erasurehead_master.machine.sizes import Size, Sizes
 from erasurehead_master.machine.supports import Support, Supports
-from erasurehead_master.machine.vetting import Fault, unpacked
+from erasurehead_master.machine.vetting import Contents, Fault, unpacked
+
+
+@dataclass(slots=True)
+class Came:
+    """A result that is in order by itself: whose it is, what it says, how large, and since when."""
+
+    member: Member
+    result: Result
+    vectors: list[CodedVector]
+    size: Size
+    at: float
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Slot and part of the result."""
+        return self.result.slot, self.result.part
+
+
+Blame = tuple[Member, Fault]
+"""A worker, and what is wrong with a result that it has sent."""
 
 
 class Training:
@@ -54,7 +76,7 @@ class Training:
         self.epoch = epoch
         self.supports.clear()
         self._widths.clear()
-        self._lateness.take()
+        self._lateness.forget()
         self._take_up(plan, session)
 
     def loaded(self, slot: int, support: Support) -> None:
@@ -66,7 +88,9 @@ class Training:
         """Open the next round and send it to these (slot, peer) pairs, in an order of its own."""
         self.round += 1
         targets = [ready[i] for i in self._order(self.round, len(ready))]
-        self._lateness.opened(self.round, now)
+        self._lateness.opened(self.round, now, self._code.n_workers * self._code.n_parts)
+        self._sizes.begin()
+        self._lost.clear()
         self._non_finite_slots.clear()
         self.rounds.open(now, [slot for slot, _ in targets])
         self._out.add(OpenRound(self.round))
@@ -76,6 +100,7 @@ class Training:
     def join(self, member: Member) -> None:
         """Let a member that has become ready take part in the open round, if there is one."""
         assert member.slot is not None
+        self._lost.discard(member.slot)
         if self.waits and self.rounds.join(member.slot):
             self._send_step([(member.slot, member.peer)])
 
@@ -89,43 +114,118 @@ class Training:
             return
         age_s = self._lateness.age_s(self.round, now)
         assert age_s is not None
-        if at_work < self.round and age_s > self._patience_s:
+        waits = any(suspect.kept.member is member for suspect in self._sizes.suspects)
+        if at_work < self.round and age_s > self._patience_s and not waits:
             self.join(member)
 
-    def result(self, member: Member, result: Result, now: float) -> Fault | None:
-        """Take a result; return what is wrong with it, None for nothing."""
+    def result(self, member: Member, result: Result, now: float) -> list[Blame]:
+        """Take a result; return what turns out to be wrong with it, and with some that waited."""
         slot = member.slot if member.ready else member.drains_from
         if result.epoch < self.epoch:
             self.stale += 1
-            return None
+            return []
         if slot is None or result.slot != slot or result.epoch != self.epoch:
             what = f"a result of slot {result.slot}, from {member.called}"
-            return Fault("wrong-slot", what, "refused")
-        current = result.round == self.round and self.rounds.is_open
+            return [(member, Fault("wrong-slot", what, "refused"))]
         if result.round > self.round or result.round == 0 or result.part >= self._code.n_parts:
-            return Fault("wrong-shape", f"a result of round {result.round}")
-        if current and not self.rounds.expects(slot, result.part):
+            return [(member, Fault("wrong-shape", f"a result of round {result.round}"))]
+        current = result.round == self.round and self.rounds.is_open
+        if not self._is_new(slot, result, current=current):
             what = f"another result of round {result.round}, from {member.called}"
-            return Fault("duplicate", what, "refused")
+            return [(member, Fault("duplicate", what, "refused"))]
         n_vectors, width = self._code.n_vectors, self._widths[slot]
         found = unpacked(result, self._format, n_vectors, width, self._norms)
         if isinstance(found, Fault):
-            return found
+            return [(member, found)]
+        if self._loss_is_impossible(slot, result):
+            what = f"a loss of {min(result.loss):.3g}, which no parameters have"
+            return [(member, Fault("impossible-loss", what))]
+        came = Came(member, result, self._coded(slot, result, found), found.size, now)
+        if current:
+            return self._compare(slot, came)
+        if not self._sizes.fits(slot, found.size):
+            return [(member, Fault("over-norm", f"late, {_far_too_large(came)}", "refused"))]
+        self._take_late(slot, came)
+        return []
+
+    def _is_new(self, slot: int, result: Result, *, current: bool) -> bool:
+        """Return whether this is the first result of its slot, part and round."""
+        if current:
+            waits = any(s.kept.part == (slot, result.part) for s in self._sizes.suspects)
+            return self.rounds.expects(slot, result.part) and not waits
+        return self._lateness.is_new(result.round, self._number(slot, result.part))
+
+    def _loss_is_impossible(self, slot: int, result: Result) -> bool:
+        """Return whether a sum of losses under weights, none of them negative, is negative."""
+        if self._plan.model.lowest_loss < 0 or min(result.loss) >= 0:
+            return False
+        symbols = self._code.symbols(slot, result.part)
+        return any(
+            loss < 0 and bool((self._code.row(symbol)[1] >= 0).all())
+            for symbol, loss in zip(symbols, result.loss, strict=True)
+        )
+
+    def _coded(self, slot: int, result: Result, found: Contents) -> list[CodedVector]:
         first = self._code.symbols(slot, result.part)[0]
         support, losses = self.supports[slot], result.loss
-        vectors = [CodedVector(first + i, support, v, losses[i]) for i, v in enumerate(found)]
-        if not current:
+        return [CodedVector(first + i, support, v, losses[i]) for i, v in enumerate(found.vectors)]
+
+    def _compare(self, slot: int, came: Came) -> list[Blame]:
+        """Take a result of the open round, let it wait or refuse it, by what others have sent."""
+        sizes = self._sizes
+        verdict = sizes.judge(slot, came.size)
+        if verdict == "refuse":
+            return [(came.member, Fault("over-norm", _far_too_large(came)))]
+        blamed: list[Blame] = []
+        for suspect, credible in sizes.compare(slot, came.size):
+            if credible:
+                self._take(suspect.slot, suspect.kept)
+            else:
+                fault = Fault("over-norm", _far_too_large(suspect.kept))
+                blamed.append((suspect.kept.member, fault))
+        if verdict == "take":
+            self._take(slot, came)
+        else:
+            sizes.suspect(slot, came.size, came)
+        self._release_suspects(came.at)
+        return blamed
+
+    def _release_suspects(self, now: float) -> None:
+        """Take what waits to be compared if nobody is left who could send anything else."""
+        waiting = {suspect.slot for suspect in self._sizes.suspects}
+        if waiting and self.rounds.waits_only_for(waiting):
+            for suspect in self._sizes.release():
+                self._take(suspect.slot, suspect.kept)
+            waiting.clear()
+        for slot in self._lost - waiting:
+            self._lost.discard(slot)
+            self.rounds.lose(slot, now)
+
+    def _take(self, slot: int, came: Came) -> None:
+        """Let a result of the open round arrive, unless the round has closed without it."""
+        result = came.result
+        self._sizes.admit(slot, came.size)
+        self._lateness.heard(result.round, self._number(slot, result.part))
+        if not self.rounds.expects(slot, result.part):
             self.stale += 1
-            self._lateness.stale(slot, result.round, now)
-            self._out.add(FoldLate(vectors, self.round - result.round))
-            return None
-        weights = self.rounds.arrive(slot, result.part, now, result.compute_s, result.delay_s)
-        self._out.add(Fold(vectors, weights))
+            return
+        weights = self.rounds.arrive(slot, result.part, came.at, result.compute_s, result.delay_s)
+        self._out.add(Fold(came.vectors, weights))
         self.close_if_over()
         if len(self.rounds.arrivals) == 1:
             # While others compute: between two rounds it would be waited for.
             self._order(self.round + 1, self.rounds.n_sent)
-        return None
+
+    def _take_late(self, slot: int, came: Came) -> None:
+        round_ = came.result.round
+        self._lateness.heard(round_, self._number(slot, came.result.part))
+        self._lateness.stale(slot, round_, came.at)
+        self.stale += 1
+        self._out.add(FoldLate(came.vectors, self.round - round_))
+
+    def _number(self, slot: int, part: int) -> int:
+        """Return the number of a result among those of a round."""
+        return slot * self._code.n_parts + part
 
     def most_are_not_finite(self, slot: int, round_: int) -> bool:
         """Note that a slot's result is not finite; True if most of the round's slots say so.
@@ -139,8 +239,13 @@ class Training:
 
     def lose(self, slots: Iterable[int], now: float) -> None:
         """Nothing more will come from these slots in the open round."""
+        waiting = {suspect.slot for suspect in self._sizes.suspects}
         for slot in slots:
-            self.rounds.lose(slot, now)
+            if slot in waiting:
+                self._lost.add(slot)
+            else:
+                self.rounds.lose(slot, now)
+        self._release_suspects(now)
 
     def wake(self, now: float) -> None:
         """Time has passed; a deadline may be over."""
@@ -172,6 +277,9 @@ class Training:
         self.rounds = Rounds(session)
         # Slots hold other rows now, so their results are larger or smaller.
         multiple = plan.settings.limits.norm_multiple
+        self._sizes = Sizes[Came]()
+        self._lost: set[int] = set()
+        """Slots from which nothing more will come than what waits to be compared."""
         self._norms = None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)
 
     def _order(self, round_: int, n_ready: int) -> list[int]:
@@ -186,3 +294,10 @@ class Training:
         """Send the open round's model to these (slot, peer) pairs."""
         on_supports = tuple([(peer, self.supports[slot]) for slot, peer in targets])
         self._out.add(SendStep(self.round, self.epoch, self._format, on_supports))
+
+
+def _far_too_large(came: Came) -> str:
+    return (
+        f"a result of norm {came.size.norm:.3g} and loss {came.size.loss:.3g}, far larger than"
+        " those of other workers"
+    )

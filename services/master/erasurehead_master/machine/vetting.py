@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import Vector
+from erasurehead.blas import squared_norm
 from erasurehead.wire.messages import Refusal, Result
 from erasurehead.wire.vectors.base import VectorFormat
 from erasurehead_master.machine.norms import NormLimit
+from erasurehead_master.machine.sizes import Size
 
 DIVERGED_ABOVE = 1e100
 """A loss or gradient this large is on its way to infinity; stopping here keeps the model finite."""
@@ -47,10 +49,18 @@ class Fault:
     means: Literal["refused", "strike", "wrong-data"] = "strike"
 
 
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a result says, and how large it is."""
+
+    vectors: list[Vector]
+    size: Size
+
+
 def unpacked(
     result: Result, format: VectorFormat, n_vectors: int, width: int, norms: NormLimit | None
-) -> list[Vector] | Fault:
-    """Return the vectors of a result, or what is wrong with it.
+) -> Contents | Fault:
+    """Return the contents of a result, or what is wrong with it.
 
     Parameters
     ----------
@@ -61,19 +71,22 @@ def unpacked(
     if len(packed) != n_vectors or len(losses) != n_vectors:
         return _misshapen(result)
     vectors = []
-    for vector, loss in zip(packed, losses, strict=True):
+    for vector in packed:
         if vector.n != width:
             return _misshapen(result)
         why = format.misfit(vector)
         if why is not None:
             return Fault("wrong-format", f"a result that cannot be read: {why}")
-        values = format.unpack(vector)
-        if not (is_finite(values) and abs(loss) < DIVERGED_ABOVE):
-            return Fault("non-finite", "a result that is not finite")
-        vectors.append(values)
-    if norms is not None and not norms.admit(norm(vectors)):
+        vectors.append(format.unpack(vector))
+    size = Size(norm(vectors), max(map(abs, losses)))
+    # NaN is not below anything. A loss that is NaN may be hidden by `max`.
+    if not (size.norm < DIVERGED_ABOVE and all(abs(loss) < DIVERGED_ABOVE for loss in losses)):
+        finite = math.isfinite(size.norm) and all(map(math.isfinite, losses))
+        what = f"a result of norm {size.norm:.3g} and loss {size.loss:.3g}"
+        return Fault("non-finite", what if finite else "a result that is not finite")
+    if norms is not None and not norms.admit(size.norm):
         return Fault("over-norm", f"a result over {norms.multiple:g} times as large as usual")
-    return vectors
+    return Contents(vectors, size)
 
 
 def _misshapen(result: Result) -> Fault:
@@ -81,15 +94,18 @@ def _misshapen(result: Result) -> Fault:
     return Fault("wrong-shape", f"a result of {sizes} values with {len(result.loss)} losses")
 
 
-def is_finite(vector: Vector) -> bool:
-    """Return whether no value is NaN or infinite.
+def norm(vectors: Sequence[Vector]) -> float:
+    """Return the Euclidean norm of all values; NaN or infinite if one of them is.
 
     Usually one pass over the values, without a temporary.
     """
-    return math.isfinite(vector.sum()) or bool(np.isfinite(vector).all())
-
-
-def norm(vectors: Sequence[Vector]) -> float:
-    """Return the Euclidean norm of all values; infinite where that is the best a float can say."""
-    with np.errstate(over="ignore"):
-        return math.hypot(*[float(np.linalg.norm(vector)) for vector in vectors])
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = sum(map(squared_norm, vectors))
+        if math.isfinite(squares):
+            return math.sqrt(squares)
+        # The squares of large numbers are beyond what a float can say, and more so in single ones.
+        largest = float(max(np.abs(vector).max(initial=0.0) for vector in vectors))
+        if not math.isfinite(largest):
+            return math.inf if largest > 0 else math.nan
+        scaled = [np.divide(vector, largest, dtype=np.float64) for vector in vectors]
+        return largest * math.sqrt(sum(map(squared_norm, scaled)))
