@@ -430,7 +430,8 @@ def test_a_model_that_grows_at_once_is_no_worker_s_fault(virtual: Virtual) -> No
 
 def test_what_waits_to_be_compared_is_not_lost_with_its_worker(virtual: Virtual) -> None:
     cluster = running(virtual, workers=2)
-    cluster.handle(result_of(cluster, 0))
+    large = np.full(COLUMNS, 1e12)
+    cluster.handle(result_of(cluster, 0, vectors=(packed(large),)))
     assert cluster.machine.training.rounds.n_arrived == 0, "nothing to compare it with"
     first, second = cluster.workers.values()
     cluster.depart(first)

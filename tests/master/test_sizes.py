@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from erasurehead_master.machine.sizes import Size, Sizes
 
 ONE = Size(1.0, 1.0)
+LARGE = Size(1e12, 1.0)
 HUGE = Size(1e30, 1.0)
 
 
@@ -20,19 +21,23 @@ def waiting(*results: tuple[int, Size]) -> Sizes[str]:
     return sizes
 
 
-def test_the_first_result_waits_for_that_of_another_slot() -> None:
-    sizes = waiting((0, ONE))
-    assert sizes.judge(1, ONE) == "take"
-    assert [(s.slot, credible) for s, credible in sizes.compare(1, ONE)] == [(0, True)]
+def test_a_first_result_of_any_usual_size_is_taken_at_once() -> None:
+    assert Sizes[str]().judge(0, Size(1e9, 1e9)) == "take"
+
+
+def test_a_large_first_result_waits_for_that_of_another_slot() -> None:
+    sizes = waiting((0, LARGE))
+    assert sizes.judge(1, LARGE) == "take"
+    assert [(s.slot, credible) for s, credible in sizes.compare(1, LARGE)] == [(0, True)]
     assert not sizes.suspects
 
 
-def test_the_larger_of_two_is_refused_whichever_comes_first() -> None:
+@pytest.mark.parametrize("small", [ONE, LARGE])
+def test_the_larger_of_two_is_refused_whichever_comes_first(small: Size) -> None:
     sizes = waiting((0, HUGE))
-    assert sizes.judge(1, ONE) == "wait", "nor has it been compared with one like it"
-    assert [(s.slot, credible) for s, credible in sizes.compare(1, ONE)] == [(0, False)]
-    sizes = waiting((0, ONE))
-    assert sizes.judge(1, HUGE) == "refuse"
+    assert sizes.judge(1, small) == ("take" if small is ONE else "wait")
+    assert [(s.slot, credible) for s, credible in sizes.compare(1, small)] == [(0, False)]
+    assert waiting((0, LARGE)).judge(1, HUGE) == "refuse"
 
 
 def test_what_all_send_is_credible_however_far_it_has_grown() -> None:

@@ -2,10 +2,10 @@
 
 One result, however large, must not end a run: a machine with broken memory sends finite numbers,
 too. So a result is taken at once only if its norm and its loss are at most `LARGEST_RATIO` times
-the largest that another slot has sent in good order. Any other waits: for a result of another slot
-and the same round, which has seen the same model. If that is about as large, the model is what has
-grown, and both are taken; if it is not, the larger one is refused. A run in which only one slot
-works has nobody to ask.
+the largest that another slot has sent in good order, or times 1 while no other has sent anything.
+A larger one waits for a result of another slot and the same round, which has seen the same model.
+If that is about as large, the model is what has grown, and both are taken; if it is not, the larger
+one is refused. A run in which only one slot works has nobody to ask.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ class Size:
         return (
             self.norm > LARGEST_RATIO * other.norm > 0 or self.loss > LARGEST_RATIO * other.loss > 0
         )
+
+
+UNIT = Size(1.0, 1.0)
 
 
 class _Largest:
@@ -77,7 +80,7 @@ class _Known:
 
     def makes_credible(self, slot: int, size: Size) -> bool:
         others = Size(self._norms.of_others(slot), self._losses.of_others(slot))
-        return self._norms.knows_others(slot) and not size.dwarfs(others)
+        return not size.dwarfs(others)
 
 
 @dataclass(slots=True)
@@ -104,6 +107,8 @@ class Sizes(Generic[Kept]):
 
     def fits(self, slot: int, size: Size) -> bool:
         """Return whether a result is no larger than others' good ones make credible."""
+        if not self._ever.knows_others(slot):
+            return not size.dwarfs(UNIT)
         return self._ever.makes_credible(slot, size)
 
     def judge(self, slot: int, size: Size) -> Verdict:
