@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from erasurehead.arrays import FloatArray
@@ -32,6 +34,7 @@ class Logistic(TwoClassModel):
     """log(1 + exp(-label * margin)) for labels -1 and +1."""
 
     name = "logistic"
+    lowest_loss: ClassVar[float] = 0.0
     metrics = (AUC, ACCURACY, Metric("log_loss", False, _mean_loss))
     curvature = 0.25
 

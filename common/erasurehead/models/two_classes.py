@@ -27,7 +27,6 @@ class TwoClassModel(LinearModel):
     """
 
     target: ClassVar[Target] = "two classes"
-    lowest_loss: ClassVar[float] = 0.0
 
     def __init__(
         self,

@@ -20,6 +20,9 @@ from erasurehead_master.machine.sizes import Size, Sizes
 from erasurehead_master.machine.supports import Support, Supports
 from erasurehead_master.machine.vetting import Contents, Fault, unpacked
 
+ROUNDED_LOSS = 1e-6
+"""More than rounding takes from the loss of a row."""
+
 
 @dataclass(slots=True)
 class Came:
@@ -157,11 +160,13 @@ class Training:
 
     def _loss_is_impossible(self, slot: int, result: Result) -> bool:
         """Return whether a sum of losses under weights, none of them negative, is negative."""
-        if self._plan.model.lowest_loss < 0 or min(result.loss) >= 0:
+        # A loss of zero may be rounded to something below.
+        limit = -ROUNDED_LOSS * self._plan.training_rows
+        if self._plan.model.lowest_loss < 0 or min(result.loss) >= limit:
             return False
         symbols = self._code.symbols(slot, result.part)
         return any(
-            loss < 0 and bool((self._code.row(symbol)[1] >= 0).all())
+            loss < limit and bool((self._code.row(symbol)[1] >= 0).all())
             for symbol, loss in zip(symbols, result.loss, strict=True)
         )
 
