@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,9 @@ def test_a_file_is_what_it_holds(
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot read .*nowhere: No such file or directory; give"):
         content_of(tmp_path / "nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="pipe is no file that can be read more than once; write"):
+        content_of(tmp_path / "pipe")
     (tmp_path / "cut").write_bytes(gzip.compress(bytes(1000))[:-5])
     with pytest.raises(DataError, match=r"cannot read .*cut: "):
         content_of(tmp_path / "cut")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,6 +61,19 @@ def test_a_link_leads_to_the_new_file(tmp_path: Path) -> None:
     write(tmp_path / "link")
     assert (tmp_path / "target").read_text() == "OURS: new"
     assert (tmp_path / "link").is_symlink()
+
+
+def test_standard_output_is_shared_with_what_is_printed(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path; from erasurehead.process.outputs import write_output\n"
+        "print('before')\n"
+        "put = lambda file: file.write(b'list\\n')\n"
+        "write_output(Path('/dev/stdout'), 'a list', lambda file: False, put)\n"
+        "print('after')\n"
+    )
+    with (tmp_path / "told").open("wb") as file:
+        subprocess.run([sys.executable, "-c", script], stdout=file, check=True)
+    assert (tmp_path / "told").read_text() == "before\nlist\nafter\n"
 
 
 def test_a_pipe_is_written_to_as_it_is(tmp_path: Path) -> None:

@@ -22,8 +22,13 @@ def content_of(path: Path) -> Content:
 
     Raises
     ------
-    DataError: it cannot be read.
+    DataError: it cannot be read, or only once.
     """
+    if path.exists() and not path.is_file():
+        raise DataError(
+            f"{path} is no file that can be read more than once; write the rows to a file first,"
+            " and give its path"
+        )
     try:
         with path.open("rb") as file:
             begin = file.read(1 << 16)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from erasurehead.errors import UsageError, reason_of
 from erasurehead.process.durable import replace_file
+
+STDOUT = Path("/dev/stdout")
 
 
 def write_output(
@@ -20,7 +23,7 @@ def write_output(
 ) -> None:
     """Write a file as a whole; one that is there is replaced if it is an earlier output.
 
-    A device or a pipe (``/dev/stdout``) is written to as it is.
+    A device or a pipe is written to as it is, and so is ``/dev/stdout``.
 
     Parameters
     ----------
@@ -35,6 +38,12 @@ def write_output(
     UsageError: something else is there, or the disk does not take it; then what was at `path` is
         untouched.
     """
+    if path == STDOUT:
+        # By its own name it would be opened a second time, and lines that are printed get lost.
+        sys.stdout.flush()
+        write(sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return
     check_output(path, kind, is_ours, option)
     target = Path(os.path.realpath(path))  # a link stays, and leads to the new file
     try:
