@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from decimal import Decimal
@@ -299,6 +300,9 @@ def test_a_folder_of_parquet_files_is_one_table(
     frame.to_parquet(whole)
     from_folder, from_file = make(tmp_path / "all"), make(whole)
     assert_same_rows(from_folder.store.train, from_file.store.train)
+    packed = tmp_path / "whole.parquet.gz"
+    packed.write_bytes(gzip.compress(whole.read_bytes()))
+    assert make(packed).store.digest == from_file.store.digest
     files = sorted((tmp_path / "all").rglob("*.parquet"))
     assert make(files, numeric="x").store.digest == make(whole, numeric="x").store.digest
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from erasurehead.datasets.encodings.table import TextForm
-from erasurehead.datasets.sources import pyarrow
+from erasurehead.datasets.sources import GZIP, pyarrow, read_plain
 from erasurehead.datasets.tables.pieces import Piece
 from erasurehead.errors import DataError, reason_of
 
@@ -76,7 +76,9 @@ class ParquetTable:
 
 def _opened(path: Path) -> Any:
     pa = pyarrow()
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
     try:
-        return pyarrow("parquet").ParquetFile(path)
+        return pyarrow("parquet").ParquetFile(pa.BufferReader(read_plain(path)) if packed else path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as a table: {reason_of(error)}") from None
