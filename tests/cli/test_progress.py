@@ -141,6 +141,14 @@ def test_a_resumed_run_is_not_taken_for_a_fast_one() -> None:
     assert tally.left_s < 100
 
 
+def test_the_rate_after_a_resume_counts_from_where_the_run_went_on() -> None:
+    """The run's clock stood at ten thousand seconds when this process did its first round."""
+    tally = Tally(make_start(rounds=20))
+    tally.add(make_record(11, 10_000.0))
+    tally.settle()
+    assert tally.rate == pytest.approx(1 / make_record(11, 10_000.0).duration_s)
+
+
 def test_notices_are_printed_with_their_level_and_not_as_markup() -> None:
     console = plain()
     progress = Progress(console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +13,11 @@ from erasurehead.coding.base import GradientCode
 from erasurehead.coding.options import UnknownProbabilitiesError
 from erasurehead.decoding import DECODERS
 from erasurehead.decoding.base import Decoder, DecoderContext
+from erasurehead.errors import UsageError
 from erasurehead.estimating import ESTIMATES
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.schemes import fitting
+from erasurehead.schemes.lightening import lighter
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.schemes.session import Learnt, Session
 from erasurehead.stopping import STOPS
@@ -50,6 +53,7 @@ class Coding:
         are none or something makes up for them. It is known where first copies are added with
         weights near one: a round without one of n tasks has the decode error 1/n, and so the
         gradient the relative error 1/sqrt(n). (A cache brings the error of erasures to zero.)
+    asked: the scheme that was asked for, if it does not fit so few workers; None: `scheme`.
     """
 
     scheme: Scheme
@@ -61,6 +65,7 @@ class Coding:
     remembers: bool
     snapshot_every: int | None
     loses: float
+    asked: Scheme | None = None
 
     @classmethod
     def of(
@@ -147,16 +152,26 @@ class Coding:
             self.scheme, self.code.n_workers, self.asked_tasks, self.seed, probabilities
         )
         placed = self._around(code, self.scheme, self.asked_tasks, self.seed)
-        return replace(placed, places_by=probabilities)
+        return replace(placed, places_by=probabilities, asked=self.asked)
 
     def resized(self, n_workers: int) -> Coding:
-        """Return what the same scheme is for another number of workers.
+        """Return what the scheme that was asked for is for another number of workers.
+
+        Where it does not exist for so few, it is the one with the largest load that does.
 
         Raises
         ------
-        UsageError: the scheme does not exist for so many.
+        UsageError: there is none.
         """
-        return Coding.of(self.scheme, n_workers, self.asked_tasks, self.seed)
+        asked = self.asked or self.scheme
+        try:
+            return Coding.of(asked, n_workers, self.asked_tasks, self.seed)
+        except UsageError:
+            for scheme in lighter(asked, n_workers):
+                with contextlib.suppress(UsageError):
+                    fitted = Coding.of(scheme, n_workers, self.asked_tasks, self.seed)
+                    return replace(fitted, asked=asked)
+            raise
 
 
 def _build_code(

@@ -33,13 +33,17 @@ class Tally:
         self._share = [math.nan] * start.n_workers
         self._erased = 0
         self._rounds = 0
-        self._shown: RoundRecord | None = None
+        self._since: float | None = None
+        """Where the rounds that are not folded in begin, on the run's clock."""
         self._seconds_per_round = math.nan
         self.erased_per_round = math.nan
 
     def add(self, record: RoundRecord) -> None:
         """Take a round in."""
         self.last = record
+        if self._since is None:
+            # Not zero: a run that goes on has a past, in which this process did no round.
+            self._since = record.opened_s
         if record.metrics:
             self.metrics = record.metrics
         for arrival in record.arrivals:
@@ -51,15 +55,15 @@ class Tally:
         """Fold the rounds since the last call into the recent averages."""
         if self.last is None or not self._rounds:
             return
-        since = 0.0 if self._shown is None else self._shown.closed_s
-        seconds = (self.last.closed_s - since) / self._rounds
+        assert self._since is not None
+        seconds = (self.last.closed_s - self._since) / self._rounds
+        self._since = self.last.closed_s
         self._seconds_per_round = _recent(self._seconds_per_round, seconds)
         self.erased_per_round = _recent(self.erased_per_round, self._erased / self._rounds)
         for slot, arrived in enumerate(self._arrived):
             self._share[slot] = _recent(self._share[slot], arrived / self._rounds)
             self._arrived[slot] = 0
         self._erased = self._rounds = 0
-        self._shown = self.last
 
     @property
     def done(self) -> int:

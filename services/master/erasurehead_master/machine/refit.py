@@ -75,7 +75,9 @@ class Refit:
             self._impossible_size = size
             return _told("warning", f"the code stays as it is for {size} workers: {error}")
         self._impossible_size = None
-        notice = Notice("warning", f"rebuilding the code for {size} workers (was {old})")
+        load = int(resized.code.loads.max())
+        what = f"rebuilding the code for {size} workers (was {old}), with load {load}"
+        notice = Notice("warning", what)
         return Refitting(notice, Rebuild(resized))
 
     def _regroup(self, plan: RunPlan, session: Session, round_: int) -> Refitting | None:
