@@ -7,11 +7,12 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from erasurehead.process.lock import FileLock, LockedError
+from erasurehead.process.lock import FileLock, LockedError, holder_of
 
 HOLD = """
 import sys
@@ -67,6 +68,22 @@ def test_a_file_that_was_removed_meanwhile_is_not_the_lock(
     with FileLock(path, "second"):
         assert len(taken) == 2
         assert path.read_text() == "second"
+
+
+def test_looking_takes_nothing_from_anybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run.lock"
+    assert holder_of(path) is None
+    with FileLock(path, "me"):
+        assert holder_of(path) == "me"
+    path.write_text("somebody who was killed")
+    assert holder_of(path) is None
+    looking = os.open(path, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)  # somebody looks, for as long as an instant lasts
+    monkeypatch.setattr(time, "sleep", lambda _: os.close(looking))
+    with FileLock(path, "me"):
+        assert holder_of(path) == "me"
 
 
 def test_a_file_system_without_locks_is_told(

@@ -255,6 +255,17 @@ def test_a_directory_belongs_to_one_run_at_a_time(tmp_path: Path) -> None:
     assert not (directory / "run.lock").exists()
 
 
+def test_an_unfinished_run_that_goes_on_says_where(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "run", SETTINGS) as writer:
+        writer.started(START)
+        with pytest.raises(
+            DataError, match=rf"it goes on \(host .*, process {os.getpid()}\); wait"
+        ):
+            Run.open(tmp_path / "run")
+    with pytest.raises(DataError, match="still going on or was cut off"):
+        Run.open(tmp_path / "run")
+
+
 def test_a_claim_leaves_no_directory_behind_that_nothing_was_put_into(tmp_path: Path) -> None:
     with Claim(tmp_path / "run"):
         assert (tmp_path / "run").is_dir()

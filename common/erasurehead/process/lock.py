@@ -6,12 +6,17 @@ import contextlib
 import errno
 import fcntl
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 """What file systems say that know no locks."""
+
+
+LOOKS, LOOK_S = 3, 0.02
+"""How often a lock is tried, and the seconds between: `holder_of` may have it for an instant."""
 
 
 class LockedError(Exception):
@@ -81,14 +86,20 @@ class FileLock:
         self.release()
 
     def _take(self) -> None:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockedError(os.pread(self._file, 4096, 0).decode(errors="replace")) from None
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            self.effective = False
+        for attempt in range(LOOKS):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if attempt == LOOKS - 1:
+                    raise LockedError(_told(self._file)) from None
+                time.sleep(LOOK_S)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
+                self.effective = False
+                return
+            else:
+                return
 
     def _named(self) -> bool:
         """Return whether the open file is the one that has the name."""
@@ -98,3 +109,25 @@ class FileLock:
         except FileNotFoundError:
             return False
         return (held.st_dev, held.st_ino) == (there.st_dev, there.st_ino)
+
+
+def holder_of(path: Path) -> str | None:
+    """Return what the holder of a lock wrote of itself; None: there is none that one can see."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _told(file)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return None
+
+
+def _told(file: int) -> str:
+    """Return what is written in the file of a lock."""
+    return os.pread(file, 4096, 0).decode(errors="replace")

@@ -16,8 +16,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from erasurehead.errors import DataError, ErasureHeadError, reason_of
+from erasurehead.process.lock import holder_of
 from erasurehead.records import RoundRecord, RunStart, RunSummary
-from erasurehead.runs.layout import CONFIG, MODEL, ROUNDS, SUMMARY
+from erasurehead.runs.layout import CONFIG, LOCK, MODEL, ROUNDS, SUMMARY
 from erasurehead.runs.origin import Origin
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings
@@ -63,6 +64,12 @@ class Run:
         if not (path / SUMMARY).is_file():
             if allow_unfinished:
                 return cls(path, settings, None, None, 0)
+            holder = holder_of(path / LOCK)
+            if holder is not None:
+                raise DataError(
+                    f"run {path} is unfinished: it goes on ({holder or 'it has just begun'}); wait"
+                    " for its end"
+                )
             raise DataError(
                 f"run {path} is unfinished: there is no {SUMMARY}, so it is still going on or was"
                 " cut off; wait for its end; if it was trained, train --resume goes on with it"
