@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from erasurehead.schemes.coding import Coding
+from erasurehead.schemes.text import parse
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, WorkerSettings
 from tests.support.deploy_tools import ROOT, Run
@@ -18,11 +20,6 @@ from tests.support.manifest_faults import faults
 OVERLAYS = sorted(p.parent for p in (ROOT / "k8s" / "overlays").glob("*/kustomization.yaml"))
 COMPONENTS = sorted(p.parent for p in (ROOT / "k8s" / "components").glob("*/kustomization.yaml"))
 VERSIONS = ("1.25", "1.37")
-LIKE_AN_OVERLAY = """\
-namespace: erasurehead
-images:
-  - {name: erasurehead-prepare, newTag: 0.2.0}
-"""
 CUSTOM = ("PodMonitor", "PrometheusRule")
 """Kinds of the Prometheus operator, whose schemas are not Kubernetes' own."""
 
@@ -38,7 +35,7 @@ def built(
         # kustomize wants paths relative to where it is called for.
         base = os.path.relpath(ROOT / "k8s" / "base", directory)
         component = os.path.relpath(source, directory)
-        text = f"resources: [{base}]\ncomponents: [{component}]\n{LIKE_AN_OVERLAY}"
+        text = f"namespace: erasurehead\nresources: [{base}]\ncomponents: [{component}]\n"
         (directory / "kustomization.yaml").write_text(text, encoding="utf-8")
         source = directory
     done = run("kubectl", "kustomize", source)
@@ -98,6 +95,37 @@ def test_every_pod_is_confined(objects: list[dict[str, Any]]) -> None:
             assert set(container["resources"]) == {"requests", "limits"}
 
 
+def test_every_image_has_a_tag_or_a_digest(objects: list[dict[str, Any]]) -> None:
+    """Without one Kubernetes takes `latest`, which nobody has built."""
+    for name, pod in pods(objects).items():
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            image = container["image"].rpartition("/")[2]
+            assert re.fullmatch(r"[\w.-]+(:(?!latest)[\w.-]+|@sha256:\w+)", image), (name, image)
+
+
+def test_what_rests_is_replaced_and_drained_all_the_same(objects: list[dict[str, Any]]) -> None:
+    """A finished master is never ready, nor is `/readyz` of a worker without a place in a run.
+
+    A StatefulSet that goes in order replaces no pod that is not ready, a rollout waits for those
+    that are not, and a disruption budget counts them as disrupted.
+    """
+    for maker in of_kind(objects, "StatefulSet"):
+        assert maker["spec"]["podManagementPolicy"] == "Parallel", maker["metadata"]["name"]
+        [container] = maker["spec"]["template"]["spec"]["containers"]
+        for probe in ("startupProbe", "livenessProbe"):
+            assert container[probe]["httpGet"]["path"] == "/healthz"
+        ready = "/readyz" if maker["metadata"]["name"] == "master" else "/healthz"
+        assert container["readinessProbe"]["httpGet"]["path"] == ready
+
+
+def test_deleting_an_overlay_keeps_the_namespace(objects: list[dict[str, Any]]) -> None:
+    assert not of_kind(objects, "Namespace")
+    assert {o["metadata"].get("namespace") for o in objects} == {"erasurehead"}
+    namespace = yaml.safe_load((ROOT / "k8s" / "namespace.yaml").read_text(encoding="utf-8"))
+    assert namespace["metadata"]["name"] == "erasurehead"
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
 def test_services_have_probes_and_the_recommended_labels(objects: list[dict[str, Any]]) -> None:
     for maker in of_kind(objects, "StatefulSet"):
         [container] = maker["spec"]["template"]["spec"]["containers"]
@@ -141,6 +169,16 @@ def test_the_shell_of_a_worker_cuts_its_ordinal_from_its_name(
     assert "--name worker-slow-11" in done.stdout
     if "--slot" in script:
         assert done.stdout.split()[-1] == "17"
+
+
+def test_every_group_has_a_worker_of_the_standard_pool() -> None:
+    """A group of slow workers only would be erased in nearly every round."""
+    path = ROOT / "k8s" / "overlays" / "heterogeneous" / "master.yaml"
+    settings = load(MasterSettings, {}, config=path, environment={}).coding
+    for seed in range(5):
+        code = Coding.of(parse(settings.scheme), settings.workers, settings.tasks, seed).code
+        assert code.groups is not None
+        assert set(code.groups.of_slot[:6].tolist()) == set(range(code.groups.count))
 
 
 def test_the_configurations_are_ones_we_take(objects: list[dict[str, Any]], tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ VERSIONS = {
     "ConfigMap": "v1",
     "Deployment": "apps/v1",
     "Job": "batch/v1",
-    "Namespace": "v1",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PersistentVolumeClaim": "v1",
     "PodDisruptionBudget": "policy/v1",

@@ -543,3 +543,21 @@ def test_whatever_comes_the_invariants_hold(events: list[Event], pause_s: float)
             loading = False
         if machine.phase is not Phase.EXITED:
             assert machine.wake_at < now + 100
+
+
+def test_a_spare_has_a_place_with_and_without_rows_until_no_master_answers() -> None:
+    never, before = worker(), ready_worker()
+    never.handle(Woke(), 0.0)
+    assert not never.placed
+    for machine in (never, before):
+        machine.handle(Received(Heartbeat(3, 0.0)), 0.1)
+        assert machine.placed
+    now = 0.1
+    while now < 20.0 and never.placed:
+        now = never.wake_at
+        never.handle(Woke(), now)
+    assert 5.0 < now < 12.0
+    never.handle(Received(Heartbeat(4, 0.0)), now)
+    assert never.placed
+    never.handle(Received(Stop("finished", "all rounds done")), now)
+    assert not never.placed

@@ -57,9 +57,15 @@ def test_the_endpoint_offers_what_the_table_defines(monkeypatch: pytest.MonkeyPa
 def test_a_worker_is_ready_when_it_has_its_rows() -> None:
     machine = fresh()
     served = endpoints(machine, Tally(), Pulse(60.0))
-    assert served.ready() == (False, {"phase": "greeting", "slot": None, "round": 0})
+    assert served.ready() == (
+        False,
+        {"phase": "greeting", "spare": False, "slot": None, "round": 0},
+    )
     machine.handle(Received(ASSIGN), 0.0)
     assert not served.ready()[0]
     machine.handle(Loaded(9, None), 0.0)
-    assert served.ready() == (True, {"phase": "idle", "slot": 4, "round": 0})
+    assert served.ready() == (
+        True,
+        {"phase": "idle", "spare": False, "slot": 4, "round": 0},
+    )
     assert served.healthy()[0]

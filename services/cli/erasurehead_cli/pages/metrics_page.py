@@ -26,7 +26,7 @@ them.
 | endpoint | master | worker |
 | --- | --- | --- |
 | `/healthz` | 200 while the loop turned in the last `http.stalled_after_s` | the same |
-| `/readyz` | 200 from the first answer to the end of the run | 200 with its rows at hand |
+| `/readyz` | 200 from the first answer to the end of the run | 200 with its rows, or as a spare |
 
 Everything is in base units: seconds, bytes, ratios. The `worker` label is a *slot* of the code,
 not a process: small and stable. A slot without a ready worker has no series, so those of a

@@ -72,6 +72,9 @@ LONGEST_RETRY_S = 5.0
 SPARE_RETRY_S = 1.0
 """A spare greets this often, which is also its sign of life."""
 
+FORGOTTEN_S = 5 * SPARE_RETRY_S
+"""A spare that no master answered for so long is none any more."""
+
 
 SLEPT_S = 1.0
 """A wake-up that is later than this was slept through."""
@@ -116,6 +119,8 @@ class Worker:
         self.loaded: Loaded | None = None
         self.round = 0
         self.abandoned = 0
+        self.spare = False
+        """A master has registered this process, and had no slot for it."""
         self._rng = rng
         self._retry_limit_s = retry_limit_s
         self._load_average = load_average
@@ -138,6 +143,11 @@ class Worker:
         self._wanted: list[tuple[int, int]] = []
         self._streams = False
         self._actions: list[Action] = []
+
+    @property
+    def placed(self) -> bool:
+        """True while it has a place in a run: its rows at hand, or that of a spare."""
+        return self.spare or self.phase in (Phase.IDLE, Phase.DELAYED, Phase.COMPUTING)
 
     @property
     def wake_at(self) -> float:
@@ -215,6 +225,7 @@ class Worker:
         elif isinstance(message, Heartbeat):
             if self.phase is Phase.GREETING:  # registered as a spare: no need to hurry
                 self._retry_at = now + SPARE_RETRY_S
+                self.spare = True
         elif isinstance(message, Handover):
             self._look_for_successor(message, now)
         elif isinstance(message, Refuse):
@@ -227,6 +238,7 @@ class Worker:
         """Wait for another master of the same run, with the rows at hand."""
         self._actions.append(Notice("info", f"waiting for another master: {handover.reason}"))
         self._drop()
+        self.spare = False
         if self.phase is Phase.IDLE:
             self.phase = Phase.GREETING
         self._retry_s = FIRST_RETRY_S
@@ -246,6 +258,7 @@ class Worker:
             self._exit(EXIT_USAGE, reason)
             return
         self.assign = assign
+        self.spare = False
         rng = np.random.default_rng((assign.delay_seed, ROUNDING, assign.slot))
         parts, vectors, _ = assign.coefficients.shape
         self._packers = [[self._format.packer(rng) for _ in range(vectors)] for _ in range(parts)]
@@ -423,6 +436,8 @@ class Worker:
     def _greet(self, now: float) -> None:
         """Send HELLO; the next one after a pause that doubles, with jitter."""
         held = None if self.assign is None else self.assign.slot
+        if now > self._heard + FORGOTTEN_S:
+            self.spare = False
         self._send(replace(self.hello, held=held), now)
         self._retry_at = now + self._retry_s * float(self._rng.uniform(0.75, 1.25))
         self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
@@ -433,6 +448,7 @@ class Worker:
 
     def _exit(self, code: int, reason: str) -> None:
         self._step = None
+        self.spare = False
         self._until = self._leave_at = math.inf
         self.phase = Phase.EXITED
         self._actions.append(Exit(code, reason))

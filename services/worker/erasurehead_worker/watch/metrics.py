@@ -143,10 +143,11 @@ def endpoints(machine: Worker, tally: Tally, pulse: Pulse) -> Endpoints:
     ProcessCollector(registry=registry)
 
     def ready() -> State:
-        """It has its rows and waits for, or works on, a round."""
-        phase, assign = machine.phase, machine.assign
-        return phase in (Phase.IDLE, Phase.DELAYED, Phase.COMPUTING), {
-            "phase": phase.value,
+        """It has its rows, or it waits as a spare; either way it has all that a master wants."""
+        assign = machine.assign
+        return machine.placed, {
+            "phase": machine.phase.value,
+            "spare": machine.spare,
             "slot": None if assign is None else assign.slot,
             "round": machine.round,
         }
