@@ -67,6 +67,11 @@ class Descent:
     that was taken are kept here. A late result joins the next step then, at the point that was
     broadcast in its own round, unless its unit has arrived in time or that was too long ago.
 
+    Memory with `anchored-lbfgs`, in vectors of all parameters: 11 of the method, 2 m + 4 of its m
+    pairs (in single precision, as for large models, half as much), a gradient and an anchor of each
+    unit, on the columns of its rows also the unit's curvature, 3 that were sent in the last rounds,
+    and 3 of the estimate.
+
     Parameters
     ----------
     method: holds the model, and knows the penalty.
