@@ -217,6 +217,21 @@ def test_it_goes_on_bit_by_bit_from_any_round(until: str) -> None:
         assert len(again.records) == whole.summary.rounds - round_
 
 
+@pytest.mark.parametrize("scheme", ["cached", "uncoded:r=2,cache=sag", "egc:c=2"])
+def test_runs_of_the_method_that_suits_them_go_on_bit_by_bit(scheme: str) -> None:
+    """Of what is taken if nothing is named, too; to the estimated gap of each round."""
+    settings = {"scheme": scheme, "optimizer": "auto", "step": "auto", "until": "gap:1e-6"}
+    whole = Played(**settings)
+    assert whole.summary.met == "gap:1e-6"
+    for round_ in sorted(whole.states)[::6]:
+        taken = whole.states[round_]
+        again = Played(taken, **settings)
+        assert again.theta.tobytes() == whole.theta.tobytes()
+        gaps = [[record.gap for record in each.records] for each in (whole, again)]
+        np.testing.assert_array_equal(gaps[0][round_:], gaps[1])
+        assert again.summary.verdict == whole.summary.verdict
+
+
 def test_another_condition_lets_a_run_go_on() -> None:
     whole = Played(until="metric:r2=23")
     again = Played(whole.states[23], until="metric:r2=29")

@@ -36,6 +36,29 @@ class Gaps(Observer):
         self.all.append((objective(self._model()) - BEST) / (FIRST - BEST))
 
 
+@pytest.mark.parametrize(("format", "least", "most"), [("f4", 0.0, 1e-11), ("f2", 1e-9, 1e-6)])
+def test_where_the_digits_of_a_format_end(format: str, least: float, most: float) -> None:
+    """The gap is quadratic in what is rounded: with f4 on the wire it is as small as with f8, with
+    f2 it ends at about 5e-8 (docs/finishing.md)."""
+    cluster = make_virtual(
+        ROWS,
+        optimizer="anchored-lbfgs",
+        scheme="agc:c=3,r=3,cache=sag",
+        workers=30,
+        rounds=130,
+        l2=L2,
+        delay="exponential:mean_s=0.5",
+        step="auto",
+        model="logistic",
+        wire={"format": format},
+    )
+    for slot in range(30):
+        cluster.start(f"w{slot}", slot)
+    cluster.run()
+    gap = (objective(cluster.conductor.model) - BEST) / (FIRST - BEST)
+    assert least <= max(gap, 0.0) < most
+
+
 def rounds(scheme: str, optimizer: str, seed: int = 0) -> tuple[int, float]:
     """Return how many rounds it takes to a gap of 1e-3, and which share a round renews."""
     cluster = make_virtual(
