@@ -77,7 +77,8 @@ def sample(setting: Any) -> tuple[str, Any]:
     if setting.kind is bool:
         return "", not default
     if setting.is_list and setting.forms:
-        return "time:60s", ["time:60s"]
+        text = "time:60s" if setting.path[-1] == "until" else setting.forms[0]
+        return text, [text]
     if setting.is_list:
         return "json", ["json"]  # a module that is always there
     if setting.forms:

@@ -221,7 +221,7 @@ def test_it_goes_on_bit_by_bit_from_any_round(until: str) -> None:
 def test_runs_of_the_method_that_suits_them_go_on_bit_by_bit(scheme: str) -> None:
     """Of what is taken if nothing is named, too; to the estimated gap of each round."""
     settings = {"scheme": scheme, "optimizer": "auto", "step": "auto", "until": "gap:1e-6"}
-    whole = Played(**settings)
+    whole = Played(None, **settings)
     assert whole.summary.met == "gap:1e-6"
     for round_ in sorted(whole.states)[::6]:
         taken = whole.states[round_]

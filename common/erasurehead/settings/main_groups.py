@@ -79,7 +79,7 @@ class DescentSettings(MainSection):
         "auto",
         description="step size (auto suits the optimizer: mostly 1 / largest curvature)",
     )
-    rounds: int = Field(100, ge=1, description="rounds to run at most")
+    rounds: int = Field(300, ge=1, description="rounds to run at most")
     until: ConditionTexts = Field(
         ("gap:1e-3",),
         description="when the run is done before that; may be given several times, and the first"
