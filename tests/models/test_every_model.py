@@ -24,6 +24,11 @@ SPECS = {
     "logistic": "two classes",
     "logistic:class_weight=0.5/3": "two classes",
     "least-squares": "numbers",
+    "squared-hinge": "two classes",
+    "huber:delta=0.75": "numbers",
+    "poisson": "numbers",
+    "gamma": "positive",
+    "tweedie:power=1.5": "numbers",
     "softmax": "classes",
     "softmax:class_weight=balanced": "classes",
 }
@@ -103,8 +108,8 @@ def test_gradients_are_differences_of_losses(model: Model, rows: CsrRows) -> Non
     """For each weighting of the rows, all at once."""
     rng, piece = np.random.default_rng(3), whole(rows)
     weights, h = rng.uniform(-1, 2, ROWS), 1e-6
-    for theta in points(model, 3):
-        theta = theta + 0.01
+    for point in points(model, 3):
+        theta = point + 0.01
         for given, (loss, found) in zip(
             [None, weights], model.sums(piece, theta, [None, weights]), strict=True
         ):
@@ -209,6 +214,36 @@ def test_offsets_are_added_to_margins() -> None:
     assert mean_loss(shifted, model, theta) == pytest.approx(mean_loss(rows, model, with_intercept))
 
 
+def test_margins_without_measure_neither_overflow_nor_end_in_nan() -> None:
+    """A step that leads far off ends a run by its loss, not by a warning of numpy's."""
+    margins = np.array([-1e5, -800.0, 800.0, 1e5])
+    for spec in ("poisson", "gamma", "tweedie:power=1.5"):
+        model = MODELS.build(spec, 1, None)
+        for labels in (np.full(4, 2.0), np.zeros(4)):
+            loss, derivative = model.loss_and_derivative(margins, labels)  # type: ignore[attr-defined]
+            assert np.isfinite(loss).all()
+            assert np.isfinite(derivative).all()
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels", "refusal"),
+    [
+        ("poisson", [0.0, 2.0, -1.0], "it needs finite numbers of at least 0"),
+        ("poisson", [0.0, np.nan], "it needs finite numbers of at least 0"),
+        ("poisson", [0.0, 2.5], None),
+        ("tweedie:power=1.5", [0.0, 2.5], None),
+        ("gamma", [1.0, 0.0], "it needs numbers above 0"),
+        ("gamma", [1.0, -2.0], "it needs finite numbers above 0"),
+        ("squared-hinge", [0.0, 1.0], "it needs two classes, -1 and +1"),
+        ("softmax:classes=3", [0.0, 3.0], "it needs classes numbered 0 to 2"),
+        ("softmax:classes=3", [0.0, 0.5], "it needs classes numbered 0 to 2"),
+        ("huber:delta=1", [np.inf], "it needs finite numbers"),
+    ],
+)
+def test_labels_that_do_not_suit(spec: str, labels: list[float], refusal: str | None) -> None:
+    assert MODELS.build(spec, 1, None).refusal(np.array(labels)) == refusal
+
+
 def test_balanced_classes_count_alike() -> None:
     labels = np.array([0.0, 0.0, 0.0, 1.0, 2.0, 2.0])
     model = MODELS.build("softmax:class_weight=balanced", 1, labels)
@@ -228,6 +263,9 @@ def test_balanced_classes_count_alike() -> None:
         ("logistic:class_weight=0/0", "class_weight=0/0 is not"),
         ("logistic:class_weight=a/b", "or class_weight=balanced"),
         ("logistic:class_weight=balanced", "needs the training rows"),
+        ("huber", "model 'huber' needs delta; write for example huber:delta="),
+        ("huber:delta=0", "delta=0 of model huber must be above 0"),
+        ("tweedie:power=0", "power=0 of model tweedie is not from 1 .* take least-squares"),
     ],
 )
 def test_what_no_model_can_be_is_one_sentence(spec: str, words: str) -> None:

@@ -11,10 +11,13 @@ from scipy import special
 from sklearn import metrics as reference
 
 from erasurehead.models import MODELS, known_metrics, metrics
+from erasurehead.models.gamma import Gamma
 from erasurehead.models.least_squares import LeastSquares
 from erasurehead.models.logistic import Logistic
+from erasurehead.models.poisson import Poisson
 from erasurehead.models.scoring import metrics_of
 from erasurehead.models.softmax import Softmax
+from erasurehead.models.tweedie import Tweedie
 
 Vector = npt.NDArray[np.float64]
 
@@ -48,6 +51,9 @@ def test_regression_metrics_equal_sklearns(case: tuple[Vector, Vector]) -> None:
     predictions, labels = case
     assert metrics.mse(predictions, labels) == pytest.approx(
         reference.mean_squared_error(labels, predictions)
+    )
+    assert metrics.mae(predictions, labels) == pytest.approx(
+        reference.mean_absolute_error(labels, predictions)
     )
     assert metrics.r2(predictions, labels) == pytest.approx(reference.r2_score(labels, predictions))
 
@@ -91,6 +97,29 @@ def test_metrics_of_several_classes_equal_sklearns(seed: int, weighed: bool) -> 
     assert found["auc"] == pytest.approx(np.mean(each))
 
 
+@pytest.mark.parametrize("power", [1.0, 1.4, 2.0])
+@pytest.mark.parametrize("weighed", [False, True])
+def test_deviances_equal_sklearns(power: float, weighed: bool) -> None:
+    rng = np.random.default_rng(5)
+    labels = rng.gamma(1.0, 2.0, 30) if power == 2 else rng.poisson(1.0, 30).astype(np.float64)
+    margins = rng.normal(size=30)
+    weights = rng.uniform(0.1, 2.0, 30) if weighed else None
+    given = {"sample_weight": weights, "power": power}
+    found = metrics_of(Tweedie(1, power=power), margins, labels, weights)
+    means = Tweedie(1, power=power).predictions(margins)["prediction"]
+    np.testing.assert_allclose(means, np.exp(margins))
+    assert found["deviance"] == pytest.approx(
+        reference.mean_tweedie_deviance(labels, means, **given)
+    )
+    assert found["d2"] == pytest.approx(reference.d2_tweedie_score(labels, means, **given))
+    assert found == metrics_of(
+        {1.0: Poisson(1), 2.0: Gamma(1)}.get(power, Tweedie(1, power=power)),
+        margins,
+        labels,
+        weights,
+    )
+
+
 def test_no_metric_is_defined_where_all_weights_are_zero() -> None:
     assert metrics_of(Logistic(1), np.zeros(2), np.array([1.0, -1.0]), np.zeros(2)) == {}
 
@@ -110,8 +139,9 @@ def test_r2_of_constant_labels() -> None:
 
 def test_every_reported_metric_has_one_direction() -> None:
     """Whoever compares runs must know which way a metric improves, whatever model reports it."""
+    required = {"huber": "huber:delta=1", "tweedie": "tweedie:power=1.5"}
     for name in MODELS:
-        reported = MODELS.build(name, 1, np.array([-1.0, 1.0])).metrics
+        reported = MODELS.build(required.get(name, name), 1, np.array([-1.0, 1.0])).metrics
         assert reported
         for metric in reported:
             assert known_metrics()[metric.name].higher_is_better == metric.higher_is_better
@@ -120,4 +150,5 @@ def test_every_reported_metric_has_one_direction() -> None:
 def test_the_directions_of_known_metrics() -> None:
     directions = {name: metric.higher_is_better for name, metric in known_metrics().items()}
     expected = {"auc": True, "accuracy": True, "r2": True, "mse": False, "log_loss": False}
+    expected |= {"mae": False, "d2": True, "deviance": False}
     assert directions == expected

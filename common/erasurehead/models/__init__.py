@@ -4,15 +4,33 @@ from typing import Any
 
 from erasurehead.errors import UsageError
 from erasurehead.models.base import Model
+from erasurehead.models.gamma import Gamma
+from erasurehead.models.huber import Huber
 from erasurehead.models.least_squares import LeastSquares
 from erasurehead.models.logistic import Logistic
 from erasurehead.models.metrics import Metric
+from erasurehead.models.poisson import Poisson
 from erasurehead.models.softmax import Softmax
+from erasurehead.models.squared_hinge import SquaredHinge
+from erasurehead.models.tweedie import Tweedie
 from erasurehead.registry import Registry, Spec
 from erasurehead.rows import Target
 
 MODELS: Registry[Model] = Registry(
-    "model", {kind.name: kind for kind in (Logistic, LeastSquares, Softmax)}
+    "model",
+    {
+        kind.name: kind
+        for kind in (
+            Logistic,
+            LeastSquares,
+            Softmax,
+            SquaredHinge,
+            Huber,
+            Poisson,
+            Gamma,
+            Tweedie,
+        )
+    },
 )
 
 

@@ -79,6 +79,11 @@ def mse(predictions: FloatArray, labels: FloatArray, weights: FloatArray | None 
     return mean(np.square(predictions - labels), weights)
 
 
+def mae(predictions: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:
+    """Return the mean absolute error."""
+    return mean(np.abs(predictions - labels), weights)
+
+
 def r2(predictions: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:
     """Return 1 - (residual sum of squares) / (sum of squares about the mean).
 
@@ -94,5 +99,6 @@ def r2(predictions: FloatArray, labels: FloatArray, weights: FloatArray | None =
 
 AUC = Metric("auc", True, auc, chance=0.5)
 ACCURACY = Metric("accuracy", True, accuracy)
+MAE = Metric("mae", False, mae)
 MSE = Metric("mse", False, mse)
 R2 = Metric("r2", True, r2, chance=0.0)
