@@ -106,6 +106,8 @@ class RunStart:
     """Weight of the penalty; NaN: the run's version did not tell it."""
     optimizer: str = ""
     """Its name, with options; empty: the run's version did not tell it."""
+    l1: float = 0.0
+    """Weight of the L1 norm."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import pytest
 from erasurehead.datasets.store import Store
 from erasurehead.errors import UsageError
 from erasurehead.models import MODELS
+from erasurehead.optimizing.penalty import L2
 from erasurehead.registry import Spec
 from erasurehead.schemes.scheme import Scheme
 from erasurehead.schemes.shorthands import egc, uncoded
@@ -182,7 +183,9 @@ def test_a_metric_that_the_test_rows_do_not_define_is_one_sentence(small_store: 
     one_class = int(np.argmin(store.test.labels == store.test.labels[0]))
     few = sample(store, 50, one_class)
     with pytest.raises(UsageError, match=rf"'auc' is not defined on the {one_class} test rows"):
-        rate_of(few, MODELS.build("logistic", few.manifest.columns, None), Target("auc", 0.6), 0.0)
+        rate_of(
+            few, MODELS.build("logistic", few.manifest.columns, None), Target("auc", 0.6), L2(0.0)
+        )
 
 
 def test_a_sample_is_the_first_rows(small_store: Path) -> None:

@@ -125,7 +125,7 @@ def test_units_that_a_method_waits_for_are_waited_for_in_the_timeline(
     )
     store, records = Store.open(small_store), Records()
     run_virtually(make_plan(settings, store, None), store, [records], 0.1)
-    coding, waits = settings.fitted(), partial(overdue_units, settings.descent)
+    coding, waits = settings.fitted(), partial(overdue_units, settings)
     played = list(play_rounds(coding, settings.delays(), 25, 5, 0.1, waits=waits))
     alike = [r.reason == p.reason for r, p in zip(records.all, played, strict=True)]
     n_alike = alike.index(False) if False in alike else 25

@@ -126,6 +126,10 @@ class Method(ABC):
     needs_curvature: ClassVar[bool] = False
     """Whether it needs a bound of the model's curvature."""
 
+    proximal: ClassVar[bool] = False
+    """Whether it takes the proximal step of a penalty that has no gradient everywhere
+    (`Penalty.smooth`)."""
+
     in_parts: InParts = staticmethod(at_once)
     """How long vectors are worked on, where a method takes long; a process with several cores sets
     another, between rounds."""

@@ -35,7 +35,14 @@ class Chosen:
         return Spec.parse(self.optimizer).name
 
 
-def choose(optimizer: str, step: str, rounds: RoundKind, *, bounded: bool) -> Chosen:
+PROXIMAL_BY_MERIT = ("restarted-nesterov", "diagonal", "gradient-descent")
+"""The same for penalties without a gradient. Momentum carries stale gradients too far there, so the
+first is for rounds that have the full gradient."""
+
+
+def choose(
+    optimizer: str, step: str, rounds: RoundKind, *, bounded: bool, smooth: bool = True
+) -> Chosen:
     """Return the optimizer that is written, or the best there is for ``auto``.
 
     Parameters
@@ -44,17 +51,31 @@ def choose(optimizer: str, step: str, rounds: RoundKind, *, bounded: bool) -> Ch
         methods go by the curvature: a user who means one of theirs names the method.
     rounds: what the coding makes of them.
     bounded: the curvature of the model has a bound.
+    smooth: the penalty has a gradient everywhere.
     """
     if optimizer != AUTOMATIC:
         return Chosen(optimizer)
     if step != AUTOMATIC_STEP:
         return Chosen(BY_MERIT[-1], f"the step size {step} is given, and is for its steps")
+    if not smooth:
+        return _proximal(rounds, bounded)
     for name in BY_MERIT:
         # A method of ours is a class, whose attributes say what it needs.
         method = cast(type[Method], METHODS.factory(name))
         if not _lacks(method, rounds, bounded):
             return Chosen(name, _reason(method, rounds, bounded))
     raise AssertionError("the last method needs nothing")
+
+
+def _proximal(rounds: RoundKind, bounded: bool) -> Chosen:
+    """Return the method for a penalty that has no gradient everywhere."""
+    accelerated, steady, plain = PROXIMAL_BY_MERIT
+    reason = "an L1 penalty needs proximal steps"
+    if not bounded:
+        return Chosen(plain, f"{reason}, and the curvature of the model has no bound")
+    if rounds.exact:
+        return Chosen(accelerated, f"{reason}, and every round has the full gradient")
+    return Chosen(steady, f"{reason}, and rounds do not have the full gradient")
 
 
 def _lacks(method: type[Method], rounds: RoundKind, bounded: bool) -> bool:

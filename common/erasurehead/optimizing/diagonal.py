@@ -18,7 +18,8 @@ class Diagonal(Method):
     """theta <- theta - eta D^-1 grad f(theta) / (the largest curvature in the metric D).
 
     It costs what gradient descent does, needs no full gradients, and takes a share of its rounds,
-    since columns that few rows have move as fast as others.
+    since columns that few rows have move as fast as others. A penalty without a gradient takes its
+    proximal step in the metric: parameter j goes towards 0 by eta l1 / (D_j L), not beyond.
 
     Parameters
     ----------
@@ -31,6 +32,7 @@ class Diagonal(Method):
     """
 
     needs_curvature: ClassVar[bool] = True
+    proximal: ClassVar[bool] = True
     unit: ClassVar[Unit] = "1"
 
     def __init__(self, problem: Problem, *, power: float = POWER) -> None:
@@ -52,8 +54,7 @@ class Diagonal(Method):
         """Move theta against the gradient, less where the loss curves more."""
         eta = size.size(found)
         for here, scratch in self._blocks():
-            self._steps.step(found.gradient, self._theta, here, eta, scratch)
-            self._theta[here] -= scratch
+            self._steps.descend(found.gradient, self._theta, here, eta, scratch)
         return Move(eta)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
@@ -15,6 +15,8 @@ from erasurehead.optimizing.steps import StepSize
 
 class GradientDescent(Method):
     """theta <- theta - eta_t grad f(theta)."""
+
+    proximal: ClassVar[bool] = True
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from erasurehead.errors import UsageError
 from erasurehead.optimizing import METHODS
 from erasurehead.optimizing.base import Method, Problem, Unit
 from erasurehead.optimizing.steps import Constant, StepSize, build_step_size
@@ -18,10 +19,16 @@ def make_method(optimizer: str, step: str, problem: Problem) -> tuple[Method, St
 
     Raises
     ------
-    UsageError: an unknown method, step size or option, or a value out of range.
+    UsageError: an unknown method, step size or option, or a value out of range; or the method
+        does not take the penalty.
     """
     given = None if step == AUTOMATIC else build_step_size(step)
     method = METHODS.build(optimizer, problem)
+    if not (problem.penalty.smooth or method.proximal):
+        raise UsageError(
+            f"optimizer '{optimizer}' needs a penalty with a gradient, and that of --l1 has none"
+            " where a parameter is 0; take --optimizer auto, or leave --l1 out"
+        )
     return method, given or Constant(eta=automatic_step(method.unit, problem))
 
 

@@ -96,17 +96,27 @@ class MetricSteps:
         self._penalty: Penalty = problem.penalty
         self.scale: FloatArray = metric.inverse_root**2 / metric.largest
 
-    def step(
-        self, of_loss: FloatArray, at: FloatArray, here: slice, size: float, out: FloatArray
+    def descend(
+        self, of_loss: FloatArray, point: FloatArray, here: slice, size: float, gone: FloatArray
     ) -> None:
-        """Put size D^-1 grad f / L on a part of the parameters into `out`, of the part's length.
+        """Go from a point by -size D^-1 grad f / L, in place and on a part of the parameters.
+
+        A proximal step follows, with the same sizes, if the penalty has no gradient everywhere.
 
         Parameters
         ----------
-        of_loss: the gradient of the mean loss at a point.
-        at: the point.
+        of_loss: the gradient of the mean loss at the point.
+        point: all parameters; those outside `here` stay.
+        here: the part, with both ends and no step.
+        gone: what the part was before, less what it is now, is put there.
         """
-        self._penalty.slope(at, here, out)
-        out += of_loss[here]
-        out *= self.scale[here]
-        out *= size
+        part = point[here]
+        self._penalty.slope(point, here, gone)
+        gone += of_loss[here]
+        gone *= self.scale[here]
+        gone *= size
+        part -= gone
+        if not self._penalty.smooth:
+            gone += part
+            self._penalty.shrink(point, size * self.scale[here], here)
+            gone -= part

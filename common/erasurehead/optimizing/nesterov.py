@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ class Nesterov(Method):
     as the research codes of gradient coding do, loses the acceleration.
     (Tseng, "On accelerated proximal gradient methods for convex-concave optimization", 2008.)
     """
+
+    proximal: ClassVar[bool] = True
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem)

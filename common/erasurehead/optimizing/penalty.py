@@ -21,6 +21,11 @@ class Penalty(ABC):
     """
 
     @property
+    def smooth(self) -> bool:
+        """Whether h has a gradient everywhere; only methods that are `proximal` take others."""
+        return True
+
+    @property
     @abstractmethod
     def curvature(self) -> float:
         """The largest second derivative of h where it is smooth."""
@@ -54,7 +59,8 @@ class Penalty(ABC):
     def slope(self, theta: FloatArray, here: slice, out: FloatArray) -> None:
         """Put a part of the gradient of h at `theta` into `out`, of the part's length.
 
-        `here` is the part, with both ends and no step.
+        What of h has no gradient everywhere is left to `shrink`. `here` is the part, with both
+        ends and no step.
         """
 
     @abstractmethod
@@ -77,6 +83,20 @@ class Penalty(ABC):
         gradient: of the mean loss at `point`; only read.
         here: the part, with both ends and no step.
         scratch: of the part's length; overwritten.
+        """
+
+    def shrink(  # noqa: B027 (most penalties leave nothing to do)
+        self, point: FloatArray, sizes: FloatArray | float, here: slice
+    ) -> None:
+        """Take the proximal step of what of h has no gradient, in place and on a part of the point.
+
+        That is the minimum over x of sum_j (x_j - point_j)^2 / (2 sizes_j) + that part of h(x).
+
+        Parameters
+        ----------
+        point: all parameters; those outside `here` stay.
+        sizes: of the step, at least 0: a number, or one for each parameter of the part.
+        here: the part, with both ends and no step.
         """
 
 

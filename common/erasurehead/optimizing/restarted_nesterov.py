@@ -37,6 +37,7 @@ class RestartedNesterov(Method):
     """
 
     needs_curvature: ClassVar[bool] = True
+    proximal: ClassVar[bool] = True
     unit: ClassVar[Unit] = "1"
 
     def __init__(self, problem: Problem, *, power: float = POWER) -> None:
@@ -62,11 +63,11 @@ class RestartedNesterov(Method):
         uphill = 0.0
         for here, step in self._blocks():
             beta, y, move = self._beta[here], self._y[here], self._move[here]
-            self._steps.step(found.gradient, self._y, here, eta, step)
-            y -= step
+            self._steps.descend(found.gradient, self._y, here, eta, step)
             np.subtract(y, beta, out=move)
             beta[:] = y
-            step /= self._steps.scale[here]  # along the gradient again
+            # Along the gradient again, or what stands for it where there is none.
+            step /= self._steps.scale[here]
             uphill += blas.dot(step, move)
         if uphill > 0.0:
             self._t = 1.0

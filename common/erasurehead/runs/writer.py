@@ -213,11 +213,15 @@ class RunWriter(Observer):
             "store": self._settings.problem.store,
             "seed": self._settings.run.seed,
             "l2": start.l2,
+            "l1": start.l1,
             "version": installed_version(),
             **({} if self._origin is None else self._origin.arrays()),
         }
+        # Zeros that are compressed take no room; other numbers take more time than they give room.
+        sparse = 2 * np.count_nonzero(theta) < len(theta)
+        save = np.savez_compressed if sparse else np.savez
         if self._try(
-            lambda: replace_file(self.directory / MODEL, lambda file: np.savez(file, **described)),
+            lambda: replace_file(self.directory / MODEL, lambda file: save(file, **described)),
             MODEL,
         ):
             self._unsaved_model = None

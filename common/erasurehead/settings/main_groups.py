@@ -42,6 +42,14 @@ class ProblemSettings(MainSection):
         " rows, scikit-learn's C=1)",
     )
 
+    l1: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="weight of l1 ||theta||_1 beside it, by which parameters become 0; with l2, the"
+        " elastic net",
+    )
+
     def l2_weight(self, training_rows: int) -> float:
         """Return the weight of the penalty for so many rows."""
         return 1.0 / max(training_rows, 1) if self.l2 == AUTO else self.l2

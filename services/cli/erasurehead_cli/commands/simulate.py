@@ -136,7 +136,7 @@ def _without_gradients(
         raise UsageError(f"{out} exists already; name another directory with --out or remove it")
     after = settings.refit.regroup_after_rounds
     descent, seed = settings.descent, settings.run.seed
-    waits = partial(overdue_units, descent)
+    waits = partial(overdue_units, settings)
     played = timeline(coding, delays, descent.rounds, seed, pass_s, after, waits)
     took_s = time.monotonic() - begun
     if out is not None:

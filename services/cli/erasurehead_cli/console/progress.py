@@ -125,7 +125,10 @@ class Progress(Observer):
         self._due = -math.inf
         if self._quiet:
             return
-        penalty = f", l2 {start.l2:.3g}" if start.l2 > 0 else ""
+        weights = {"l1": start.l1, "l2": start.l2}
+        penalty = "".join(
+            f", {name} {weight:.3g}" for name, weight in weights.items() if weight > 0
+        )
         self._console.print(
             f"[bold]{_plain(start.scheme)}[/]: {start.n_workers} workers, {start.n_tasks} tasks,"
             f" load {_range(start.loads)}, {start.training_rows:,} rows x {start.columns:,}"

@@ -26,6 +26,7 @@ class Settings(TypedDict, total=False):
     model: str | None
     intercept: bool | None
     l2: float | str | None
+    l1: float | None
     scheme: str | None
     workers: int | None
     tasks: int | None

@@ -11,6 +11,8 @@ from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.coding.base import GradientCode
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.models.base import Model
+from erasurehead.optimizing.elastic_net import make_penalty
+from erasurehead.optimizing.penalty import Penalty
 from erasurehead.records import RunStart
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import tidied
@@ -65,6 +67,11 @@ class RunPlan:
         return self.settings.problem.l2_weight(self.training_rows)
 
     @property
+    def penalty(self) -> Penalty:
+        """What is added to the mean loss."""
+        return make_penalty(self.settings.problem.l1, self.l2, self.model.unpenalised)
+
+    @property
     def n_parts(self) -> int:
         """Results a slot sends a round."""
         return self.code.n_parts
@@ -117,6 +124,7 @@ class RunPlan:
             ready_s=ready_s,
             meaning=self.meaning,
             l2=self.l2,
+            l1=self.settings.problem.l1,
             optimizer=optimizer,
         )
 

@@ -175,7 +175,8 @@ def _circumstances(
 ) -> Circumstances:
     method, estimate = descent.method, descent.estimate
     better = None
-    if not method.predicts:
+    # No method can tell with a penalty that is not smooth.
+    if method.penalty.smooth and not method.predicts:
         better = "--optimizer auto"
         if plan.settings.descent.step != AUTOMATIC:
             better += " --step auto"

@@ -13,7 +13,6 @@ from erasurehead.optimizing.base import Problem, RoundKind
 from erasurehead.optimizing.choosing import choose
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead.optimizing.making import make_method
-from erasurehead.optimizing.penalty import L2
 from erasurehead.parts import InParts, at_once
 from erasurehead.rows import CsrRows
 from erasurehead_master.machine.plan import RunPlan
@@ -46,14 +45,14 @@ def make_descent(
     settings = plan.settings
     rng = np.random.default_rng((settings.run.seed, 0x57A7))
     curvature = RowsCurvature(plan.model, rows, settings.run.seed, column_squares=column_squares)
-    penalty = L2(plan.l2, plan.model.unpenalised)
+    penalty = plan.penalty
     estimate = plan.coding.estimate(plan.n_parameters)
     kind = partial(_kind, rows=rows)
     rounds = kind(plan, estimate)
     start = plan.model.start(rng) if plan.begins_with is None else plan.begins_with.copy()
     problem = Problem(start, penalty, curvature, rounds)
     optimizer, step = settings.descent.optimizer, settings.descent.step
-    chosen = choose(optimizer, step, rounds, bounded=curvature.bounded)
+    chosen = choose(optimizer, step, rounds, bounded=curvature.bounded, smooth=penalty.smooth)
     method, size = make_method(chosen.optimizer, step, problem)
     check_follows(method, estimate, chosen, plan.coding)
     format = plan.vector_format

@@ -12,12 +12,13 @@ from erasurehead.errors import UsageError
 from erasurehead.estimating.base import GradientEstimate
 from erasurehead.optimizing.base import Method, Problem
 from erasurehead.optimizing.choosing import Chosen, choose
+from erasurehead.optimizing.elastic_net import make_penalty
 from erasurehead.optimizing.finding import Ages
 from erasurehead.optimizing.making import make_method
-from erasurehead.optimizing.penalty import L2
+from erasurehead.optimizing.penalty import NONE
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import shortest
-from erasurehead.settings.main_groups import DescentSettings
+from erasurehead.settings.tree import RunSettings
 from erasurehead_master.run.round_kinds import kind_of_rounds
 
 Overdue = Callable[[Ages], Collection[int]]
@@ -38,7 +39,7 @@ class Prospect:
     overdue: Overdue | None
 
 
-def prospect(settings: DescentSettings, coding: Coding) -> Prospect:
+def prospect(settings: RunSettings, coding: Coding) -> Prospect:
     """Return which method a run takes with a coding, if the curvature of its model has a bound.
 
     Raises
@@ -48,8 +49,9 @@ def prospect(settings: DescentSettings, coding: Coding) -> Prospect:
     """
     estimate = coding.estimate(1)
     rounds = kind_of_rounds(coding, estimate)
-    chosen = choose(settings.optimizer, settings.step, rounds, bounded=True)
-    method, _ = make_method(chosen.optimizer, "1", Problem(np.zeros(1), L2(0.0), _One(), rounds))
+    penalty, descent = make_penalty(settings.problem.l1, 0.0, NONE), settings.descent
+    chosen = choose(descent.optimizer, descent.step, rounds, bounded=True, smooth=penalty.smooth)
+    method, _ = make_method(chosen.optimizer, "1", Problem(np.zeros(1), penalty, _One(), rounds))
     check_follows(method, estimate, chosen, coding)
     return Prospect(chosen.optimizer, method.overdue if method.follows_units else None)
 
@@ -66,7 +68,7 @@ def check_follows(
         )
 
 
-def overdue_units(settings: DescentSettings, coding: Coding) -> Overdue | None:
+def overdue_units(settings: RunSettings, coding: Coding) -> Overdue | None:
     """Return which units the method of a run waits for; None: it does not look at units."""
     return prospect(settings, coding).overdue
 

@@ -125,12 +125,12 @@ def play(problem: Problem, scheme_and_rounds: tuple[Scheme, int]) -> Played | No
     settings = problem.settings
     try:
         coding = settings.fitted(scheme)
-        method = prospect(settings.descent, coding)
+        method = prospect(settings, coding)
     except UsageError:
         return None
     after = settings.refit.regroup_after_rounds
     delays = settings.delays()
-    waits, seed = partial(overdue_units, settings.descent), settings.run.seed
+    waits, seed = partial(overdue_units, settings), settings.run.seed
     played = timeline(coding, delays, rounds, seed, problem.pass_s, after, waits)
     return Played(
         round_s=float(played.duration_s.mean()),

@@ -167,7 +167,7 @@ def _asked(text: str, scheme: Scheme, settings: RunSettings) -> Candidate:
     UsageError: there is no such scheme, or the optimizer does not go with it.
     """
     coding = settings.fitted(scheme)
-    prospect(settings.descent, coding)
+    prospect(settings, coding)
     code = coding.code
     return Candidate(scheme, load_of(code), Traits.of(scheme, code), text)
 

@@ -13,7 +13,7 @@ from erasurehead.errors import UsageError
 from erasurehead.models import known_metrics
 from erasurehead.models.base import Model
 from erasurehead.models.scoring import Evaluator, mean_loss
-from erasurehead.optimizing.penalty import L2
+from erasurehead.optimizing.penalty import Penalty
 from erasurehead.registry import nearest
 from erasurehead.rows import CsrRows
 from erasurehead_simulator.virtual.virtual_run import Rate
@@ -64,7 +64,7 @@ class Target:
         return f"{self.metric}={self.value:g}"
 
 
-def rate_of(store: Store, model: Model, target: Target, l2: float) -> Rate:
+def rate_of(store: Store, model: Model, target: Target, penalty: Penalty) -> Rate:
     """Return what computes the target's metric of a model, on the rows of a store.
 
     Raises
@@ -72,7 +72,7 @@ def rate_of(store: Store, model: Model, target: Target, l2: float) -> Rate:
     UsageError: the model does not report it.
     """
     if target.metric == LOSS:
-        return _Loss(store.train, model, l2)
+        return _Loss(store.train, model, penalty)
     evaluator = Evaluator(store.test, model)
     known = [*(metric.name for metric in model.metrics), LOSS]
     if target.metric not in known:
@@ -93,10 +93,10 @@ def rate_of(store: Store, model: Model, target: Target, l2: float) -> Rate:
 class _Loss:
     """The regularised mean loss on the training rows."""
 
-    def __init__(self, rows: CsrRows, model: Model, l2: float) -> None:
+    def __init__(self, rows: CsrRows, model: Model, penalty: Penalty) -> None:
         self._rows = rows
         self._model = model
-        self._penalty = L2(l2, model.unpenalised)
+        self._penalty = penalty
 
     def __call__(self, theta: FloatArray) -> dict[str, float]:
         """Return the loss at some parameters."""

@@ -57,7 +57,7 @@ def exact_rounds(problem: Problem, optimizer: str) -> float:
 
 def follows_units(settings: RunSettings) -> bool:
     """Return whether the method of these settings follows units where a scheme remembers them."""
-    return prospect(settings.descent, settings.fitted(REMEMBERING)).overdue is not None
+    return prospect(settings, settings.fitted(REMEMBERING)).overdue is not None
 
 
 def best_exact_rounds(problem: Problem) -> tuple[str, int]:
@@ -71,7 +71,7 @@ def best_exact_rounds(problem: Problem) -> tuple[str, int]:
     alone = settings.changed(**ALONE)
     optimizer = settings.descent.optimizer
     if optimizer == AUTO:
-        optimizer = prospect(settings.descent, alone.fitted(uncoded())).optimizer
+        optimizer = prospect(settings, alone.fitted(uncoded())).optimizer
     rounds = exact_rounds(problem, optimizer)
     if math.isinf(rounds):
         raise UsageError(
@@ -100,7 +100,7 @@ def attempt(problem: Problem, settings_and_scheme: tuple[RunSettings, Scheme]) -
             found.append(record)
         return bool(found)
 
-    rate = rate_of(store, plan.model, problem.target, plan.l2)
+    rate = rate_of(store, plan.model, problem.target, plan.penalty)
     run_virtually(plan, store, [], problem.pass_s, rate=rate, enough=enough)
     return Outcome(found[0].closed_s, found[0].round) if found else Outcome(math.inf, math.inf)
 
