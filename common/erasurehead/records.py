@@ -45,7 +45,8 @@ class RoundRecord:
     and `gap` is how much of the way to the minimum is left after it, by the method's estimate; NaN:
     unknown.
     `load_shares` is the share of all tasks that each slot holds; it is told in the first round of a
-    process, and of a code that took another's place.
+    process, and of a code that took another's place. `workers` says what the worker of each slot is
+    called ("": there is none); it is told in the first round of a process, and when it has changed.
     """
 
     round: int
@@ -70,6 +71,7 @@ class RoundRecord:
     metrics: dict[str, float] = field(default_factory=dict)
     load_shares: tuple[float, ...] = ()
     gap: float = math.nan
+    workers: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:

@@ -22,6 +22,7 @@ COMMANDS = (
     "simulate",
     "plan",
     "trace",
+    "stragglers",
     "predict",
     "master",
     "worker",

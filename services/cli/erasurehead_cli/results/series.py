@@ -13,6 +13,7 @@ from erasurehead.errors import DataError
 from erasurehead.records import RoundRecord
 from erasurehead.runs import Run
 from erasurehead.settings.numbers import AUTO
+from erasurehead_cli.results.holdup_table import Stragglers
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -99,6 +100,7 @@ class Series:
     arrival_sum_s: sum of a slot's arrival times.
     reasons: why rounds closed.
     n_late: results of earlier rounds that were still heard.
+    stragglers: who held the run up.
     """
 
     run: Run
@@ -123,6 +125,7 @@ class Series:
     grid: ArrivalGrid
     reasons: Counter[str]
     n_late: int
+    stragglers: Stragglers
 
     @property
     def metric_names(self) -> list[str]:
@@ -165,6 +168,7 @@ def read_series(run: Run) -> Series:
     evaluations: list[Evaluation] = []
     reasons: Counter[str] = Counter()
     n_late = 0
+    who = Stragglers(run.settings)
     for index, record in enumerate(run):
         if index >= run.summary.rounds:
             continue  # the reader says at its end what is wrong
@@ -180,6 +184,7 @@ def read_series(run: Run) -> Series:
         grid.add(index, slots, after_s)
         reasons[record.reason] += 1
         n_late += len(record.late)
+        who.round_over(record)
         if record.metrics:
             evaluations.append(Evaluation(record.round, record.closed_s, record.metrics))
     return Series(
@@ -194,6 +199,7 @@ def read_series(run: Run) -> Series:
         grid=grid,
         reasons=reasons,
         n_late=n_late,
+        stragglers=who,
     )
 
 

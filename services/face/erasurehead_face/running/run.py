@@ -267,6 +267,6 @@ def _flat(record: RoundRecord) -> dict[str, Any]:
     """Return a record as one row of numbers and texts."""
     row = record.to_json()
     metrics = row.pop("metrics")
-    del row["load_shares"]
+    del row["load_shares"], row["workers"]
     counted = {k: len(v) if isinstance(v, list | tuple) else v for k, v in row.items()}
     return {**counted, "duration_s": record.duration_s, **metrics}

@@ -103,6 +103,9 @@ class Membership:
     ages: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     """peer -> its `Member.age`, also of those that left."""
 
+    changes: int = 0
+    """How often somebody may have got or lost a slot."""
+
     def __post_init__(self) -> None:
         self.holders = [None] * self.n_slots
 
@@ -137,6 +140,11 @@ class Membership:
         if holder is not None and holder.ready:
             return True
         return any(m.drains_from == slot for m in self.members.values())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the worker of each slot is called; empty: there is none."""
+        return tuple("" if m is None else m.called for m in self.holders)
 
     def named(self, name: str) -> Member | None:
         """Return the member of a name."""
@@ -191,6 +199,7 @@ class Membership:
 
     def drain(self, member: Member, leaves_at: float) -> Change:
         """Give a member no more work; the first spare takes its slot."""
+        self.changes += 1
         slot, was_ready = member.slot, member.ready
         member.leaves_at = leaves_at
         if slot is None:
@@ -278,6 +287,7 @@ class Membership:
         return self.ages[peer]
 
     def _seat(self, member: Member, slot: int) -> None:
+        self.changes += 1
         member.slot, member.ready = slot, False
         self.holders[slot] = member
         self.placements[slot] += 1
@@ -296,6 +306,7 @@ class Membership:
         return seated
 
     def _remove(self, member: Member) -> list[int]:
+        self.changes += 1
         del self.members[member.peer]
         if member.drains_from is not None and not self.can_answer(member.drains_from):
             return [member.drains_from]

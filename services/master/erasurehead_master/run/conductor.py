@@ -40,6 +40,7 @@ from erasurehead_master.machine.supports import BySupport, Support
 from erasurehead_master.run.descent import Descent, StepOutcome
 from erasurehead_master.run.finishing import Finishing
 from erasurehead_master.run.ledger import NO_TIMES, RoundLedger, RunTimes
+from erasurehead_master.run.naming import Naming
 from erasurehead_master.run.pending import PendingEvaluation
 from erasurehead_master.run.reporting import Reporter
 from erasurehead_master.run.seams import Clock, Keeper, Parcel, Post, Rating, RowReader, Usage
@@ -99,6 +100,9 @@ class Conductor(Generic[Parcel]):
         self._begun = begun
         self._times = resumed
         self._reporter = Reporter(observers, clock)
+        self._naming = Naming()
+        self._named = -1
+        """How often slots had changed hands when their workers were told last."""
         self._ledger = RoundLedger(descent, stopwatch, resumed)
         self._evaluation = PendingEvaluation()
         self._evaluation_s = resumed.evaluation_s
@@ -282,6 +286,7 @@ class Conductor(Generic[Parcel]):
         record, outcome = self._ledger.close(
             action, self.plan.code, self._clock, self._post.traffic
         )
+        record = self._with_workers(record)
         self.finish_work()
         enough = None
         if outcome.diverged is None:
@@ -347,8 +352,18 @@ class Conductor(Generic[Parcel]):
         if chosen.reason:
             self._reporter.notice("info", f"optimizer {chosen.optimizer}, for {chosen.reason}")
 
+    def _with_workers(self, record: RoundRecord) -> RoundRecord:
+        """Return the record with the names of workers if some have changed."""
+        membership = self._machine.membership
+        if membership.changes == self._named:
+            return record
+        self._named = membership.changes
+        return replace(record, workers=membership.names)
+
     def _report(self, record: RoundRecord) -> None:
         self._reporter.round_over(record)
+        for level, text in self._naming.of(record, exact=self.plan.exact):
+            self._reporter.notice(level, text)
         if self._keeper is not None:
             self._keeper.reported(record.round)
 

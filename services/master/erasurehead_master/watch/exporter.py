@@ -19,6 +19,7 @@ from erasurehead.process.pulse import Pulse
 from erasurehead.process.version import installed_version
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.straggling.estimate import StragglerEstimate
+from erasurehead.straggling.holdups import HoldUps
 from erasurehead.wire.messages import REFUSALS
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.membership import STATES
@@ -59,6 +60,7 @@ class MasterMetrics(Observer, Collector):
         self._phases: defaultdict[str, Total] = defaultdict(Total)
         self._plan = machine.plan
         self._waiting = WaitingForAll()
+        self._hold_ups = HoldUps()
         self._checkpointed: float | None = None
         self._checkpoint_failures = 0
         self._fit(afresh=True)
@@ -90,6 +92,7 @@ class MasterMetrics(Observer, Collector):
                 self._lateness.observe(late.after_s)
             self._estimate.observe(arrived)
             self._waiting.round_over(record)
+            self._hold_ups.round_over(record)
             self._erasure_ratios.observe(record.erased_tasks / code.n_tasks)
             self._decode_errors.observe(record.decode_error)
             self._totals[m.ERASED_TASKS].add(record.erased_tasks)
@@ -185,6 +188,14 @@ class MasterMetrics(Observer, Collector):
         probabilities = dict(enumerate(self._estimate.probabilities.tolist()))
         yield m.STRAGGLER_PROBABILITY.numbers(
             [((labels[s],), probabilities[s]) for s in present if s in probabilities]
+        )
+        known = [slot for slot in self._hold_ups.all() if slot.rounds]
+        named = [((str(slot.slot), slot.worker), slot) for slot in known if not slot.gone_since]
+        yield m.LATE_SHARE.numbers([(label, slot.late_now) for label, slot in named])
+        yield m.BEHIND.numbers([(label, slot.behind_now_s) for label, slot in named])
+        yield m.CHRONIC.numbers([(label, float(slot.chronic_since > 0)) for label, slot in named])
+        yield m.GONE.numbers(
+            [((str(slot.slot), slot.worker), 1.0) for slot in known if slot.gone_since]
         )
         yield m.PLACEMENTS.numbers([((labels[s],), membership.placements[s]) for s in present])
 

@@ -112,6 +112,30 @@ STRAGGLER_PROBABILITY = Metric(
     "Estimated probability that a slot misses the next round, under the stop rule in force.",
     ("worker",),
 )
+LATE_SHARE = Metric(
+    "erasurehead_worker_late_ratio",
+    "gauge",
+    "Share of the last rounds in which a slot's result came late or not at all.",
+    ("worker", "name"),
+)
+BEHIND = Metric(
+    "erasurehead_worker_behind_seconds",
+    "gauge",
+    "How far a slot was behind the median arrival of the last rounds, at least.",
+    ("worker", "name"),
+)
+CHRONIC = Metric(
+    "erasurehead_worker_chronic",
+    "gauge",
+    "1 for a slot whose worker is a chronic straggler, 0 for the others.",
+    ("worker", "name"),
+)
+GONE = Metric(
+    "erasurehead_worker_gone",
+    "gauge",
+    "1 for a slot that had a worker of this name and has none now.",
+    ("worker", "name"),
+)
 STALE_RESULTS = Metric(
     "erasurehead_stale_results_total", "counter", "Results of an earlier round that were heard."
 )

@@ -1,0 +1,188 @@
+"""Which slots hold a run up: how late each is now and over the run, chronically or by chance.
+
+A slot that took part in a round was *late* in it if its result did not come before the round
+closed, or came after twice the median time of those that did. Where rounds do not wait, every slot
+is late now and then, and equal ones equally often. So a slot counts as a *chronic* straggler only
+where chance does not explain it beside the median slot. Pure: no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from erasurehead.arrays import FloatArray
+from erasurehead.records import RoundRecord
+
+FORGETTING = 0.98
+"""Weight of a round beside the next one, in what is said of now."""
+
+MEMORY_ROUNDS = (1 + FORGETTING) / (1 - FORGETTING)
+"""Rounds that an average with this weight is worth."""
+
+FEWEST_ROUNDS = 20
+"""To have seen of a slot before anything is said of it."""
+
+LATE = 2.0
+"""Times the median arrival."""
+
+CLEAR_S = 0.005
+"""Behind the median; less may be noise."""
+
+CHANCE = 1e-6
+"""That a slot like the others is late so many rounds in a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldUp:
+    """What is known of one slot.
+
+    Attributes
+    ----------
+    worker: what the process that had it last is called; empty: unknown.
+    rounds: that it was sent.
+    late_now, late_share: share of rounds in which it was late, of the last ones and of all.
+    behind_now_s, behind_s: seconds behind the median arrival, of the last rounds and of all, at
+        least: what did not come counts as if it had come when its round closed.
+    chronic_since: the round since which it is a chronic straggler; 0: it is none.
+    spells: how often it became one.
+    gone_since: the round since which no worker has the slot; 0: one has it.
+    """
+
+    slot: int
+    worker: str
+    rounds: int
+    late_now: float
+    late_share: float
+    behind_now_s: float
+    behind_s: float
+    chronic_since: int
+    spells: int
+    gone_since: int
+
+    @property
+    def called(self) -> str:
+        """The slot, and its worker's name if it is known."""
+        return f"worker {self.worker} (slot {self.slot})" if self.worker else f"slot {self.slot}"
+
+
+class HoldUps:
+    """Follows the rounds of a run.
+
+    Attributes
+    ----------
+    workers: what the worker of each slot is called, as it was told last; empty: there is none.
+    """
+
+    def __init__(self) -> None:
+        self.workers: tuple[str, ...] = ()
+        self._begin(0)
+
+    def round_over(self, record: RoundRecord) -> list[HoldUp]:
+        """Take a round; return the slots that have become chronic stragglers, or are so no more."""
+        taken = [a.slot for a in record.arrivals]
+        n_slots = 1 + max([*taken, *record.stragglers, len(record.workers) - 1], default=-1)
+        if record.load_shares and len(record.load_shares) != self._n:
+            self._begin(len(record.load_shares))  # of another code, whose slots are others
+        if n_slots > self._n:
+            self._grow(n_slots)
+        self._note_workers(record)
+        came_s = np.array([a.after_s for a in record.arrivals])
+        median_s = float(np.median(came_s)) if len(came_s) else record.duration_s
+        slots = np.array([*taken, *record.stragglers], dtype=np.int64)
+        closed_s = record.duration_s - record.step_s
+        behind_s = np.append(came_s, np.full(len(record.stragglers), closed_s)) - median_s
+        late = behind_s > max(CLEAR_S, (LATE - 1) * median_s)
+        late[len(taken) :] = True
+        self._fold(slots, late.astype(float), np.maximum(behind_s, 0.0))
+        return self._judge(record.round)
+
+    def of(self, slot: int) -> HoldUp:
+        """Return what is known of a slot."""
+        rounds = int(self._rounds[slot])
+        named = self.workers[slot] if slot < len(self.workers) else ""
+        return HoldUp(
+            slot=slot,
+            worker=named or self._last_names.get(slot, ""),
+            rounds=rounds,
+            late_now=float(self._late_now[slot] / self._weight[slot]) if rounds else math.nan,
+            late_share=float(self._late[slot] / rounds) if rounds else math.nan,
+            behind_now_s=float(self._behind_now[slot] / self._weight[slot]) if rounds else math.nan,
+            behind_s=float(self._behind[slot] / rounds) if rounds else math.nan,
+            chronic_since=int(self._chronic[slot]),
+            spells=int(self._spells[slot]),
+            gone_since=self._gone.get(slot, 0),
+        )
+
+    def all(self) -> list[HoldUp]:
+        """Return what is known of each slot, who holds the run up most first."""
+        found = [self.of(slot) for slot in range(self._n)]
+        return sorted(found, key=lambda s: (s.gone_since == 0, -_or_zero(s.late_now), s.slot))
+
+    # Bookkeeping
+
+    def _begin(self, n_slots: int) -> None:
+        self._n = 0
+        self._rounds = self._late = self._behind = np.zeros(0)
+        self._weight = self._late_now = self._behind_now = np.zeros(0)
+        self._row = self._chronic = self._spells = np.zeros(0, dtype=np.int64)
+        self._gone: dict[int, int] = {}
+        self._last_names: dict[int, str] = {}
+        self._grow(n_slots)
+
+    def _grow(self, n_slots: int) -> None:
+        more = n_slots - self._n
+        self._n = n_slots
+        for name in ("rounds", "late", "behind", "weight", "late_now", "behind_now"):
+            setattr(self, f"_{name}", np.append(getattr(self, f"_{name}"), np.zeros(more)))
+        for name in ("row", "chronic", "spells"):
+            zeros = np.zeros(more, dtype=np.int64)
+            setattr(self, f"_{name}", np.append(getattr(self, f"_{name}"), zeros))
+
+    def _note_workers(self, record: RoundRecord) -> None:
+        if not record.workers:
+            return
+        for slot, name in enumerate(record.workers):
+            before = self.workers[slot] if slot < len(self.workers) else ""
+            if name:
+                self._gone.pop(slot, None)
+                self._last_names[slot] = name
+            elif before:
+                self._gone[slot] = record.round
+        self.workers = record.workers
+
+    def _fold(self, slots: np.ndarray, late: FloatArray, behind_s: FloatArray) -> None:
+        self._rounds[slots] += 1
+        self._late[slots] += late
+        self._behind[slots] += behind_s
+        for average, value in (
+            (self._weight, np.ones(len(slots))),
+            (self._late_now, late),
+            (self._behind_now, behind_s),
+        ):
+            average[slots] = FORGETTING * average[slots] + value
+        self._row[slots] = np.where(late > 0, self._row[slots] + 1, 0)
+
+    def _judge(self, round_: int) -> list[HoldUp]:
+        known = self._rounds >= FEWEST_ROUNDS
+        if known.sum() < 2:
+            return []
+        share = np.divide(self._late_now, self._weight, out=np.zeros(self._n), where=known)
+        usual = float(np.clip(np.median(share[known]), 1 / MEMORY_ROUNDS, 1 - 1 / MEMORY_ROUNDS))
+        worth = np.minimum(np.maximum(self._rounds, 1), MEMORY_ROUNDS)
+        spread = np.sqrt(usual * (1 - usual) / worth)
+        in_a_row = max(FEWEST_ROUNDS, math.log(CHANCE) / math.log(usual))
+        chronic = known & ((share >= np.maximum(0.5, usual + 6 * spread)) | (self._row >= in_a_row))
+        over = (self._row == 0) & (share < usual + 2 * spread)
+        begun = chronic & (self._chronic == 0)
+        ended = (self._chronic > 0) & over
+        self._chronic[begun] = round_
+        self._spells[begun] += 1
+        self._chronic[ended] = 0
+        return [self.of(slot) for slot in np.flatnonzero(begun | ended).tolist()]
+
+
+def _or_zero(number: float) -> float:
+    return 0.0 if math.isnan(number) else number
