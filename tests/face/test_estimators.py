@@ -20,10 +20,19 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import (
+    ElasticNet,
+    GammaRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    Ridge,
+    TweedieRegressor,
+)
+from sklearn.metrics import mean_gamma_deviance, mean_poisson_deviance, mean_tweedie_deviance
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
 import erasurehead as eh
@@ -95,6 +104,61 @@ def test_the_optimum_is_that_of_ridge(weighted: bool, fit_intercept: bool) -> No
 
     assert objective(ours) <= objective(theirs) * (1 + 1e-6)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("model", "theirs"),
+    [
+        ("poisson", PoissonRegressor(alpha=0.1, tol=1e-9, max_iter=1000)),
+        ("gamma", GammaRegressor(alpha=0.1, tol=1e-9, max_iter=1000)),
+        ("tweedie:power=1.5", TweedieRegressor(power=1.5, alpha=0.1, tol=1e-9, max_iter=1000)),
+    ],
+)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_optimum_is_that_of_a_generalised_linear_model(
+    model: str, theirs: Any, weighted: bool
+) -> None:
+    X, z = rows()
+    y = np.exp(0.3 * z) + 0.1
+    w = np.random.default_rng(2).integers(0, 4, len(y)) if weighted else np.ones(len(y))
+    ours = eh.CodedRegressor(model=model, alpha=0.1).fit(X, y, w if weighted else None)
+    theirs.fit(X, y, w)
+    # Half a mean deviance, of which scikit-learn's D^2 is one minus a multiple, and the penalty.
+    a, b = (e.predict(X) for e in (ours, theirs))
+    deviance = {"poisson": mean_poisson_deviance, "gamma": mean_gamma_deviance}.get(
+        model, lambda y, p, sample_weight: mean_tweedie_deviance(y, p, sample_weight=w, power=1.5)
+    )
+    found, best = (
+        0.5 * deviance(y, p, sample_weight=w) + 0.05 * np.sum(e.coef_**2)
+        for e, p in ((ours, a), (theirs, b))
+    )
+    assert found <= best * (1 + 1e-6)
+    np.testing.assert_allclose(a, b, rtol=1e-2)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+def test_the_optimum_is_that_of_the_elastic_net(l1_ratio: float) -> None:
+    X, y = rows()
+    ours = eh.CodedRegressor(alpha=0.3, l1_ratio=l1_ratio).fit(X, y)
+    theirs = ElasticNet(alpha=0.3, l1_ratio=l1_ratio, tol=1e-12).fit(X, y)
+
+    def objective(e: Any) -> float:
+        loss = 0.5 * np.mean((y - e.predict(X)) ** 2)
+        ridge, lasso = 0.5 * np.sum(e.coef_**2), np.abs(e.coef_).sum()
+        return float(loss + 0.3 * ((1 - l1_ratio) * ridge + l1_ratio * lasso))
+
+    assert objective(ours) <= objective(theirs) * (1 + 1e-6)
+    np.testing.assert_array_equal(ours.coef_ == 0, theirs.coef_ == 0)
+    assert (ours.coef_ == 0).any()
+
+
+def test_the_optimum_is_that_of_the_squared_hinge() -> None:
+    X, z = rows()
+    y = np.digitize(z, [0.5])
+    ours = eh.CodedClassifier(model="squared-hinge", C=0.1, fit_intercept=False).fit(X, y)
+    theirs = LinearSVC(C=0.1, fit_intercept=False, tol=1e-10, dual=False, max_iter=10000).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3)
+    assert not hasattr(ours, "predict_proba")
 
 
 def test_balanced_classes_are_those_of_scikit_learn() -> None:
@@ -223,6 +287,7 @@ def test_too_few_rounds_are_told_of(table: Table) -> None:
     ("given", "told"),
     [
         ({"C": 0}, "C=0 is no inverse strength"),
+        ({"l1_ratio": 2}, "l1_ratio=2 is no share"),
         ({"n_jobs": 0}, "n_jobs=0 has no meaning"),
         ({"scheme": "agx"}, "unknown scheme"),
         ({"model": "least-squares"}, "take CodedRegressor"),

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.datasets.labels import KindOrAuto
+from erasurehead.datasets.sources import pyarrow
 from erasurehead.datasets.tables.encoded import ReadTable
 from erasurehead.datasets.tables.kept import KeptValues
 from erasurehead.datasets.tables.pieces import Piece, Table
@@ -26,7 +27,7 @@ from erasurehead.datasets.tables.readers import (
     taken_for_numbers,
 )
 from erasurehead.datasets.tables.target import TargetReader
-from erasurehead.datasets.tables.values import float_array, is_number, is_text, missing
+from erasurehead.datasets.tables.values import is_number, is_text, missing
 from erasurehead.datasets.tables.values import numbers as as_numbers
 from erasurehead.errors import DataError
 from erasurehead.process.ahead import ahead
@@ -186,7 +187,7 @@ class _Scan:
         if not is_text(array) or self.numeric_marks or not self._read_as_numbers(name):
             return array
         found = as_numbers(array, self.decimal)
-        return array if found is None else float_array(found)
+        return array if found is None else pyarrow().array(found)
 
     def _read_as_numbers(self, name: str) -> bool:
         if self.readers:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,37 +24,6 @@ DATE = re.compile(
 )
 
 INT64 = range(-(2**63), 2**63)
-
-
-def float_array(found: FloatArray) -> Any:
-    """Return numbers as an Arrow array that shares their memory, shape (n,).
-
-    `pyarrow.array` would do it as well, but imports pandas, which takes as long as reading a small
-    table.
-    """
-    pa = pyarrow()
-    return pa.Array.from_buffers(pa.float64(), len(found), [None, pa.py_buffer(found)])
-
-
-def as_numpy(array: Any) -> npt.NDArray[Any]:
-    """Return an Arrow array of numbers or booleans without missing values, shape (n,).
-
-    Its own `to_numpy` would do it as well, but imports pandas (`float_array`).
-    """
-    if str(array.type) == "bool":
-        return as_numpy(array.cast("uint8")).view(np.bool_)
-    dtype = {"double": np.float64, "int64": np.int64, "int32": np.int32, "uint8": np.uint8}
-    whole = np.frombuffer(array.buffers()[1], dtype=dtype[str(array.type)])
-    return whole[array.offset : array.offset + len(array)]
-
-
-@cache
-def _text_array(texts: tuple[str, ...]) -> Any:
-    pa = pyarrow()
-    content = [text.encode() for text in texts]
-    ends = np.cumsum([0, *map(len, content)], dtype=np.int32)
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(b"".join(content))]
-    return pa.Array.from_buffers(pa.string(), len(texts), buffers)
 
 
 def unreadable(kind: Any) -> str | None:
@@ -114,17 +82,17 @@ def missing(array: Any, marks: Sequence[str]) -> npt.NDArray[np.bool_] | None:
 
     `marks` are the texts that stand for a missing value. NaN is one as well.
     """
-    compute = pyarrow("compute")
+    pa, compute = pyarrow(), pyarrow("compute")
     if is_float(array) and not array.null_count:
-        found = as_numpy(array)
+        found = array.to_numpy()
         # The least is NaN if any is, which is found in a fifth of the time.
         return np.isnan(found) if len(found) and np.isnan(found.min()) else None
     mask = compute.is_null(array, nan_is_null=True)
     if marks and is_text(array):
-        mask = compute.or_(mask, compute.is_in(array, _text_array(tuple(marks))))
+        mask = compute.or_(mask, compute.is_in(array, pa.array(marks, pa.string())))
     if not compute.any(mask).as_py():
         return None
-    return as_numpy(mask)
+    return np.asarray(mask.to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
 def numbers(array: Any, decimal: str) -> FloatArray | None:
@@ -137,7 +105,7 @@ def numbers(array: Any, decimal: str) -> FloatArray | None:
     """
     pa, compute = pyarrow(), pyarrow("compute")
     if is_float(array):
-        return as_numpy(array)
+        return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
     try:
         if is_text(array):
             if decimal != ".":
@@ -150,7 +118,7 @@ def numbers(array: Any, decimal: str) -> FloatArray | None:
             found = array.cast(pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return None
-    return as_numpy(found)
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def first_that_is_no_number(array: Any, decimal: str) -> int:

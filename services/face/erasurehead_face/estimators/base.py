@@ -190,6 +190,18 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return Handed(rows, taken(rows, np.arange(0)), target, None)
 
 
+def elastic_net(strength: float, l1_ratio: float) -> Settings:
+    """Return the settings of a penalty beside the mean loss.
+
+    Raises
+    ------
+    UsageError: the share of the L1 norm is not in [0, 1].
+    """
+    if not 0 <= l1_ratio <= 1:
+        raise UsageError(f"l1_ratio={l1_ratio} is no share; give a number from 0 to 1")
+    return {"l2": strength * (1 - l1_ratio), "l1": strength * l1_ratio}
+
+
 def mean_one(weights: FloatArray) -> FloatArray:
     """Return weights scaled to a mean of 1, so that no sum of them is out of proportion."""
     return np.asarray(weights * (len(weights) / weights.sum()))

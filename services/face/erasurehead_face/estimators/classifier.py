@@ -25,6 +25,7 @@ from erasurehead_face.estimators.base import (
     SPARSE,
     CodedEstimator,
     checked_weights,
+    elastic_net,
     mean_one,
 )
 from erasurehead_face.estimators.callbacks import FitCallbacks, with_callbacks
@@ -40,13 +41,16 @@ def _has_probabilities(estimator: CodedClassifier) -> bool:
 class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
     """Linear classifier that is learnt by coded, straggler-tolerant rounds.
 
-    It minimises C times the weighted sum of losses plus 1/2 ||w||^2, as scikit-learn's
-    LogisticRegression does, which it is for the losses ``logistic`` and ``softmax``.
+    It minimises C times the weighted sum of losses plus (1 - l1_ratio)/2 ||w||^2 + l1_ratio
+    ||w||_1, as scikit-learn's LogisticRegression does, which it is for ``logistic`` and
+    ``softmax``.
 
     Parameters
     ----------
-    model: the loss: ``auto`` is ``logistic`` for two classes and ``softmax`` for more.
+    model: the loss (docs/models.md): ``auto`` is ``logistic`` for two classes and ``softmax`` for
+        more; ``squared-hinge`` has no probabilities.
     C: inverse strength of the penalty, above 0.
+    l1_ratio: share of the L1 penalty, from 0 (ridge) to 1 (lasso).
     fit_intercept: whether there is an intercept, which no penalty touches.
     class_weight: what classes count for: a dictionary, ``balanced``, or None.
     scheme: how rows are spread over workers and when a round closes (docs/codes.md); None:
@@ -78,6 +82,7 @@ class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
         *,
         model: str = "auto",
         C: float = 1.0,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
         scheme: str | None = None,
@@ -92,6 +97,7 @@ class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
     ) -> None:
         self.model = model
         self.C = C
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.class_weight = class_weight
         self.scheme = scheme
@@ -231,7 +237,7 @@ class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
         return Spec.parse(self.model).name
 
     def _penalty(self, weight: float) -> Settings:
-        return {"l2": 1.0 / (self.C * weight)}
+        return elastic_net(1.0 / (self.C * weight), self.l1_ratio)
 
     def _weights(
         self, classes: Array, codes: Array, weights: FloatArray | None

@@ -18,6 +18,7 @@ from erasurehead_face.estimators.base import (
     SPARSE,
     CodedEstimator,
     checked_weights,
+    elastic_net,
     mean_one,
 )
 from erasurehead_face.estimators.callbacks import FitCallbacks, with_callbacks
@@ -27,13 +28,16 @@ from erasurehead_face.running.arguments import Settings
 class CodedRegressor(RegressorMixin, CodedEstimator):  # type: ignore[misc]
     """Linear regression of a chosen family that is learnt by coded, straggler-tolerant rounds.
 
-    It minimises the weighted mean loss plus alpha/2 ||w||^2, as scikit-learn's generalised linear
-    models do; Ridge(alpha=a) on N rows is alpha=a/N here.
+    It minimises the weighted mean loss plus alpha ((1 - l1_ratio)/2 ||w||^2 + l1_ratio ||w||_1), as
+    scikit-learn's ElasticNet and its generalised linear models do; Ridge(alpha=a) on N rows is
+    alpha=a/N here.
 
     Parameters
     ----------
-    model: the loss: ``least-squares``, or another model for numbers (docs/settings.md).
+    model: the loss (docs/models.md): ``least-squares``, ``poisson``, ``gamma``,
+        ``tweedie:power=1.5``, ``huber:delta=1``.
     alpha: strength of the penalty, at least 0.
+    l1_ratio: share of the L1 penalty, from 0 (ridge) to 1 (lasso).
     fit_intercept, scheme, n_jobs, delay, optimizer, max_iter, tol, warm_start, random_state,
         verbose: as for `CodedClassifier`.
 
@@ -51,6 +55,7 @@ class CodedRegressor(RegressorMixin, CodedEstimator):  # type: ignore[misc]
         *,
         model: str = "least-squares",
         alpha: float = 1.0,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         scheme: str | None = None,
         n_jobs: int | None = None,
@@ -64,6 +69,7 @@ class CodedRegressor(RegressorMixin, CodedEstimator):  # type: ignore[misc]
     ) -> None:
         self.model = model
         self.alpha = alpha
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.scheme = scheme
         self.n_jobs = n_jobs
@@ -148,4 +154,4 @@ class CodedRegressor(RegressorMixin, CodedEstimator):  # type: ignore[misc]
             raise UsageError(f"model '{self.model}' is for classes; take CodedClassifier")
 
     def _penalty(self) -> Settings:
-        return {"l2": float(self.alpha)}
+        return elastic_net(float(self.alpha), self.l1_ratio)
