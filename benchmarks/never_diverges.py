@@ -1,19 +1,20 @@
 """Does anchored L-BFGS ever end worse than it began? See docs/optimisers.md.
 
     python benchmarks/never_diverges.py [STORE ...] [--runs 500] [--rounds 150] [--rows 1500]
-        [--seed 0] [--only 17] [--quick] [--page docs/optimisers.md]
+        [--seed 0] [--only 17] [--quick] [--keep FILE] [--page docs/optimisers.md]
 
 Each run draws its data set (those made up in `made_up.py`, and the first rows of each STORE), its
 penalty (0 to 1e-2), the scale of its columns (up to 10^-6 to 10^6), its code, its number of
 arrivals, its delays, its faults and how far off its first step is. The real state machines and real
 arithmetic run under a virtual clock. It prints the worst ten, and ends with exit code 1 if a run
 diverged or ended above its start. `--quick` takes a few runs of everything; `--only N` runs number
-N alone and prints its course.
+N alone and prints its course. With `--keep`, the same command goes on where it was stopped.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -300,6 +301,29 @@ def row(outcome: Outcome) -> list[str]:
     ]
 
 
+def kept_outcomes(file: Path | None, cases: Sequence[Case]) -> dict[int, Outcome]:
+    """Return the outcomes that a file holds of these very cases."""
+    found: dict[int, Outcome] = {}
+    if file is not None and file.exists():
+        for line in file.read_text(encoding="utf-8").splitlines():
+            held = json.loads(line)
+            number = held["number"]
+            if number < len(cases) and held["case"] == str(cases[number]):
+                found[number] = Outcome(
+                    cases[number], held["start"], held["values"], held["ending"]
+                )
+    return found
+
+
+def keep(file: Path, outcome: Outcome) -> None:
+    """Add what there is to say of an outcome to a file."""
+    values = outcome.values
+    told = [min(values), max(values), values[-1]] if values else []
+    held = {"number": outcome.case.number, "case": str(outcome.case), "start": outcome.start}
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps({**held, "values": told, "ending": outcome.ending}) + "\n")
+
+
 def report(outcomes: Sequence[Outcome], rounds: int) -> str:
     """Return what the page says of all runs."""
     ordered = sorted(outcomes, key=lambda o: (o.failed, o.left, o.peak), reverse=True)
@@ -316,19 +340,32 @@ def report(outcomes: Sequence[Outcome], rounds: int) -> str:
 
 
 def run_all(
-    stores: Sequence[str], runs: int, rounds: int, rows: int, seed: int, only: int | None = None
+    stores: Sequence[str],
+    runs: int,
+    rounds: int,
+    rows: int,
+    seed: int,
+    only: int | None = None,
+    file: Path | None = None,
 ) -> list[Outcome]:
-    """Run cases on all made-up data sets and some rows of the stores; print those that fail."""
+    """Run cases on all made-up data sets and some rows of the stores; print those that fail.
+
+    Outcomes that the file has are taken from there, and others are added to it.
+    """
     sources = {**MADE_UP, **{Path(path).name: first_rows(path, rows) for path in stores}}
     cases = draw_cases(list(sources), runs, seed)
-    outcomes = []
+    outcomes = kept_outcomes(file, cases)
     with tempfile.TemporaryDirectory() as directory:
         workshop = Workshop(Path(directory), sources)
         for case in cases if only is None else [cases[only]]:
-            outcomes.append(workshop.run(case, rounds))
-            if outcomes[-1].failed:
-                print(" | ".join(row(outcomes[-1])), flush=True)
-    return outcomes
+            if case.number in outcomes:
+                continue
+            outcome = outcomes[case.number] = workshop.run(case, rounds)
+            if file is not None:
+                keep(file, outcome)
+            if outcome.failed:
+                print(" | ".join(row(outcome)), flush=True)
+    return [outcomes[number] for number in sorted(outcomes)]
 
 
 def main() -> None:
@@ -342,13 +379,22 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int)
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--page", type=Path)
     given = parser.parse_args()
     if given.quick:
         given.runs, given.rounds = QUICK_RUNS, QUICK_ROUNDS
     begun = time.monotonic()
-    outcomes = run_all(given.stores, given.runs, given.rounds, given.rows, given.seed, given.only)
+    outcomes = run_all(
+        given.stores,
+        given.runs,
+        given.rounds,
+        given.rows,
+        given.seed,
+        given.only,
+        given.keep,
+    )
     if given.only is not None:
         print(" ".join(f"{value:.4g}" for value in outcomes[0].values))
     text = report(outcomes, given.rounds)

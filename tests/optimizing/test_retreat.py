@@ -21,7 +21,7 @@ class Played:
 
     def look(self, loss: float, arrived: Collection[int] = BOTH) -> bool:
         self.round += 1
-        return self.retreat.look(loss, arrived, 2, np.full(2, float(self.round)))
+        return self.retreat.look(lambda: loss, arrived, 2, np.full(2, float(self.round)))
 
 
 def test_a_run_that_falls_is_left_alone() -> None:
@@ -70,6 +70,17 @@ def test_only_cycles_in_which_all_units_were_heard_are_compared() -> None:
     played.look(1.0)
     assert not any(played.look(50.0, [0]) for _ in range(9))
     assert played.look(50.0, [1])
+
+
+def test_the_losses_of_other_units_are_not_compared() -> None:
+    played = Played()
+    for loss in (1.0, 0.1):
+        played.look(loss)
+    played.retreat.others()
+    assert not played.look(0.9)
+    assert not played.look(0.8)
+    assert played.retreat.divisor == 1.0
+    np.testing.assert_array_equal(played.retreat.point, 4.0)
 
 
 def test_steps_do_not_become_shorter_without_end() -> None:

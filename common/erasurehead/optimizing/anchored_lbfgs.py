@@ -107,6 +107,8 @@ class AnchoredLbfgs(Method):
         self._theta, self._mean = problem.start.copy(), problem.start.copy()
         self._spread = self._find_spread()
         self._retreat = Retreat(problem.start)
+        self._losses: dict[int, float] = {}
+        """What each unit adds to the mean loss, at its anchor."""
         self._heard: frozenset[int] = frozenset()
         """Units of whose anchors the mean is."""
         self._pair_begun = False
@@ -194,6 +196,7 @@ class AnchoredLbfgs(Method):
             "pair_begun": np.array(self._pair_begun),
             "of_step": self._of_step,
             "guard": self.guard.state(),
+            "losses": np.array([self._losses[unit] for unit in sorted(self._heard)]),
         }
         if self._spread is not None:
             state["spread"] = self._spread.state()
@@ -214,6 +217,8 @@ class AnchoredLbfgs(Method):
             moved, changed = (self._vector(state, key).copy() for key in ("moved", "changed"))
             self._since = moved, changed
         self._heard = frozenset(int(unit) for unit in state["heard"])
+        losses = state["losses"].tolist()
+        self._losses = dict(zip(sorted(self._heard), losses, strict=True))
         self._renewed = {int(unit) for unit in state["renewed"]}
         self._pair_begun = bool(state["pair_begun"])
         self._of_step = state["of_step"].copy()
@@ -246,6 +251,7 @@ class AnchoredLbfgs(Method):
             if not move.heard > self._heard:
                 self.steps.pairs.clear()
             self._heard, self._pair_begun = move.heard, False
+            self._retreat.others()
         if self._spread is not None:
             if move.afresh:
                 self._spread.take(move.anchors)
@@ -289,13 +295,22 @@ class AnchoredLbfgs(Method):
 
     def _goes_back(self, found: Finding) -> bool:
         """Return whether too much of the way down is lost; pairs are forgotten then."""
-        arrived = [renewal.unit for renewal in found.renewals]
-        if not self._retreat.look(found.loss, arrived, len(self._heard), self._mean):
+        arrived = {r.unit: r.share * r.fresh.loss for r in found.renewals}
+        self._losses |= arrived
+        if not self._retreat.look(self._loss_at_anchors, arrived, len(self._heard), self._mean):
             return False
         self.steps.pairs.clear()
         self.guard.reset()
         self._begin_pair()
         return True
+
+    def _loss_at_anchors(self) -> float:
+        """Return the objective with each unit's loss at its anchor, the penalty's at the mean.
+
+        The loss of a finding is another one: it may stand for what the decoder makes of arrivals.
+        """
+        losses = sum(self._losses[unit] for unit in sorted(self._heard))
+        return self.rounds.n_units / len(self._heard) * losses + self.penalty.value(self._mean)
 
     def _find_spread(self) -> AnchorSpread | None:
         """Return what the mean anchor leaves out, with no unit in it."""

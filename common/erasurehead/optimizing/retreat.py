@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -56,24 +56,34 @@ class Retreat:
         self.returns = False
         """The point is asked about; the next round is to have all units."""
 
-    def look(self, loss: float, arrived: Collection[int], n_heard: int, mean: FloatArray) -> bool:
-        """Look at the loss of a round that was absorbed; return whether to go back to `point`.
+    def look(
+        self,
+        find_loss: Callable[[], float],
+        arrived: Collection[int],
+        n_heard: int,
+        mean: FloatArray,
+    ) -> bool:
+        """Look at a round that was absorbed; return whether to go back to `point`.
 
         Parameters
         ----------
-        loss: the mean of the objective at the anchors.
+        find_loss: returns the mean of the objective at the anchors; asked once a cycle.
         arrived: units that the round has renewed.
         n_heard: how many are heard.
         mean: the mean anchor, shape (n_parameters,).
         """
         if self.returns:
-            return self._arrive(loss)
+            return self._arrive(find_loss())
         self._renewed.update(arrived)
-        if np.isnan(self._first):
-            self._first = self._least = self._last = loss
         if len(self._renewed) < n_heard:
             return False
         self._renewed.clear()
+        loss = find_loss()
+        if np.isnan(self._first):
+            self._first = loss
+        if np.isnan(self._least):
+            self._least = self._last = loss
+            self.point[:] = mean
         way = max(self._first - self._least, LEAST_WAY * abs(self._first))
         if loss > self._least + LOST * way:
             self._shorten()
@@ -90,8 +100,13 @@ class Retreat:
 
     def begin_again(self) -> None:
         """Units hold other rows, of which nothing is remembered."""
-        self._renewed.clear()
+        self.others()
         self.returns = False
+
+    def others(self) -> None:
+        """Other units are heard than before, whose losses are not to be compared."""
+        self._renewed.clear()
+        self._least = self._last = np.nan
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold; partly the object's own arrays."""
