@@ -16,13 +16,18 @@ ALL = slice(0, N_PARAMETERS)
 
 
 def some_diagonals(rng: np.random.Generator) -> FloatArray:
-    """Return C_u of all units, shape (units, parameters), a third of them zero."""
+    """Return C_u of all units, shape (units, parameters), a third of them zero but for unit 2."""
     values = rng.uniform(0.1, 2.0, (N_UNITS, N_PARAMETERS))
-    return np.where(rng.random(values.shape) < 1 / 3, 0.0, values)
+    values[:2] *= rng.random((2, N_PARAMETERS)) > 1 / 3
+    values[3] *= rng.random(N_PARAMETERS) > 1 / 3
+    return values
 
 
 def spread_of(diagonals: FloatArray) -> AnchorSpread:
-    curvatures = [UnitCurvature(np.flatnonzero(row), row[row > 0]) for row in diagonals]
+    curvatures = [
+        UnitCurvature(None, row) if row.all() else UnitCurvature(np.flatnonzero(row), row[row > 0])
+        for row in diagonals
+    ]
     return AnchorSpread(curvatures, N_UNITS, N_PARAMETERS)
 
 

@@ -148,9 +148,11 @@ class AnchoredLbfgs(Method):
             return range(len(ages))
         return [unit for unit, age in enumerate(ages) if age is None or age >= self.oldest]
 
-    def look_ahead(self, point: FloatArray, known: UnitGradient) -> None:
+    def look_ahead(self, unit: int, point: FloatArray, known: UnitGradient) -> None:
         """Find what is expected of a unit on its way from its anchor."""
         self._ways.look_along(point, known)
+        if self._spread is not None:
+            self._spread.look_along(unit, point, known.point)
 
     def step(self, found: Finding, size: StepSize) -> Move:
         """Absorb what has arrived, or reject it, and move theta."""
@@ -165,6 +167,8 @@ class AnchoredLbfgs(Method):
             self.steps.pairs.clear()
             self._begin_pair()
         self._ways.forget()
+        if self._spread is not None:
+            self._spread.forget()
         if self._heard:
             of_step, begins = self._of_step, not self._renewed
             along = self.steps.turn(pair, of_step, begins=begins)

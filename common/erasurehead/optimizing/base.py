@@ -177,7 +177,7 @@ class Method(ABC):
         """
         return ()
 
-    def look_ahead(self, point: FloatArray, known: UnitGradient) -> None:  # noqa: B027
+    def look_ahead(self, unit: int, point: FloatArray, known: UnitGradient) -> None:  # noqa: B027
         """Find what the next step must know of a unit that may arrive, while results are awaited.
 
         Asked of methods that follow units, between `overdue` and `step`, for none or some of the

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from erasurehead.arrays import Array, FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.optimizing.finding import Renewal
 
 
@@ -17,12 +17,23 @@ class UnitCurvature:
 
     Attributes
     ----------
-    support: the parameters with values above 0, ascending.
+    support: the parameters with values above 0, ascending; None: all of them.
     values: shape (len(support),).
     """
 
-    support: IntArray
-    values: Array
+    support: IntArray | None
+    values: FloatArray
+
+    def times(self, vector: FloatArray) -> FloatArray:
+        """Return C_u v on the support, for a vector of all parameters."""
+        return self.values * (vector if self.support is None else vector[self.support])
+
+    def add_to(self, total: FloatArray, values: FloatArray) -> None:
+        """Add values on the support to a vector of all parameters."""
+        if self.support is None:
+            total += values
+        else:
+            np.add.at(total, self.support, values)
 
 
 class AnchorSpread:
@@ -37,7 +48,8 @@ class AnchorSpread:
 
     Where only n' of n units are heard, they stand for all, and the sum is n/n' times theirs.
 
-    Memory: two vectors of all parameters, and the curvatures.
+    Memory: two vectors of all parameters, the curvatures, and while a round is open as much again
+    as these.
 
     Parameters
     ----------
@@ -54,6 +66,7 @@ class AnchorSpread:
         self._total, self._of_anchors = np.zeros(n_parameters), np.zeros(n_parameters)
         """sum_u C_u and sum_u C_u a_u of the units that are heard."""
         self._scale = 1.0
+        self._ahead: dict[int, tuple[FloatArray, FloatArray, FloatArray]] = {}
 
     def take(self, anchors: Mapping[int, FloatArray]) -> None:
         """Begin with the anchors of these units, which are all that are heard."""
@@ -64,15 +77,31 @@ class AnchorSpread:
         self._of_anchors[:] = 0.0
         for unit, anchor in anchors.items():
             of_unit = self._curvatures[unit]
-            self._of_anchors[of_unit.support] += of_unit.values * anchor[of_unit.support]
+            of_unit.add_to(self._of_anchors, of_unit.times(anchor))
+
+    def look_along(self, unit: int, point: FloatArray, anchor: FloatArray) -> FloatArray:
+        """Return C_u (point - anchor) on the unit's support: what changes if it arrives.
+
+        That can be found before it does.
+        """
+        ahead = self._ahead.get(unit)
+        if ahead is None or ahead[0] is not point or ahead[1] is not anchor:
+            of_unit = self._curvatures[unit]
+            found = of_unit.times(point)
+            found -= of_unit.times(anchor)
+            self._ahead[unit] = ahead = point, anchor, found
+        return ahead[2]
+
+    def forget(self) -> None:
+        """Forget what was found ahead: the round is over."""
+        self._ahead.clear()
 
     def move(self, renewals: Sequence[Renewal]) -> None:
         """Let units that are heard move their anchors."""
         for renewal in renewals:
             assert renewal.known is not None
-            of_unit = self._curvatures[renewal.unit]
-            way = renewal.fresh.point[of_unit.support] - renewal.known.point[of_unit.support]
-            self._of_anchors[of_unit.support] += of_unit.values * way
+            change = self.look_along(renewal.unit, renewal.fresh.point, renewal.known.point)
+            self._curvatures[renewal.unit].add_to(self._of_anchors, change)
 
     def put(self, mean: FloatArray, here: slice, out: FloatArray) -> None:
         """Put a chunk of the sum into `out`, of the chunk's length.
@@ -99,4 +128,4 @@ class AnchorSpread:
         # In this order after a crash, too, to the last bit.
         for unit in sorted(heard):
             of_unit = self._curvatures[unit]
-            self._total[of_unit.support] += of_unit.values
+            of_unit.add_to(self._total, of_unit.values)

@@ -173,7 +173,7 @@ class Descent:
         known = memory.known[unit]
         point = self._broadcasts.of(memory.round, known.support)
         assert point is not None
-        self.method.look_ahead(point, _at(self._anchors.of(unit), known))
+        self.method.look_ahead(unit, point, _at(self._anchors.of(unit), known))
 
     def slice(self, support: npt.NDArray[Any] | None) -> FloatArray:
         """Return a fresh copy of the point to broadcast, on a support (None: all parameters)."""

@@ -34,6 +34,8 @@ def unit_curvatures(plan: RunPlan, units: Units, rows: CsrRows) -> Sequence[Unit
                 for task, coefficient in zip(*plan.code.row(symbols[unit]), strict=True):
                     total += coefficient * of_task(int(task))
             support = np.flatnonzero(total)
-            yield UnitCurvature(support, total[support] * (weight / plan.training_rows))
+            total *= weight / plan.training_rows
+            whole = len(support) == plan.n_parameters
+            yield UnitCurvature(None, total) if whole else UnitCurvature(support, total[support])
 
     return list(found())
