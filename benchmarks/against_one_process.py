@@ -19,6 +19,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -101,23 +102,21 @@ def solvers(store: Store, l2: float) -> Iterator[Solver]:
         yield Solver(f"scikit-learn, {name}", sklearn(name, "max_iter"), iterations())
     yield Solver("scikit-learn, liblinear", sklearn("liblinear", "tol"), TOLERANCES)
     if find_spec("liblinear") is not None:
-        from liblinear.liblinearutil import problem, train
-
-        prepared = problem(y, x.tocsr())
+        tools: Any = import_module("liblinear.liblinearutil")
+        prepared = tools.problem(y, csr_matrix(x))
 
         def liblinear(eps: float) -> FloatArray:
-            model = train(prepared, f"-s 0 -c {1.0 / (l2 * n):.17g} -e {eps:g} -B -1 -q")
+            model = tools.train(prepared, f"-s 0 -c {1.0 / (l2 * n):.17g} -e {eps:g} -B -1 -q")
             weights = np.ctypeslib.as_array(model.w, (columns,)).copy()
             return np.asarray(weights * model.get_labels()[0])
 
         yield Solver("LIBLINEAR -s 0", liblinear, TOLERANCES)
     if find_spec("snapml") is not None:
-        from snapml import LogisticRegression as Snap
-
+        snapml: Any = import_module("snapml")
         single = csr_matrix(x.astype(np.float32))
 
         def snap(much: float) -> FloatArray:
-            model = Snap(
+            model = snapml.LogisticRegression(
                 regularizer=l2 * n,
                 fit_intercept=False,
                 max_iter=int(much),
@@ -146,12 +145,11 @@ def _least_squares(x: Any, y: FloatArray, l2: float) -> Iterator[Solver]:
     for name in ("sparse_cg", "lsqr", "saga"):
         yield Solver(f"scikit-learn, Ridge {name}", ridge(name), iterations())
     if find_spec("snapml") is not None:
-        from snapml import LinearRegression
-
+        snapml: Any = import_module("snapml")
         single = csr_matrix(x.astype(np.float32))
 
         def snap(much: float) -> FloatArray:
-            model = LinearRegression(
+            model = snapml.LinearRegression(
                 regularizer=l2 * n, fit_intercept=False, max_iter=int(much), tol=1e-12, n_jobs=1
             )
             return np.asarray(model.fit(single, y).coef_, dtype=np.float64).ravel()
