@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from erasurehead import rows as rows_module
-from erasurehead.datasets import array_files
+from erasurehead.datasets import array_files, row_checks
 from erasurehead.datasets.array_files import ArrayFile
 from erasurehead.datasets.files import file_sha256
 from erasurehead.datasets.manifest import MANIFEST
+from erasurehead.datasets.row_checks import wrong_array
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows, Target
@@ -281,6 +282,17 @@ def test_squares_of_other_rows_are_seen_by_verify(small_store: Store) -> None:
     manifest.write_text(json.dumps(raw))
     with pytest.raises(DataError, match=r"column_squares\.npy is damaged: they are not those of"):
         Store.open(small_store.path).verify()
+
+
+def test_what_is_wrong_may_lie_between_two_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_checks, "LOOKED_AT_ONCE", 3)
+    rows = CsrRows(np.array([0, 1, 2, 1, 2]), np.zeros(2, int), None, np.zeros(4), 1)
+    assert wrong_array(rows) == ("indptr", "a row ends before it begins")
+    weighted = replace(rows_of(7), weights=np.array([1.0] * 6 + [-1.0]))
+    assert wrong_array(weighted) == ("weights", "some are no weights: finite and not below 0")
+    labelled = replace(rows_of(7), offsets=np.array([1.0] * 6 + [np.nan]))
+    assert wrong_array(labelled) == ("offsets", "some entries are not finite")
+    assert wrong_array(rows_of(7)) is None
 
 
 def test_an_existing_directory_is_not_overwritten(small_store: Store) -> None:

@@ -15,9 +15,8 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -42,16 +41,13 @@ from erasurehead.datasets.manifest import (
     read_manifest,
 )
 from erasurehead.datasets.older import OLD_COLUMNS, table_encoding
+from erasurehead.datasets.row_checks import wrong_array
 from erasurehead.errors import DataError, UsageError, reason_of
 from erasurehead.process.durable import sync_directory
 from erasurehead.rows import CsrRows, Target
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-
-LOOKED_AT_ONCE = 1 << 22
-"""Entries that are looked at together when a store is checked."""
 
 
 class StoreExistsError(UsageError):
@@ -155,7 +151,7 @@ class Store:
             no finite number.
         """
         for prefix, rows in zip(PREFIXES, (self.train, self.test), strict=True):
-            wrong = _wrong(rows)
+            wrong = wrong_array(rows)
             if wrong is not None:
                 name, reason = wrong
                 raise DataError(
@@ -260,44 +256,6 @@ def write_store(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     return Store.open(path)
-
-
-def _wrong(rows: CsrRows) -> tuple[str, str] | None:
-    """Return which array of some rows cannot be, and why; looks at pieces, as rows are mapped."""
-    checks: tuple[tuple[str, Array | None, Callable[[Array], str | None]], ...] = (
-        ("indptr", rows.indptr, _decreasing),
-        ("indices", rows.indices, partial(_beyond, rows.n_columns)),
-        ("values", rows.values, _not_finite),
-        ("weights", rows.weights, _no_weights),
-        ("offsets", rows.offsets, _not_finite),
-    )
-    for name, array, check in checks:
-        for lo in range(0, 0 if array is None else len(array), LOOKED_AT_ONCE):
-            # One more, because what is wrong may lie between two pieces.
-            reason = check(np.asarray(array)[lo : lo + LOOKED_AT_ONCE + 1])
-            if reason is not None:
-                return name, reason
-    return None
-
-
-def _decreasing(indptr: Array) -> str | None:
-    return "a row ends before it begins" if (np.diff(indptr) < 0).any() else None
-
-
-def _beyond(n_columns: int, indices: Array) -> str | None:
-    low, high = int(indices.min()), int(indices.max())
-    if low >= 0 and high < n_columns:
-        return None
-    return f"it names columns {low} to {high}, expected 0 to {n_columns - 1}"
-
-
-def _not_finite(numbers: Array) -> str | None:
-    return None if np.isfinite(numbers).all() else "some entries are not finite"
-
-
-def _no_weights(weights: Array) -> str | None:
-    fits = np.isfinite(weights) & (weights >= 0)
-    return None if fits.all() else "some are no weights: finite and not below 0"
 
 
 def _entry_of(content: bytes) -> FileEntry:
