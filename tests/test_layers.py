@@ -173,6 +173,10 @@ STAMPS_ITS_FILES = {
     "erasurehead.datasets": {"time", "datetime"},  # provenance, and how long preparing took
 }
 
+TORCH_ROOM = "erasurehead.models.torch_module"
+"""The one module of the library that may import torch, in a function that its models call: a model
+is mathematics, whoever differentiates it."""
+
 HEAVY = {
     "fsspec",
     "matplotlib",
@@ -299,8 +303,17 @@ def test_no_module_is_in_a_circle_of_imports() -> None:
 def test_mathematics_knows_numpy_and_scipy_only(layer: str) -> None:
     for module in inside(f"erasurehead.{layer}"):
         foreign = {top(name) for name in imports(module)} - {"erasurehead"}
-        assert foreign <= {"numpy", "scipy"} | sys.stdlib_module_names, module
+        known = {"numpy", "scipy", *({"torch"} if module == TORCH_ROOM else ())}
+        assert foreign <= known | sys.stdlib_module_names, module
         assert not io_reached(module), module
+
+
+def test_torch_has_one_room() -> None:
+    """And there it is not imported before a model asks for it."""
+    for module in modules():
+        assert "torch" not in {top(name) for name in imports(module, at_import=True)}, module
+        if module != TORCH_ROOM:
+            assert "torch" not in {top(name) for name in imports(module)}, module
 
 
 def test_the_protocol_adds_msgpack_and_validation_only() -> None:

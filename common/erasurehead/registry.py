@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -21,6 +22,8 @@ from erasurehead.errors import UsageError
 from erasurehead.misfits import misfit
 
 T = TypeVar("T")
+
+_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -40,6 +43,9 @@ class Spec:
     def parse(cls, text: str) -> Spec:
         """Read ``name`` or ``name:key=value,key=value``.
 
+        A first piece that names a function of a module, ``name:package.module:function``, is the
+        option ``build``.
+
         Raises
         ------
         UsageError: a piece after the colon is not ``key=value``, or a key comes twice.
@@ -50,6 +56,8 @@ class Spec:
         options: dict[str, str] = {}
         for piece in filter(None, (p.strip() for p in rest.split(","))):
             key, equals, value = (s.strip() for s in piece.partition("="))
+            if not equals and not options and _FUNCTION.fullmatch(piece):
+                key, equals, value = "build", "=", piece
             if not equals or not key or not value:
                 raise UsageError(f"'{piece}' in '{text}' is not of the form key=value")
             if key in options:

@@ -35,7 +35,7 @@ def test_two_classes_are_the_paper_s(monkeypatch: pytest.MonkeyPatch) -> None:
     found = encoded(monkeypatch)
     assert found.target == "two classes"
     labels = np.concatenate([found.train.labels, found.test.labels])
-    assert (np.count_nonzero(labels == -1), np.count_nonzero(labels == 1)) == (20, 20)
+    assert [int((labels == label).sum()) for label in (-1, 1)] == [20, 20]
 
 
 def test_other_numbers_of_classes_are_refused() -> None:

@@ -16,6 +16,7 @@ from erasurehead.models.partial_sums import PartialSumsBuilder
 from erasurehead.models.rows import Piece, pieces
 from erasurehead.models.scoring import mean_loss
 from erasurehead.models.weighing import total_weight, weights_of
+from erasurehead.registry import Spec
 from erasurehead.rows import CsrRows
 
 ROWS, COLUMNS = 40, 6
@@ -89,7 +90,8 @@ def points(model: Model, n: int) -> list[FloatArray]:
 
 
 def test_all_models_are_looked_at() -> None:
-    assert {spec.partition(":")[0] for spec in SPECS} == set(MODELS)
+    """Torch modules are in `test_torch_module.py`."""
+    assert {spec.partition(":")[0] for spec in SPECS} == set(MODELS) - {"torch"}
 
 
 def test_a_worker_makes_the_masters_model_from_its_spec(model: Model) -> None:
@@ -212,6 +214,12 @@ def test_offsets_are_added_to_margins() -> None:
     theta = points(model, 2)[1]
     with_intercept = theta + np.append(np.zeros(COLUMNS), 0.75)
     assert mean_loss(shifted, model, theta) == pytest.approx(mean_loss(rows, model, with_intercept))
+
+
+def test_a_function_of_a_module_may_be_named_without_a_key() -> None:
+    spec = Spec.parse("torch:package.module:build,classes=3")
+    assert spec == Spec("torch", {"build": "package.module:build", "classes": "3"})
+    assert Spec.parse(str(spec)) == spec
 
 
 def test_margins_without_measure_neither_overflow_nor_end_in_nan() -> None:

@@ -12,6 +12,7 @@ from erasurehead.models.metrics import Metric
 from erasurehead.models.poisson import Poisson
 from erasurehead.models.softmax import Softmax
 from erasurehead.models.squared_hinge import SquaredHinge
+from erasurehead.models.torch_module import TorchModule
 from erasurehead.models.tweedie import Tweedie
 from erasurehead.registry import Registry, Spec
 from erasurehead.rows import Target
@@ -29,6 +30,7 @@ MODELS: Registry[Model] = Registry(
             Poisson,
             Gamma,
             Tweedie,
+            TorchModule,
         )
     },
 )

@@ -52,6 +52,20 @@ def _of_own_class(values: FloatArray, labels: FloatArray) -> FloatArray:
     return np.asarray(values[np.arange(len(labels)), labels.astype(np.int64)])
 
 
+CLASS_METRICS = (
+    Metric("accuracy", True, _hits),
+    Metric("log_loss", False, _log_loss),
+    Metric("auc", True, _one_versus_rest, chance=0.5),
+)
+"""Of outputs that are margins of classes 0, 1, 2, ..., shape (rows, classes)."""
+
+
+def class_refusal(labels: FloatArray, n_classes: int) -> str | None:
+    """Return why labels are not classes, as `Model.refusal`; None: they are."""
+    known = np.isin(labels, np.arange(n_classes)).all()
+    return None if known else f"it needs classes numbered 0 to {n_classes - 1}"
+
+
 class Softmax(Model):
     """-log p_label for p_k = exp(m_k) / sum_j exp(m_j) and the margins m_k = x·theta_k.
 
@@ -78,11 +92,7 @@ class Softmax(Model):
     name = "softmax"
     target: ClassVar[Target] = "classes"
     lowest_loss: ClassVar[float] = 0.0
-    metrics = (
-        Metric("accuracy", True, _hits),
-        Metric("log_loss", False, _log_loss),
-        Metric("auc", True, _one_versus_rest, chance=0.5),
-    )
+    metrics = CLASS_METRICS
     by_column: ClassVar[bool] = True
 
     def __init__(
@@ -188,8 +198,7 @@ class Softmax(Model):
 
     def refusal(self, labels: FloatArray) -> str | None:
         """Refuse what is no class."""
-        known = np.isin(labels, np.arange(self.n_classes)).all()
-        return None if known else f"it needs classes numbered 0 to {self.n_classes - 1}"
+        return class_refusal(labels, self.n_classes)
 
     def _transposed(self, rows: Piece, values: FloatArray) -> FloatArray:
         """Return the sums of x times the values of each row, shape (parameters of the rows,)."""

@@ -134,7 +134,8 @@ def _model(settings: RunSettings, store: Store) -> Model:
     """Return the model, unless the store's labels mean something else."""
     target = store.manifest.target
     name = settings.problem.model or default_model(target)
-    spec = specified(name, settings.problem.intercept, len(store.manifest.classes))
+    n_classes = len(store.manifest.classes) if target == "classes" else 0
+    spec = specified(name, settings.problem.intercept, n_classes)
     model = MODELS.build(spec, store.manifest.columns, np.asarray(store.train.labels))
     refusals = [model.refusal(labels) for labels in (store.train.labels, store.test.labels)]
     for refusal in filter(None, refusals):
