@@ -7,6 +7,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -126,6 +127,11 @@ class LocalCluster:
     def signal(self, name: str, number: int) -> None:
         """Send a signal to a worker by name."""
         self._order({"signal": name, "number": number})
+
+    def end_workers(self) -> None:
+        """Ask every worker to end, those that are about to be as well."""
+        for name in (*self.pids, *self._starting):
+            self.signal(name, signal.SIGTERM)
 
     def poll(self) -> list[tuple[str, int]]:
         """Read the nursery's news; return (name, exit code) of workers that have ended.

@@ -97,6 +97,8 @@ class Nursery:
         load_plugins(settings.plugin)  # once for all: a plug-in may take long to import
         channel = None if self._desk is None else self._desk.open()
         nursery = os.getpid()
+        # The worker may be asked to end before it has forgotten the nursery's way of hearing that.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             # Leave through _exit whatever happens: this is a copy of the nursery's stack.
@@ -110,12 +112,14 @@ class Nursery:
                 signal.set_wakeup_fd(-1)
                 for number in (signal.SIGCHLD, signal.SIGTERM):
                     signal.signal(number, signal.SIG_DFL)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 end_with_parent(nursery)
                 code = work(settings, channel)
             except BaseException:
                 logging.getLogger(__name__).exception("worker %s failed", settings.name)
             finally:
                 os._exit(code)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if channel is not None:
             channel.close()
         self._names[pid] = settings.name

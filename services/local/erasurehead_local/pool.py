@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import signal
 import threading
 from collections.abc import Iterator
 
@@ -39,8 +38,7 @@ class NurseryPool:
             yield cluster
             # They have been told that the run is over, and would wait for their last words to be
             # sent to a master that is gone.
-            for name in cluster.pids:
-                cluster.signal(name, signal.SIGTERM)
+            cluster.end_workers()
             keep = cluster.wait(PATIENCE_S) and cluster.alive
         except BaseException:
             cluster.__exit__(None, None, None)
