@@ -13,7 +13,25 @@ Json = dict[str, Any]
 Query = tuple[str, str]
 """PromQL and the legend of its series."""
 
-DATASOURCE = {"type": "prometheus", "uid": "prometheus"}
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+"""The Prometheus that the variable `SOURCE` names."""
+
+SOURCE = {
+    "type": "datasource",
+    "name": "datasource",
+    "label": "Data source",
+    "description": "The Prometheus that scrapes the master and its workers.",
+    "query": "prometheus",
+    "regex": "",
+    "refresh": 1,
+    "multi": False,
+    "includeAll": False,
+    "current": {"selected": True, "text": "Prometheus", "value": "prometheus"},
+    "options": [],
+    "hide": 0,
+    "skipUrlSync": False,
+}
+"""Chosen where there are several; at first the one that our own files provision."""
 """As dashboards/grafana/provisioning/datasources/prometheus.yml says."""
 
 
@@ -244,7 +262,7 @@ def dashboard(
         "refresh": "5s",
         "fiscalYearStartMonth": 0,
         "annotations": {"list": []},
-        "templating": {"list": list(variables)},
+        "templating": {"list": [SOURCE, *variables] if variables else []},
         "links": [
             {
                 "type": "dashboards",

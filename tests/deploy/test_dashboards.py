@@ -180,10 +180,15 @@ def test_boards_are_laid_out_and_described(path: Path) -> None:
         }
         assert not cells & mine, f"{panel['title']} overlaps"
         cells |= mine
+    sources = [v for v in board["templating"]["list"] if v["type"] == "datasource"]
     for panel in panels(board):
         assert panel["description"].rstrip().endswith((".", ")")), panel["title"]
-        assert panel["datasource"]["uid"] == datasource["uid"]
+        # An imported board finds the Prometheus that is there, whatever its uid.
+        [source] = sources
+        assert panel["datasource"]["uid"] == f"${{{source['name']}}}"
+        assert source["query"] == panel["datasource"]["type"] == datasource["type"]
+        assert source["current"]["value"] == datasource["uid"]
     ids = [p["id"] for p in board["panels"]]
     assert len(set(ids)) == len(ids)
-    used = set(re.findall(r"\$(\w+)", json.dumps(board["panels"]))) - {"__rate_interval"}
+    used = set(re.findall(r"\$\{?(\w+)", json.dumps(board["panels"]))) - {"__rate_interval"}
     assert used <= {v["name"] for v in board["templating"]["list"]}

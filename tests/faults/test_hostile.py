@@ -314,25 +314,15 @@ def test_strangers_learn_nothing_and_stop_nothing(
     assert any("127.0.0.1" in r.message for r in caplog.records)
 
 
-def test_there_is_room_for_every_connection_that_is_allowed(
-    scene: Scene, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_master_may_open_all_that_the_hard_limit_allows(scene: Scene) -> None:
     """Without descriptors libzmq spins and no checkpoint can be written."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if not 2000 < hard < 2**31:
-        pytest.skip(f"a hard limit of {hard} descriptors leaves nothing to test")
-    seen: list[int] = []
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
-        for connections in (1000, hard):
-            caplog.clear()
-            given = {"max_wait_s": 0.1}
-            scene.serve(Watch(), membership=given, limits={"max_connections": connections})
-            seen.append(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-            assert ("too few for" in caplog.text) == (connections == hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 600), hard))
+        scene.serve(Watch(), membership={"max_wait_s": 0.1}, limits={"max_connections": 1000})
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (hard, 10_240)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert seen == [1256, hard]
 
 
 def raw(port: int, said: bytes) -> bytes:

@@ -227,6 +227,17 @@ def test_a_lost_assignment_or_readiness_comes_again(virtual: Virtual, lost_s: fl
     assert len(cluster.records) == 5
 
 
+def test_workers_of_one_name_are_told_of_once(virtual: Virtual) -> None:
+    """Each takes the place of the one before it, and says so; the advice comes once a minute."""
+    cluster = virtual(workers=2, scheme="uncoded")
+    for seconds in (0.5, 1.0, 1.5):
+        cluster.start("same")
+        cluster.run(until_s=seconds)
+    told = [n.text for n in cluster.notices if "call themselves same" in n.text]
+    assert len(told) == 1
+    assert "--name" in told[0]
+
+
 def test_nobody_comes(virtual: Virtual) -> None:
     cluster = virtual(workers=3, scheme="uncoded", membership={"max_wait_s": 20})
     cluster.start("w0")

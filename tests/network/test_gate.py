@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import socket as os_socket
 import struct
 import threading
@@ -547,3 +548,26 @@ def test_ipc_needs_no_port(tmp_path: Path) -> None:
     router.close()
     gate.close()
     context.term()
+
+
+def test_the_gate_closes_while_nothing_can_be_accepted(tmp_path: Path) -> None:
+    """libzmq tries again without end, and tells the gate each time."""
+    door = Door(tmp_path, keyed=False)
+    callers = [os_socket.socket() for _ in range(8)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as stack:
+        for caller in callers:
+            stack.enter_context(caller)
+        free = os.open(os.devnull, os.O_RDONLY)
+        os.close(free)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+            for caller in callers:
+                caller.connect(("127.0.0.1", door.port))
+            until(lambda: TurnedAway("too-many-connections") in door.gate.news(), "a failure")
+            closing = threading.Thread(target=door.close, daemon=True)
+            closing.start()
+            closing.join(LIMIT_S)
+            assert not closing.is_alive()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -71,3 +71,23 @@ def test_a_worker_needs_a_port_of_its_master() -> None:
     for port in ("*", "0"):
         with pytest.raises(UsageError, match="is no address"):
             load(WorkerSettings, {"connect": f"tcp://h:{port}"}, environment={})
+
+
+def test_variables_of_services_are_no_settings() -> None:
+    """Kubernetes makes them of a Service named erasurehead-..., or erasurehead, for every pod."""
+    made: dict[str, str] = {}
+    for service in ("ERASUREHEAD_MASTER", "ERASUREHEAD"):
+        made |= {
+            f"{service}_SERVICE_HOST": "10.0.0.7",
+            f"{service}_SERVICE_PORT": "5577",
+            f"{service}_SERVICE_PORT_WIRE": "5577",
+            f"{service}_PORT": "tcp://10.0.0.7:5577",
+            f"{service}_PORT_5577_TCP": "tcp://10.0.0.7:5577",
+            f"{service}_PORT_5577_TCP_PROTO": "tcp",
+            f"{service}_PORT_5577_TCP_PORT": "5577",
+            f"{service}_PORT_5577_TCP_ADDR": "10.0.0.7",
+        }
+    given = {"ERASUREHEAD_CONNECT": "tcp://10.0.0.7:5577"}
+    assert load(WorkerSettings, {}, environment=made | given).connect == "tcp://10.0.0.7:5577"
+    with pytest.raises(UsageError, match="ERASUREHEAD_MASTER_PORT"):
+        load(WorkerSettings, {}, environment=given | {"ERASUREHEAD_MASTER_PORT": "1"})

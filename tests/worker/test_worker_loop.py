@@ -30,6 +30,7 @@ from erasurehead.wire.messages import (
 from erasurehead_worker.machine.actions import Exit
 from erasurehead_worker.machine.machine import Worker
 from erasurehead_worker.shell.loop import WorkerLoop
+from erasurehead_worker.shell.main import default_name
 from erasurehead_worker.shell.rows import RowSource
 from erasurehead_worker.shell.turns import Turns
 from erasurehead_worker.watch.tally import Tally
@@ -118,3 +119,8 @@ def test_streamed_rows_of_columns_that_there_are_not_end_the_worker(master: Mast
     master.worker.join(20)
     (ending,) = master.endings
     assert ending.code == EXIT_INTERNAL
+
+
+def test_default_names_differ_even_within_a_process() -> None:
+    """Containers may share a host name, and each has the process id 1."""
+    assert default_name() != default_name()

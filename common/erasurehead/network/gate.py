@@ -69,6 +69,9 @@ class Revoked:
 
 News = TurnedAway | Revoked
 
+EVENTS_AT_ONCE = 1000
+"""Events of connections that the gate reads before it looks at its other duties."""
+
 WEIGH_S = 0.5
 """Seconds between looks at what waits to become a message."""
 
@@ -235,12 +238,22 @@ class Gate:
         self._turn_away(Failure("handshake-key", address.decode()), f"its key {key} is not allowed")
 
     def _read_monitor(self) -> None:
-        while True:
+        """Read what has come, but no more at once than keeps the other duties waiting for long."""
+        accept_failed: int | None = None
+        for _ in range(EVENTS_AT_ONCE):
             try:
                 frames = self._monitor.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
-                return
-            self._take(*_EVENT.unpack(frames[0]))
+                break
+            event, value = _EVENT.unpack(frames[0])
+            if event == zmq.EVENT_ACCEPT_FAILED:
+                accept_failed = value
+            else:
+                self._take(event, value)
+        if accept_failed is not None:
+            # libzmq tries again at once, a hundred thousand times a second: that is one failure.
+            failure = Failure("too-many-connections", "an unknown address")
+            self._turn_away(failure, os.strerror(accept_failed))
 
     def _take(self, event: int, value: int) -> None:
         while self._spoken:
@@ -262,9 +275,6 @@ class Gate:
             # A refused key was counted when it was refused.
             if failure is not None and failure.reason != "handshake-key":
                 self._turn_away(failure, _WHY[failure.reason])
-        elif event == zmq.EVENT_ACCEPT_FAILED:
-            failure = Failure("too-many-connections", "an unknown address")
-            self._turn_away(failure, os.strerror(value))
 
     def _weigh(self) -> None:
         """Cut the connections that hold the memory of unfinished messages."""

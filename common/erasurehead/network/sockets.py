@@ -16,6 +16,7 @@ from erasurehead.errors import BindError, UsageError
 from erasurehead.network.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKeys
 from erasurehead.network.gate import Gate
 from erasurehead.network.handshakes import Handshakes
+from erasurehead.network.paths import check_path_is_free
 from erasurehead.wire.frames import Buffer
 from erasurehead.wire.sizes import MAX_FRAME_BYTES
 
@@ -59,6 +60,7 @@ def bind_router(
     ------
     BindError: the address is in use, is not on this machine, or is no ZeroMQ endpoint.
     """
+    check_path_is_free(address)
     socket = context.socket(zmq.ROUTER)
     socket.linger = LINGER_MS
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)

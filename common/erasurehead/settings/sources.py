@@ -19,6 +19,7 @@ from erasurehead.settings.leaves import ENV_NESTING, ENV_PREFIX, Setting, key, s
 from erasurehead.settings.nested import Tree, holds, merge, paths, plain, put, take, value_at
 from erasurehead.settings.parts import MISNAMED, RECORDED
 from erasurehead.settings.plugins import load_plugins
+from erasurehead.settings.service_variables import service_variables
 from erasurehead.settings.spellings import RENAMED, Spelling, modernise
 from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
 from erasurehead.settings.yaml_file import read_yaml
@@ -185,8 +186,9 @@ def _from_environment(cls: type[TreeSettings], environment: Mapping[str, str]) -
     mine = {s.name for s in every[cls]}
     mine |= {name for name, new in old.items() if any(s.path == new for s in every[cls])}
     tree: Tree = {}
+    foreign = service_variables(environment)
     for given, value in environment.items():
-        if not given.startswith(ENV_PREFIX):
+        if not given.startswith(ENV_PREFIX) or given in foreign:
             continue
         name = tuple(given.removeprefix(ENV_PREFIX).lower().split(ENV_NESTING))
         if name not in known:

@@ -168,7 +168,8 @@ class WorkerSettings(TreeSettings):
 
     connect: str = Field("tcp://127.0.0.1:5577", description="the master's address")
     name: str | None = Field(
-        None, description="name that outlives the process [default: host name and process id]"
+        None,
+        description="name that outlives the process [default: host, process id, a random part]",
     )
     slot: int | None = Field(None, ge=0, description="slot this worker would like to have")
     store: str | None = Field(

@@ -22,6 +22,7 @@ import sys
 import time
 from typing import Any
 
+from erasurehead.process.descriptors import open_as_many_as_allowed
 from erasurehead.process.signals import SignalWatch
 from erasurehead.settings.plugins import load_plugins
 from erasurehead.settings.tree import WorkerSettings
@@ -47,6 +48,7 @@ class Nursery:
     def run(self) -> None:
         """Serve until the standard input ends and every worker is gone."""
         buffer = b""
+        open_as_many_as_allowed()
         with SignalWatch(signal.SIGCHLD, signal.SIGTERM) as signals:
             while True:
                 ready = self._wait(signals)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from erasurehead.datasets.store import Store
+from erasurehead.process.descriptors import check_room_for
 from erasurehead.records import Observer, RunSummary
 from erasurehead.settings.plugins import loaded_plugins
 from erasurehead.settings.tree import RunSettings, WorkerSettings
@@ -44,6 +45,7 @@ def plan_here(settings: RunSettings, store: Store | None = None) -> PlannedRun:
     ------
     UsageError, DataError: the settings or the store do not fit.
     """
+    check_room_for(settings.coding.workers)
     store = store or Store.open(settings.problem.store)
     return PlannedRun.of(settings, store, str(store.path))
 

@@ -141,7 +141,8 @@ def expressions() -> list[tuple[str, str]]:
     found = []
     for path in BOARDS:
         board = json.loads(path.read_text(encoding="utf-8"))
-        everything = {v["name"]: v["allValue"] for v in board["templating"]["list"]}
+        variables = [v for v in board["templating"]["list"] if v["type"] == "query"]
+        everything = {v["name"]: v["allValue"] for v in variables}
         for panel in board["panels"]:
             for target in panel.get("targets", []):
                 text = target["expr"].replace("$__rate_interval", "20s")

@@ -6,6 +6,7 @@ as a *strike*; after a few of them it is set aside for the rest of the run.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 from erasurehead.wire.brief import brief
@@ -27,6 +28,9 @@ from erasurehead_master.machine.outbox import Outbox
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.vetting import Fault, is_support
 
+NAMESAKES_TOLD_EACH_S = 60.0
+"""Two workers of one name that are started again and again would fill the log."""
+
 
 class Admission:
     """Judges peers, and counts what is refused.
@@ -47,6 +51,8 @@ class Admission:
         self._digest = plan.digest
         self._most_members = plan.settings.max_connections
         self._strikes_allowed = plan.settings.membership.set_aside_after
+        self._lively_s = 2 * plan.settings.membership.heartbeat_interval_s
+        self._tell_of_namesakes_at = -math.inf
         self._membership = membership
         self._out = out
 
@@ -71,6 +77,7 @@ class Admission:
             reason = f"{len(members)} workers are registered already"
             self._turn_down(peer, "too-many-members", reason)
             return None
+        self._tell_of_namesake(peer, hello, now)
         return self._membership.greet(peer, hello, now, key)
 
     def welcome(self, member: Member, round_: int, key: str | None, *, known: bool) -> None:
@@ -158,6 +165,20 @@ class Admission:
         """Count a message that is not used."""
         self.refused[reason] += 1
         self._out.add(Refused(peer, reason))
+
+    def _tell_of_namesake(self, peer: bytes, hello: Hello, now: float) -> None:
+        """Warn, but not often, if the name belongs to another process that was just heard of."""
+        other = self._membership.named(hello.name)
+        if other is None or other.peer == peer or now < self._tell_of_namesakes_at:
+            return
+        if other.stays and now - other.last_heard < self._lively_s:
+            self._tell_of_namesakes_at = now + NAMESAKES_TOLD_EACH_S
+            self._out.notice(
+                "warning",
+                f"two workers call themselves {other.called} (on {brief(other.host)} and"
+                f" {brief(hello.host)}) and take each other's place; unless one was restarted, give"
+                " each a --name of its own",
+            )
 
     def _turn_down(self, peer: bytes, reason: Refusal, why: str) -> None:
         self.count(peer, reason)

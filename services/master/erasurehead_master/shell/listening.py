@@ -10,11 +10,11 @@ from erasurehead.network import sockets
 from erasurehead.network.backlog import Backlog
 from erasurehead.network.curve import AllowedKeys, MasterKeys, read_secret
 from erasurehead.network.gate import Gate
+from erasurehead.process.descriptors import connections_with_room
 from erasurehead.settings.groups import MasterKeySettings
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.sizes import MAX_HEADER_BYTES
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.shell.descriptors import make_room_for
 
 KERNEL_BUFFER_BYTES = 8 << 20
 """What a kernel usually holds at most for one connection."""
@@ -56,11 +56,12 @@ class Listener:
         BindError: the address cannot be had.
         """
         settings = self._plan.settings
-        make_room_for(settings.max_connections)
+        # A stranger too many is cut by the gate; libzmq would spin where it can accept nobody.
+        connections = connections_with_room(settings.max_connections)
         largest = largest_frame_bytes(self._plan)
         backlog = _backlog(settings, largest)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.gate = Gate(self._context, self._keys, settings.max_connections, backlog)
+        self.gate = Gate(self._context, self._keys, connections, backlog)
         try:
             self.socket = sockets.bind_router(
                 self._context,

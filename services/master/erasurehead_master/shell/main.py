@@ -10,6 +10,7 @@ from dataclasses import replace
 from erasurehead.datasets.store import Store
 from erasurehead.models.scoring import Evaluator
 from erasurehead.network.curve import MasterKeys
+from erasurehead.process.descriptors import check_room_for
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.signals import SignalWatch
 from erasurehead.records import Observer, RunSummary
@@ -44,6 +45,7 @@ def plan_serving(settings: MasterSettings) -> PlannedRun:
     ------
     UsageError, DataError: the settings or the store do not fit.
     """
+    check_room_for(settings.coding.workers)
     store = Store.open(settings.problem.store)
     reference = settings.problem.store if settings.share_store else None
     return PlannedRun.of(settings, store, reference)

@@ -38,7 +38,7 @@ def work(settings: WorkerSettings, turn_keeper: TurnChannel | None = None) -> in
     """
     hello = Hello(
         protocol=PROTOCOL_VERSION,
-        name=settings.name or f"{socket.gethostname()}-{os.getpid()}",
+        name=settings.name or default_name(),
         version=installed_version(),
         host=socket.gethostname(),
         slot=settings.slot,
@@ -81,6 +81,14 @@ def work(settings: WorkerSettings, turn_keeper: TurnChannel | None = None) -> in
         context.destroy(linger=sockets.LINGER_MS)
     log.log(logging.ERROR if ending.code else logging.INFO, "%s", ending.reason)
     return ending.code
+
+
+def default_name() -> str:
+    """Return a name that no other process has.
+
+    Containers of one machine may share its host name and each have the process id 1.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def _keys(settings: WorkerKeySettings) -> WorkerKeys | None:
