@@ -158,6 +158,12 @@ def test_ids_beyond_the_whole_numbers_of_a_float(make: Prepare, tmp_path: Path) 
         )
 
 
+def test_ids_that_nobody_called_categories_are_at_least_said(make: Prepare) -> None:
+    ids = table(shop=[2**53 + 2 * (i % 2) for i in range(N_ROWS)], y=Y)
+    assert [s for s in make(ids).assumed if "column 'shop' of" in s and "which are rounded" in s]
+    assert not make(ids, numeric="shop").assumed
+
+
 def test_classes_that_are_ids(make: Prepare) -> None:
     """Two of them were one float, and one class."""
     y = [str(2**53 + i % 2) for i in range(N_ROWS)]

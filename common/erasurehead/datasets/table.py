@@ -13,9 +13,10 @@ from erasurehead.datasets.labels import KindOrAuto
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.tables.encoded import encode_table
 from erasurehead.datasets.tables.pieces import Table
-from erasurehead.datasets.tables.scan import Wanted, read_whole
+from erasurehead.datasets.tables.scan import read_whole
 from erasurehead.datasets.tables.source import open_table, table_sha256
 from erasurehead.datasets.tables.text import checked_form
+from erasurehead.datasets.tables.wanted import Wanted
 from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from erasurehead.datasets.encodings.table import TextForm
-from erasurehead.datasets.sources import GZIP, pyarrow, read_plain
+from erasurehead.datasets.sources import GZIP, READ_BYTES, pyarrow, read_plain
 from erasurehead.datasets.tables.pieces import Piece
 from erasurehead.errors import DataError, reason_of
 
@@ -54,7 +54,7 @@ class ParquetTable:
             own = [name for name in wanted if name in names]
             row = 1
             try:
-                for batch in file.iter_batches(PIECE_ROWS, columns=own):
+                for batch in file.iter_batches(PIECE_ROWS, columns=own, use_threads=False):
                     n_rows = batch.num_rows
                     columns = {
                         name: batch.column(batch.schema.get_field_index(name)) for name in own
@@ -79,6 +79,8 @@ def _opened(path: Path) -> Any:
     with path.open("rb") as file:
         packed = file.read(len(GZIP)) == GZIP
     try:
-        return pyarrow("parquet").ParquetFile(pa.BufferReader(read_plain(path)) if packed else path)
+        source = pa.BufferReader(read_plain(path)) if packed else path
+        # Otherwise the whole row group, which may be the whole file, would be read at once.
+        return pyarrow("parquet").ParquetFile(source, buffer_size=READ_BYTES, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} cannot be read as a table: {reason_of(error)}") from None

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.datasets.labels import KindOrAuto
 from erasurehead.datasets.sources import pyarrow
+from erasurehead.datasets.tables.categories import LARGEST_EXACT
 from erasurehead.datasets.tables.encoded import ReadTable
 from erasurehead.datasets.tables.kept import KeptValues
 from erasurehead.datasets.tables.pieces import Piece, Table
@@ -29,6 +29,7 @@ from erasurehead.datasets.tables.readers import (
 from erasurehead.datasets.tables.target import TargetReader
 from erasurehead.datasets.tables.values import is_number, is_text, missing
 from erasurehead.datasets.tables.values import numbers as as_numbers
+from erasurehead.datasets.tables.wanted import Wanted
 from erasurehead.errors import DataError
 from erasurehead.process.ahead import ahead
 
@@ -36,43 +37,6 @@ OTHERWISE = (
     "correct it, say missing= if it means a missing value, or name the column in categorical= if"
     " each value is a category"
 )
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What is to be made of a table.
-
-    Attributes
-    ----------
-    target: the column that is learnt; `kind` is what the user says that it is.
-    categorical, numeric: the columns that are learnt from, if the user named them (`named`); else
-        all others, as what they are.
-    weight, offset: columns of that meaning, or empty.
-    marks: texts that stand for a missing value.
-    leave_out: leave rows with a missing value out; otherwise they are an error.
-    """
-
-    target: str
-    kind: KindOrAuto
-    categorical: Sequence[str]
-    numeric: Sequence[str]
-    weight: str
-    offset: str
-    marks: Sequence[str]
-    leave_out: bool
-
-    @property
-    def named(self) -> bool:
-        """Whether the user named the columns that are learnt from."""
-        return bool(self.categorical or self.numeric)
-
-    def used(self, names: Sequence[str]) -> list[str]:
-        """Return which columns of a table are used."""
-        extra = [c for c in (self.weight, self.offset) if c]
-        features = [*self.categorical, *self.numeric]
-        if not self.named:
-            features = [name for name in names if name not in (self.target, *extra)]
-        return [self.target, *extra, *features]
 
 
 def read_whole(
@@ -291,11 +255,18 @@ class _Scan:
                     " least one row a weight above 0"
                 )
         features = [r for n, r in self.readers.items() if self.places[n][0] in "cn"]
+        numeric = [reader for reader in features if isinstance(reader, NumberReader)]
+        assumed += [
+            f"column '{reader.name}' of {self.table.path} has numbers of 2^53 and more, which are"
+            " rounded; name it in categorical= if they are ids, or in numeric="
+            for reader in numeric
+            if reader.largest >= LARGEST_EXACT and not wanted.named
+        ]
         return ReadTable(
             kept,
             target.finish(assumed),
             [reader for reader in features if isinstance(reader, CategoryReader)],
-            [reader for reader in features if isinstance(reader, NumberReader)],
+            numeric,
             weights=bool(wanted.weight),
             offsets=bool(wanted.offset),
         )
