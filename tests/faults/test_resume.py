@@ -282,3 +282,37 @@ def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
     assert patient["rounds"] == calm["rounds"] + 28
     assert patient["metrics"] == calm["metrics"]
     assert theta(killed).tobytes() == theta(tmp_path / "calm").tobytes()
+
+
+@pytest.mark.parametrize("scheme", ["cached", "egc:c=3"])
+def test_a_killed_run_of_the_method_that_suits_it_converges(
+    scheme: str, store: Path, tmp_path: Path
+) -> None:
+    """1. A run whose optimizer is left open is killed twice. 2. It goes on to the minimum, which it
+    finds to be near. 3. With exact rounds, whose sums do not depend on who comes first, its model
+    is that of a calm run to the last bit."""
+
+    def command(out: str) -> list[str]:
+        return [
+            *(sys.executable, "-m", "erasurehead_cli", "train", str(store), "--workers", "3"),
+            *("--scheme", scheme, "--until", "gap:1e-9", "--l2", "1e-3", "--resume"),
+            *("--checkpoint-every-rounds", "3", "--delay", "exponential:mean_s=0.02"),
+            *("--quiet", "--no-figures", "--out", str(tmp_path / out)),
+        ]
+
+    killed = tmp_path / "killed"
+    for at in (4, 12):
+        process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while rounds_on_disk(killed) < at and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+    subprocess.run(command("killed"), check=True, stdout=subprocess.DEVNULL, timeout=120)
+    summary = json.loads((killed / "summary.json").read_bytes())
+    assert summary["met"] == "gap:1e-9"
+    assert summary["verdict"].startswith("converged: ")
+    assert rounds_on_disk(killed) == summary["rounds"]
+    if scheme != "cached":
+        subprocess.run(command("calm"), check=True, stdout=subprocess.DEVNULL, timeout=120)
+        assert theta(killed).tobytes() == theta(tmp_path / "calm").tobytes()
