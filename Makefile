@@ -24,8 +24,8 @@ help:  ## list the targets
 demo: $(DEMO)  ## train on real flights: gradient descent, and L-BFGS uncoded, coded and cached
 	$(BIN)/erasurehead prepare flights --out stores/flights
 	$(BIN)/erasurehead compare stores/flights --workers 12 --delay exponential:mean_s=0.5 \
-	    --scheme "uncoded with gradient-descent" --scheme uncoded --scheme egc:c=3 \
-	    --scheme cached --rounds 40 --evaluate-every-rounds 1 --optimum
+	    --scheme "uncoded with gradient-descent for 25 rounds" --scheme uncoded \
+	    --scheme egc:c=3 --scheme cached --evaluate-every-rounds 1 --optimum
 
 # make reproduce AMAZON=train.csv COVERTYPE=covtype.data KC_HOUSING=kc_house_data.csv [SEEDS=3]
 reproduce: $(DEMO)  ## the paper's experiments, and ours against them (some hours; can be stopped)

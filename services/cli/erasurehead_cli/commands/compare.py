@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -39,9 +40,10 @@ def compare(
         typer.Option(
             "--scheme",
             metavar="TEXT",
-            help="A scheme to run, with an optimizer of its own as in 'uncoded with nesterov'; give"
-            " one --scheme for each. Speed-ups refer to the first 'uncoded', or to the first scheme"
-            " without it \\[default: uncoded, egc:c=3 and agc:c=3,delta=0.37]",
+            help="A scheme to run; give one --scheme for each. It may have an optimizer and a"
+            " number of rounds of its own: 'uncoded with nesterov for 50 rounds'. Speed-ups refer"
+            " to the first 'uncoded', or to the first scheme without it \\[default: uncoded,"
+            " egc:c=3 and agc:c=3,delta=0.37]",
             show_default=False,
         ),
     ] = [],  # noqa: B006 (read only)
@@ -64,7 +66,10 @@ def compare(
     check_target(target)
     schemes = scheme or usual_schemes(given.load(RunSettings, store=store).coding.workers)
     chosen = [_chosen(each) for each in schemes]
-    runs = [given.load(RunSettings, store=store, scheme=s, optimizer=o) for s, o in chosen]
+    runs = [
+        given.load(RunSettings, store=store, scheme=scheme, optimizer=optimizer, rounds=rounds)
+        for scheme, optimizer, rounds in chosen
+    ]
     if runs[0].run.resume:
         raise UsageError("a comparison begins all its runs at round 1; leave resume out")
     twice = [each for each, count in Counter(schemes).items() if count > 1]
@@ -110,10 +115,13 @@ def compare(
     return code
 
 
-def _chosen(text: str) -> tuple[str, str | None]:
-    """Return a scheme, and the optimizer that it is given for itself, if any."""
-    scheme, _, optimizer = text.partition(" with ")
-    return scheme, optimizer or None
+def _chosen(text: str) -> tuple[str, str | None, int | None]:
+    """Return a scheme, and the optimizer and the number of rounds that are its own, if any."""
+    found = re.fullmatch(r"(.+?)(?: with (\S+))?(?: for (\d+) rounds)?", text.strip(), re.DOTALL)
+    if found is None:
+        return text, None, None
+    scheme, optimizer, rounds = found.groups()
+    return scheme, optimizer, None if rounds is None else int(rounds)
 
 
 def usual_schemes(workers: int) -> list[str]:
