@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +73,49 @@ def test_classes_are_for_softmax_unless_a_model_is_named(tmp_path: Path) -> None
     with pytest.raises(DataError, match=refused):
         plan_for(store, model="logistic")
     assert plan_for(store, model="least-squares").model.name == "least-squares"
+
+
+def with_rows(store: Store, names: tuple[str, ...] = (), **arrays: Any) -> Store:
+    """Return the store with other arrays of its training rows, and names of its classes."""
+    manifest = replace(store.manifest, classes=names)
+    return Store(store.path, manifest, replace(store.train, **arrays), store.test)
+
+
+def test_sums_are_divided_by_what_rows_count_for(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "rows", [1.0, -1.0, 1.0, -1.0, 1.0, -1.0], "two classes")
+    assert plan_for(store).total_weight == 4.0
+    weighed = with_rows(store, weights=np.array([0.5, 0.0, 1.0, 2.0]))
+    assert plan_for(weighed).total_weight == 3.5
+    by_class = plan_for(weighed, model="logistic:class_weight=2/10")
+    assert by_class.total_weight == 2 * 2.0 + 10 * 1.5
+    with pytest.raises(DataError, match=r"the 4 training rows of .* all have the weight 0; give"):
+        plan_for(with_rows(store, weights=np.zeros(4)))
+
+
+def test_offsets_are_for_models_that_take_them(tmp_path: Path) -> None:
+    labels = [0.0, 1.0, 2.0, 0.0, 1.0, 2.0]
+    store = with_rows(store_with(tmp_path / "rows", labels), offsets=np.ones(4))
+    assert plan_for(store, model="poisson").model.takes_offsets
+    with pytest.raises(DataError, match="has offsets, and the model softmax takes none; prepare"):
+        plan_for(store, model="softmax")
+
+
+def test_an_intercept_is_for_models_that_take_one(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "rows", [0.5, 1.5, -1.0, 2.0, 1.0, 0.0])
+    plan = plan_for(store, intercept=True)
+    assert str(plan.model.spec) == "least-squares:intercept=true"
+    assert plan.n_parameters == 4
+    assert plan.penalty.value(np.array([0.0, 0.0, 0.0, 5.0])) == 0.0
+    with pytest.raises(UsageError, match="the model torch takes no intercept; leave --intercept"):
+        plan_for(store, intercept=True, model="torch:mine:build")
+
+
+def test_an_intercept_needs_a_row_of_every_class(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "rows", [0.0, 1.0, 0.0, 1.0, 2.0, 2.0], "classes")
+    named = with_rows(store, ("red", "green", "blue"))
+    assert plan_for(named).n_parameters == 9
+    with pytest.raises(DataError, match=r"no training row of .* is of the class blue, so its"):
+        plan_for(named, intercept=True)
 
 
 def test_more_tasks_than_rows_are_refused(tmp_path: Path) -> None:

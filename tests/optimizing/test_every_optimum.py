@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 from scipy.optimize import minimize
 from scipy.sparse import random_array
 from scipy.special import huber
@@ -81,6 +82,8 @@ def logistic(
     options: dict[str, Any] = {"solver": "newton-cholesky"}
     if l1:
         options = {"solver": "saga", "l1_ratio": l1 / strength, "random_state": 0}
+        if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 8):
+            options["penalty"] = "elasticnet"
     model = LogisticRegression(
         C=1 / (strength * total), fit_intercept=intercept, tol=1e-9, max_iter=20_000, **options
     )

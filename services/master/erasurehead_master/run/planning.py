@@ -143,12 +143,30 @@ def _model(settings: RunSettings, store: Store) -> Model:
             f"the labels of {store.path}, prepared as {target}, do not suit the model {name}:"
             f" {refusal}; {_instead(target, model)}"
         )
+    if settings.problem.intercept and model.target != "numbers":
+        _check_classes(store)
     if store.train.offsets is not None and not model.takes_offsets:
         raise DataError(
             f"{store.path} has offsets, and the model {name} takes none; prepare the data without"
             " an offset"
         )
     return model
+
+
+def _check_classes(store: Store) -> None:
+    """See that every class that has a name has a training row.
+
+    The intercept of a class without one would fall for ever, for no penalty holds it.
+    """
+    target, names = store.manifest.target, store.manifest.classes
+    labels = [-1.0, 1.0] if target == "two classes" else np.arange(len(names))
+    present = np.unique(store.train.labels)
+    for name, label in zip(names, labels, strict=False):
+        if label not in present:
+            raise DataError(
+                f"no training row of {store.path} is of the class {name}, so its intercept would"
+                " fall for ever; prepare the data without the class, or leave --intercept out"
+            )
 
 
 def _instead(target: Target, model: Model) -> str:
