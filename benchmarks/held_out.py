@@ -27,6 +27,7 @@ from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
+from erasurehead_cli.reproduce.beyond.optimum import Objective
 
 NUMERIC, LABEL = 10, 54
 """Columns of Covertype's file: the first ones, and the type of forest, of which 1 and 2 count."""
@@ -102,6 +103,7 @@ def main() -> None:
         for name, (l2, make) in problems(given.covertype, given.flights, given.rows).items():
             store = make(Path(directory) / name.replace(" ", "-").replace(",", ""))
             problem = Problem(store, l2)
+            problem.best, _ = Objective(store, l2).minimum()
             courses = []
             for seed in given.seeds:
                 written = {

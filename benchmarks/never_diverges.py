@@ -17,6 +17,7 @@ import argparse
 import json
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -332,11 +333,13 @@ def report(outcomes: Sequence[Outcome], rounds: int) -> str:
     high = sum(outcome.peak > 1.0 for outcome in outcomes)
     said = (
         f"{len(outcomes)} runs of {rounds} rounds: {failed} diverged or ended above their start."
-        f" {lost[0]} ended more than a tenth of their way down above their best round, {lost[1]}\n"
-        f"more than a hundredth; {high} were above their start in some round. The worst ten:"
+        f" {lost[0]} ended more than a tenth of their way down above their best round, {lost[1]}"
+        f" more than a hundredth; {high} were above their start in some round. The worst ten:"
     )
     head = ["run", "start", "least", "end", "lost", "peak / start", "failed"]
-    return "\n".join([said, "", table(head, [row(outcome) for outcome in ordered[:10]])])
+    return "\n".join(
+        [textwrap.fill(said, 100), "", table(head, [row(outcome) for outcome in ordered[:10]])]
+    )
 
 
 def run_all(
