@@ -19,7 +19,7 @@ from erasurehead.process.durable import replace_file
 CLOSE = 1e-9
 """Share of the way from a model of zeros by which the optimum may be missed."""
 
-STAGES = (1e-4, 1e-6, 1e-8, 1e-10)
+STAGES = (1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 """Norms of the scaled gradient to go to, one after another, until that is close enough."""
 
 AT_ONCE = 8
