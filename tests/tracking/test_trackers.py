@@ -110,10 +110,11 @@ def test_mlflow_reads_back_what_was_tracked(tmp_path: Path, code: int, state: st
 
 
 def test_wandb_reads_back_what_was_tracked_without_a_network(tmp_path: Path) -> None:
-    pytest.importorskip("wandb", reason="Weights & Biases is not installed")
+    wandb = pytest.importorskip("wandb", reason="Weights & Biases is not installed")
     from wandb.proto import wandb_internal_pb2
 
     assert play("wandb:project=trial", tmp_path) == []
+    wandb.teardown()  # ends W&B's own process: tests that come later look for processes left behind
     [file] = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
     rows: list[dict[str, float]] = []
     for data in log_records(whole(file, wandb_internal_pb2.Record)):
