@@ -322,6 +322,9 @@ def test_an_infinite_value(kitchen: Kitchen, frame: pd.DataFrame, column: str) -
             {"target": "sold", "numeric": "area", "categorical": "area"},
             "column 'area' is named both categorical and numeric",
         ),
+        ({"target": "sold", "categorical": "floor+floor"}, "named both categorical and categorica"),
+        ({"target": "sold", "weight": "area", "offset": "area"}, "named both weight and offset; n"),
+        ({"target": "sold", "numeric": "area", "weight": "area"}, "named both numeric and weight"),
         (
             {"target": "town", "labels": "numbers"},
             "'town' of .* does not hold numbers: row 1 has '.*'; labels must be numbers, or cl",

@@ -358,3 +358,11 @@ def test_progress_is_told_in_rows(make: Prepare, tmp_path: Path) -> None:
     path.write_text(table(x=X, y=Y))
     prepare("csv", source=path, out=tmp_path / "s", options={"target": "y"}, progress=told.append)
     assert told[-1] == N_ROWS
+
+
+def test_a_target_of_numbers_with_a_mark_is_not_taken_for_classes(make: Prepare) -> None:
+    y = [*(f"{x:.3f}" for x in X[1:]), "?"]
+    with pytest.raises(
+        DataError, match=r"row 300 of .* has '\?'; .* say labels=classes if each val"
+    ):
+        make(table(x=X, y=y))

@@ -134,9 +134,19 @@ class TablePreset(Preset):
                     f"column '{column}' is the target and cannot be a feature, weight or offset as"
                     " well"
                 )
-        both = set(wanted.categorical) & set(wanted.numeric)
-        if both:
-            raise UsageError(f"column '{min(both)}' is named both categorical and numeric")
+        roles: dict[str, str] = {}
+        for role, columns in (
+            ("categorical", wanted.categorical),
+            ("numeric", wanted.numeric),
+            ("weight", [wanted.weight] if wanted.weight else []),
+            ("offset", [wanted.offset] if wanted.offset else []),
+        ):
+            for column in columns:
+                if column in roles:
+                    raise UsageError(
+                        f"column '{column}' is named both {roles[column]} and {role}; name it once"
+                    )
+                roles[column] = role
         for column in wanted.used(known):
             if known.count(column) > 1:
                 raise UsageError(

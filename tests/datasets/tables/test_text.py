@@ -95,6 +95,7 @@ def test_rows_that_are_not_like_the_header_are_named(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         (b"a,b\n1,2\n1,\xe4\n", "line 3 holds bytes that are no UTF-8; convert the file"),
+        (b"a,b\n1,2\n1,\xe4,3\n", "line 3 holds bytes that are no UTF-8; convert the file"),
         ("a,b\n1,2\n".encode("utf-16"), "it is UTF-16 text; convert it to UTF-8"),
         (b"\n\n", "No columns to parse"),
         (gzip.compress(b"a,b\n" + b"1,2\n" * 9000)[:-20], "is damaged: it is a gzip file that is"),

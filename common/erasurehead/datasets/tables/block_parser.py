@@ -72,12 +72,6 @@ class BlockParser:
         Column names are replaced by their places, because several may have no name.
         """
         pa, csv, compute = pyarrow(), pyarrow("csv"), pyarrow("compute")
-        ragged: list[Any] = []
-
-        def note(row: Any) -> str:
-            ragged.append(row)
-            return "skip"
-
         n_names = len(self._names)
         places = [str(i) for i in range(n_names + beyond)]
         read = [str(self._names.index(name)) for name in self.wanted] + places[n_names:]
@@ -89,9 +83,7 @@ class BlockParser:
                 read_options=csv.ReadOptions(
                     column_names=places, use_threads=False, block_size=len(block) + 1
                 ),
-                parse_options=csv.ParseOptions(
-                    delimiter=self._form.separator, invalid_row_handler=note
-                ),
+                parse_options=csv.ParseOptions(delimiter=self._form.separator),
                 convert_options=csv.ConvertOptions(
                     include_columns=read,
                     column_types=types,
@@ -103,7 +95,7 @@ class BlockParser:
         except pa.ArrowInvalid:
             return None
         extra = [table[place] for place in places[n_names:]]
-        if ragged or any(compute.any(compute.not_equal(c, "")).as_py() for c in extra):
+        if any(compute.any(compute.not_equal(c, "")).as_py() for c in extra):
             return None
         return table.select(read[: len(self.wanted)]).rename_columns(list(self.wanted))
 

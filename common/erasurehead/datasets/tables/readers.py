@@ -27,6 +27,9 @@ LARGEST_SQUARED = 1e150
 """Labels and offsets beyond this have squares that are no numbers, and losses likewise."""
 
 
+A_CATEGORY = "name the column in categorical= if each value is a category"
+
+
 class IsTextError(Exception):
     """A column that was taken for numbers is none, and nobody said that it is."""
 
@@ -166,8 +169,11 @@ class CategoryReader:
         ordered, places = in_order(values, kind, self._decimal)
         return Categories(self.name, kind, ordered), places
 
-    def refuse_hidden(self) -> None:
-        """Raise DataError if the texts are nearly all numbers, or dates."""
+    def refuse_hidden(self, otherwise: str = A_CATEGORY) -> None:
+        """Raise DataError if the texts are nearly all numbers, or dates.
+
+        `otherwise` is what to do if they are not meant as such.
+        """
         values = [value for value in self.distinct.values if isinstance(value, str)]
         found = hidden(values, self.distinct.counts, self._decimal) if values else None
         if found is None:
@@ -177,12 +183,11 @@ class CategoryReader:
         if what == "dates":
             raise DataError(
                 f"column '{self.name}' holds dates ({place}: '{values[code]}'); make numbers of"
-                " them, or name the column in categorical= if each is a category"
+                f" them, or {otherwise}"
             )
         raise DataError(
             f"column '{self.name}' holds numbers, but {place} has '{values[code]}'; correct it, say"
-            f" missing={values[code]} if that means a missing value, or name the column in"
-            " categorical= if each value is a category"
+            f" missing={values[code]} if that means a missing value, or {otherwise}"
         )
 
 

@@ -145,7 +145,7 @@ class TargetReader:
             numbers = np.array([float(value) for value in ordered])[places]
             return Labels("numbers", (), "number", lambda kept: numbers[kept])
         if self._kind == "auto":
-            reader.refuse_hidden()
+            reader.refuse_hidden("say labels=classes if each value is a class")
         names = tuple(number_name(v) if isinstance(v, float) else str(v) for v in ordered)
         check_classes(counts, names, target, self._what)
         labels = class_labels(places, target)
