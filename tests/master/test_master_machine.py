@@ -292,6 +292,33 @@ def test_a_run_starts_with_fewer_workers_after_the_wait(virtual: Virtual) -> Non
     assert cluster.clock.now == pytest.approx(10.0, abs=1.5)
 
 
+def test_the_least_number_of_workers_is_waited_for_longer(virtual: Virtual) -> None:
+    """A pod that comes after a quarter of an hour finds its master waiting, not starting anew."""
+    membership = {"min_workers": 1, "max_wait_s": 120, "empty_limit_s": 3600}
+    cluster = virtual(workers=3, scheme="agc:c=1,r=1", rounds=5, membership=membership)
+    cluster.run(until_s=900.0)
+    words = [n.text for n in cluster.notices if "workers are ready" in n.text]
+    assert words[0].startswith("0 of 3 workers are ready; waiting up to 11")
+    assert "for all of them, and 3" in words[0]
+    assert 3 <= len(words) <= 5
+    assert cluster.finished is None
+    cluster.start("w0")
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_OK
+
+
+def test_nobody_is_waited_for_without_end(virtual: Virtual) -> None:
+    membership = {"min_workers": 2, "max_wait_s": 10, "empty_limit_s": 300}
+    cluster = virtual(workers=3, scheme="uncoded", membership=membership)
+    cluster.start("w0")
+    cluster.run()
+    assert cluster.finished is not None
+    assert cluster.finished.exit_code == EXIT_NO_WORKERS
+    assert "only 1 of 3 workers were ready after 300 s and 2 are needed" in cluster.finished.reason
+    assert "empty_limit_s" in cluster.finished.reason
+
+
 def running(virtual: Virtual, **settings: object) -> VirtualCluster:
     """Return a cluster in the middle of its first round."""
     settings = {"workers": 2, "scheme": "uncoded", "delay": "exponential:mean_s=9", **settings}

@@ -31,6 +31,7 @@ from erasurehead.network.curve import (
 )
 from erasurehead.network.gate import Gate, Revoked, TurnedAway, cut
 from erasurehead.network.handshakes import Handshakes
+from tests.support.ipv6 import needs_ipv6
 
 Context = zmq.Context[zmq.Socket[bytes]]
 LIMIT_S = 30
@@ -48,7 +49,9 @@ def until(condition: Callable[[], bool], what: str) -> None:
 class Door:
     """A locked socket with its gate, and callers."""
 
-    def __init__(self, directory: Path, *, keyed: bool = True, **options: float) -> None:
+    def __init__(
+        self, directory: Path, *, keyed: bool = True, host: str = "127.0.0.1", **options: float
+    ) -> None:
         self.directory = directory
         self.allowed = directory / "allowed"
         self.allowed.mkdir()
@@ -68,7 +71,7 @@ class Door:
         self.keyed = keyed
         self.router = sockets.bind_router(
             self.context,
-            "tcp://127.0.0.1:*",
+            f"tcp://{host}:*",
             high_water_mark=8,
             max_frame_bytes=1 << 20,
             handshake_s=options.get("handshake_s", 10.0),
@@ -174,6 +177,25 @@ def test_an_allowed_key_gets_in_and_is_known_by_it(door: Door) -> None:
     assert worker.recv() == b"answer"
     door.read_news()
     assert door.turned_away == []
+
+
+@needs_ipv6
+def test_keys_and_the_gate_know_ipv6(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """An allowed key gets in, another does not, and a stranger is cut and told of by address."""
+    door = Door(tmp_path, host="[::1]")
+    try:
+        door.caller("worker").send(b"hello")
+        origin, frames = door.receive()
+        assert frames == [b"hello"]
+        assert origin.key == door.pairs["worker"].public.decode()
+        door.caller("other").send(b"hello")
+        door.hears_of("handshake-key")
+        with os_socket.create_connection(("::1", door.port), timeout=LIMIT_S) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n\r\n".ljust(64))
+            door.hears_of("handshake-failed")
+        assert "a connection from [::1]:" in caplog.text
+    finally:
+        door.close()
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,10 @@ def check_address(name: str, address: str, *, listens: bool) -> None:
     """
     transport, separator, place = address.partition("://")
     host, _, port = place.rpartition(":")
+    if transport == "tcp" and ":" in host and not (host[0] == "[" and host[-1] == "]"):
+        raise ValueError(
+            f"{name}={address}: an address of IPv6 stands in brackets, such as tcp://[::1]:5577"
+        )
     if separator and transport in ("ipc", "inproc") and place:
         return
     any_port = listens and port in ("*", "0")
@@ -45,6 +49,12 @@ def check_address(name: str, address: str, *, listens: bool) -> None:
         f"{name}={address} is no address; write tcp://host:port with a port from 1 to 65535, such"
         f" as {example}"
     )
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Return the parts of ``tcp://host:port``, the host without brackets."""
+    host, _, port = address.partition("://")[2].rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _is_port(text: str) -> bool:

@@ -342,6 +342,7 @@ def _peer_address(descriptor: int) -> str | None:
     try:
         with os_socket.socket(fileno=copy) as connection:
             host, port, *_ = connection.getpeername()
-            return f"{host}:{port}"
+            host = host.removeprefix("::ffff:")  # of IPv4, at a socket of both families
+            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     except (OSError, ValueError):
         return None

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import struct
+import time
 
 import zmq
+
+from erasurehead.network.reach import Reach
+from erasurehead.network.scout import Scout
 
 _EVENT = struct.Struct("=Hi")
 _GIVEN_UP = zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 """After these libzmq does not try again by itself."""
 _OUTCOMES = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | _GIVEN_UP | zmq.EVENT_HANDSHAKE_SUCCEEDED
-_EVENTS = _OUTCOMES | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
+_EVENTS = _OUTCOMES | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_RETRIED
 
 
 class Handshakes:
@@ -35,6 +39,9 @@ class Handshakes:
         self._given_up = False
         self._ended = False
         """The connection ended, and libzmq has not announced another one."""
+        self._reach = Reach(address, ipv6="://[" in address, now=time.monotonic())
+        self._ipv6 = self._reach.ipv6
+        self._scout = Scout(address) if address.startswith("tcp://") else None
         self._monitor = context.socket(zmq.PAIR)
         self._monitor.setsockopt(zmq.RCVHWM, 0)  # libzmq's thread must never wait for us
 
@@ -45,7 +52,17 @@ class Handshakes:
         self._monitor.connect(endpoint)
 
     def news(self) -> str | None:
-        """Return why the last handshake failed, once until another outcome follows; or None."""
+        """Return why there is no connection, once until something else is in the way; or None."""
+        sentence = self._handshake_news()
+        if self._scout is not None:
+            now = time.monotonic()
+            if self._reach.look_due(now):
+                self._scout.send()
+            if (sighting := self._scout.back()) is not None:
+                sentence = self._reach.take(sighting, now) or sentence
+        return sentence
+
+    def _handshake_news(self) -> str | None:
         sentence = None
         had_ended = self._ended
         while True:
@@ -54,6 +71,10 @@ class Handshakes:
             except zmq.Again:
                 break
             self._ended = event == zmq.EVENT_DISCONNECTED
+            if event == zmq.EVENT_CONNECTED:
+                self._reach.connected()
+            elif event == zmq.EVENT_DISCONNECTED:
+                self._reach.ended(time.monotonic())
             if not event & _OUTCOMES:
                 continue
             self._given_up = bool(event & _GIVEN_UP)
@@ -69,12 +90,17 @@ class Handshakes:
         return sentence
 
     def try_again(self, socket: zmq.Socket[bytes]) -> None:
-        """Connect again if libzmq has given up: a key may be allowed later, a master get keys."""
-        if self._given_up:
+        """Connect again if libzmq has given up, or tries addresses of the wrong family.
+
+        A key may be allowed later, a master get keys.
+        """
+        if self._given_up or self._ipv6 != self._reach.ipv6:
             self._given_up = self._ended = False
+            self._ipv6 = self._reach.ipv6
             # One connection in any case: two would share the messages between them.
             with contextlib.suppress(zmq.ZMQError):
                 socket.disconnect(self._address)
+            socket.setsockopt(zmq.IPV6, self._ipv6)
             socket.connect(self._address)
 
     def let_go(self, socket: zmq.Socket[bytes]) -> None:

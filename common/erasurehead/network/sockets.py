@@ -17,6 +17,7 @@ from erasurehead.network.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKe
 from erasurehead.network.gate import Gate
 from erasurehead.network.handshakes import Handshakes
 from erasurehead.network.paths import check_path_is_free
+from erasurehead.network.scout import is_ipv6
 from erasurehead.wire.frames import Buffer
 from erasurehead.wire.sizes import MAX_FRAME_BYTES
 
@@ -62,6 +63,7 @@ def bind_router(
     """
     check_path_is_free(address)
     socket = context.socket(zmq.ROUTER)
+    socket.setsockopt(zmq.IPV6, is_ipv6(address))
     socket.linger = LINGER_MS
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
@@ -103,6 +105,8 @@ def connect_dealer(
     UsageError: the address is no ZeroMQ endpoint.
     """
     socket = context.socket(zmq.DEALER)
+    # A name may have addresses of both families; `Handshakes` finds the one that answers.
+    socket.setsockopt(zmq.IPV6, "://[" in address)
     socket.linger = LINGER_MS
     socket.setsockopt(zmq.IDENTITY, identity)
     socket.setsockopt(zmq.SNDHWM, high_water_mark)

@@ -82,7 +82,9 @@ class MembershipSettings(Section):
         5.0, description="seconds without any message after which a worker's slot is free"
     )
     empty_limit_s: PositiveSeconds = Field(
-        60.0, description="seconds without any worker after which the run ends (exit code 3)"
+        60.0,
+        description="seconds without any worker, or before round 1 with fewer than min_workers,"
+        " after which the run ends (exit code 3)",
     )
     set_aside_after: int = Field(
         3,

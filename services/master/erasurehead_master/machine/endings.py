@@ -64,12 +64,12 @@ def most_diverged(round_: int) -> Ending:
     )
 
 
-def too_few(n_ready: int, n_workers: int, needed: int, max_wait_s: float) -> Ending:
+def too_few(n_ready: int, n_workers: int, needed: int, waited_s: float, limit: str) -> Ending:
     """Return the end before the first round, for want of workers."""
     return Ending(
         EXIT_NO_WORKERS,
-        f"only {n_ready} of {n_workers} workers were ready after {max_wait_s:g} s and {needed} are"
-        " needed; start more workers, raise membership.max_wait_s or lower membership.min_workers",
+        f"only {n_ready} of {n_workers} workers were ready after {waited_s:g} s and {needed} are"
+        f" needed; start more workers, raise membership.{limit} or lower membership.min_workers",
         "abandoned",
     )
 

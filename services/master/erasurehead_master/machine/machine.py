@@ -106,7 +106,7 @@ class Master:
         if self.training.rounds.wake_at is not None:
             times.append(self.training.rounds.wake_at)
         if self.phase is Phase.GATHERING:
-            times.append(self._gathering.until)
+            times.append(self._gathering.wake_at)
         return min(times)
 
     def handle(self, event: Event, now: float) -> list[Action]:
@@ -375,8 +375,11 @@ class Master:
         self._give_up_silent(now)
         if self.phase is Phase.GATHERING and self._gathering.over(now):
             self._maybe_start(now)
-            if self.phase is Phase.GATHERING:
+            if self.phase is Phase.GATHERING and self._gathering.in_vain(now):
                 self._finish(self._gathering.too_few())
+            self._gathering.wait_on()
+        if self.phase is Phase.GATHERING and (word := self._gathering.word(now)) is not None:
+            self._out.notice("info", word)
 
     def _woke_in_training(self, woke: Woke, now: float) -> None:
         looked = self._give_up_silent(now)

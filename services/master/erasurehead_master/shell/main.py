@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -36,6 +37,8 @@ from erasurehead_master.shell.notices import LoggedNotices
 from erasurehead_master.shell.post import SocketPost
 from erasurehead_master.shell.resting import linger, may_rest
 from erasurehead_master.watch.monitor import monitor
+
+log = logging.getLogger(__name__)
 
 
 def plan_serving(settings: MasterSettings) -> PlannedRun:
@@ -102,6 +105,9 @@ def host(
         machine = Master(plan, time.monotonic(), first_round, succeeded=succeeded)
         pulse = Pulse(settings.http.stalled_after_s)
         monitoring = monitor(settings.http, machine, pulse, stack)
+        if attach is None:
+            slots = settings.coding.workers
+            log.info("listening on %s for %d workers", listener.bound, slots)
         watched = [] if attach is None else [attach(listener.bound)]
         # Workers load their rows meanwhile.
         descent = make_descent(plan, store.train, TwoCores().do, store.column_squares)
