@@ -2,7 +2,8 @@
 # A Docker engine of our own for the tests in tests/deploy/engine, apart from any other on the machine:
 #
 #   .ci/engine.sh start DIR    install and start it; prints DOCKER_HOST=... when it answers
-#   .ci/engine.sh stop DIR     end it by its process id and remove DIR
+#   .ci/engine.sh stop DIR     end it by its process id, remove DIR, and leave the machine's network as
+#                              it was
 #
 # Where no registry of images can be reached, the official images have stand-ins made from Debian's
 # packages under the names that our files use. A build on a stand-in shows that the instructions run,
@@ -16,11 +17,14 @@ dir=${2:?a directory of its own}
 python_image=${PYTHON_IMAGE:-python:3.11-slim}
 prometheus_image=${PROMETHEUS_IMAGE:-prom/prometheus:v3.5.0}
 client_image=${DOCKER_CLI_IMAGE:-docker:28-cli}
+tables="filter nat raw"
 # Debian's client: another one on the path may be too new for this engine.
 docker() { /usr/bin/docker --host "unix://$dir/docker.sock" "$@"; }
 
 install_engine() {
-    local wanted=(dockerd:docker.io mmdebstrap:mmdebstrap iptables:iptables prometheus:prometheus) packages=() pair
+    local wanted=(dockerd:docker.io mmdebstrap:mmdebstrap iptables:iptables ip:iproute2
+        prometheus:prometheus)
+    local packages=() pair
     for pair in "${wanted[@]}"; do
         command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
     done
@@ -32,8 +36,40 @@ install_engine() {
         "${packages[@]}" >/dev/null
 }
 
+# What an engine changes in the machine's network, and does not take back when it ends.
+note_network() {
+    [ ! -s "$dir/ip_forward" ] || return 0
+    ls /sys/class/net >"$dir/links"
+    local table
+    for table in $tables; do
+        iptables-save -t "$table" >"$dir/iptables-$table" 2>/dev/null || true
+    done
+    cat /proc/sys/net/ipv4/ip_forward >"$dir/ip_forward"
+}
+
+restore_network() {
+    [ -s "$dir/ip_forward" ] || return 0
+    # Another engine of the machine needs the same chains.
+    ! grep -q '^:DOCKER ' "$dir"/iptables-* || return 0
+    local link table chains chain rule policy
+    for link in $(cd /sys/class/net && ls -d docker0 br-* 2>/dev/null); do
+        grep -qx "$link" "$dir/links" || ip link delete "$link" || true
+    done
+    for table in $tables; do
+        chains=$(iptables-save -t "$table" 2>/dev/null | sed -n 's/^:\(DOCKER[^ ]*\) .*/\1/p')
+        for chain in $chains; do iptables -t "$table" -F "$chain"; done
+        iptables-save -t "$table" 2>/dev/null | grep -E '^-A .*(DOCKER|docker0|br-[0-9a-f]{12})' |
+            while read -r _ rule; do xargs iptables -t "$table" -D <<<"$rule"; done || true
+        for chain in $chains; do iptables -t "$table" -X "$chain"; done
+    done
+    policy=$(sed -n 's/^:FORWARD \([A-Z]*\) .*/\1/p' "$dir/iptables-filter")
+    iptables -P FORWARD "${policy:-ACCEPT}"
+    cat "$dir/ip_forward" >/proc/sys/net/ipv4/ip_forward
+}
+
 start_engine() {
     mkdir -p "$dir"
+    note_network
     # Addresses for benchmarking networks, which meet nobody's own; ports on loopback only.
     cat >"$dir/daemon.json" <<'JSON'
 {"oom-score-adjust": 0, "bip": "198.18.0.1/24", "ip": "127.0.0.1",
@@ -120,6 +156,7 @@ stop_engine() {
     local mounted
     while read -r mounted; do umount "$mounted" 2>/dev/null || true; done \
         < <(awk -v dir="$dir/" 'index($2, dir) == 1 {print $2}' /proc/self/mounts | tac)
+    restore_network
     rm -rf "$dir"
 }
 

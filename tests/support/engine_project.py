@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -161,6 +162,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     script = str(ROOT / ".ci" / "engine.sh")
     # Output goes to a file: the engine inherits it, and a pipe would stay open as long as it runs.
     said = tmp_path_factory.mktemp("engine") / "output"
+    before = network()
     try:
         with said.open("w") as output:
             started = subprocess.run(
@@ -176,6 +178,23 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield Engine(f"unix://{directory}/docker.sock")
     finally:
         subprocess.run([script, "stop", str(directory)], timeout=120, check=False)
+    assert network() == before, "the engine has left something in the machine's network"
+
+
+def network() -> tuple[list[str], list[str], str]:
+    """Return the machine's links, rules for packets, and whether it forwards them."""
+    rules: list[str] = []
+    if shutil.which("iptables-save") is not None:
+        for table in ("filter", "nat"):
+            saved = subprocess.run(
+                ["iptables-save", "-t", table], capture_output=True, text=True, check=False
+            ).stdout
+            # Without the counters, and the lines of a table that nobody has touched yet.
+            lines = (line.partition(" [")[0] for line in saved.splitlines())
+            usual = re.compile(r"[#*].*|COMMIT|:[A-Z]+ ACCEPT")
+            rules += [line for line in lines if not usual.fullmatch(line)]
+    forwarding = Path("/proc/sys/net/ipv4/ip_forward").read_text(encoding="ascii").strip()
+    return sorted(p.name for p in Path("/sys/class/net").iterdir()), rules, forwarding
 
 
 @pytest.fixture(scope="session")
