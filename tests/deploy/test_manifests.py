@@ -86,7 +86,9 @@ def test_every_pod_is_confined(objects: list[dict[str, Any]]) -> None:
     for name, pod in pods(objects).items():
         assert pod["securityContext"]["runAsNonRoot"], name
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
-        assert pod["automountServiceAccountToken"] is False, name
+        # Whoever asks the API server has an account of its own.
+        asks = pod["serviceAccountName"] != "erasurehead"
+        assert pod["automountServiceAccountToken"] is asks, name
         for container in [*pod.get("initContainers", []), *pod["containers"]]:
             context = container["securityContext"]
             assert context["readOnlyRootFilesystem"], container["name"]
@@ -116,6 +118,49 @@ def test_what_rests_is_replaced_and_drained_all_the_same(objects: list[dict[str,
             assert container[probe]["httpGet"]["path"] == "/healthz"
         ready = "/readyz" if maker["metadata"]["name"] == "master" else "/healthz"
         assert container["readinessProbe"]["httpGet"]["path"] == ready
+
+
+def test_prometheus_takes_its_configuration(
+    objects: list[dict[str, Any]], run: Run, tmp_path: Path
+) -> None:
+    """Debian builds promtool without discovery by Kubernetes, so that part is left out of it."""
+    for config in of_kind(objects, "ConfigMap"):
+        if config["metadata"]["name"].startswith("prometheus-config"):
+            told = yaml.safe_load(config["data"]["prometheus.yml"])
+            for job in told["scrape_configs"]:
+                asked = job.pop("kubernetes_sd_configs", [])
+                assert all(
+                    a == {"role": "pod", "namespaces": {"own_namespace": True}} for a in asked
+                )
+            path = tmp_path / "prometheus.yml"
+            path.write_text(yaml.safe_dump(told), encoding="utf-8")
+            done = run("promtool", "check", "config", "--syntax-only", path)
+            assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_dns_nothing_is_found_by_name(run: Run, tmp_path: Path) -> None:
+    """Rows, metrics and dashboards alike come from addresses that Kubernetes itself gives."""
+    paths = {
+        name: os.path.relpath(ROOT / "k8s" / name, tmp_path)
+        for name in ("base", "components/monitoring-no-dns", "components/no-dns")
+    }
+    base, *components = paths.values()
+    text = f"namespace: erasurehead\nresources: [{base}]\ncomponents: [{', '.join(components)}]\n"
+    (tmp_path / "kustomization.yaml").write_text(text, encoding="utf-8")
+    done = run("kubectl", "kustomize", tmp_path)
+    assert done.returncode == 0, done.stderr
+    objects = list(yaml.safe_load_all(done.stdout))
+    assert faults(objects) == []
+    for config in of_kind(objects, "ConfigMap"):
+        if config["metadata"]["name"].startswith(("prometheus-config", "erasurehead-grafana-data")):
+            text = config["data"]["prometheus.yml"]
+            assert "dns_sd_configs" not in text
+            assert "http://prometheus" not in text
+    makers = of_kind(objects, "StatefulSet", "Deployment")
+    linked = {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in makers}
+    assert linked["worker"]["enableServiceLinks"]
+    assert linked["grafana"]["enableServiceLinks"]
+    assert linked["prometheus"]["serviceAccountName"] == "prometheus"
 
 
 def test_deleting_an_overlay_keeps_the_namespace(objects: list[dict[str, Any]]) -> None:

@@ -25,6 +25,8 @@ VERSIONS = {
     "PodDisruptionBudget": "policy/v1",
     "PodMonitor": "monitoring.coreos.com/v1",
     "PrometheusRule": "monitoring.coreos.com/v1",
+    "Role": "rbac.authorization.k8s.io/v1",
+    "RoleBinding": "rbac.authorization.k8s.io/v1",
     "Service": "v1",
     "ServiceAccount": "v1",
     "StatefulSet": "apps/v1",
@@ -110,6 +112,8 @@ def _quantities(objects: list[Object]) -> Iterator[str]:
                 if number is None or number < 0:
                     yield f"{_called(thing)}: {path[-1]} of {value} is no quantity"
         for _, resources in _walk(thing, "resources"):
+            if not isinstance(resources, dict):
+                continue  # of a Role: kinds of objects
             limits = resources.get("limits", {})
             for kind, asked in resources.get("requests", {}).items():
                 least, most = quantity(asked), quantity(limits.get(kind, asked))
