@@ -339,6 +339,19 @@ def test_a_full_disk_is_reported_once_and_nothing_is_lost_when_it_has_room_again
     assert run.lost_writes == 2
 
 
+def test_a_model_that_is_mostly_zeros_takes_little_room(tmp_path: Path) -> None:
+    """And is read as any other."""
+    theta = np.zeros(100_000)
+    theta[::1000] = np.random.default_rng(0).standard_normal(100)
+    writer = RunWriter(tmp_path / "run", SETTINGS)
+    writer.started(START)
+    writer.round_over(record(1))
+    writer.model(theta, START, 1)
+    writer.finished(replace(SUMMARY, rounds=1))
+    assert (tmp_path / "run" / "model.npz").stat().st_size < theta.nbytes / 100
+    np.testing.assert_array_equal(Run.open(tmp_path / "run").theta, theta)
+
+
 def test_a_disk_that_stays_full_leaves_no_whole_run(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path / "run", SETTINGS, lambda sentence: None)
     writer.started(START)
