@@ -39,10 +39,10 @@ def cells(comparison: Comparison) -> dict[str, list[str]]:
         columns[metric] = [fixed(o.metrics.get(metric)) for o in every]
     if comparison.target is not None:
         to = f"to {metric} {comparison.target:.4f}"
-        columns[f"rounds {to}"] = [
+        columns[to] = ["not reached" if o.target_s is None else seconds(o.target_s) for o in every]
+        columns["in rounds"] = [
             "-" if o.target_round is None else str(o.target_round) for o in every
         ]
-        columns[to] = ["not reached" if o.target_s is None else seconds(o.target_s) for o in every]
         columns["speed-up"] = [times(o.speedup_to_target) for o in every]
     columns["speed-up a round"] = [times(o.speedup_per_round) for o in every]
     if any(o.way_left is not None for o in every):
@@ -70,12 +70,18 @@ def console_table(comparison: Comparison) -> Table:
     shown = {k: v for k, v in cells(comparison).items() if k not in _PAGE_ONLY}
     for n, name in enumerate(shown):
         if n == 0:
-            table.add_column(name, overflow="fold", min_width=9)
+            table.add_column(name, overflow="fold", min_width=_least_width(shown[name]))
         else:
             table.add_column(_folded(name), justify="right", no_wrap=True)
     for row in zip(*shown.values(), strict=True):
         table.add_row(*map(escape, row))
     return table
+
+
+def _least_width(names: Iterable[str]) -> int:
+    """Return how wide names of several words must be for most words to stay whole."""
+    words = [len(word) for name in names if " " in name for word in name.split()]
+    return min(max([9, *words]), 16)
 
 
 def _folded(heading: str) -> str:
