@@ -195,6 +195,7 @@ def test_a_late_worker_joins(fault_scene: Scene) -> None:
     summary = scene.serve(watch, rounds=FOREVER, membership={"min_workers": 3, "max_wait_s": 6.0})
     assert summary.exit_code == EXIT_OK
     assert not watch.undone
+    assert watch.said("listening on tcp://") == 1
     assert watch.said("starting with 3 of 4 workers") == 1
     assert workers(before[0], "ready") == 3
     assert workers(watch.metrics, "ready") == 4

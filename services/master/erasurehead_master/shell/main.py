@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -37,8 +36,6 @@ from erasurehead_master.shell.notices import LoggedNotices
 from erasurehead_master.shell.post import SocketPost
 from erasurehead_master.shell.resting import linger, may_rest
 from erasurehead_master.watch.monitor import monitor
-
-log = logging.getLogger(__name__)
 
 
 def plan_serving(settings: MasterSettings) -> PlannedRun:
@@ -105,9 +102,6 @@ def host(
         machine = Master(plan, time.monotonic(), first_round, succeeded=succeeded)
         pulse = Pulse(settings.http.stalled_after_s)
         monitoring = monitor(settings.http, machine, pulse, stack)
-        if attach is None:
-            slots = settings.coding.workers
-            log.info("listening on %s for %d workers", listener.bound, slots)
         watched = [] if attach is None else [attach(listener.bound)]
         # Workers load their rows meanwhile.
         descent = make_descent(plan, store.train, TwoCores().do, store.column_squares)
@@ -117,13 +111,18 @@ def host(
         evaluator = Evaluator(store.test, plan.model)
         door = Door(listener.gate, settings.limits, settings.max_connections)
         post = SocketPost(listener.socket, door)
+        watchers: list[Observer] = [LoggedNotices(), *monitoring, *observers]
+        if attach is None:
+            where = f"listening on {listener.bound} for {settings.coding.workers} workers"
+            for watcher in watchers:
+                watcher.notice("info", where)
         conductor = Conductor(
             machine,
             descent,
             post,
             clock=time.monotonic,
             stopwatch=time.perf_counter,
-            observers=[LoggedNotices(), *monitoring, *observers],
+            observers=watchers,
             rating=rating or (evaluator.steps if evaluator else None),
             read_rows=TaskStreamer(store.train).chunk,
             finishing=finishing,
