@@ -33,9 +33,6 @@ from erasurehead_simulator.virtual.virtual_run import run_virtually, worker_name
 MARKS = (1e-2, 1e-3)
 """Shares of the way from a model of zeros that are left."""
 
-SURE = 0.2
-"""A run ends when its estimate of the gap is this share of the last mark."""
-
 TRACE_ROUNDS = 512
 
 SOON_S = 1e-9
@@ -162,7 +159,8 @@ class Laboratory:
                     cluster.clock.after(SOON_S, partial(cluster.depart, worker))
 
         summary = run_virtually(
-            make_plan(self.settings(trial), store, None),
+            # Here the true gap ends it.
+            make_plan(self.settings(trial, until=self._most(trial)), store, None),
             store,
             [watch],
             0.0,
@@ -172,9 +170,12 @@ class Laboratory:
         )
         return Reached(reached_in(found, watch.closed_s), summary.rounds, summary.wall_s, found[-1])
 
-    def settings(self, trial: Trial) -> RunSettings:
-        """Return what a trial is run with."""
-        return load(RunSettings, dict(self._written(trial)), environment={})
+    def settings(self, trial: Trial, **others: str) -> RunSettings:
+        """Return what a trial is run with, but for some others."""
+        return load(RunSettings, {**self._written(trial), **others}, environment={})
+
+    def _most(self, trial: Trial) -> str:
+        return f"time:{trial.contender.most_s * self.time_scale:g}s"
 
     def _written(self, trial: Trial) -> Mapping[str, Any]:
         contender = trial.contender
@@ -186,8 +187,8 @@ class Laboratory:
             "workers": grid.N_WORKERS,
             "rounds": contender.rounds,
             "until": [
-                f"gap:{SURE * MARKS[-1]:g}",
-                f"time:{contender.most_s * self.time_scale:g}s",
+                f"gap:{trial.data_set.sure * MARKS[-1]:g}",
+                self._most(trial),
             ],
             "l2": trial.data_set.l2,
             "seed": trial.seed,
