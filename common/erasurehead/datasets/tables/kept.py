@@ -8,12 +8,15 @@ from pathlib import Path
 import numpy as np
 
 from erasurehead.arrays import Array
-from erasurehead.datasets.tables.arranged import BUCKET_ROWS, PLACE, Arranged
+from erasurehead.datasets.tables.arranged import PLACE, Arranged
 from erasurehead.datasets.tables.order import RowOrder
 from erasurehead.datasets.tables.spill import Spill
 
 MOST_BYTES = 192 << 20
 """So much is kept in memory."""
+
+PIECE_ROWS = 1 << 15
+"""Rows that are looked at together: few enough for their values to stay in a processor's cache."""
 
 Columns = Mapping[str, Array]
 """Arrays of as many values each, by name."""
@@ -62,8 +65,8 @@ class KeptValues:
     def _to_disk(self, piece: Columns) -> None:
         assert self._spill is not None
         n_rows = len(next(iter(piece.values())))
-        for lo in range(0, n_rows, BUCKET_ROWS):
-            hi = min(n_rows, lo + BUCKET_ROWS)
+        for lo in range(0, n_rows, PIECE_ROWS):
+            hi = min(n_rows, lo + PIECE_ROWS)
             records = np.empty(hi - lo, dtype=self._dtype)
             for name, values in piece.items():
                 records[name] = values[lo:hi]
@@ -97,16 +100,16 @@ class KeptValues:
 
         def buckets(test: bool) -> Iterator[Columns]:
             rows = test_rows if test else train_rows
-            for lo in range(0, len(rows), BUCKET_ROWS):
-                some = rows[lo : lo + BUCKET_ROWS]
+            for lo in range(0, len(rows), PIECE_ROWS):
+                some = rows[lo : lo + PIECE_ROWS]
                 yield {name: values[some] for name, values in columns.items()}
 
-        if order.n_rows <= BUCKET_ROWS:
+        if order.n_rows <= PIECE_ROWS:
             for columns_in_order in buckets(False):
                 look(columns_in_order)
             return buckets
         # Which order does not matter; that of the source is the quicker one.
-        for lo in range(0, order.n_rows, BUCKET_ROWS):
-            piece = slice(lo, min(lo + BUCKET_ROWS, order.n_rows))
+        for lo in range(0, order.n_rows, PIECE_ROWS):
+            piece = slice(lo, min(lo + PIECE_ROWS, order.n_rows))
             look({name: values[piece][training[piece]] for name, values in columns.items()})
         return buckets

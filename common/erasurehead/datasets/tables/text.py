@@ -23,7 +23,7 @@ from erasurehead.datasets.tables.structure import (
 from erasurehead.errors import DataError, UsageError
 from erasurehead.process.ahead import mapped_ahead
 
-BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 21
 SAMPLE_BYTES = 1 << 16
 LONGEST_ROW = 1 << 26
 UTF8_MARK = b"\xef\xbb\xbf"
