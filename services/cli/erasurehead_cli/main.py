@@ -16,6 +16,7 @@ from erasurehead_cli.console.options import SettingsCommand
 COMMANDS = (
     "prepare",
     "train",
+    "chaos",
     "compare",
     "report",
     "reproduce",

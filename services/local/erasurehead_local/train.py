@@ -58,6 +58,7 @@ def run_planned(
     turns: int | None = None,
     hatching: Hatching | None = None,
     rating: Rating | None = None,
+    cluster: LocalCluster | None = None,
 ) -> RunSummary:
     """Run as many worker processes as the plan has slots, and a master, and wait for the end.
 
@@ -69,10 +70,11 @@ def run_planned(
         for each core).
     hatching: the workers' nursery, if its process is under way already.
     rating: rates models at the rounds of evaluation; None: the metrics on the test rows.
+    cluster: which is to be used instead of a plain one, and not entered yet.
     """
     begun = time.monotonic()
     turns = turns_of(planned) if turns is None else turns
-    with LocalCluster(turns=turns, hatching=hatching) as cluster:
+    with cluster or LocalCluster(turns=turns, hatching=hatching) as cluster:
         return run_on(cluster, planned, observers, resume, started, begun=begun, rating=rating)
 
 
