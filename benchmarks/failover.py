@@ -41,6 +41,7 @@ class Cluster:
         self._numbers = itertools.count()
         self.master = self._start_master()
         self.workers: list[subprocess.Popen[bytes]] = []
+        self._ended: list[subprocess.Popen[bytes]] = []
         for _ in range(SLOTS + 1):
             self.add_worker()
 
@@ -60,9 +61,9 @@ class Cluster:
     def end_worker(self, number: signal.Signals) -> float:
         """End the worker that is in its slot longest; return when the signal was sent."""
         worker = self.workers.pop(0)
+        self._ended.append(worker)
         sent = time.monotonic()
         worker.send_signal(number)
-        worker.wait()
         return sent
 
     def end_master(self, number: signal.Signals) -> float:
@@ -93,7 +94,7 @@ class Cluster:
 
     def close(self) -> None:
         """End everything."""
-        for process in (*self.workers, self.master):
+        for process in (*self.workers, *self._ended, self.master):
             process.kill()
             process.wait()
 
