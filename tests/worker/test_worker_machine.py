@@ -289,6 +289,19 @@ def test_it_says_goodbye_when_asked_to_end() -> None:
     assert leave == Exit(EXIT_OK, "asked to end")
 
 
+def test_rows_whose_support_the_master_would_not_take_end_the_worker_with_both_numbers() -> None:
+    machine = worker()
+    machine.handle(Woke(), 0.0)
+    machine.handle(Received(replace(ASSIGN, max_frame_bytes=16)), 0.0)
+    actions = machine.handle(Loaded(9, SUPPORT), 0.0)
+    (goodbye,) = sent(actions)
+    assert isinstance(goodbye, Goodbye)
+    assert "24 bytes, and the master takes frames of 16" in goodbye.reason
+    leave = actions[-1]
+    assert isinstance(leave, Exit)
+    assert leave.code == EXIT_USAGE
+
+
 def drains(machine: Worker, now: float) -> Drain:
     (drain,) = sent(machine.handle(Shutdown("asked to end"), now))
     assert isinstance(drain, Drain)

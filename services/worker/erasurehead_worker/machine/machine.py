@@ -308,6 +308,17 @@ class Worker:
     def _loaded(self, loaded: Loaded, now: float) -> None:
         assign = self.assign
         assert assign is not None
+        support = loaded.support
+        if support is not None and support.nbytes > assign.max_frame_bytes:
+            # The master would hang up each time, and neither side would know why.
+            reason = (
+                f"the rows need {support.size} parameters by number, {support.nbytes} bytes, and"
+                f" the master takes frames of {assign.max_frame_bytes}; raise"
+                " wire.max_frame_bytes there, or lower wire.dense_share"
+            )
+            self._send(Goodbye(reason), now)
+            self._exit(EXIT_USAGE, reason)
+            return
         self.phase = Phase.IDLE
         self.loaded = loaded
         self._send(
