@@ -49,7 +49,7 @@ class Havoc(threading.Thread):
         if any(fault.kind == "cut" for fault in faults) and not sys.platform.startswith("linux"):
             raise UsageError("only Linux can cut connections of other processes; leave 'cut' out")
         self.injected: list[Fault] = []
-        self._due = [(fault.at_s, fault.kind, fault) for fault in faults]
+        self._due: list[tuple[float, str, Fault]] = [(f.at_s, f.kind, f) for f in faults]
         self._due += [
             (fault.at_s + fault.for_s, "go on", fault) for fault in faults if fault.kind == "stop"
         ]
