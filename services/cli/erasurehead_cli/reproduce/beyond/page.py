@@ -141,9 +141,9 @@ def _codes_pay(results: Results) -> Iterator[str]:
     yield from ("## Do codes pay?", "")
     yield _paragraph(
         "The same method, the same r = 3, the same cache: coded (each row at three workers) against"
-        " uncoded. *Over* is the uncoded time over the coded one to the gap of 1e-3, or of 1e-2"
-        f" where that is all that was reached; at least {LEAST_CODED:g} is asked for where workers"
-        " are slow or dead. Rows that dead workers alone have are lost for an uncoded run."
+        " uncoded. *Over* is the uncoded time over the coded one to the gap of 1e-3; at least"
+        f" {LEAST_CODED:g} is asked for where workers are slow or dead. Rows that dead workers"
+        " alone have are lost for an uncoded run."
     )
     yield ""
     for manner, title in grid.MANNERS.items():
