@@ -81,7 +81,9 @@ def test_a_run_can_be_watched_and_rests_when_it_is_over(store: Path, tmp_path: P
         )
         for port in ports[:2]
     ]
-    options = f"--bind {wire} --http-bind {ports[2]} --http-linger --workers 2 --rounds 400"
+    options = (
+        f"--bind {wire} --http-bind {ports[2]} --http-linger --workers 2 --rounds 400 --until none"
+    )
     options += " --scheme uncoded --delay exponential:mean_s=0.01 --quiet --out"
     started = [*command, "master", str(store), *options.split(), str(tmp_path / "run")]
     master = subprocess.Popen(started, env=environment)
