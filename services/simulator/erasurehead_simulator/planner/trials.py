@@ -57,7 +57,8 @@ def exact_rounds(problem: Problem, optimizer: str) -> float:
 
 def follows_units(settings: RunSettings) -> bool:
     """Return whether the method of these settings follows units where a scheme remembers them."""
-    return prospect(settings, settings.fitted(REMEMBERING)).overdue is not None
+    alone = settings.changed(**ALONE)
+    return prospect(alone, alone.fitted(REMEMBERING)).overdue is not None
 
 
 def best_exact_rounds(problem: Problem) -> tuple[str, int]:
