@@ -13,6 +13,7 @@ from erasurehead.coding.amplification import (
     measure_amplification,
 )
 from erasurehead.coding.base import GradientCode
+from erasurehead.errors import UsageError
 
 
 def make(spec: str, k: int, seed: int = 0) -> GradientCode:
@@ -85,3 +86,14 @@ def test_what_float32_loses_is_bounded_by_the_amplification() -> None:
         sent = rows @ gradients
         lost = np.abs(weights @ sent.astype(np.float32) - weights @ sent).max()
         assert lost <= sets.amplification(late) * rounding * 30 * largest
+
+
+@pytest.mark.parametrize(
+    ("k", "s", "advice"),
+    [(12, 2, "field=complex"), (30, 4, "field=complex"), (60, 10, "cyclic-repetition:s=10")],
+)
+def test_where_there_is_no_real_mds_code_the_one_that_amplifies_less_is_named(
+    k: int, s: int, advice: str
+) -> None:
+    with pytest.raises(UsageError, match=f"use s={s - 1}, s={s + 1} or {advice}"):
+        make(f"cyclic-mds:s={s}", k)

@@ -103,6 +103,12 @@ class StragglerSets:
         return late
 
 
+def typical(code: GradientCode, s: int) -> float:
+    """Return the median amplification over some random sets of s stragglers."""
+    sets = StragglerSets(code, s, np.random.default_rng(0))
+    return float(np.median([sets.amplification(late) for late in sets.random(20)]))
+
+
 def likely_worst(code: GradientCode) -> float:
     """Return an amplification that a code reaches without as many slots as it tolerates.
 

@@ -22,7 +22,8 @@ def cyclic_repetition(
 
     n = k, load s + 1. The rows lie in the null space of a random s x k matrix H with H 1 = 0, so
     any k - s of them span 1 with probability one. Its decode weights are large (1e5 at k = 12,
-    s = 3): prefer `cyclic-mds` where that exists.
+    s = 3): prefer the real `cyclic-mds` where that exists. The complex one amplifies rounding more
+    as k and s grow (docs/codes-measured.md).
 
     Parameters
     ----------

@@ -13,8 +13,9 @@ from typing import Literal
 import numpy as np
 
 from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.coding.amplification import SEARCHED_WORKERS, typical
 from erasurehead.coding.base import GradientCode, code_from_rows
-from erasurehead.coding.cyclic import cyclic_tasks
+from erasurehead.coding.cyclic import cyclic_repetition, cyclic_tasks
 from erasurehead.coding.options import check_tolerance, same_as_workers
 from erasurehead.coding.precision import kept_promise
 from erasurehead.errors import UsageError
@@ -57,7 +58,7 @@ def _code(n_workers: int, s: int, field: str) -> GradientCode:
         if (n_workers + s) % 2 == 0 and s > 0:
             raise UsageError(
                 f"there is no real cyclic MDS code for {n_workers} workers and s={s}, whose sum"
-                f" must be odd; use s={s - 1}, s={s + 1} or field=complex"
+                f" must be odd; use s={s - 1}, s={s + 1} or {_instead(n_workers, s)}"
             )
         first = (n_workers - s + 1) // 2
         parts = [_generator(n_workers, np.arange(first, first + s)).real]
@@ -73,6 +74,15 @@ def _code(n_workers: int, s: int, field: str) -> GradientCode:
         n_vectors=len(parts),
         fewer_suffice=True,
     )
+
+
+def _instead(k: int, s: int) -> str:
+    """Return which code for these k and s amplifies rounding less: the complex, or a random one."""
+    if k <= SEARCHED_WORKERS:
+        random = cyclic_repetition(k, None, np.random.default_rng(0), s=s)
+        if typical(random, s) < typical(_code(k, s, "complex"), s):
+            return f"cyclic-repetition:s={s}, which amplifies rounding less than field=complex"
+    return "field=complex"
 
 
 def _generator(k: int, exponents: IntArray) -> np.ndarray[tuple[int], np.dtype[np.complex128]]:
