@@ -42,6 +42,9 @@ ENOUGH = 0.2
 """A run of ours ends when its estimate of the gap is this share of the mark."""
 
 MOST_S = 120.0
+HOPELESS, LEAST_LIMIT_S = 3.0, 5.0
+"""A solver that takes so many times as long as the best is given up, but not before so long."""
+
 MOST_ITERATIONS = 1024
 TOLERANCES = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4, 1e-5)
 DENSE_COLUMNS = 4000
@@ -157,8 +160,9 @@ def _least_squares(x: Any, y: FloatArray, l2: float) -> Iterator[Solver]:
         yield Solver("Snap ML, one thread", snap, iterations())
 
 
-def shortest_fit_s(solver: Solver, gaps: Gaps, repeats: int) -> float | None:
-    """Return the seconds of the fit with the least effort that has the gap; None: none has."""
+def shortest_fit_s(solver: Solver, gaps: Gaps, repeats: int, most_s: float) -> float | None:
+    """Return the seconds of the fit with the least effort that has the gap; None: none has, or it
+    takes longer than `most_s`."""
 
     def fit(effort: float) -> tuple[float, float]:
         begun = time.perf_counter()
@@ -172,7 +176,7 @@ def shortest_fit_s(solver: Solver, gaps: Gaps, repeats: int) -> float | None:
         took_s, gap = fit(solver.efforts[at])
         if gap <= MARK:
             hi = at
-        elif at == len(solver.efforts) - 1 or took_s > MOST_S:
+        elif at == len(solver.efforts) - 1 or took_s > most_s:
             return None
         else:
             lo, step = at, step + 1
@@ -239,7 +243,8 @@ def compare(store: Store, l2: float, gaps: Gaps, workers: Sequence[int], repeats
     for solver in solvers(store, l2):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that fits have not converged, which is the point
-            took_s = shortest_fit_s(solver, gaps, repeats)
+            most_s = max(LEAST_LIMIT_S, HOPELESS * min(theirs.values(), default=MOST_S))
+            took_s = shortest_fit_s(solver, gaps, repeats, most_s)
         print(f"  {solver.name}: {took_s}", flush=True)
         if took_s is not None:
             theirs[solver.name] = took_s
