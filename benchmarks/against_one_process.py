@@ -42,7 +42,7 @@ ENOUGH = 0.2
 """A run of ours ends when its estimate of the gap is this share of the mark."""
 
 MOST_S = 120.0
-HOPELESS, LEAST_LIMIT_S = 3.0, 5.0
+HOPELESS, LEAST_LIMIT_S = 3.0, 1.0
 """A solver that takes so many times as long as the best is given up, but not before so long."""
 
 MOST_ITERATIONS = 1024
@@ -100,7 +100,7 @@ def solvers(store: Store, l2: float) -> Iterator[Solver]:
 
         return fit
 
-    names = ["lbfgs", "newton-cg", "saga"] + ["newton-cholesky"] * (columns <= DENSE_COLUMNS)
+    names = ["saga", "newton-cg", "lbfgs"] + ["newton-cholesky"] * (columns <= DENSE_COLUMNS)
     for name in names:
         yield Solver(f"scikit-learn, {name}", sklearn(name, "max_iter"), iterations())
     yield Solver("scikit-learn, liblinear", sklearn("liblinear", "tol"), TOLERANCES)
@@ -145,7 +145,7 @@ def _least_squares(x: Any, y: FloatArray, l2: float) -> Iterator[Solver]:
 
         return fit
 
-    for name in ("sparse_cg", "lsqr", "saga"):
+    for name in ("saga", "lsqr", "sparse_cg"):
         yield Solver(f"scikit-learn, Ridge {name}", ridge(name), iterations())
     if find_spec("snapml") is not None:
         snapml: Any = import_module("snapml")
