@@ -181,7 +181,7 @@ def test_an_allowed_key_gets_in_and_is_known_by_it(door: Door) -> None:
 
 @needs_ipv6
 def test_keys_and_the_gate_know_ipv6(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """An allowed key gets in, another does not, and a stranger is cut and told of by address."""
+    """An allowed key gets in, another does not and is told of by address, and a stranger is cut."""
     door = Door(tmp_path, host="[::1]")
     try:
         door.caller("worker").send(b"hello")
@@ -193,7 +193,8 @@ def test_keys_and_the_gate_know_ipv6(tmp_path: Path, caplog: pytest.LogCaptureFi
         with os_socket.create_connection(("::1", door.port), timeout=LIMIT_S) as stranger:
             stranger.sendall(b"GET / HTTP/1.1\r\n\r\n".ljust(64))
             door.hears_of("handshake-failed")
-        assert "a connection from [::1]:" in caplog.text
+        # The stranger may be gone before the gate can ask for its address.
+        assert "a connection from ::1 (handshake-key)" in caplog.text
     finally:
         door.close()
 

@@ -59,7 +59,7 @@ def test_signals_of_others_are_no_news_for_long() -> None:
 
 def test_a_hang_up_is_heard_unless_it_is_ignored() -> None:
     """As under nohup, where it must not end what was started to outlive the terminal."""
-    before = signal.getsignal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may run under nohup
     try:
         with SignalWatch() as signals:
             signal.raise_signal(signal.SIGHUP)

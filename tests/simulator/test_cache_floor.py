@@ -39,6 +39,7 @@ def relative_gaps(store: Store, scheme: str) -> FloatArray:
     given = {
         "store": str(store.path),
         "scheme": scheme,
+        "optimizer": "gradient-descent",
         "workers": 30,
         "rounds": ROUNDS,
         "l2": L2,

@@ -21,6 +21,9 @@ PLACES = 8
 SEARCHED_WORKERS = 100
 """Codes of more are not searched for bad sets, which takes some solutions for each straggler."""
 
+SEARCHED_STRAGGLERS = 12
+"""Nor are those of more stragglers."""
+
 TRIES = 4
 """Exchanges of each straggler in a quick search."""
 
@@ -103,6 +106,11 @@ class StragglerSets:
         return late
 
 
+def is_searched(n_workers: int, s: int) -> bool:
+    """Return whether a quick look searches for the worst sets of s stragglers."""
+    return n_workers <= SEARCHED_WORKERS and s <= SEARCHED_STRAGGLERS
+
+
 def typical(code: GradientCode, s: int) -> float:
     """Return the median amplification over some random sets of s stragglers."""
     sets = StragglerSets(code, s, np.random.default_rng(0))
@@ -112,12 +120,12 @@ def typical(code: GradientCode, s: int) -> float:
 def likely_worst(code: GradientCode) -> float:
     """Return an amplification that a code reaches without as many slots as it tolerates.
 
-    The search takes a tenth of a second; of codes of more than a hundred slots two runs of
-    neighbours are tried, and one random set.
+    The search takes a tenth of a second; of larger codes two runs of neighbours are tried, and one
+    random set.
     """
     if code.groups is not None or code.tolerance == 0:
         return 1.0
-    small = code.n_workers <= SEARCHED_WORKERS
+    small = is_searched(code.n_workers, code.tolerance)
     sets = StragglerSets(code, code.tolerance, np.random.default_rng(0))
     late = [*sets.random(20 if small else 1), *sets.neighbours(PLACES if small else 2)]
     found = [sets.amplification(each) for each in late]

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from erasurehead.arrays import FloatArray, IntArray
-from erasurehead.coding.amplification import SEARCHED_WORKERS, typical
+from erasurehead.coding.amplification import is_searched, typical
 from erasurehead.coding.base import GradientCode, code_from_rows
 from erasurehead.coding.cyclic import cyclic_repetition, cyclic_tasks
 from erasurehead.coding.options import check_tolerance, same_as_workers
@@ -78,7 +78,7 @@ def _code(n_workers: int, s: int, field: str) -> GradientCode:
 
 def _instead(k: int, s: int) -> str:
     """Return which code for these k and s amplifies rounding less: the complex, or a random one."""
-    if k <= SEARCHED_WORKERS:
+    if is_searched(k, s):
         random = cyclic_repetition(k, None, np.random.default_rng(0), s=s)
         if typical(random, s) < typical(_code(k, s, "complex"), s):
             return f"cyclic-repetition:s={s}, which amplifies rounding less than field=complex"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from erasurehead.coding.amplification import SEARCHED_WORKERS, TRIES, StragglerSets
+from erasurehead.coding.amplification import TRIES, StragglerSets, is_searched
 from erasurehead.coding.base import GradientCode
 from erasurehead.coding.frc import least_load
 from erasurehead.errors import UsageError
@@ -76,5 +76,5 @@ def _decodes(code: GradientCode, s: int) -> bool:
     sets = StragglerSets(code, s, np.random.default_rng(0))
     late = sets.neighbours(max(2, PLACED_WORKERS // k))
     (scattered,) = sets.random(1)
-    late.append(sets.exchanged(scattered, TRIES) if k <= SEARCHED_WORKERS else scattered)
+    late.append(sets.exchanged(scattered, TRIES) if is_searched(k, s) else scattered)
     return all(sets.decode_error(each) <= ROUNDING for each in late)
