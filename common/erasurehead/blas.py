@@ -20,6 +20,8 @@ def squared_norm(vector: Vector) -> float:
 
 def dot(one: Vector, other: Vector) -> float:
     """Return one·other for contiguous arrays of the same length."""
+    if len(one) <= LONGEST:
+        return float(np.dot(one, other))
     whole = len(one) - len(one) % LONGEST
     product = 0.0
     if whole:

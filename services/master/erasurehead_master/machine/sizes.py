@@ -79,8 +79,11 @@ class _Known:
         return self._norms.knows_others(slot)
 
     def makes_credible(self, slot: int, size: Size) -> bool:
-        others = Size(self._norms.of_others(slot), self._losses.of_others(slot))
-        return not size.dwarfs(others)
+        # As `Size.dwarfs`, which would need a size to be made for each result.
+        return not (
+            size.norm > LARGEST_RATIO * self._norms.of_others(slot) > 0
+            or size.loss > LARGEST_RATIO * self._losses.of_others(slot) > 0
+        )
 
 
 @dataclass(slots=True)
