@@ -186,7 +186,7 @@ class HoldUps:
 
 def _median(numbers: FloatArray) -> float:
     """Return what `np.median` does, which takes ten times as long for a few numbers."""
-    ordered = sorted(numbers.tolist())
+    ordered: list[float] = sorted(numbers.tolist())
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 
