@@ -18,4 +18,6 @@ find "$site" -type d -name __pycache__ -prune -exec rm -rf {} +
 # Learning algorithms: sklearn.datasets needs none of them.
 find "$site/sklearn" -mindepth 1 -maxdepth 1 -type d ! -name __check_build ! -name callback ! -name datasets \
     ! -name externals ! -name feature_extraction ! -name preprocessing ! -name utils -exec rm -rf {} +
+# Arrow's servers: tables do not need them.
+rm -f "$site"/pyarrow/libarrow_flight* "$site"/pyarrow/_flight*
 for unused in cluster odr signal; do rm -rf "$site/scipy/$unused"; done

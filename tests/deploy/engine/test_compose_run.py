@@ -25,7 +25,7 @@ from tests.support.engine_project import BASE_IMAGE, PROJECT, Engine, eventually
 
 pytestmark = pytest.mark.timeout(900)
 
-LIMIT_BYTES = 350_000_000
+LIMIT_BYTES = {"master": 350_000_000, "worker": 350_000_000, "prepare": 500_000_000}
 OFFICIAL_SLIM_BYTES = 130_010_000
 """python:3.11-slim-bookworm as its publishers list it; the one on trixie has five million less."""
 
@@ -49,15 +49,15 @@ def test_images_are_small_and_unprivileged(project: Engine, service: str) -> Non
     """On the stand-in, and on the official base with what our layers add to it."""
     image = inspect(project, f"erasurehead-{service}:local")
     ours = image["Size"] - inspect(project, BASE_IMAGE)["Size"]
-    assert image["Size"] < LIMIT_BYTES
-    assert ours + OFFICIAL_SLIM_BYTES < LIMIT_BYTES
+    assert image["Size"] < LIMIT_BYTES[service]
+    assert ours + OFFICIAL_SLIM_BYTES < LIMIT_BYTES[service]
     config = image["Config"]
     assert config["User"] == "10001:10001"
     assert config["StopSignal"] == "SIGTERM"
     assert config["Entrypoint"] == ["erasurehead", service]
     assert config["Healthcheck"]["Test"][0] == ("NONE" if service == "prepare" else "CMD")
-    unwanted = ["pytest", "ruff", "hatchling", "matplotlib", "pyarrow"]
-    unwanted += [] if service == "prepare" else ["pandas", "sklearn"]
+    unwanted = ["pytest", "ruff", "hatchling", "matplotlib"]
+    unwanted += [] if service == "prepare" else ["pandas", "sklearn", "pyarrow"]
     look = f"import importlib.util as u, shutil; print([m for m in {unwanted} if u.find_spec(m)],"
     look += " shutil.which('gcc'))"
     said = project.docker("run", "--rm", "--entrypoint", "python", image["Id"], "-c", look)
@@ -183,8 +183,12 @@ def test_every_panel_has_series(project: Engine) -> None:
         "a first checkpoint and rounds to compare",
     )
 
+    # A master that has come to rest at the minimum sees no gap that it could tell.
+    there = [(w, text) for w, text in expressions() if "erasurehead_estimated_gap" not in text]
+    assert len(there) == len(expressions()) - 1
+
     def empty() -> list[str]:
-        return [where for where, text in expressions() if not numbers(project, text)]
+        return [where for where, text in there if not numbers(project, text)]
 
     eventually(lambda: not empty(), 60, lambda: f"series for {empty()}")
 
