@@ -16,6 +16,7 @@ from erasurehead.rows import CsrRows, Target
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.sizes import MAX_FRAME_BYTES
+from erasurehead.wire.vectors.q8 import Q8
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
 from erasurehead_master.run.setup import make_descent
@@ -176,3 +177,16 @@ def test_an_exact_scheme_is_refused_with_a_format_whose_rounding_its_code_amplif
         plan_for(store, workers=30, scheme=amplifies, wire={"format": "f4"})
     for scheme, fits in ((amplifies, "f8"), ("egc:c=3", "f4"), ("cyclic-mds:s=5", "f4")):
         assert plan_for(store, workers=30, scheme=scheme, wire={"format": fits}).exact
+
+
+def test_eight_bits_serve_a_cache_with_feedback_only_and_no_exact_scheme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with(tmp_path / "store", [0.0, 1.0] * 20)
+    q8 = {"format": "q8"}
+    assert plan_for(store, workers=6, scheme="cached", wire=q8).coding.remembers
+    with pytest.raises(UsageError, match=r"q8 and code 'frc' may round a gradient .* not exact"):
+        plan_for(store, workers=6, scheme="egc:c=3", wire=q8)
+    monkeypatch.setattr(Q8, "feedback", False)
+    with pytest.raises(UsageError, match=r"q8 rounds every vector .* without feedback"):
+        plan_for(store, workers=6, scheme="cached", wire=q8)

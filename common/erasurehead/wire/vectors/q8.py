@@ -10,7 +10,7 @@ from erasurehead.wire.vectors.base import Packed, Packer, VectorFormat
 _I1, _F8 = np.dtype("|i1"), np.dtype("<f8")
 
 BLOCK = 256
-"""Values that share a scale. With one scale for all, a cache would end at twenty times the gap."""
+"""Values that share a scale: small ones far from the largest keep their digits."""
 
 MOST = 126
 """Steps from zero to the largest value of a block."""
@@ -24,7 +24,7 @@ class Q8(VectorFormat):
 
     What rounding takes from a vector its packer adds to the next (error feedback, arXiv 1901.09847,
     Algorithm 2), so that it is lost to no sum over rounds. Without that the rounding of a gradient
-    is the same in every round, and a cache ends at a gap of 1e-5 to 1e-4 instead of below 1e-6.
+    is the same in every round, and a cache ends farther from the minimum (docs/codes-measured.md).
     """
 
     name = "q8"
