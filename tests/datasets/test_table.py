@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -378,6 +379,25 @@ def test_a_parquet_file_that_is_none(kitchen: Kitchen) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="prepare csv needs a table: give a CSV or Parquet file"):
         prepare("csv", source=None, out=tmp_path / "s", options={"target": "y"})
+
+
+def test_numbers_are_read_without_pandas(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,y\n" + "".join(f"{i},{i % 2}\n" for i in range(20)))
+    script = (
+        "import sys; from pathlib import Path; from erasurehead.datasets.prepare import prepare;"
+        " source, out = map(Path, sys.argv[1:]);"
+        " prepare('csv', source=source, out=out, options={'target': 'y'}); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, path, tmp_path / "s"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert {"pyarrow", "numpy"} <= set(done.stdout.split())
+    assert "pandas" not in done.stdout.split()
 
 
 def test_without_pyarrow(

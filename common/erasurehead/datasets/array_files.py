@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
@@ -51,7 +52,7 @@ class ArrayFile:
         self._file.write(whole)
 
     def finish(self) -> ArrayEntry:
-        """Bring the file to the disk, and return what a manifest says of it.
+        """Return what a manifest says of the file; the disk may not have all of it yet.
 
         Raises
         ------
@@ -60,7 +61,6 @@ class ArrayFile:
         if self._left:
             raise ValueError(f"an array of shape {self._shape} lacks {self._left} entries")
         self._file.flush()
-        os.fsync(self._file.fileno())
         return ArrayEntry(
             dtype=self._dtype.str,
             shape=self._shape,
@@ -91,13 +91,26 @@ def write_parts(folder: Path, train: RowBlocks, test: RowBlocks) -> Mapping[str,
     squares = None
     if train.n_columns <= max(MOST_COLUMNS, train.nnz):
         squares = ColumnSquares(train.n_columns)
-    for prefix, part in zip(PREFIXES, (train, test), strict=True):
-        entries |= _write_part(folder, prefix, part, None if prefix else squares)
-    if squares is not None:
-        with ArrayFile(folder / f"{COLUMN_SQUARES}.npy", "<f8", (train.n_columns,)) as file:
-            file.append(squares.total)
-            entries[COLUMN_SQUARES] = file.finish()
+    # The disk takes the training rows while the test rows are made.
+    with ThreadPoolExecutor(1) as disk:
+        taken = []
+        for prefix, part in zip(PREFIXES, (train, test), strict=True):
+            written = _write_part(folder, prefix, part, None if prefix else squares)
+            taken += [disk.submit(_bring_to_disk, folder / f"{name}.npy") for name in written]
+            entries |= written
+        if squares is not None:
+            with ArrayFile(folder / f"{COLUMN_SQUARES}.npy", "<f8", (train.n_columns,)) as file:
+                file.append(squares.total)
+                entries[COLUMN_SQUARES] = file.finish()
+            taken.append(disk.submit(_bring_to_disk, folder / f"{COLUMN_SQUARES}.npy"))
+        for each in taken:
+            each.result()
     return entries
+
+
+def _bring_to_disk(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _write_part(
@@ -117,13 +130,20 @@ def _write_part(
         }
         files["indptr"].append(np.zeros(1, dtype=np.int64))
         written = 0
-        for block in ahead(part.blocks()):
+        # Squares are summed by the thread that makes the blocks: digests take this one's time.
+        for block in ahead(_summed(part.blocks(), squares)):
             for name in there:
                 files[name].append(_array_of(block, name, written))
             written += int(block.indptr[-1])
-            if squares is not None:
-                squares.add(block.indices, block.values)
         return {prefix + name: file.finish() for name, file in files.items()}
+
+
+def _summed(blocks: Iterable[CsrRows], squares: ColumnSquares | None) -> Iterator[CsrRows]:
+    """Yield the same, each after its entries' squares were added."""
+    for block in blocks:
+        if squares is not None:
+            squares.add(block.indices, block.values)
+        yield block
 
 
 _ALWAYS = ("indptr", "indices", "labels")

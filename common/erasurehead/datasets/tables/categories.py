@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from erasurehead.datasets.encodings.table import Value, ValueType
 from erasurehead.datasets.sources import pyarrow
-from erasurehead.datasets.tables.values import INTEGER, is_integer, is_number, is_text
+from erasurehead.datasets.tables.values import INTEGER, as_numpy, is_integer, is_number, is_text
 
 Codes = npt.NDArray[np.int32]
 LARGEST_EXACT = 2**53
@@ -52,7 +52,7 @@ class Distinct:
     def take(self, array: Any, rows: npt.NDArray[np.int64], path: Path) -> Codes:
         """Return the codes of values, shape (rows,), from rows with these numbers of a file."""
         found = array.dictionary_encode()
-        local = found.indices.to_numpy(zero_copy_only=False)
+        local = as_numpy(found.indices)
         known = self._codes
         before = len(known)
         codes = np.empty(len(found.dictionary), dtype=np.int32)
@@ -175,7 +175,7 @@ class Known:
         if self._kind == "text" and not is_text(array):
             array = array.cast(pyarrow().string())
         found = array.dictionary_encode()
-        local = found.indices.to_numpy(zero_copy_only=False)
+        local = as_numpy(found.indices)
         codes = [self._code(value) for value in found.dictionary.to_pylist()]
         return np.asarray(np.array(codes, dtype=np.int32)[local])
 

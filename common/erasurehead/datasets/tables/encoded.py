@@ -126,16 +126,18 @@ class _Encoder:
         indices[:, len(self._columns) :] = self._rest
         values: FloatArray | None = None
         if self._numeric:
-            values = np.empty((n, self.per_row))
-            values[:, : len(self._columns)] = 1.0
-            values[:, -1] = 1.0
+            # Column by column, for arithmetic on strided values takes twice the time.
+            columns_of_values = np.empty((self.per_row, n))
+            columns_of_values[: len(self._columns)] = 1.0
+            columns_of_values[-1] = 1.0
             for i, scale in enumerate(self._numeric):
-                out = values[:, len(self._columns) + i]
+                out = columns_of_values[len(self._columns) + i]
                 standardised(kept[f"n{i}"], scale.mean, scale.deviation, out)
+            values = columns_of_values.T.ravel()
         return CsrRows(
             indptr=np.arange(0, n * self.per_row + 1, self.per_row, dtype=np.int64),
             indices=indices.ravel(),
-            values=None if values is None else values.ravel(),
+            values=values,
             labels=self._table.labels.of(kept["t"]),
             n_columns=self.n_columns,
             weights=kept["w"] if self._table.weights else None,

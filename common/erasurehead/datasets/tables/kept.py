@@ -11,6 +11,7 @@ from erasurehead.arrays import Array
 from erasurehead.datasets.tables.arranged import PLACE, Arranged
 from erasurehead.datasets.tables.order import RowOrder
 from erasurehead.datasets.tables.spill import Spill
+from erasurehead.process.ahead import ahead
 
 MOST_BYTES = 192 << 20
 """So much is kept in memory."""
@@ -108,8 +109,13 @@ class KeptValues:
             for columns_in_order in buckets(False):
                 look(columns_in_order)
             return buckets
+
         # Which order does not matter; that of the source is the quicker one.
-        for lo in range(0, order.n_rows, PIECE_ROWS):
-            piece = slice(lo, min(lo + PIECE_ROWS, order.n_rows))
-            look({name: values[piece][training[piece]] for name, values in columns.items()})
+        def in_pieces() -> Iterator[Columns]:
+            for lo in range(0, order.n_rows, PIECE_ROWS):
+                piece = slice(lo, min(lo + PIECE_ROWS, order.n_rows))
+                yield {name: values[piece][training[piece]] for name, values in columns.items()}
+
+        for columns_of_training_rows in ahead(in_pieces()):
+            look(columns_of_training_rows)
         return buckets

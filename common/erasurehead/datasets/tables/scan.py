@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.datasets.sources import pyarrow
 from erasurehead.datasets.tables.categories import LARGEST_EXACT
 from erasurehead.datasets.tables.encoded import ReadTable
 from erasurehead.datasets.tables.kept import KeptValues
@@ -27,7 +26,7 @@ from erasurehead.datasets.tables.readers import (
     taken_for_numbers,
 )
 from erasurehead.datasets.tables.target import TargetReader
-from erasurehead.datasets.tables.values import is_number, is_text, missing
+from erasurehead.datasets.tables.values import as_arrow, is_number, is_text, missing
 from erasurehead.datasets.tables.values import numbers as as_numbers
 from erasurehead.datasets.tables.wanted import Wanted
 from erasurehead.errors import DataError
@@ -151,7 +150,7 @@ class _Scan:
         if not is_text(array) or self.numeric_marks or not self._read_as_numbers(name):
             return array
         found = as_numbers(array, self.decimal)
-        return array if found is None else pyarrow().array(found)
+        return array if found is None else as_arrow(found)
 
     def _read_as_numbers(self, name: str) -> bool:
         if self.readers:

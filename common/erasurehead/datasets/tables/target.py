@@ -18,7 +18,6 @@ from erasurehead.datasets.labels import (
     number_name,
     target_of,
 )
-from erasurehead.datasets.sources import pyarrow
 from erasurehead.datasets.tables.categories import LARGEST_EXACT, in_order, kind_of
 from erasurehead.datasets.tables.readers import (
     LARGEST_SQUARED,
@@ -27,6 +26,7 @@ from erasurehead.datasets.tables.readers import (
     NumberReader,
     Rows,
 )
+from erasurehead.datasets.tables.values import as_arrow
 from erasurehead.rows import Target
 
 MOST_CLASSES = 1 << 12
@@ -92,7 +92,7 @@ class TargetReader:
     def _count(self, found: FloatArray) -> None:
         if self._counts is None:
             return
-        pair = pyarrow().array(found).value_counts()
+        pair = as_arrow(found).value_counts()
         for value, count in zip(*(part.to_pylist() for part in pair.flatten()), strict=True):
             value += 0.0  # so that -0 is 0
             self._counts[value] = self._counts.get(value, 0) + count
