@@ -1,9 +1,11 @@
 """How many useful rounds a second are kept while workers are killed, frozen and cut off?
 
-    python benchmarks/goodput.py [--minutes 30] [--faults benchmarks/goodput.faults] [SCHEME ...]
+    python benchmarks/goodput.py [--minutes 30] [--faults benchmarks/goodput.faults]
+        [--turns 1] [--together] [SCHEME ...]
 
 For each scheme, 32 workers on this machine run for so many minutes without faults and as many under
-the schedule, in turns (`--turns` times). Printed: useful rounds a second of both, and what share is
+the schedule, in turns (`--turns` times), or all at the same time (`--together`): then what else the
+machine does weighs on all of them alike. Printed: useful rounds a second of both, and what share is
 kept. A round is useful if its step is what the scheme promises: with a cache every round that
 closed, elsewhere those that had all tasks. Workers that are killed are started again at once.
 With fewer minutes, only the faults that fall into them happen.
@@ -16,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +83,7 @@ def main() -> None:
     parser.add_argument("schemes", nargs="*", default=list(SCHEMES))
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--turns", type=int, default=1)
+    parser.add_argument("--together", action="store_true")
     parser.add_argument(
         "--faults", type=Path, default=Path(__file__).with_name("goodput.faults"), metavar="FILE"
     )
@@ -88,19 +92,22 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         options = {"rows": "6400", "columns": "100", "nnz": "10", "seed": "1"}
         store = prepare("synthetic", source=None, out=Path(made) / "store", options=options).path
-        for scheme in given.schemes:
-            sums = {"without faults": Goodput(0, 0, 0.0), "under faults": Goodput(0, 0, 0.0)}
-            for turn in range(given.turns):
-                for n, kind in enumerate(sums):
-                    out = Path(made) / f"{scheme}-{turn}-{n}".replace("/", "-")
-                    faults = given.faults if kind == "under faults" else None
-                    sums[kind] += measure(store, out, scheme, given.minutes, faults)
-            for kind, found in sums.items():
-                print(
-                    f"{scheme:24} {kind:15} {found.rate:8.3f} useful rounds a second"
-                    f" ({found.useful} of {found.rounds} in {found.seconds:.0f} s)"
-                )
-            calm, faulty = sums.values()
+
+        def run(number: int, scheme: str, faults: Path | None) -> Goodput:
+            return measure(store, Path(made) / str(number), scheme, given.minutes, faults)
+
+        kinds = [(scheme, faults) for scheme in given.schemes for faults in (None, given.faults)]
+        runs = kinds * given.turns
+        with ThreadPoolExecutor(len(runs) if given.together else 1) as runners:
+            found_by_run = list(runners.map(run, range(len(runs)), *zip(*runs, strict=True)))
+        sums = [sum(found_by_run[i :: len(kinds)], Goodput(0, 0, 0.0)) for i in range(len(kinds))]
+        for (scheme, faults), found in zip(kinds, sums, strict=True):
+            print(
+                f"{scheme:24} {'under' if faults else 'without'} faults"
+                f" {found.rate:8.3f} useful rounds a second"
+                f" ({found.useful} of {found.rounds} in {found.seconds:.0f} s)"
+            )
+        for scheme, calm, faulty in zip(given.schemes, sums[::2], sums[1::2], strict=True):
             print(f"{scheme:24} kept            {faulty.rate / calm.rate:8.1%}", flush=True)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg.blas import daxpy
+from scipy.linalg.blas import daxpy, ddot
 
 from erasurehead.arrays import FloatArray, Vector
 
@@ -14,8 +14,12 @@ as long as the work itself."""
 
 
 def squared_norm(vector: Vector) -> float:
-    """Return ||vector||^2."""
-    return dot(vector, vector)
+    """Return ||vector||^2 of a contiguous array; infinite or NaN, without a warning, if it
+    overflows."""
+    if len(vector) <= LONGEST and vector.dtype == np.float64:
+        return float(ddot(vector, vector))  # a third of what numpy takes to call it
+    with np.errstate(over="ignore", invalid="ignore"):
+        return dot(vector, vector)
 
 
 def dot(one: Vector, other: Vector) -> float:

@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import msgpack
 import numpy as np
 import pytest
 import zmq
+from msgspec.structs import replace
 
 from erasurehead.errors import EXIT_OK
 from erasurehead.network.sockets import connect_dealer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import get_args
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scipy.stats import chisquare
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
@@ -378,7 +378,7 @@ def test_wrong_results_are_refused_and_counted(
     cluster = running(virtual)
     event = result_of(cluster)
     (good,) = [event.message]
-    fields = {name: getattr(good, name) for name in Result.__slots__} | changes
+    fields = {name: getattr(good, name) for name in Result.__struct_fields__} | changes
     cluster.handle(Received(event.peer, Result(**fields)))
     assert cluster.machine.admission.refused == {reason: 1}
     assert cluster.machine.training.rounds.n_arrived == 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from erasurehead.wire.messages import Result, ToMaster
 from erasurehead_master.machine.norms import FEWEST, NormLimit

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-
+import msgspec
 import numpy as np
 
 from erasurehead.wire.messages import (
@@ -95,6 +94,6 @@ def comparable(value: object) -> object:
         return value.format, value.n, comparable(value.arrays)
     if isinstance(value, tuple):
         return tuple(map(comparable, value))
-    if is_dataclass(value) and type(value) in KNOWN.values():
-        return type(value), tuple(comparable(getattr(value, f.name)) for f in fields(value))
+    if isinstance(value, msgspec.Struct):
+        return type(value), tuple(map(comparable, msgspec.structs.astuple(value)))
     return repr(value)

@@ -290,15 +290,15 @@ def test_damaged_messages_are_refused_or_still_well_formed(
 
 
 def test_no_piece_of_a_refused_header_is_taken_for_a_message() -> None:
-    """Why headers are read by `unpackb` and not by msgpack's streaming Unpacker.
+    """Why headers are read as a whole and not by a streaming reader such as msgpack's Unpacker.
 
     That one goes on inside a message which it refused, and hands out the rest of it as messages
     (findings/msgpack-unpacker.sh): a goodbye that nobody said would free a worker's slot.
-    1. A header that msgpack refuses holds a whole goodbye. 2. It is refused, whole. 3. What is
-    received next is only what was sent next.
+    1. A header that is refused, for a text that is none, holds a whole goodbye. 2. It is refused,
+    whole. 3. What is received next is only what was sent next.
     """
     goodbye = {"kind": "goodbye", "reason": "never said"}
-    refused = [msgpack.packb({1: "no key of ours", "nested": goodbye})]
+    refused = [b"\x82\xa1\xff\x01" + msgpack.packb("nested") + msgpack.packb(goodbye)]
     with pytest.raises(ProtocolError) as caught:
         decode(refused, TO_MASTER)
     assert caught.value.reason == "malformed"

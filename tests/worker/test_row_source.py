@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -87,7 +88,9 @@ def last(pieces: Iterator[PartialSums | None]) -> PartialSums:
 def load_of(plan: RunPlan, digest: str | None = None) -> Load:
     """Return what a worker's machine asks for when it is assigned, of this store or another."""
     assign = plan.assign(SLOT, 0)
-    return Load(assign if digest is None else replace(assign, digest=digest), plan.model)
+    return Load(
+        assign if digest is None else msgspec.structs.replace(assign, digest=digest), plan.model
+    )
 
 
 def read_by_stream(source: RowSource, load: Load, plan: RunPlan, store: Store) -> PartialSums:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from erasurehead.errors import EXIT_INTERNAL, EXIT_MASTER_LOST, EXIT_OK, EXIT_REFUSED, EXIT_USAGE
 from erasurehead.wire.messages import (

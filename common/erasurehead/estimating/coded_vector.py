@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from erasurehead.arrays import IntArray, Vector
 
 
-# Not frozen: one is made of every result, and freezing trebles what that costs.
-@dataclass(slots=True, eq=False)
-class CodedVector:
+class CodedVector(Struct, frozen=True, eq=False):
     """A coded gradient with the coded loss that belongs to it.
 
     Attributes

@@ -8,9 +8,9 @@ limited: `high_water_mark` messages, then libzmq stops reading from its connecti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import zmq
+from msgspec import Struct
 
 from erasurehead.errors import BindError, UsageError
 from erasurehead.network.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKeys
@@ -136,9 +136,7 @@ def _ping(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_TTL, GIVE_UP_MS)
 
 
-# Not frozen: one is made of every message, and freezing trebles what that costs.
-@dataclass(slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """Where a message at the ROUTER came from, as libzmq knows it; the peer cannot choose it.
 
     Attributes

@@ -58,8 +58,17 @@ class SignalWatch:
         """Return the descriptor to poll for reading."""
         return self._reader.fileno()
 
+    @property
+    def came(self) -> bool:
+        """True when `take` has a signal to return."""
+        return bool(self._came)
+
     def take(self) -> int | None:
-        """Return the next signal that came, or None."""
+        """Return the next signal that came, or None; `fileno` is not readable any more.
+
+        It asks the kernel, so a loop that turns often calls this only when there is something to
+        take (`came`) or `fileno` is readable.
+        """
         # Python writes here for every signal that has a handler, also of others than ours.
         with contextlib.suppress(BlockingIOError):
             self._reader.recv(4096)

@@ -34,6 +34,10 @@ CLEAR_S = 0.005
 CHANCE = 1e-6
 """That a slot like the others is late so many rounds in a row."""
 
+_ROUNDS = 0
+"""The column of sums that counts rounds."""
+_UNKNOWN = math.nan, math.nan
+
 
 @dataclass(frozen=True, slots=True)
 class HoldUp:
@@ -82,35 +86,48 @@ class HoldUps:
 
     def round_over(self, record: RoundRecord) -> list[HoldUp]:
         """Take a round; return the slots that have become chronic stragglers, or are so no more."""
-        taken = [a.slot for a in record.arrivals]
-        n_slots = 1 + max([*taken, *record.stragglers, len(record.workers) - 1], default=-1)
+        arrivals = record.arrivals
+        taken = [a.slot for a in arrivals]
+        n_slots = max(1 + max([*taken, *record.stragglers], default=-1), len(record.workers))
         if record.load_shares and len(record.load_shares) != self._n:
             self._begin(len(record.load_shares))  # of another code, whose slots are others
         if n_slots > self._n:
             self._grow(n_slots)
-        self._note_workers(record)
-        came_s = np.array([a.after_s for a in record.arrivals])
-        median_s = _median(came_s) if len(came_s) else record.duration_s
-        slots = np.array([*taken, *record.stragglers], dtype=np.int64)
+        if record.workers:
+            self._note_workers(record)
+        came_s = [a.after_s for a in arrivals]
+        median_s = _median(came_s) if came_s else record.duration_s
         closed_s = record.duration_s - record.step_s
-        behind_s = np.append(came_s, np.full(len(record.stragglers), closed_s)) - median_s
-        late = behind_s > max(CLEAR_S, (LATE - 1) * median_s)
-        late[len(taken) :] = True
-        self._fold(slots, late.astype(float), np.maximum(behind_s, 0.0))
+        slots = np.array([*taken, *record.stragglers], dtype=np.int64)
+        folded = np.empty((len(slots), 3))
+        ones, late, behind_s = folded.T
+        ones[:] = 1.0
+        behind_s[: len(taken)] = came_s
+        behind_s[len(taken) :] = closed_s
+        behind_s -= median_s
+        late[:] = behind_s > max(CLEAR_S, (LATE - 1) * median_s)
+        late[len(taken) :] = 1.0
+        np.maximum(behind_s, 0.0, out=behind_s)
+        self._ever[slots] += folded
+        self._now[slots] = FORGETTING * self._now[slots] + folded
+        self._row[slots] = np.where(late > 0, self._row[slots] + 1, 0)
         return self._judge(record.round)
 
     def of(self, slot: int) -> HoldUp:
         """Return what is known of a slot."""
-        rounds = int(self._rounds[slot])
+        rounds = int(self._ever[slot, _ROUNDS])
+        # Shares and means, of all rounds and of the last ones: NaN without any.
+        late_now, behind_now_s = _means(self._now[slot]) if rounds else _UNKNOWN
+        late, behind_s = _means(self._ever[slot]) if rounds else _UNKNOWN
         named = self.workers[slot] if slot < len(self.workers) else ""
         return HoldUp(
             slot=slot,
             worker=named or self._last_names.get(slot, ""),
             rounds=rounds,
-            late_now=float(self._late_now[slot] / self._weight[slot]) if rounds else math.nan,
-            late_share=float(self._late[slot] / rounds) if rounds else math.nan,
-            behind_now_s=float(self._behind_now[slot] / self._weight[slot]) if rounds else math.nan,
-            behind_s=float(self._behind[slot] / rounds) if rounds else math.nan,
+            late_now=late_now,
+            late_share=late,
+            behind_now_s=behind_now_s,
+            behind_s=behind_s,
             chronic_since=int(self._chronic[slot]),
             spells=int(self._spells[slot]),
             gone_since=self._gone.get(slot, 0),
@@ -125,9 +142,10 @@ class HoldUps:
 
     def _begin(self, n_slots: int) -> None:
         self._n = 0
-        self._rounds = self._late = self._behind = np.zeros(0)
-        self._weight = self._late_now = self._behind_now = np.zeros(0)
+        self._ever = self._now = np.zeros((0, 3))
+        """Of each slot: rounds, late ones, and seconds behind; of all rounds, and of the last."""
         self._row = self._chronic = self._spells = np.zeros(0, dtype=np.int64)
+        """Late rounds without another between them, `HoldUp.chronic_since`, `HoldUp.spells`."""
         self._gone: dict[int, int] = {}
         self._last_names: dict[int, str] = {}
         self._grow(n_slots)
@@ -135,15 +153,14 @@ class HoldUps:
     def _grow(self, n_slots: int) -> None:
         more = n_slots - self._n
         self._n = n_slots
-        for name in ("rounds", "late", "behind", "weight", "late_now", "behind_now"):
-            setattr(self, f"_{name}", np.append(getattr(self, f"_{name}"), np.zeros(more)))
+        self._ever, self._now = (
+            np.append(sums, np.zeros((more, 3)), axis=0) for sums in (self._ever, self._now)
+        )
         for name in ("row", "chronic", "spells"):
             zeros = np.zeros(more, dtype=np.int64)
             setattr(self, f"_{name}", np.append(getattr(self, f"_{name}"), zeros))
 
     def _note_workers(self, record: RoundRecord) -> None:
-        if not record.workers:
-            return
         for slot, name in enumerate(record.workers):
             before = self.workers[slot] if slot < len(self.workers) else ""
             if name:
@@ -153,25 +170,19 @@ class HoldUps:
                 self._gone[slot] = record.round
         self.workers = record.workers
 
-    def _fold(self, slots: np.ndarray, late: FloatArray, behind_s: FloatArray) -> None:
-        self._rounds[slots] += 1
-        self._late[slots] += late
-        self._behind[slots] += behind_s
-        for average, value in (
-            (self._weight, np.ones(len(slots))),
-            (self._late_now, late),
-            (self._behind_now, behind_s),
-        ):
-            average[slots] = FORGETTING * average[slots] + value
-        self._row[slots] = np.where(late > 0, self._row[slots] + 1, 0)
-
     def _judge(self, round_: int) -> list[HoldUp]:
-        known = self._rounds >= FEWEST_ROUNDS
+        weight, late_now, _ = self._now.T
+        # As below, but quicker: nearly always nobody is a chronic straggler, or about to be one.
+        suspicious = (late_now >= 0.5 * weight) | (self._row >= FEWEST_ROUNDS) | (self._chronic > 0)
+        if not suspicious.any():
+            return []
+        rounds = self._ever[:, _ROUNDS]
+        known = rounds >= FEWEST_ROUNDS
         if known.sum() < 2:
             return []
-        share = np.divide(self._late_now, self._weight, out=np.zeros(self._n), where=known)
-        usual = min(max(_median(share[known]), 1 / MEMORY_ROUNDS), 1 - 1 / MEMORY_ROUNDS)
-        worth = np.minimum(np.maximum(self._rounds, 1), MEMORY_ROUNDS)
+        share = np.divide(late_now, weight, out=np.zeros(self._n), where=known)
+        usual = min(max(_median(share[known].tolist()), 1 / MEMORY_ROUNDS), 1 - 1 / MEMORY_ROUNDS)
+        worth = np.minimum(np.maximum(rounds, 1), MEMORY_ROUNDS)
         spread = np.sqrt(usual * (1 - usual) / worth)
         in_a_row = max(FEWEST_ROUNDS, math.log(CHANCE) / math.log(usual))
         chronic = known & ((share >= np.maximum(0.5, usual + 6 * spread)) | (self._row >= in_a_row))
@@ -184,9 +195,14 @@ class HoldUps:
         return [self.of(slot) for slot in np.flatnonzero(begun | ended).tolist()]
 
 
-def _median(numbers: FloatArray) -> float:
+def _means(sums: FloatArray) -> tuple[float, float]:
+    rounds, late, behind_s = sums.tolist()
+    return late / rounds, behind_s / rounds
+
+
+def _median(numbers: list[float]) -> float:
     """Return what `np.median` does, which takes ten times as long for a few numbers."""
-    ordered: list[float] = sorted(numbers.tolist())
+    ordered = sorted(numbers)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2
 

@@ -12,20 +12,22 @@ Numbers are checked here once, so the state machines may trust what they are han
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+import sys
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    get_args,
+    get_type_hints,
+)
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
-from pydantic import (
-    AfterValidator,
-    ConfigDict,
-    Field,
-    InstanceOf,
-    PlainValidator,
-    TypeAdapter,
-    ValidationError,
-)
+from msgspec import Meta, Struct
 
 from erasurehead.errors import ErasureHeadError
 from erasurehead.wire.vectors.base import Packed
@@ -33,21 +35,15 @@ from erasurehead.wire.vectors.base import Packed
 PROTOCOL_VERSION = 3
 """Raised whenever an old peer could misread a new message."""
 
-_CHECKS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+_LARGEST = sys.float_info.max
 
-Count = Annotated[int, Field(strict=True, ge=0, lt=2**53)]
-Seconds = Annotated[float, Field(strict=True, ge=0.0, allow_inf_nan=False)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-AnyNumber = Annotated[float, Field(strict=True)]
-"""May be NaN or infinite: whether that is acceptable is not a question of form."""
-_ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f\u{2028}\u{2029}]*$"
+Count = Annotated[int, Meta(ge=0, lt=2**53)]
+Seconds = Annotated[float, Meta(ge=0.0, le=_LARGEST)]
+Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+_ONE_LINE = "^[^\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029]*\\Z"
 """No control characters: a peer's words go into logs and terminals."""
-Label = Annotated[str, Field(strict=True, min_length=1, max_length=256, pattern=_ONE_LINE)]
-Text = Annotated[str, Field(strict=True, max_length=4096, pattern=_ONE_LINE)]
-
-_ANY_LABEL = PlainValidator(TypeAdapter(Label).validate_python)
-"""Codes are checked as labels only: a master of a later version may have others, and its worker
-must understand that it is to leave all the same."""
+Label = Annotated[str, Meta(min_length=1, max_length=256, pattern=_ONE_LINE)]
+Text = Annotated[str, Meta(max_length=4096, pattern=_ONE_LINE)]
 
 
 Refusal = Literal[
@@ -77,13 +73,16 @@ Refusal = Literal[
 REFUSALS: tuple[Refusal, ...] = get_args(Refusal)
 """Every reason; the label set of the counter."""
 
-RefuseCode = Annotated[Refusal, _ANY_LABEL]
-"""A REFUSE names the reason that the greeting is counted under."""
+if TYPE_CHECKING:
+    RefuseCode = Refusal
+    """A REFUSE names the reason that the greeting is counted under."""
 
-StopCode = Annotated[
-    Literal["finished", "diverged", "abandoned", "replaced", "set-aside", "wrong-data"], _ANY_LABEL
-]
-"""Why a worker is told to leave: the run is over (the first three), or goes on without it."""
+    StopCode = Literal["finished", "diverged", "abandoned", "replaced", "set-aside", "wrong-data"]
+    """Why a worker is told to leave: the run is over (the first three), or goes on without it."""
+else:
+    # Codes are checked as labels only: a master of a later version may have others, and its worker
+    # must understand that it is to leave all the same.
+    RefuseCode = StopCode = Label
 
 
 class ProtocolError(ErasureHeadError):
@@ -105,30 +104,27 @@ _FLOATS = (np.dtype("<f8"), np.dtype("<f4"))
 _INTEGERS = (np.dtype("<i8"), np.dtype("<i4"))
 
 
-def _array(dtypes: tuple[np.dtype[Any], ...], ndim: int) -> AfterValidator:
-    def check(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        if array.dtype not in dtypes or array.ndim != ndim:
-            raise ValueError(f"array of {array.dtype.str} with {array.ndim} axes is not expected")
-        return array
+class Axes(NamedTuple):
+    """What a field that holds an array takes: its dtypes, and how many axes."""
 
-    return AfterValidator(check)
+    dtypes: tuple[np.dtype[Any], ...]
+    n_axes: int
 
 
-Floats = Annotated[npt.NDArray[Any], _array(_FLOATS, 1)]
-Coefficients = Annotated[npt.NDArray[Any], _array(_FLOATS, 3)]
-Indices = Annotated[npt.NDArray[Any], _array(_INTEGERS, 1)]
-Ranges = Annotated[npt.NDArray[Any], _array(_INTEGERS, 2)]
+Array = npt.NDArray[Any]
+Floats = Annotated[Array, Axes(_FLOATS, 1)]
+Coefficients = Annotated[Array, Axes(_FLOATS, 3)]
+Indices = Annotated[Array, Axes(_INTEGERS, 1)]
+Ranges = Annotated[Array, Axes(_INTEGERS, 2)]
 
 MAX_VECTORS = 16
 """In one message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(Struct, frozen=True, forbid_unknown_fields=True):
     """Worker to master: name and wishes. Idempotent; answered by `Assign` or `Refuse`."""
 
     kind: ClassVar = "hello"
-    __pydantic_config__ = _CHECKS
     protocol: Count
     name: Label
     version: Text
@@ -142,12 +138,10 @@ class Hello:
     cpu_limit: Number | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Assign:
+class Assign(Struct, frozen=True, forbid_unknown_fields=True):
     """Master to worker: your slot, your share of the code and where the rows are."""
 
     kind: ClassVar = "assign"
-    __pydantic_config__ = _CHECKS
     run: Label
     epoch: Count
     """Version of the code; grows when the code is rebuilt. `Ready`, `Step`, `Result` repeat it."""
@@ -181,23 +175,19 @@ class Assign:
     """The largest frame that the master accepts."""
 
 
-@dataclass(frozen=True, slots=True)
-class NeedTask:
+class NeedTask(Struct, frozen=True, forbid_unknown_fields=True):
     """Worker to master: send me this chunk of the rows of this task."""
 
     kind: ClassVar = "need-task"
-    __pydantic_config__ = _CHECKS
     epoch: Count
     task: Count
     chunk: Count
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(Struct, frozen=True, forbid_unknown_fields=True):
     """Master to worker: one of `chunks` pieces of a task's rows, as CSR arrays."""
 
     kind: ClassVar = "task"
-    __pydantic_config__ = _CHECKS
     epoch: Count
     task: Count
     chunk: Count
@@ -210,12 +200,10 @@ class Task:
     offsets: Floats | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True, forbid_unknown_fields=True):
     """Worker to master: my rows are loaded; these are the parameters they need (None: all)."""
 
     kind: ClassVar = "ready"
-    __pydantic_config__ = _CHECKS
     epoch: Count
     slot: Count
     rows: Count
@@ -223,105 +211,86 @@ class Ready:
     support: Indices | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True, forbid_unknown_fields=True):
     """Master to worker: round `round` is open; the model on your support."""
 
     kind: ClassVar = "step"
-    __pydantic_config__ = _CHECKS
     epoch: Count
     round: Count
-    model: InstanceOf[Packed]
+    model: Packed
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True, forbid_unknown_fields=True):
     """Worker to master: one part of the coded gradient of a round, on the worker's support."""
 
     kind: ClassVar = "result"
-    __pydantic_config__ = _CHECKS
     epoch: Count
     round: Count
     slot: Count
     part: Count
-    vectors: Annotated[
-        tuple[InstanceOf[Packed], ...], Field(strict=True, min_length=1, max_length=MAX_VECTORS)
-    ]
-    loss: Annotated[list[AnyNumber], Field(strict=True, max_length=MAX_VECTORS)]
-    """Coded loss sums, one a vector."""
+    vectors: Annotated[tuple[Packed, ...], Meta(min_length=1, max_length=MAX_VECTORS)]
+    loss: Annotated[list[float], Meta(max_length=MAX_VECTORS)]
+    """Coded loss sums, one a vector. They may be NaN or infinite: whether that is acceptable is not
+    a question of form."""
     compute_s: Seconds
     delay_s: Seconds
 
 
-@dataclass(frozen=True, slots=True)
-class Heartbeat:
+class Heartbeat(Struct, frozen=True, forbid_unknown_fields=True):
     """Either way, when nothing else was sent for a while: I am alive, at work on this round.
 
     A worker without work says 0. Ordered after its results, this tells the master of lost ones.
     """
 
     kind: ClassVar = "heartbeat"
-    __pydantic_config__ = _CHECKS
     round: Count
     load_average: Number
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(Struct, frozen=True, forbid_unknown_fields=True):
     """Master to a peer it does not know: greet me again."""
 
     kind: ClassVar = "register"
-    __pydantic_config__ = _CHECKS
 
 
-@dataclass(frozen=True, slots=True)
-class Refuse:
+class Refuse(Struct, frozen=True, forbid_unknown_fields=True):
     """Master to worker: you cannot take part, and why. The worker exits. Same in every version."""
 
     kind: ClassVar = "refuse"
-    __pydantic_config__ = _CHECKS
     code: RefuseCode
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True, forbid_unknown_fields=True):
     """Master to worker: leave now. ``finished`` and ``replaced`` are ordinary endings."""
 
     kind: ClassVar = "stop"
-    __pydantic_config__ = _CHECKS
     code: StopCode
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Handover:
+class Handover(Struct, frozen=True, forbid_unknown_fields=True):
     """Master to worker: I leave, and a successor goes on with the run: keep your rows and wait."""
 
     kind: ClassVar = "handover"
-    __pydantic_config__ = _CHECKS
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Drain:
+class Drain(Struct, frozen=True, forbid_unknown_fields=True):
     """Worker to master: I leave within so many seconds; give me no more work.
 
     The result of the round at hand may still come; `Goodbye` says that nothing will.
     """
 
     kind: ClassVar = "drain"
-    __pydantic_config__ = _CHECKS
     within_s: Seconds
     reason: Text
 
 
-@dataclass(frozen=True, slots=True)
-class Goodbye:
+class Goodbye(Struct, frozen=True, forbid_unknown_fields=True):
     """Worker to master: I leave; my slot is free."""
 
     kind: ClassVar = "goodbye"
-    __pydantic_config__ = _CHECKS
     reason: Text
 
 
@@ -332,29 +301,27 @@ Message = ToMaster | ToWorker
 TO_MASTER: dict[str, type] = {m.kind: m for m in get_args(ToMaster)}
 TO_WORKER: dict[str, type] = {m.kind: m for m in get_args(ToWorker)}
 
-# The validators themselves: a TypeAdapter takes a third of a microsecond a message around its own.
-_VALIDATORS: dict[type, Any] = {
-    cls: TypeAdapter(cls).validator for cls in (*TO_MASTER.values(), *TO_WORKER.values())
-}
-
-
-Form = Literal["array", "vector", "vectors"]
+Form = Axes | Literal["vector", "vectors"]
 """How a field travels beside the header: a numpy array, a `Packed`, or several of these."""
 
 
 def _form(hint: Any) -> Form | None:
+    for part in (hint, *get_args(hint)):
+        axes = [note for note in getattr(part, "__metadata__", ()) if isinstance(note, Axes)]
+        if axes:
+            return axes[0]
     if hint is Packed:
         return "vector"
-    if hint == tuple[Packed, ...]:
-        return "vectors"
-    if np.ndarray in (get_origin(hint), *map(get_origin, get_args(hint))):
-        return "array"
-    return None
+    return "vectors" if tuple[Packed, ...] in get_args(hint) else None
 
 
 ARRAY_FIELDS: dict[type, dict[str, Form]] = {
-    cls: {name: form for name, hint in get_type_hints(cls).items() if (form := _form(hint))}
-    for cls in _VALIDATORS
+    cls: {
+        name: form
+        for name, hint in get_type_hints(cls, include_extras=True).items()
+        if (form := _form(hint))
+    }
+    for cls in (*TO_MASTER.values(), *TO_WORKER.values())
 }
 """Per message, the fields that hold arrays."""
 
@@ -367,22 +334,20 @@ def check(cls: type, fields: dict[str, Any]) -> Any:
     ProtocolError: an unknown or missing key, a value of the wrong type or out of range.
     """
     try:
-        return _VALIDATORS[cls].validate_python(fields)
-    except ValidationError as error:
+        return msgspec.convert(fields, cls)
+    except msgspec.ValidationError as error:
         kind = cls.kind  # type: ignore[attr-defined]
-        every = error.errors()
-        details = every[0]
-        # The path may be a peer's own words, where a key is unknown: escaped, and not for long.
-        where = ".".join(repr(str(p)[:40])[1:-1] for p in details["loc"][:3])
-        sentence = f"{kind}: {where}: {details['msg']!s:.200}"
+        # It may hold a peer's own words, where a key is unknown: escaped, and not for long.
+        sentence = f"{kind}: {repr(str(error))[1:-1]:.150}"
         reason: Refusal = "malformed"
-        if cls is Hello and any(d["type"] in _OTHER_KEYS for d in every):
+        if cls is Hello and not _REQUIRED <= fields.keys() <= _KNOWN:
             reason, sentence = "wrong-version", _other_build(fields, sentence)
         raise ProtocolError(reason, sentence, greeting=cls is Hello) from None
 
 
-_OTHER_KEYS = ("unexpected_keyword_argument", "missing")
-"""What pydantic says of a HELLO that was built from another source, whatever its number."""
+_KNOWN = frozenset(Hello.__struct_fields__)
+_REQUIRED = _KNOWN - set(Hello.__struct_fields__[-len(Hello.__struct_defaults__) :])
+"""Keys of a HELLO. One that was built from another source has others, whatever its number."""
 
 
 def _other_build(fields: dict[str, Any], what: str) -> str:

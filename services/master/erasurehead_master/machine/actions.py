@@ -6,7 +6,8 @@ Every action is whole: to carry it out, the machine need not be asked again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from erasurehead.decoding.base import Decoding
 from erasurehead.estimating.coded_vector import CodedVector
@@ -17,16 +18,14 @@ from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.supports import Support
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send a control message to one peer."""
 
     peer: bytes
     message: ToWorker
 
 
-@dataclass(frozen=True, slots=True)
-class SendTask:
+class SendTask(Struct, frozen=True):
     """Send one chunk of the rows of a task to a peer that cannot read the store.
 
     Attributes
@@ -43,23 +42,20 @@ class SendTask:
     rows: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """A message of this peer was refused and counted; a few of them are put up with."""
 
     peer: bytes
     reason: Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRound:
+class OpenRound(Struct, frozen=True):
     """Start a round: take the model to broadcast and forget what the last round folded in."""
 
     round: int
 
 
-@dataclass(frozen=True, slots=True)
-class SendStep:
+class SendStep(Struct, frozen=True):
     """Send the open round's model to peers, each on its support.
 
     Attributes
@@ -75,9 +71,7 @@ class SendStep:
     targets: tuple[tuple[bytes, Support], ...]
 
 
-# Not frozen: one is made of every result, and freezing trebles what that costs.
-@dataclass(slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """Take an arrival into the gradient estimate.
 
     `weights` has one entry a vector: a number to fold it in with, 0.0 to drop it, None to keep it
@@ -88,16 +82,14 @@ class Fold:
     weights: tuple[float | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FoldLate:
+class FoldLate(Struct, frozen=True):
     """Offer a result that is `age` rounds old to an estimate that remembers (a cache)."""
 
     vectors: Sequence[CodedVector]
     age: int
 
 
-@dataclass(frozen=True, slots=True)
-class CloseRound:
+class CloseRound(Struct, frozen=True):
     """The round is over: decode, step, then tell the machine `Stepped`."""
 
     round: int
@@ -108,15 +100,13 @@ class CloseRound:
     late: tuple[Late, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluate:
+class Evaluate(Struct, frozen=True):
     """Rate the model as this round has left it; its record is complete with the metrics."""
 
     round: int
 
 
-@dataclass(frozen=True, slots=True)
-class Rebuild:
+class Rebuild(Struct, frozen=True):
     """The code is another one from the next round on; the model and its method stay.
 
     `keep_memory`: what the gradient estimate remembers holds under the new code, too.
@@ -126,16 +116,14 @@ class Rebuild:
     keep_memory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Tell the run's observers."""
 
     level: Level
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
+class Finish(Struct, frozen=True):
     """The run is over.
 
     Attributes

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from erasurehead.wire.messages import Refusal, ToMaster
 
 
-# Not frozen: one is made of every message, and freezing trebles what that costs.
-@dataclass(slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """A well-formed message came.
 
     `key` is what the key is called that a HELLO came under, if connections have keys.
@@ -20,8 +18,7 @@ class Received:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Garbage:
+class Garbage(Struct, frozen=True):
     """Something came that is not the protocol; `greeting` if it was meant as a HELLO."""
 
     peer: bytes
@@ -30,15 +27,13 @@ class Garbage:
     greeting: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(Struct, frozen=True):
     """A message could not be sent: the peer is gone, or does not read."""
 
     peer: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Departed:
+class Departed(Struct, frozen=True):
     """The process of the worker of this name has ended (known for local processes only).
 
     `last`: there is no other, and no more will be started.
@@ -49,35 +44,30 @@ class Departed:
     last: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CutOff:
+class CutOff(Struct, frozen=True):
     """A peer's connection was ended by us, and nothing it says is taken any more."""
 
     peer: bytes
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class TurnedAway:
+class TurnedAway(Struct, frozen=True):
     """Something was turned away before it was looked at; counted, and nothing else."""
 
     reason: Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Woke:
+class Woke(Struct, frozen=True):
     """Time has passed. The shell drains its inbox before it says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """The open round is not enough without one slot of each of these groups, if one can arrive."""
 
     groups: tuple[frozenset[int], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped:
+class Stepped(Struct, frozen=True):
     """The method has taken the step of the round that was closed; or why it could not.
 
     `enough` is why the run is done after it, if it is.
@@ -87,15 +77,13 @@ class Stepped:
     enough: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Enough:
+class Enough(Struct, frozen=True):
     """The run is done, with the last step that was taken; an open round is of no use."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Shutdown:
+class Shutdown(Struct, frozen=True):
     """Somebody wants the run to end after the open round, if that closes soon.
 
     `interrupted`: a user wants it to end now, unfinished. A second wish ends it now, too.

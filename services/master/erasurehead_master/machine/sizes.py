@@ -10,20 +10,23 @@ one is refused. A run in which only one slot works has nobody to ask.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
+from msgspec import Struct
+
 LARGEST_RATIO = 1e9
 """More than rows and coefficients of honest workers make; less than most bits of an exponent."""
+
+MOST_UNSETTLED = 1000
 
 Kept = TypeVar("Kept")
 
 Verdict = Literal["take", "wait", "refuse"]
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """The norm of a result's vectors, and its largest loss."""
 
     norm: float
@@ -43,26 +46,26 @@ class _Largest:
     """The largest number of each slot; the largest of all others than a slot is at hand."""
 
     def __init__(self) -> None:
-        self._of_slot: dict[int, float] = {}
+        self.of_slot: dict[int, float] = {}
         self._slot = -1
-        self._first = self._second = 0.0
+        self.first = self.second = 0.0
 
     def note(self, slot: int, number: float) -> None:
-        if number <= self._of_slot.get(slot, -1.0):
+        if number <= self.of_slot.get(slot, -1.0):
             return
-        self._of_slot[slot] = number
+        self.of_slot[slot] = number
         if slot == self._slot:
-            self._first = number
-        elif number > self._first:
-            self._second, self._slot, self._first = self._first, slot, number
-        elif number > self._second:
-            self._second = number
+            self.first = number
+        elif number > self.first:
+            self.second, self._slot, self.first = self.first, slot, number
+        elif number > self.second:
+            self.second = number
 
     def of_others(self, slot: int) -> float:
-        return self._second if slot == self._slot else self._first
+        return self.second if slot == self._slot else self.first
 
     def knows_others(self, slot: int) -> bool:
-        return len(self._of_slot) > (slot in self._of_slot)
+        return len(self.of_slot) > (slot in self.of_slot)
 
 
 class _Known:
@@ -71,19 +74,22 @@ class _Known:
     def __init__(self) -> None:
         self._norms, self._losses = _Largest(), _Largest()
 
-    def note(self, slot: int, size: Size) -> None:
-        self._norms.note(slot, size.norm)
-        self._losses.note(slot, size.loss)
+    def note(self, results: Iterable[tuple[int, Size]]) -> None:
+        for slot, size in results:
+            self._norms.note(slot, size.norm)
+            self._losses.note(slot, size.loss)
 
     def knows_others(self, slot: int) -> bool:
         return self._norms.knows_others(slot)
 
     def makes_credible(self, slot: int, size: Size) -> bool:
-        # As `Size.dwarfs`, which would need a size to be made for each result.
-        return not (
-            size.norm > LARGEST_RATIO * self._norms.of_others(slot) > 0
-            or size.loss > LARGEST_RATIO * self._losses.of_others(slot) > 0
-        )
+        norm, loss = self._norms.of_others(slot), self._losses.of_others(slot)
+        return not size.dwarfs(Size(norm, loss))
+
+    @property
+    def credible_of_any(self) -> tuple[float, float]:
+        """A norm and a loss that others make credible, whichever slot's result has them."""
+        return LARGEST_RATIO * self._norms.second, LARGEST_RATIO * self._losses.second
 
 
 @dataclass(slots=True)
@@ -101,34 +107,55 @@ class Sizes(Generic[Kept]):
     def __init__(self) -> None:
         self.suspects: list[Suspect[Kept]] = []
         self._ever = _Known()
-        self._in_round = _Known()
+        """Good results, but for those that were not looked at yet."""
+        self._of_round: list[tuple[int, Size]] = []
+        """Good results of the open round, and of which slots they are."""
+        self._unsettled: list[tuple[int, Size]] = []
+        """Good results that were not looked at yet."""
+        self._norm, self._loss = 0.0, 0.0
+        """A result of at most these fits, whichever slot it is of."""
 
     def begin(self) -> None:
         """Begin a round, with another model."""
         self.suspects.clear()
-        self._in_round = _Known()
+        self._of_round = []
+        if len(self._unsettled) > MOST_UNSETTLED:
+            self._settle()
 
     def fits(self, slot: int, size: Size) -> bool:
         """Return whether a result is no larger than others' good ones make credible."""
+        if size.norm <= self._norm and size.loss <= self._loss:
+            return True
+        self._settle()
         if not self._ever.knows_others(slot):
             return not size.dwarfs(UNIT)
         return self._ever.makes_credible(slot, size)
 
     def judge(self, slot: int, size: Size) -> Verdict:
         """Return what to do with a result of the open round."""
+        if not self.suspects and self.fits(slot, size):
+            return "take"
         others = [suspect.size for suspect in self.suspects if suspect.slot != slot]
         if any(size.dwarfs(other) for other in others):
             return "refuse"
         if self.fits(slot, size) or any(not other.dwarfs(size) for other in others):
             return "take"
-        if self._in_round.knows_others(slot):
-            return "take" if self._in_round.makes_credible(slot, size) else "refuse"
+        in_round = _Known()
+        in_round.note(self._of_round)
+        if in_round.knows_others(slot):
+            return "take" if in_round.makes_credible(slot, size) else "refuse"
         return "wait"
 
     def admit(self, slot: int, size: Size) -> None:
         """Take note of a good result of the open round."""
-        self._ever.note(slot, size)
-        self._in_round.note(slot, size)
+        self._of_round.append((slot, size))
+        self._unsettled.append((slot, size))
+
+    def _settle(self) -> None:
+        """Look at good results: when somebody wants to know, rather than at each."""
+        self._ever.note(self._unsettled)
+        self._unsettled.clear()
+        self._norm, self._loss = self._ever.credible_of_any
 
     def suspect(self, slot: int, size: Size, kept: Kept) -> None:
         """Let a result of the open round wait that does not fit."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.schemes.regrouping import go_on
@@ -24,8 +26,7 @@ ROUNDED_LOSS = 1e-6
 """More than rounding takes from the loss of a row."""
 
 
-@dataclass(slots=True)
-class Came:
+class Came(Struct, frozen=True):
     """A result that is in order by itself: whose it is, what it says, how large, and since when."""
 
     member: Member
@@ -160,13 +161,11 @@ class Training:
 
     def _loss_is_impossible(self, slot: int, result: Result) -> bool:
         """Return whether a sum of losses under weights, none of them negative, is negative."""
-        # A loss of zero may be rounded to something below.
-        limit = -ROUNDED_LOSS * self._plan.training_rows
-        if self._plan.model.lowest_loss < 0 or min(result.loss) >= limit:
+        if min(result.loss) >= self._least_loss:
             return False
         symbols = self._code.symbols(slot, result.part)
         return any(
-            loss < limit and bool((self._code.row(symbol)[1] >= 0).all())
+            loss < self._least_loss and bool((self._code.row(symbol)[1] >= 0).all())
             for symbol, loss in zip(symbols, result.loss, strict=True)
         )
 
@@ -182,12 +181,13 @@ class Training:
         if verdict == "refuse":
             return [(came.member, Fault("over-norm", _far_too_large(came)))]
         blamed: list[Blame] = []
-        for suspect, credible in sizes.compare(slot, came.size):
-            if credible:
-                self._take(suspect.slot, suspect.kept)
-            else:
-                fault = Fault("over-norm", _far_too_large(suspect.kept))
-                blamed.append((suspect.kept.member, fault))
+        if sizes.suspects:
+            for suspect, credible in sizes.compare(slot, came.size):
+                if credible:
+                    self._take(suspect.slot, suspect.kept)
+                else:
+                    fault = Fault("over-norm", _far_too_large(suspect.kept))
+                    blamed.append((suspect.kept.member, fault))
         if verdict == "take":
             self._take(slot, came)
         else:
@@ -197,6 +197,8 @@ class Training:
 
     def _release_suspects(self, now: float) -> None:
         """Take what waits to be compared if nobody is left who could send anything else."""
+        if not self._sizes.suspects and not self._lost:
+            return
         waiting = {suspect.slot for suspect in self._sizes.suspects}
         if waiting and self.rounds.waits_only_for(waiting):
             for suspect in self._sizes.release():
@@ -276,6 +278,10 @@ class Training:
         self._plan = plan
         self._code = plan.code
         self._format = plan.vector_format
+        # A loss of zero may be rounded to something below.
+        self._least_loss = -math.inf
+        if plan.model.lowest_loss >= 0:
+            self._least_loss = -ROUNDED_LOSS * plan.training_rows
         self._seed = plan.settings.run.seed
         self._patience_s = plan.settings.membership.heartbeat_interval_s
         self.session = session

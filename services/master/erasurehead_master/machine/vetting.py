@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from erasurehead.arrays import Vector
 from erasurehead.blas import squared_norm
@@ -49,8 +50,7 @@ class Fault:
     means: Literal["refused", "strike", "wrong-data"] = "strike"
 
 
-@dataclass(frozen=True, slots=True)
-class Contents:
+class Contents(Struct, frozen=True):
     """What a result says, and how large it is."""
 
     vectors: list[Vector]
@@ -78,9 +78,12 @@ def unpacked(
         if why is not None:
             return Fault("wrong-format", f"a result that cannot be read: {why}")
         vectors.append(format.unpack(vector))
-    size = Size(norm(vectors), max(map(abs, losses)))
-    # NaN is not below anything. A loss that is NaN may be hidden by `max`.
-    if not (size.norm < DIVERGED_ABOVE and all(abs(loss) < DIVERGED_ABOVE for loss in losses)):
+    largest, fine = 0.0, True
+    for loss in losses:
+        largest = max(largest, abs(loss))
+        fine = fine and abs(loss) < DIVERGED_ABOVE  # NaN is not below anything
+    size = Size(norm(vectors), largest)
+    if not (fine and size.norm < DIVERGED_ABOVE):
         finite = math.isfinite(size.norm) and all(map(math.isfinite, losses))
         what = f"a result of norm {size.norm:.3g} and loss {size.loss:.3g}"
         return Fault("non-finite", what if finite else "a result that is not finite")
@@ -99,10 +102,10 @@ def norm(vectors: Sequence[Vector]) -> float:
 
     Usually one pass over the values, without a temporary.
     """
+    squares = sum(map(squared_norm, vectors))
+    if math.isfinite(squares):
+        return math.sqrt(squares)
     with np.errstate(over="ignore", invalid="ignore"):
-        squares = sum(map(squared_norm, vectors))
-        if math.isfinite(squares):
-            return math.sqrt(squares)
         # The squares of large numbers are beyond what a float can say, and more so in single ones.
         largest = float(max(np.abs(vector).max(initial=0.0) for vector in vectors))
         if not math.isfinite(largest):

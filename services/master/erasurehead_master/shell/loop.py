@@ -90,7 +90,8 @@ class MasterLoop:
                 conductor.handle(event)
             # Signals come before departures: if master and workers are asked to end together, the
             # run ends as asked, and not for want of workers.
-            self._take_signals()
+            if self._signals.came or self._signals.fileno() in ready:
+                self._take_signals()
             for descriptor, events in self._watched.items():
                 if descriptor in ready:
                     for event in events():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from erasurehead.arrays import Vector
 from erasurehead.models.base import Model
@@ -10,15 +10,13 @@ from erasurehead.records import Level
 from erasurehead.wire.messages import Assign, Task, ToMaster
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Send a message to the master."""
 
     message: ToMaster
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(Struct, frozen=True):
     """Start to read the rows of this assignment for a model; answer with `Loaded` or
     `StoreUnreadable`.
     """
@@ -27,16 +25,14 @@ class Load:
     model: Model
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(Struct, frozen=True):
     """Take one streamed chunk of rows; `last` completes them: answer with `Loaded`."""
 
     task: Task
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Compute:
+class Compute(Struct, frozen=True):
     """Drop any older work and compute the coded gradient at this model."""
 
     round: int
@@ -44,21 +40,18 @@ class Compute:
     """The model's parameters on the support of the rows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Abandon:
+class Abandon(Struct, frozen=True):
     """Drop the work at hand; the master no longer waits for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(Struct, frozen=True):
     """Write to the log."""
 
     level: Level
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """End the process."""
 
     code: int

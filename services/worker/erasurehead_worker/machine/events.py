@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from erasurehead.wire.messages import ToWorker
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True):
     """The master said something."""
 
     message: ToWorker
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(Struct, frozen=True):
     """The rows are in memory; `support` is None when they are dense."""
 
     rows: int
     support: npt.NDArray[Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoreUnreadable:
+class StoreUnreadable(Struct, frozen=True):
     """This machine cannot read the store itself; the master must send the rows."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartDone:
+class PartDone(Struct, frozen=True):
     """One part of the coded gradient is computed."""
 
     round: int
@@ -45,13 +41,11 @@ class PartDone:
     compute_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Woke:
+class Woke(Struct, frozen=True):
     """Time has passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shutdown:
+class Shutdown(Struct, frozen=True):
     """This process was asked to end.
 
     `at_once`: without the result of the round at hand.

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from enum import Enum
 
+import msgspec
 import numpy as np
 
 from erasurehead.errors import (
@@ -449,7 +449,7 @@ class Worker:
         held = None if self.assign is None else self.assign.slot
         if now > self._heard + FORGOTTEN_S:
             self.spare = False
-        self._send(replace(self.hello, held=held), now)
+        self._send(msgspec.structs.replace(self.hello, held=held), now)
         self._retry_at = now + self._retry_s * float(self._rng.uniform(0.75, 1.25))
         self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
 

@@ -50,6 +50,9 @@ from erasurehead_worker.watch.tally import Tally
 
 log = logging.getLogger(__name__)
 
+_POLLIN = int(zmq.POLLIN)
+"""As a plain number, as in `sockets`."""
+
 LONG_ENTRIES = 35_000
 """Entries of rows from which a gradient takes longer (0.3 ms) than asking for a turn."""
 
@@ -96,26 +99,23 @@ class WorkerLoop:
 
     def run(self) -> Exit:
         """Work until the master or a signal ends it; return the exit code and the reason."""
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._signals.fileno(), zmq.POLLIN)
-        descriptors = (self._socket.fileno(), self._signals.fileno())
-        news = True
+        signal_descriptor = self._signals.fileno()
+        descriptors = (self._socket.fileno(), signal_descriptor)
+        news, readable = True, [signal_descriptor]
         while self._exit is None:
             self._pulse.beat()
             # All that waits is looked at before any work: only the newest round is worked on.
             if news:
                 self._receive()
-                while (number := self._signals.take()) is not None:
-                    at_once = number == signal.SIGINT
-                    self._handle(Shutdown("asked to end", at_once), time.monotonic())
+                if self._signals.came or signal_descriptor in readable:
+                    self._take_signals()
                 self._turns.look()
             now, wake_at = time.monotonic(), self._machine.wake_at
             if now >= wake_at:
                 self._handle(Woke(), now)
                 if self._ordered is None:  # not when a delay is over: that is hurried
                     self._look_at_handshakes()
-            news = bool(poller.poll(0))
+            news, readable = self._has_news, []
             if news:
                 continue
             if self._has_work:
@@ -126,14 +126,27 @@ class WorkerLoop:
                 wait_s = max(0.0, self._machine.wake_at - time.monotonic())
                 wait_s = min(wait_s, self._pulse.longest_rest_s)
                 watched = descriptors + self._turns.descriptors
-                news = bool(select.select(watched, (), (), wait_s)[0])
+                readable = select.select(watched, (), (), wait_s)[0]
+                news = bool(readable)
         return self._exit
+
+    @property
+    def _has_news(self) -> bool:
+        """True when a message waits, or a signal came."""
+        events = self._socket.get(zmq.EVENTS)
+        assert isinstance(events, int)
+        return bool(events & _POLLIN) or self._signals.came
 
     @property
     def _has_work(self) -> bool:
         """True when the next chunk can be done, if need be because it is our turn."""
         at_hand = self._work is not None or self._ordered is not None
         return at_hand and not self._turns.awaited
+
+    def _take_signals(self) -> None:
+        while (number := self._signals.take()) is not None:
+            at_once = number == signal.SIGINT
+            self._handle(Shutdown("asked to end", at_once), time.monotonic())
 
     def _look_at_handshakes(self) -> None:
         if (sentence := self._handshakes.news()) is not None:
