@@ -192,7 +192,7 @@ def test_a_worker_of_another_protocol_version_is_refused(
 
     code, output = ended(start(*worker_options(address, "x" * 300), "--quiet"))
     assert code == EXIT_REFUSED, output
-    assert "hello: name: String should have at most 256" in output
+    assert "hello: Expected `str` of length <= 256" in output
 
     refusal = greeted(address, Hello(PROTOCOL_VERSION + 7, "by hand", "0.0", "host"))
     assert refusal.code == "wrong-version"
