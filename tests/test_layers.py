@@ -316,10 +316,10 @@ def test_torch_has_one_room() -> None:
             assert "torch" not in {top(name) for name in imports(module)}, module
 
 
-def test_the_protocol_adds_msgpack_and_validation_only() -> None:
+def test_the_protocol_adds_msgspec_only() -> None:
     for module in inside("erasurehead.wire"):
         foreign = {top(name) for name in imports(module)} - {"erasurehead"}
-        assert foreign <= {"numpy", "msgpack", "pydantic"} | sys.stdlib_module_names, module
+        assert foreign <= {"numpy", "msgspec"} | sys.stdlib_module_names, module
         assert not io_reached(module), module
 
 

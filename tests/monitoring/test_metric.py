@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client import Histogram as TheirHistogram
 
-from erasurehead.monitoring.metric import Histogram, Metric, Total, plain
+from erasurehead.monitoring.metric import Metric
+from erasurehead.monitoring.totals import Histogram, Total, plain
 from erasurehead_cli.pages.metrics_page import page
 from erasurehead_master.watch.metrics import METRICS as MASTER
 from erasurehead_worker.watch.metrics import METRICS as WORKER

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ from erasurehead.datasets.manifest import (
     PREFIXES,
     ArrayEntry,
 )
-from erasurehead.process.ahead import ahead
+from erasurehead.process.ahead import ahead, aside
 from erasurehead.rows import ColumnSquares, CsrRows
 
 
@@ -92,19 +92,18 @@ def write_parts(folder: Path, train: RowBlocks, test: RowBlocks) -> Mapping[str,
     if train.n_columns <= max(MOST_COLUMNS, train.nnz):
         squares = ColumnSquares(train.n_columns)
     # The disk takes the training rows while the test rows are made.
-    with ThreadPoolExecutor(1) as disk:
-        taken = []
+    with aside() as let:
         for prefix, part in zip(PREFIXES, (train, test), strict=True):
             written = _write_part(folder, prefix, part, None if prefix else squares)
-            taken += [disk.submit(_bring_to_disk, folder / f"{name}.npy") for name in written]
+            for name in written:
+                let(partial(_bring_to_disk, folder / f"{name}.npy"))
             entries |= written
         if squares is not None:
-            with ArrayFile(folder / f"{COLUMN_SQUARES}.npy", "<f8", (train.n_columns,)) as file:
+            path = folder / f"{COLUMN_SQUARES}.npy"
+            with ArrayFile(path, "<f8", (train.n_columns,)) as file:
                 file.append(squares.total)
                 entries[COLUMN_SQUARES] = file.finish()
-            taken.append(disk.submit(_bring_to_disk, folder / f"{COLUMN_SQUARES}.npy"))
-        for each in taken:
-            each.result()
+            let(partial(_bring_to_disk, path))
     return entries
 
 

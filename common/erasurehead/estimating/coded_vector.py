@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from erasurehead.arrays import IntArray, Vector
 
 
-class CodedVector(Struct, frozen=True, eq=False):
+# Not frozen: one is made of every result, and freezing trebles what that costs.
+@dataclass(slots=True, eq=False)
+class CodedVector:
     """A coded gradient with the coded loss that belongs to it.
 
     Attributes

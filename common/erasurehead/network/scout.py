@@ -44,6 +44,9 @@ def is_ipv6(address: str) -> bool:
         return host.startswith("[")
     if host == "*":
         return False
+    with contextlib.suppress(OSError):
+        socket.inet_pton(socket.AF_INET, host)
+        return False  # a number: nothing to look up, and no tables of Unicode to load for it
     try:
         found = {family for family, *_ in socket.getaddrinfo(host, None)}
     except OSError:

@@ -19,6 +19,19 @@ def meanwhile(make: Callable[[], T]) -> Iterator[Future[T]]:
         yield maker.submit(make)
 
 
+@contextmanager
+def aside() -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Yield a function that lets another thread do things, one after another.
+
+    The ``with`` block ends when all of them are done, and raises what the first that failed raised.
+    """
+    with ThreadPoolExecutor(1) as doer:
+        promised: list[Future[object]] = []
+        yield lambda do: promised.append(doer.submit(do))
+        for each in promised:
+            each.result()
+
+
 def ahead(pieces: Iterable[T]) -> Iterator[T]:
     """Yield the same, the next being made by another thread while one is looked at."""
     source = iter(pieces)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from erasurehead.process.durable import replace_file
 from erasurehead.records import RoundRecord
-from erasurehead_cli.results.comparison import Comparison, Outcome
+
+if TYPE_CHECKING:
+    from erasurehead_cli.results.comparison import Comparison, Outcome
 
 MISSING = "no figures: matplotlib is not installed (pip install 'erasurehead[figures]')"
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from erasurehead.arrays import FloatArray
-from erasurehead.monitoring.metric import Total
+from erasurehead.monitoring.totals import Total
 from erasurehead.records import RoundRecord
 
 HORIZON_ROUNDS = 16

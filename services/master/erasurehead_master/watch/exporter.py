@@ -14,7 +14,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from erasurehead.monitoring.http import Endpoints, State
-from erasurehead.monitoring.metric import Histogram, Metric, Total
+from erasurehead.monitoring.metric import Metric
+from erasurehead.monitoring.totals import Histogram, Total
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.version import installed_version
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
