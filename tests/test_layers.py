@@ -20,12 +20,19 @@ MAY_IMPORT = {
     "erasurehead_worker": {"erasurehead"},
     "erasurehead_simulator": {"erasurehead", "erasurehead_master", "erasurehead_worker"},
     "erasurehead_local": {"erasurehead", "erasurehead_master", "erasurehead_worker"},
+    "erasurehead_engines": {
+        "erasurehead",
+        "erasurehead_master",
+        "erasurehead_worker",
+        "erasurehead_local",
+    },
     "erasurehead_cli": {
         "erasurehead",
         "erasurehead_master",
         "erasurehead_worker",
         "erasurehead_simulator",
         "erasurehead_local",
+        "erasurehead_engines",
     },
     "erasurehead_face": {
         "erasurehead",
@@ -33,6 +40,7 @@ MAY_IMPORT = {
         "erasurehead_worker",
         "erasurehead_simulator",
         "erasurehead_local",
+        "erasurehead_engines",
         "erasurehead_cli",
     },
 }

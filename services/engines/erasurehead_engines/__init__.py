@@ -1,0 +1,1 @@
+"""Starters for SLURM, Dask and Ray: the engine starts processes and tells them an address."""
