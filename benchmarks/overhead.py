@@ -160,7 +160,7 @@ def worker_sums(load: Load) -> PartialSums:
 
 def gradient(sums: PartialSums, theta: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return the only vector of a worker's coded gradient, shape (support,)."""
-    computation = sums.gradient(0, theta)
+    computation = sums.gradient(0, theta, 1)
     while not computation.advance():
         pass
     values: npt.NDArray[np.float64] = computation.values[0]

@@ -108,7 +108,7 @@ def make_descent(optimizer: str, problem: Diagonal, arrivals: int) -> Descent:
     kind = RoundKind(False, units, float(arrivals), curvatures)
     asked = Problem(np.zeros(columns), L2(1e-6), problem, kind)
     method = METHODS.build(optimizer, asked)
-    size = 1.0 if method.unit == "1" else 1.0 / problem.largest()
+    size = method.unit if isinstance(method.unit, float) else 1.0 / problem.largest()
     code = CODES.build("uncoded", units, None, np.random.default_rng(0))
     estimate = ESTIMATES.build("sag", code, columns, False)
     return Descent(method, Constant(eta=size), estimate, 1, TwoCores().do)

@@ -82,6 +82,15 @@ def test_a_loss_that_stays_need_not_be_the_least() -> None:
     assert "exact or cached" not in verdict(after(FALLING), replace(PLAIN, noisy=True))
 
 
+def test_batches_are_not_told_to_wait_for_the_full_gradient() -> None:
+    batches = Circumstances(optimizer="adam", noisy=True, in_batches=True)
+    stuck = verdict(after([1.0] + 30 * [0.5]), batches)
+    assert "adam does not tell how far the minimum is" in stuck
+    assert "take a larger --batch, or steps that become smaller" in stuck
+    assert "exact or cached" not in stuck
+    assert verdict(after(FALLING), batches).endswith("; give more --rounds")
+
+
 def test_a_loss_above_its_start_asks_for_a_smaller_step() -> None:
     """docs of faults: 30 rounds with a step of 1e6 once ended with "all 30 rounds done"."""
     risen = after([0.693147, *(10.0**n for n in range(5, 20))], 1e-9)

@@ -101,9 +101,11 @@ class Listening(RealArithmetic):
         super().__init__(rows)
         self.asked: dict[int, list[Vector]] = defaultdict(list)
 
-    def gradient(self, assign: Assign, theta: Vector, part: int) -> tuple[np.ndarray, np.ndarray]:
+    def gradient(
+        self, assign: Assign, round_: int, theta: Vector, part: int
+    ) -> tuple[np.ndarray, np.ndarray]:
         self.asked[assign.slot].append(np.array(theta))
-        return super().gradient(assign, theta, part)
+        return super().gradient(assign, round_, theta, part)
 
 
 @pytest.fixture

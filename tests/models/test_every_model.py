@@ -194,7 +194,7 @@ def test_a_worker_sums_over_weighed_rows_on_their_support(
     support = np.arange(model.n_parameters) if sums.support is None else sums.support
     assert (np.diff(support) > 0).all()
     assert len(support) < model.n_parameters
-    work = sums.gradient(0, theta[support])
+    work = sums.gradient(0, theta[support], 1)
     while not work.advance():
         pass
     weights = weights_of(model, given)

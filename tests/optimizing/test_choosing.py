@@ -6,12 +6,14 @@ import pytest
 
 from erasurehead.optimizing import METHODS
 from erasurehead.optimizing.base import RoundKind
-from erasurehead.optimizing.choosing import BY_MERIT, Chosen, choose
+from erasurehead.optimizing.choosing import BY_MERIT, PROXIMAL_BY_MERIT, Chosen, choose
 
 UNITS = RoundKind(False, 10, 2.8)
 UNITS_AND_EXACT = RoundKind(True, 10, 10.0)
 EXACT = RoundKind(True)
 NOISY = RoundKind(False)
+BATCHES = RoundKind(False, whole=False)
+UNBIASED_BATCHES = RoundKind(False, whole=False, unbiased=True)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,9 @@ NOISY = RoundKind(False)
         (EXACT, False, "lbfgs", "every round has the full gradient"),
         (NOISY, True, "restarted-nesterov", "erasures leave rounds inexact"),
         (NOISY, False, "gradient-descent", "the curvature of the model has no bound"),
+        (BATCHES, True, "diagonal", "every round is on other rows"),
+        (BATCHES, False, "gradient-descent", "the curvature of the model has no bound"),
+        (UNBIASED_BATCHES, False, "adam", "every round is on other rows"),
     ],
 )
 def test_what_rounds_give_decides(rounds: RoundKind, bounded: bool, name: str, reason: str) -> None:
@@ -50,4 +55,4 @@ def test_the_name_of_what_is_chosen_has_no_options() -> None:
 
 
 def test_the_methods_by_merit_exist() -> None:
-    assert set(BY_MERIT) <= set(METHODS)
+    assert {*BY_MERIT, *PROXIMAL_BY_MERIT, "adam"} <= set(METHODS)

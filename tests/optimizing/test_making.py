@@ -25,7 +25,7 @@ def test_an_automatic_step_is_one_over_the_largest_curvature() -> None:
 
 
 def test_or_1_for_a_method_that_scales_its_direction() -> None:
-    assert automatic_step("1", problem(3.0, 1.0)) == 1.0
+    assert automatic_step(1.0, problem(3.0, 1.0)) == 1.0
 
 
 def test_a_method_and_its_step_size() -> None:
@@ -38,7 +38,7 @@ def test_a_method_and_its_step_size() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "step", "sentence"),
     [
-        ("adam", "auto", "unknown optimizer 'adam'"),
+        ("adamax", "auto", "unknown optimizer 'adamax'"),
         ("nesterov:momentum=1", "auto", "optimizer 'nesterov' has no option 'momentum'"),
         ("nesterov", "automatic", "unknown step size 'automatic'"),
     ],

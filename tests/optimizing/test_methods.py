@@ -19,9 +19,13 @@ PLAIN = [name for name in METHODS_ALONE if METHODS.factory(name).unit == "1/curv
 """Methods whose step is along the gradient as it is."""
 
 
+SMALLER = {"adam": "exponential:eta=0.1,decay=0.99"}
+"""Steps of methods that come to rest only as their steps become smaller."""
+
+
 def fitting(name: str, plain: str) -> str:
     """Return a step for a plain method, or the whole step of another."""
-    return plain if name in PLAIN else "1"
+    return plain if name in PLAIN else SMALLER.get(name, "1")
 
 
 def run(name: str, rounds: list[int], l2: float = 0.0, step: str = "0.1") -> list[float]:

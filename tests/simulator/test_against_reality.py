@@ -44,15 +44,15 @@ def seed_with_gaps() -> int:
 
 
 @pytest.mark.parametrize(
-    "scheme",
+    ("scheme", "batch"),
     [
-        "agc:c=2,r=2",
-        "uncoded:r=3",
-        "cyclic-sums:c=2 / circular / fraction:r=2",
-        "agc:c=2,r=2,cache=saga",
+        ("agc:c=2,r=2", 0.2),
+        ("uncoded:r=3", 1.0),
+        ("cyclic-sums:c=2 / circular / fraction:r=2", 1.0),
+        ("agc:c=2,r=2,cache=saga", 1.0),
     ],
 )
-def test_a_simulated_run_is_the_real_one(scheme: str, small_store: Path) -> None:
+def test_a_simulated_run_is_the_real_one(scheme: str, batch: float, small_store: Path) -> None:
     """1. Real workers sleep for drawn delays. 2. Virtual ones do so under a virtual clock. 3. The
     same slots arrive in every round, and the models agree to 1e-12."""
     given = {
@@ -62,6 +62,7 @@ def test_a_simulated_run_is_the_real_one(scheme: str, small_store: Path) -> None
         "step": "0.5",
         "seed": seed_with_gaps(),
         "scheme": scheme,
+        "batch": batch,
         "delay": DELAY,
     }
     settings = load(RunSettings, given, environment={})

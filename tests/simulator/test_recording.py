@@ -50,11 +50,14 @@ def forgetting_the_delays(run: Run) -> Run:
     return Run.open(run.path)
 
 
-def test_a_run_that_waits_for_all_is_traced_as_it_was(small_store: Path, tmp_path: Path) -> None:
-    trace = record_trace(played(tmp_path / "run", small_store, scheme="uncoded"))
+@pytest.mark.parametrize("batch", [1.0, 0.25])
+def test_a_run_that_waits_for_all_is_traced_as_it_was(
+    batch: float, small_store: Path, tmp_path: Path
+) -> None:
+    trace = record_trace(played(tmp_path / "run", small_store, scheme="uncoded", batch=batch))
     assert trace.count(Source.ARRIVAL) == trace.source.size == 360
     np.testing.assert_allclose(trace.delays_s, true_delays_s(EXPONENTIAL), atol=1e-9)
-    np.testing.assert_allclose(trace.compute_s, 0.1)
+    np.testing.assert_allclose(trace.compute_s, batch * 0.1)
     np.testing.assert_allclose(trace.compute_share, 1 / 6)
     assert trace.pass_s == pytest.approx(0.6)
 

@@ -107,7 +107,7 @@ def gradients(rows: PartialSums, n_parameters: int) -> list[np.ndarray]:
     theta = theta if rows.support is None else theta[rows.support]
     found: list[np.ndarray] = []
     for part in range(rows.n_parts):
-        computation = rows.gradient(part, theta)
+        computation = rows.gradient(part, theta, 1)
         while not computation.advance():
             pass
         found += [computation.values, computation.loss]

@@ -204,9 +204,16 @@ def test_it_greets_a_silent_master_again_and_keeps_its_rows() -> None:
     assert isinstance(machine.handle(step(1), now)[0], Compute)
 
 
-def test_other_rows_are_loaded_anew() -> None:
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ASSIGN, row_ranges=np.array([[0, 4], [5, 9]])),
+        replace(ASSIGN, batch=0.5),
+        replace(ASSIGN, batch_seed=1),
+    ],
+)
+def test_other_rows_are_loaded_anew(other: Assign) -> None:
     machine = ready_worker()
-    other = replace(ASSIGN, row_ranges=np.array([[0, 4], [5, 9]]))
     (load,) = machine.handle(Received(other), 0.0)
     assert isinstance(load, Load)
     assert load.assign is other

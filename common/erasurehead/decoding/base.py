@@ -91,6 +91,10 @@ class Decoder(ABC):
     may_leave_tasks_out = True
     """False when every task that an arrival holds counts."""
 
+    unbiased = False
+    """True when E[alpha] is the same for all tasks, if all slots straggle alike: the estimate is
+    then right on average, but for a factor."""
+
     no_worse_than_one_step: Literal["mean", "optimal"] | None = None
     """The scale of one-step decoding whose decode error this one's never exceeds, if any."""
 

@@ -100,6 +100,11 @@ class FirstCopyDecoder(Decoder):
                     " use scale=coverage"
                 )
         self.uses_probabilities = self._group_weights is not None
+        # Groups of as many slots are heard as often. The scale of `coverage` depends on which are.
+        alike = np.ptp(groups.sizes) == 0
+        if scale == "coverage":
+            alike &= np.ptp(groups.block_sizes) == 0
+        self.unbiased = scale in ("unbiased", "group") or bool(alike)
         self._weight: list[float] = self._weights.tolist()
         self.begin()
 

@@ -57,6 +57,7 @@ class FixedDecoder(Decoder):
 
     exact_needs_all = True
     rarely_exact = True
+    unbiased = True
     may_leave_tasks_out = False
 
     def __init__(

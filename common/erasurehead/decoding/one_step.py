@@ -10,6 +10,9 @@ from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import EXACT_ERROR, Decoder, DecoderContext, Decoding, summarize
 from erasurehead.errors import UsageError
 
+EVEN = 1e-9
+"""Columns whose sums differ by less of themselves add up to the same."""
+
 
 class OneStepDecoder(Decoder):
     """Streams the sum of all arrivals and scales it at the end.
@@ -49,6 +52,9 @@ class OneStepDecoder(Decoder):
         self.scale = scale
         self.no_worse_than_one_step = scale
         self._share = code.n_tasks * code.n_symbols / float(code.matrix.sum())
+        # By a weight that depends on how many arrive alone, a task counts for its column's sum.
+        sums = np.asarray(code.matrix.sum(axis=0))
+        self.unbiased = scale == "mean" and float(np.ptp(sums)) <= EVEN * float(sums.mean())
         self.begin()
 
     def begin(self) -> None:

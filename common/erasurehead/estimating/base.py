@@ -36,6 +36,9 @@ class GradientEstimate(ABC):
     sums_memory: ClassVar[bool] = False
     """Whether an estimate is the sum of what is remembered, what arrived in its round included."""
 
+    unbiased: ClassVar[bool] = False
+    """Whether estimates are right on average if the decoder's weights are."""
+
     must_sum_memory: bool = False
     """Whether it must be that sum even where what arrived decodes exactly without it; set by those
     who need it, between rounds."""

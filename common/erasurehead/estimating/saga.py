@@ -7,7 +7,7 @@ approximate codes is gone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
@@ -36,6 +36,8 @@ class SagaEstimate(GradientEstimate):
     code, n_parameters: see `erasurehead.estimating.memory.Memory`.
     ordered: not used; the sum of changes depends on the order of arrival to rounding.
     """
+
+    unbiased: ClassVar[bool] = True
 
     memory: Memory
 

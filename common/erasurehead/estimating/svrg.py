@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy.typing as npt
 
@@ -31,6 +31,8 @@ class SvrgEstimate(GradientEstimate):
     code, n_parameters, ordered: as for `SagaEstimate`, whose formula this is.
     every: rounds from one snapshot to the next, at least 1.
     """
+
+    unbiased: ClassVar[bool] = True
 
     memory: Memory
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from typing import ClassVar
 
 from erasurehead.arrays import FloatArray
 from erasurehead.coding.base import GradientCode
@@ -25,6 +26,8 @@ class WeightedSum(GradientEstimate):
     n_parameters: length of a gradient.
     ordered: add in a fixed order.
     """
+
+    unbiased: ClassVar[bool] = True
 
     def __init__(self, code: GradientCode, n_parameters: int, ordered: bool = False) -> None:
         self._ordered = ordered

@@ -32,6 +32,7 @@ class Circumstances:
     optimizer: its method.
     better_optimizer: a method for its scheme that uses the curvature; None: its own does.
     noisy: its rounds have no full gradient, and nothing is remembered of earlier ones.
+    in_batches: each of its rounds is on some of the rows.
     spread: size of the largest column over that of the smallest; NaN: unknown.
     wanted: the gap that was asked for; NaN: none was.
     missing: how many parts of the rows no worker has, and how many there are.
@@ -42,6 +43,7 @@ class Circumstances:
     optimizer: str = ""
     better_optimizer: str | None = None
     noisy: bool = False
+    in_batches: bool = False
     spread: float = math.nan
     wanted: float = math.nan
     missing: tuple[int, int] = (0, 0)
@@ -87,7 +89,7 @@ def _how_far(course: Course, now: float, run: Circumstances) -> str:
     if course.fall > STILL * abs(now):
         return f"the loss {falls}"
     unknown = "how far the minimum is, nobody can tell yet"
-    if run.better_optimizer is not None:
+    if run.better_optimizer is not None or run.in_batches:
         unknown = f"{run.optimizer} does not tell how far the minimum is"
     return f"the loss {falls}, but {unknown}"
 
@@ -106,7 +108,12 @@ def _advice(course: Course, now: float, run: Circumstances) -> str:
     if run.missing[0]:
         n, parts = run.missing
         return f"no worker has {n} of {parts} parts of the rows: start more workers"
-    if run.noisy and stuck:
+    if run.in_batches and stuck:
+        advice = (
+            "rounds on some of the rows keep it from the minimum: take a larger --batch, or steps"
+            " that become smaller (--step inverse:eta=...)"
+        )
+    elif run.noisy and stuck:
         advice = (
             "rounds without the full gradient keep it from the minimum: take an exact or cached"
             " scheme (cache=sag), or steps that become smaller (--step inverse:eta=...)"

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import Array, FloatArray
+from erasurehead.arrays import Array, FloatArray, IntArray
 from erasurehead.models.base import Model
-from erasurehead.models.rows import LocalRows, LocalRowsBuilder
+from erasurehead.models.batches import Batches, some_rows
+from erasurehead.models.rows import Chunk, LocalRows, LocalRowsBuilder
 from erasurehead.models.weighing import weights_of
 from erasurehead.rows import CsrRows
 
@@ -24,6 +25,8 @@ class CodedGradient:
     model: what is learnt.
     theta: the parameters that the rows need (`Model.coordinates`), shape (parameters,).
     part: which of the parts of a slot's answer.
+    batch: places of the rows that count, and what each stands for (`Batches.of_round`); None: all
+        rows count.
     """
 
     def __init__(
@@ -32,12 +35,22 @@ class CodedGradient:
         model: Model,
         theta: npt.NDArray[np.floating[Any]],
         part: int = 0,
+        batch: tuple[IntArray, FloatArray] | None = None,
     ) -> None:
         self._rows = rows
         self._model = model
         self._theta = np.asarray(theta, dtype=np.float64)
         self._part = part
-        self._ahead = [c for c in reversed(rows.chunks) if c.used_by(part)]
+        self._batch = batch
+        self._firsts = np.cumsum([0, *(len(chunk.labels) for chunk in rows.chunks)])
+        """Of each chunk, the place of its first row."""
+        firsts = self._firsts
+        self._bounds = firsts if batch is None else np.searchsorted(batch[0], firsts)
+        """Of each chunk, how many rows that count are before it."""
+        counting = np.diff(self._bounds) > 0
+        used = [i for i, c in enumerate(rows.chunks) if counting[i] and c.used_by(part)]
+        self._ahead = used[::-1]
+        """Chunks that are still to be worked through, the next one last."""
         self._sums: list[FloatArray | None] = [None] * rows.n_vectors
         self.loss: FloatArray = np.zeros(rows.n_vectors)
         """Coded loss sums so far, shape (n_vectors,): decode weights apply to them as well."""
@@ -46,7 +59,7 @@ class CodedGradient:
         """Work through one more chunk; return True when none is left."""
         if not self._ahead:
             return True
-        chunk = self._ahead.pop()
+        chunk = self._taken(self._ahead.pop())
         if chunk.coefficients is None:
             found = self._model.sums(chunk, self._theta, [None] * len(self._sums))
         else:
@@ -58,6 +71,16 @@ class CodedGradient:
             # only one chunk, and the support may be long.
             self._sums[v] = gradient if so_far is None else np.add(so_far, gradient, out=so_far)
         return not self._ahead
+
+    def _taken(self, index: int) -> Chunk:
+        """Return what counts of a chunk."""
+        chunk = self._rows.chunks[index]
+        if self._batch is None:
+            return chunk
+        places, shares = self._batch
+        here = slice(self._bounds[index], self._bounds[index + 1])
+        shape = self._rows.n_parts, self._rows.n_vectors
+        return some_rows(chunk, places[here] - self._firsts[index], shares[here], shape)
 
     @property
     def chunks_ahead(self) -> int:
@@ -78,20 +101,31 @@ class PartialSums:
     ----------
     support: the parameters that the rows need, ascending; None: all of them.
     n_rows, n_parts: sizes.
-    n_entries: of the rows' matrix, which a gradient passes over twice.
+    n_entries: of the rows' matrix, which a gradient passes over twice in a round.
     """
 
-    def __init__(self, rows: LocalRows, model: Model) -> None:
+    def __init__(self, rows: LocalRows, model: Model, batches: Batches | None = None) -> None:
         self._rows = rows
         self._model = model
+        self._batches = batches
         self.support: Array | None = model.coordinates(rows.support)
         self.n_rows = rows.n_rows
         self.n_parts = rows.n_parts
-        self.n_entries = sum(int(chunk.matrix.size) for chunk in rows.chunks)
+        n_entries = sum(int(chunk.matrix.size) for chunk in rows.chunks)
+        self.n_entries = n_entries if batches is None else round(batches.share * n_entries)
 
-    def gradient(self, part: int, theta: npt.NDArray[np.floating[Any]]) -> CodedGradient:
-        """Return the computation of one part of a result for these parameters of the support."""
-        return CodedGradient(self._rows, self._model, theta, part)
+    def gradient(
+        self, part: int, theta: npt.NDArray[np.floating[Any]], round_: int
+    ) -> CodedGradient:
+        """Return the computation of one part of a round's result.
+
+        Parameters
+        ----------
+        theta: the parameters of the support.
+        round_: says which rows count, in mini-batch rounds.
+        """
+        batch = None if self._batches is None else self._batches.of_round(round_)
+        return CodedGradient(self._rows, self._model, theta, part, batch)
 
 
 class PartialSumsBuilder:
@@ -102,12 +136,20 @@ class PartialSumsBuilder:
     model: what is learnt.
     coefficients: how the tasks enter each vector of each part, shape (parts, vectors, tasks).
     dense_share: rows that touch more than this share of the columns are kept on all of them.
+    batches: which rows count in a round; None: all of them.
     """
 
-    def __init__(self, model: Model, coefficients: FloatArray, dense_share: float) -> None:
+    def __init__(
+        self,
+        model: Model,
+        coefficients: FloatArray,
+        dense_share: float,
+        batches: Batches | None = None,
+    ) -> None:
         n_parts, n_vectors, _ = coefficients.shape
         self._model = model
         self._coefficients = coefficients
+        self._batches = batches
         self._rows = LocalRowsBuilder(
             model.n_columns,
             (n_parts, n_vectors),
@@ -128,8 +170,8 @@ class PartialSumsBuilder:
     def steps(self) -> Iterator[PartialSums | None]:
         """Yield None after each block of rows is taken over, and the sums at the end."""
         for rows in self._rows.steps():
-            yield None if rows is None else PartialSums(rows, self._model)
+            yield None if rows is None else PartialSums(rows, self._model, self._batches)
 
     def finish(self) -> PartialSums:
         """Return the sums at once; the builder is empty afterwards."""
-        return PartialSums(self._rows.finish(), self._model)
+        return PartialSums(self._rows.finish(), self._model, self._batches)

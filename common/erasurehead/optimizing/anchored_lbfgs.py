@@ -83,7 +83,7 @@ class AnchoredLbfgs(Method):
     """
 
     predicts: ClassVar[bool] = True
-    unit: ClassVar[Unit] = "1"
+    unit: ClassVar[Unit] = 1.0
     follows_units: ClassVar[bool] = True
 
     def __init__(

@@ -22,7 +22,7 @@ from erasurehead.parts import InParts, Work, at_once
 BLOCK_PARAMETERS = 1 << 14
 """A part of a model whose vectors fit a cache together."""
 
-Unit = Literal["1/curvature", "1"]
+Unit = float | Literal["1/curvature"]
 """The step size that suits a method when the user chooses none: methods that follow a gradient need
 the curvature's inverse, methods with an image of the curvature of their own a whole step."""
 
@@ -39,12 +39,18 @@ class RoundKind:
     units_a_round: how many of them a round renews, on average.
     curvatures: finds how each unit curves, units that no slot sends among them; that takes passes
         over rows. None: nobody can say it.
+    whole: every task is summed over all its rows; else a round has a batch of them, and other
+        rounds have other rows.
+    unbiased: the mean of a round's gradient is a multiple of the full gradient, if all slots
+        straggle alike.
     """
 
     exact: bool = False
     n_units: int = 0
     units_a_round: float = 0.0
     curvatures: Callable[[], Sequence[UnitCurvature]] | None = None
+    whole: bool = True
+    unbiased: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +124,11 @@ class Method(ABC):
     of each."""
 
     needs_exact_rounds: ClassVar[bool] = False
-    """Whether its steps are no better than others unless rounds have the full gradient."""
+    """Whether its steps are no better than others unless rounds have the full gradient, of all
+    rows."""
+
+    needs_unbiased_rounds: ClassVar[bool] = False
+    """Whether a bias of the gradient estimate would lead it astray (`RoundKind.unbiased`)."""
 
     predicts: ClassVar[bool] = False
     """Whether `predicted_decrease` is known sooner or later."""

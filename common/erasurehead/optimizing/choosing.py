@@ -59,6 +59,8 @@ def choose(
         return Chosen(BY_MERIT[-1], f"the step size {step} is given, and is for its steps")
     if not smooth:
         return _proximal(rounds, bounded)
+    if not rounds.whole:
+        return _in_batches(rounds, bounded)
     for name in BY_MERIT:
         # A method of ours is a class, whose attributes say what it needs.
         method = cast(type[Method], METHODS.factory(name))
@@ -76,6 +78,15 @@ def _proximal(rounds: RoundKind, bounded: bool) -> Chosen:
     if rounds.exact:
         return Chosen(accelerated, f"{reason}, and every round has the full gradient")
     return Chosen(steady, f"{reason}, and rounds do not have the full gradient")
+
+
+def _in_batches(rounds: RoundKind, bounded: bool) -> Chosen:
+    """Return the method for rounds on other rows each: momentum would carry their noise on."""
+    reason = "every round is on other rows"
+    if bounded:
+        return Chosen(PROXIMAL_BY_MERIT[1], reason)
+    reason += ", and the curvature of the model has no bound"
+    return Chosen("adam" if rounds.unbiased else BY_MERIT[-1], reason)
 
 
 def _lacks(method: type[Method], rounds: RoundKind, bounded: bool) -> bool:

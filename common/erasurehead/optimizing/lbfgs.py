@@ -66,9 +66,12 @@ class Lbfgs(Method):
     UsageError: a value out of range.
     """
 
+    damping: ClassVar[float] = 0.0
+    """See `NewtonSteps`; 0: pairs without curvature are left out."""
+
     needs_exact_rounds: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
-    unit: ClassVar[Unit] = "1"
+    unit: ClassVar[Unit] = 1.0
 
     def __init__(
         self,
@@ -80,7 +83,9 @@ class Lbfgs(Method):
         digits: Digits = "f8",
     ) -> None:
         super().__init__(problem)
-        self.steps = NewtonSteps(problem, power, first_step, pairs, digits, GROWTH, self._in_parts)
+        self.steps = NewtonSteps(
+            problem, power, first_step, pairs, digits, GROWTH, self._in_parts, self.damping
+        )
         self._theta, self._origin = problem.start.copy(), problem.start.copy()
         self._loss = math.nan
         """At the origin, from which the last step went; nan: it is not known."""

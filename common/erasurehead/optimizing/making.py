@@ -33,11 +33,11 @@ def make_method(optimizer: str, step: str, problem: Problem) -> tuple[Method, St
 
 
 def automatic_step(unit: Unit, problem: Problem) -> float:
-    """Return a method's unit: 1, or 1 / (the largest curvature of the objective) if it has any.
+    """Return a method's unit: a number, or 1 / (the largest curvature of the objective) if any.
 
     Gradient descent with that step never increases a convex objective.
     """
-    if unit == "1":
-        return 1.0
+    if isinstance(unit, float):
+        return unit
     curvature = problem.curvature.largest() + problem.penalty.curvature
     return 1.0 / curvature if curvature > 0 else 1.0

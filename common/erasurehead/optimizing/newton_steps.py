@@ -71,6 +71,8 @@ class NewtonSteps:
     digits: in which they are kept.
     growth: of steps, at most; see `StepCap`.
     in_parts: how long vectors are worked on.
+    damping: least share of the curvature that H foresaw along a step for its pair to have; see
+        `_damped`.
 
     Attributes
     ----------
@@ -93,6 +95,7 @@ class NewtonSteps:
         digits: Digits,
         growth: float,
         in_parts: InParts,
+        damping: float = 0.0,
     ) -> None:
         if not 1 <= keep <= MOST_PAIRS:
             raise UsageError(f"pairs={keep} of an optimizer must be from 1 to {MOST_PAIRS}")
@@ -100,6 +103,7 @@ class NewtonSteps:
             raise UsageError(f"first_step={first_step:g} of an optimizer must be positive")
         self._penalty = problem.penalty
         self._in_parts = in_parts
+        self._damping = damping
         self.metric = Metric.of(problem, power)
         n = len(problem.start)
         largest = self.metric.largest
@@ -112,6 +116,8 @@ class NewtonSteps:
         self.cap = StepCap(growth)
         self._of_base = np.zeros(self.pairs.n_products)
         """Products of the gradient at which the next pair begins, with all pairs."""
+        self._pull = self._slope = 0.0
+        """Of the last step s, from the gradient g: B s = -pull g, and g·s."""
 
     def begin(self) -> None:
         """Get ready for another gradient."""
@@ -166,15 +172,41 @@ class NewtonSteps:
         if math.isnan(pairs.first_scale):
             pairs.first_scale = 1.0 / max(1.0, float(np.abs(self.gradient).sum()))
             pairs.clear()
+        kept, pull = 1.0, 0.0
+        if squares is not None and self._damping:
+            squares, kept, pull = self._damped(squares)
         admitted = squares is not None and pairs.admits(squares)
         pairs.gradient[:] = self.gradient
         products = pairs.multiply_gradient()
         if squares is not None and admitted:
-            pairs.learn(squares, of_step, products - self._of_base)
+            of_change = kept * (products - self._of_base) + pull * self._of_base
+            pairs.learn(squares, of_step, of_change)
         if begins:
             self._of_base = pairs.only_kept(products)
         newton = pairs.newton(products)
         return Direction(newton, pairs.products_of(newton, products), products)
+
+    def _damped(self, pair: Squares) -> tuple[Squares, float, float]:
+        """Give the pair that was put some curvature if it has too little, or a negative one.
+
+        Where s·y < d s·B s for the damping d, y becomes k y + (1 - k) B s with
+        k = (1 - d) s·B s / (s·B s - s·y), so that s·y = d s·B s: H stays positive definite, and
+        still learns what has changed (Powell, 1978; Nocedal, Wright, "Numerical optimization",
+        2006, procedure 18.2). B s costs nothing, for s was a step along -H g. As long as there is
+        no pair, B is a guess, and a pair with any curvature is better.
+
+        Returns
+        -------
+        The pair's squares, k, and what multiplies g in the new y.
+        """
+        foreseen = -self._pull * self._slope
+        enough = self._damping * foreseen if len(self.pairs) else 0.0
+        if pair.step_change > enough or not foreseen > 0.0:
+            return pair, 1.0, 0.0
+        kept = (1.0 - self._damping) * foreseen / (foreseen - pair.step_change)
+        pull = (kept - 1.0) * self._pull
+        step_change, change_change = self.pairs.mix_change(kept, self._before, pull)
+        return Squares(pair.step_step, step_change, change_change), kept, pull
 
     def straight(self) -> Direction:
         """Return gamma_0 D^-1 g, the direction that pairs have no say in."""
@@ -205,13 +237,16 @@ class NewtonSteps:
         self.decrease = None
         if along.of_gradient is not None:
             self.decrease = self.pairs.decrease(along.of_gradient, square)
+        self._pull, self._slope = size, -size * slope
         share = self.cap.share(size * math.sqrt(of_step))
         if share < 1.0:
             self.shorten(start, share, out)
         return Gone(-size * share * slope, -size * share * along.products)
 
     def shorten(self, start: FloatArray, share: float, out: FloatArray) -> None:
-        """Leave a share of the way from a start to `out`, in place."""
+        """Leave a share of the last step, from its start to `out`, in place."""
+        self._pull *= share
+        self._slope *= share
 
         def move(part: slice) -> None:
             for _, here in chunks(part):
@@ -224,10 +259,12 @@ class NewtonSteps:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold besides the metric; partly the pairs' own arrays."""
+        of_step = {"of_last_step": np.array([self._pull, self._slope])} if self._damping else {}
         return {
             "gradient": self.gradient,
             "of_base": self._of_base,
             "lengths": self.cap.state(),
+            **of_step,
         } | self.pairs.state()
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -236,3 +273,5 @@ class NewtonSteps:
         self.pairs.load_state(state)
         self._of_base = state["of_base"].copy()
         self.cap.load_state(state["lengths"])
+        if self._damping:
+            self._pull, self._slope = state["of_last_step"].tolist()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy.linalg import solve_triangular
 
 from erasurehead.arrays import FloatArray, Vector
+from erasurehead.blas import dot
 from erasurehead.errors import DataError
 from erasurehead.optimizing.far_scale import far_scale
 from erasurehead.parts import CHUNK, InParts, at_once, chunks, n_chunks
@@ -139,6 +140,24 @@ class CurvaturePairs:
         row = 2 * self._free
         with np.errstate(over="ignore"):  # it is not admitted then
             self._rows[row, here], self._rows[row + 1, here] = step, change
+
+    def mix_change(self, share: float, vector: FloatArray, weight: float) -> tuple[float, float]:
+        """Make y of the pair that was put share y + weight v; return its s·y and y·y.
+
+        `vector` is v, shape (n_parameters,).
+        """
+        step, change = self._rows[2 * self._free], self._rows[2 * self._free + 1]
+        found = np.zeros((n_chunks(self._n), 2))
+
+        def mix(part: slice) -> None:
+            for chunk, here in chunks(part):
+                mixed = share * change[here].astype(np.float64) + weight * vector[here]
+                found[chunk] = dot(step[here].astype(np.float64), mixed), dot(mixed, mixed)
+                change[here] = mixed
+
+        self._in_parts(self._n, mix)
+        step_change, change_change = found.sum(axis=0).tolist()
+        return step_change, change_change
 
     def admits(self, pair: Squares) -> bool:
         """Return whether the pair that was put has some curvature, no more than there can be."""

@@ -38,7 +38,7 @@ class RestartedNesterov(Method):
 
     needs_curvature: ClassVar[bool] = True
     proximal: ClassVar[bool] = True
-    unit: ClassVar[Unit] = "1"
+    unit: ClassVar[Unit] = 1.0
 
     def __init__(self, problem: Problem, *, power: float = POWER) -> None:
         super().__init__(problem)

@@ -53,6 +53,8 @@ class Coding:
         are none or something makes up for them. It is known where first copies are added with
         weights near one: a round without one of n tasks has the decode error 1/n, and so the
         gradient the relative error 1/sqrt(n). (A cache brings the error of erasures to zero.)
+    unbiased: the mean of a round's gradient is a multiple of the full gradient, if all slots
+        straggle alike.
     asked: the scheme that was asked for, if it does not fit so few workers; None: `scheme`.
     """
 
@@ -65,6 +67,7 @@ class Coding:
     remembers: bool
     snapshot_every: int | None
     loses: float
+    unbiased: bool
     asked: Scheme | None = None
 
     @classmethod
@@ -114,6 +117,7 @@ class Coding:
             remembers=estimate.memory is not None,
             snapshot_every=estimate.snapshot_every,
             loses=code.n_tasks**-0.5 if sums and erased else 0.0,
+            unbiased=exact or (decoder.unbiased and estimate.unbiased),
         )
 
     def begin(self, slots: StragglerEstimate | None = None) -> Session:

@@ -87,6 +87,14 @@ class DescentSettings(MainSection):
         "auto",
         description="step size (auto suits the optimizer: mostly 1 / largest curvature)",
     )
+    batch: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="share of its rows that every task uses in a round, drawn anew for each (below"
+        " 1 for optimizers and schemes that remember no gradients of other rows)",
+    )
     rounds: int = Field(300, ge=1, description="rounds to run at most")
     until: ConditionTexts = Field(
         ("gap:1e-3",),

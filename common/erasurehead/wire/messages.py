@@ -32,7 +32,7 @@ from msgspec import Meta, Struct
 from erasurehead.errors import ErasureHeadError
 from erasurehead.wire.vectors.base import Packed
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 """Raised whenever an old peer could misread a new message."""
 
 _LARGEST = sys.float_info.max
@@ -162,6 +162,10 @@ class Assign(Struct, frozen=True, forbid_unknown_fields=True):
     store: Text | None
     """Where the store may be read; None means: ask me for the rows."""
     digest: Label
+    batch: Number
+    """Share of the rows of each task that count in a round; 1: all of them."""
+    batch_seed: Count
+    """With the round, it says which rows these are."""
     vector_format: Label
     """How models and gradients travel: a name of `FORMATS`, perhaps with options."""
     delay: Text

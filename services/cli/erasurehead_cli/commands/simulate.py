@@ -76,6 +76,7 @@ def _with_gradients(
     from erasurehead_cli.results.whole import print_whole
     from erasurehead_master.run.planning import PlannedRun
     from erasurehead_simulator.laws.expectation import expect
+    from erasurehead_simulator.virtual.compute_times import round_pass_s
     from erasurehead_simulator.virtual.virtual_run import run_virtually
 
     planned = PlannedRun.of(settings, Store.open(settings.problem.store), None)
@@ -103,7 +104,12 @@ def _with_gradients(
                 [len(r.arrivals) for r in records],
                 [r.erased_tasks / coding.code.n_tasks for r in records],
                 [r.decode_error for r in records],
-                expect(coding, delays, pass_s, settings.refit.regroup_after_rounds),
+                expect(
+                    coding,
+                    delays,
+                    round_pass_s(settings, pass_s),
+                    settings.refit.regroup_after_rounds,
+                ),
             ),
         )
     recorded_run.report(out, console, draw=draw, quiet=quiet)
@@ -126,9 +132,11 @@ def _without_gradients(
     from erasurehead_cli.results.whole import print_whole
     from erasurehead_master.run.waiting import overdue_units
     from erasurehead_simulator.laws.expectation import expect
+    from erasurehead_simulator.virtual.compute_times import round_pass_s
     from erasurehead_simulator.virtual.timeline import timeline
 
     begun = time.monotonic()
+    pass_s = round_pass_s(settings, pass_s)
     delays = settings.delays()
     coding = settings.fitted()
     out = settings.run.out

@@ -33,6 +33,7 @@ class Settings(TypedDict, total=False):
     delay: str | None
     optimizer: str | None
     step: float | str | None
+    batch: float | None
     rounds: int | None
     until: str | Sequence[str] | None
     evaluate_every_rounds: int | None

@@ -82,6 +82,11 @@ class RunPlan:
         return self.coding.exact
 
     @property
+    def whole(self) -> bool:
+        """True when rounds use all rows of a task."""
+        return self.settings.descent.batch == 1.0
+
+    @property
     def format_spec(self) -> str:
         """How models and gradients travel, as workers are told it."""
         chosen = self.settings.wire.format
@@ -189,6 +194,8 @@ class RunPlan:
             model=str(self.model.spec),
             store=self.data_reference,
             digest=self.digest,
+            batch=settings.descent.batch,
+            batch_seed=settings.run.seed,
             vector_format=self.format_spec,
             delay=settings.straggling.delay,
             delay_seed=settings.run.seed,

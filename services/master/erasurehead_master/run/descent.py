@@ -57,7 +57,7 @@ class StepOutcome:
 
 
 def _kind_of_rounds(plan: RunPlan, estimate: GradientEstimate) -> RoundKind:
-    return kind_of_rounds(plan.coding, estimate)
+    return kind_of_rounds(plan.coding, estimate, whole=plan.whole)
 
 
 class Descent:

@@ -148,11 +148,18 @@ def make_finishing(plan: RunPlan, descent: Descent, *, rated: bool) -> Finishing
 
     Raises
     ------
-    UsageError: a condition looks at a metric that the run does not report.
+    UsageError: a condition looks at a metric that the run does not report, or at a gradient that
+        its rounds do not have.
     """
     conditions = {text: build_condition(text) for text in plan.settings.descent.until}
     rises = {metric.name: metric.higher_is_better for metric in plan.model.metrics}
     for text, condition in conditions.items():
+        if condition.needs_slope and not plan.whole:
+            raise UsageError(
+                f"--until {text} looks at the gradient of all rows, and rounds with --batch"
+                f" {plan.settings.descent.batch:g} never have it; take --until metric:..., time:..."
+                " or loss-change:..."
+            )
         if condition.metric is None:
             continue
         if condition.metric not in rises:
@@ -176,7 +183,7 @@ def _circumstances(
     method, estimate = descent.method, descent.estimate
     better = None
     # No method can tell with a penalty that is not smooth.
-    if method.penalty.smooth and not method.predicts:
+    if method.penalty.smooth and not method.predicts and plan.whole:
         better = "--optimizer auto"
         if plan.settings.descent.step != AUTOMATIC:
             better += " --step auto"
@@ -186,6 +193,7 @@ def _circumstances(
         optimizer=descent.chosen.name,
         better_optimizer=better,
         noisy=not plan.exact and estimate.memory is None,
+        in_batches=not plan.whole,
         wanted=min((c.gap for c in conditions if not math.isnan(c.gap)), default=math.nan),
     )
 

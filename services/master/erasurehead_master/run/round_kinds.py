@@ -19,14 +19,19 @@ def kind_of_rounds(
     coding: Coding,
     estimate: GradientEstimate,
     curvatures: Callable[[], Sequence[UnitCurvature]] | None = None,
+    *,
+    whole: bool = True,
 ) -> RoundKind:
     """Return what is to be expected of the rounds of a coding, with its gradient estimate.
 
-    `curvatures` finds how the code's units curve.
+    Parameters
+    ----------
+    curvatures: finds how the code's units curve.
+    whole: rounds use all rows of a task.
     """
     memory = estimate.memory
     if memory is None or not estimate.sums_memory:
-        return RoundKind(coding.exact)
+        return RoundKind(coding.exact and whole, whole=whole, unbiased=coding.unbiased)
     slots = [len(slots) for slots in memory.units.slots if slots]
     if coding.exact:
         return RoundKind(True, len(slots), len(slots))

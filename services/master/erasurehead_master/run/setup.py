@@ -19,7 +19,7 @@ from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.round_kinds import kind_of_rounds
 from erasurehead_master.run.unit_curvatures import unit_curvatures
-from erasurehead_master.run.waiting import check_follows
+from erasurehead_master.run.waiting import check_fits
 
 
 def make_descent(
@@ -54,7 +54,7 @@ def make_descent(
     optimizer, step = settings.descent.optimizer, settings.descent.step
     chosen = choose(optimizer, step, rounds, bounded=curvature.bounded, smooth=penalty.smooth)
     method, size = make_method(chosen.optimizer, step, problem)
-    check_follows(method, estimate, chosen, plan.coding)
+    check_fits(method, estimate, chosen, plan.coding, settings.descent.batch)
     format = plan.vector_format
 
     def as_received(point: FloatArray) -> FloatArray:
@@ -80,6 +80,6 @@ def make_descent(
 def _kind(plan: RunPlan, estimate: GradientEstimate, rows: CsrRows) -> RoundKind:
     memory = estimate.memory
     if memory is None or not len(rows.labels) or not plan.model.bounded:
-        return kind_of_rounds(plan.coding, estimate)
+        return kind_of_rounds(plan.coding, estimate, whole=plan.whole)
     curvatures = partial(unit_curvatures, plan, memory.units, rows)
-    return kind_of_rounds(plan.coding, estimate, curvatures)
+    return kind_of_rounds(plan.coding, estimate, curvatures, whole=plan.whole)

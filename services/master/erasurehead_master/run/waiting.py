@@ -48,18 +48,46 @@ def prospect(settings: RunSettings, coding: Coding) -> Prospect:
         with the coding.
     """
     estimate = coding.estimate(1)
-    rounds = kind_of_rounds(coding, estimate)
+    rounds = kind_of_rounds(coding, estimate, whole=settings.descent.batch == 1.0)
     penalty, descent = make_penalty(settings.problem.l1, 0.0, NONE), settings.descent
     chosen = choose(descent.optimizer, descent.step, rounds, bounded=True, smooth=penalty.smooth)
     method, _ = make_method(chosen.optimizer, "1", Problem(np.zeros(1), penalty, _One(), rounds))
-    check_follows(method, estimate, chosen, coding)
+    check_fits(method, estimate, chosen, coding, descent.batch)
     return Prospect(chosen.optimizer, method.overdue if method.follows_units else None)
 
 
-def check_follows(
-    method: Method, estimate: GradientEstimate, chosen: Chosen, coding: Coding
+def check_fits(
+    method: Method, estimate: GradientEstimate, chosen: Chosen, coding: Coding, batch: float
 ) -> None:
-    """Raise UsageError if a method follows units and there are none to follow."""
+    """See that a method can do something with the rounds of a coding.
+
+    Parameters
+    ----------
+    batch: share of its rows that a task uses in a round.
+
+    Raises
+    ------
+    UsageError: it follows units and there are none to follow; something compares gradients of
+        different rows; or the method needs estimates without a bias, and they have one.
+    """
+    if batch < 1.0 and estimate.memory is not None:
+        raise UsageError(
+            f"--batch {batch:g} takes other rows in every round, and scheme"
+            f" '{shortest(coding.scheme)}' remembers gradients of earlier rounds; take a scheme"
+            " without a cache, for example agc:c=2,delta=0.2, or leave --batch out"
+        )
+    if batch < 1.0 and method.needs_exact_rounds:
+        raise UsageError(
+            f"--batch {batch:g} takes other rows in every round, and optimizer"
+            f" '{chosen.optimizer}' learns from how the gradient of all rows changes; take adam,"
+            " momentum or gradient-descent, or leave --batch out"
+        )
+    if method.needs_unbiased_rounds and not coding.unbiased:
+        raise UsageError(
+            f"optimizer '{chosen.optimizer}' divides by what gradients vary, so that a bias never"
+            f" averages out, and those of scheme '{shortest(coding.scheme)}' have one: take agc"
+            " without cache=sag, uncoded:r=... or an exact scheme, or --optimizer momentum"
+        )
     if method.follows_units and not estimate.sums_memory:
         raise UsageError(
             f"optimizer '{chosen.optimizer}' follows what is remembered of each unit, and the"

@@ -92,6 +92,11 @@ def search(
     UsageError: cluster, target or effort are impossible, or no scheme reaches the target.
     """
     _check(effort, max_load, settings.coding.workers)
+    if settings.descent.batch < 1.0:
+        raise UsageError(
+            f"the search counts rounds on all rows, and --batch {settings.descent.batch:g} uses a"
+            " share of them; leave it out"
+        )
     asked = [_asked(text, scheme, settings) for text, scheme in extra.items()]
     whole = Store.open(settings.problem.store).manifest
     # What is tried on a sample has the penalty of all rows.

@@ -56,6 +56,7 @@ class RecordedTrace:
     compute_s: shape (T, k).
     compute_share: share of all tasks that was computed, shape (T, k).
     source: `Source` of each value, shape (T, k).
+    batch: share of its rows that a task used in a round.
     """
 
     delays_s: FloatArray
@@ -63,12 +64,14 @@ class RecordedTrace:
     compute_s: FloatArray
     compute_share: FloatArray
     source: IntArray
+    batch: float = 1.0
 
     @property
     def pass_s(self) -> float:
         """Median seconds for a pass over all rows on one worker, from the measured ones."""
         measured = self.source == Source.ARRIVAL
-        return float(np.median((self.compute_s / self.compute_share)[measured]))
+        of_batches_s = float(np.median((self.compute_s / self.compute_share)[measured]))
+        return of_batches_s / self.batch
 
     def count(self, source: Source) -> int:
         """Return how many values come from there."""
@@ -126,7 +129,9 @@ def record_trace(run: Run) -> RecordedTrace:
         missing &= ~known
     _draw(table, missing, total_s, source, np.random.default_rng((run.settings.run.seed, 0x72AC)))
     delays_s = np.maximum(total_s - compute_s, 0.0)
-    return RecordedTrace(delays_s, np.clip(scaled_s, 0.0, delays_s), compute_s, share, source)
+    scaled_s = np.clip(scaled_s, 0.0, delays_s)
+    batch = run.settings.descent.batch
+    return RecordedTrace(delays_s, scaled_s, compute_s, share, source, batch)
 
 
 class _Table:

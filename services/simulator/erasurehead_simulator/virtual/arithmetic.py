@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import Vector
+from erasurehead.models.batches import Batches
 from erasurehead.models.partial_sums import PartialSums, PartialSumsBuilder
 from erasurehead.rows import CsrRows
 from erasurehead.wire.messages import Assign
@@ -25,17 +26,20 @@ class RealArithmetic:
         """Return (rows, support) of an assignment."""
         assign, key = load.assign, _key(load.assign)
         if key not in self._loaded:
-            builder = PartialSumsBuilder(load.model, assign.coefficients, assign.dense_share)
+            batches = Batches.of(assign.batch, assign.batch_seed, assign.row_ranges)
+            builder = PartialSumsBuilder(
+                load.model, assign.coefficients, assign.dense_share, batches
+            )
             for i, (lo, hi) in enumerate(assign.row_ranges.tolist()):
                 builder.add(i, self._rows.rows(lo, hi))
             self._loaded[key] = builder.finish()
         return self._loaded[key].n_rows, self._loaded[key].support
 
     def gradient(
-        self, assign: Assign, theta: Vector, part: int
+        self, assign: Assign, round_: int, theta: Vector, part: int
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return (values, loss) of one part of the result."""
-        computation = self._loaded[_key(assign)].gradient(part, theta)
+        """Return (values, loss) of one part of a round's result."""
+        computation = self._loaded[_key(assign)].gradient(part, theta, round_)
         # Overflow is for the master to judge, as it is with real workers.
         with np.errstate(over="ignore", invalid="ignore"):
             while not computation.advance():

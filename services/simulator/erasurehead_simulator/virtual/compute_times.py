@@ -9,6 +9,7 @@ import numpy as np
 from erasurehead.arrays import FloatArray
 from erasurehead.coding.base import GradientCode
 from erasurehead.errors import UsageError
+from erasurehead.settings.tree import RunSettings
 
 
 def compute_times_s(code: GradientCode, pass_s: float) -> FloatArray:
@@ -36,6 +37,14 @@ def compute_times_s(code: GradientCode, pass_s: float) -> FloatArray:
         for slot in range(code.n_workers)
     ]
     return pass_s * np.array(tasks, dtype=np.float64) / code.n_tasks
+
+
+def round_pass_s(settings: RunSettings, pass_s: float) -> float:
+    """Return the seconds in which one worker would compute what a round asks of all training rows.
+
+    `pass_s` is for all the rows themselves, of which a round may use a share.
+    """
+    return settings.descent.batch * pass_s
 
 
 def check_pass(pass_s: float) -> None:

@@ -23,7 +23,11 @@ from erasurehead_master.run.seams import Rating, Usage
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import VirtualCluster
-from erasurehead_simulator.virtual.compute_times import check_pass, compute_times_s
+from erasurehead_simulator.virtual.compute_times import (
+    check_pass,
+    compute_times_s,
+    round_pass_s,
+)
 from erasurehead_simulator.virtual.timing import Timing
 
 Rate = Callable[[FloatArray], Mapping[str, float]]
@@ -109,7 +113,7 @@ def run_virtually(
 
     @cache
     def times_s(plan: RunPlan) -> FloatArray:
-        return compute_times_s(plan.code, pass_s)
+        return compute_times_s(plan.code, round_pass_s(settings, pass_s))
 
     def compute_s(slot: int, part: int) -> float:
         return float(times_s(cluster.conductor.plan)[slot, part])

@@ -22,8 +22,10 @@ class Arithmetic(Protocol):
     def load(self, load: actions.Load) -> tuple[int, np.ndarray | None]:
         """Return (rows, support)."""
 
-    def gradient(self, assign: Assign, theta: Vector, part: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return (values, loss) of one part."""
+    def gradient(
+        self, assign: Assign, round_: int, theta: Vector, part: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (values, loss) of one part of a round's result."""
 
 
 class Site(Protocol):
@@ -130,7 +132,7 @@ class VirtualWorker:
         def done() -> None:
             if job != self._job or not self.alive:
                 return
-            values, loss = self._site.arithmetic.gradient(assign, theta, part)
+            values, loss = self._site.arithmetic.gradient(assign, round_, theta, part)
             more = part + 1 < assign.coefficients.shape[0]
             self.deliver(events.PartDone(round_, part, not more, values, loss, spent_s))
             if more and job == self._job:

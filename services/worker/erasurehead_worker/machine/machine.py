@@ -488,6 +488,7 @@ def _same_rows(a: Assign, b: Assign) -> bool:
         and a.columns == b.columns
         and a.model == b.model
         and a.dense_share == b.dense_share
+        and (a.batch, a.batch_seed) == (b.batch, b.batch_seed)
         and np.array_equal(a.row_ranges, b.row_ranges)
         and np.array_equal(a.coefficients, b.coefficients)
     )

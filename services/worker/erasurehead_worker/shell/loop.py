@@ -190,7 +190,7 @@ class WorkerLoop:
     def _compute(self, sums: PartialSums, ordered: Compute) -> Iterator[Event | None]:
         """Yield None after a chunk of arithmetic, `PartDone` after a part."""
         for part in range(sums.n_parts):
-            computation = self._computation = sums.gradient(part, ordered.theta)
+            computation = self._computation = sums.gradient(part, ordered.theta, ordered.round)
             spent_s = 0.0
             finished = False
             while not finished:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, ErasureHeadError, UsageError, reason_of
+from erasurehead.models.batches import Batches
 from erasurehead.models.partial_sums import PartialSums, PartialSumsBuilder
 from erasurehead.process.durable import replace_file
 from erasurehead.rows import CsrRows
@@ -107,7 +108,10 @@ class RowSource:
     def _begin(self, load: Load) -> PartialSumsBuilder:
         assign = load.assign
         self._chunks = []
-        self._builder = PartialSumsBuilder(load.model, assign.coefficients, assign.dense_share)
+        batches = Batches.of(assign.batch, assign.batch_seed, assign.row_ranges)
+        self._builder = PartialSumsBuilder(
+            load.model, assign.coefficients, assign.dense_share, batches
+        )
         return self._builder
 
     def _open(self, assign: Assign) -> CsrRows | None:
