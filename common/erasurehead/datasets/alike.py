@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from erasurehead.datasets.encodings import Encoding
 from erasurehead.datasets.encodings.svmlight import SvmlightEncoding
+from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.datasets.labels import labels_alike
 from erasurehead.datasets.svmlight_file import read_svmlight
 from erasurehead.datasets.tables.alike import encode_alike
@@ -32,7 +32,7 @@ class AlikeRows:
     strangers: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_alike(encoding: Encoding, path: Path) -> AlikeRows:
+def read_alike(encoding: TableEncoding | SvmlightEncoding, path: Path) -> AlikeRows:
     """Read a file of the kind that `encoding` was made from: a table, or a svmlight file.
 
     Raises

@@ -38,6 +38,9 @@ MOST_COLUMNS = 1 << 20
 MEANING = "columns"
 """The note that holds a digest of what columns stand for, where that depends on the source."""
 
+ROW_SHAPE = "shape"
+"""The note that holds the shape of the arrays that rows were, as ``28x28``, if they were any."""
+
 COLUMNS_OF_INT32 = 2**31
 """Below this many columns, column numbers are stored in 4 bytes."""
 
@@ -108,6 +111,11 @@ class Manifest:
     def meaning(self) -> str:
         """A digest of what the columns stand for; empty where only their number says it."""
         return self.provenance.notes.get(MEANING, "")
+
+    @property
+    def row_shape(self) -> str:
+        """The shape of the arrays that rows were, as ``28x28``; empty where they were none."""
+        return self.provenance.notes.get(ROW_SHAPE, "")
 
     def to_json(self) -> str:
         """Return the text of ``manifest.json``."""

@@ -13,8 +13,12 @@ from erasurehead.errors import DataError, reason_of
 from erasurehead.rows import CsrRows
 
 
-def read_matrix(path: Path) -> Any:
+def read_matrix(path: Path, row_shape: tuple[int, ...] = ()) -> Any:
     """Return the matrix of a ``.npy`` file, of scipy's ``save_npz``, or alone in a ``.npz`` file.
+
+    Parameters
+    ----------
+    row_shape: an array of shape (rows, *row_shape) will do as well; its rows are flattened.
 
     Returns
     -------
@@ -26,6 +30,8 @@ def read_matrix(path: Path) -> Any:
     """
     try:
         found = _loaded(path)
+        if row_shape and found.shape[1:] == row_shape:
+            found = found.reshape(len(found), -1)
         if found.ndim != 2 or found.dtype.kind not in "biuf":
             raise ValueError(f"it holds {found.dtype} of shape {found.shape}")
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:

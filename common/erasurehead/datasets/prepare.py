@@ -12,6 +12,7 @@ from erasurehead.datasets.covertype import Covertype
 from erasurehead.datasets.flights import Flights
 from erasurehead.datasets.kc_housing import KcHousing
 from erasurehead.datasets.manifest import MANIFEST, MEANING, Provenance
+from erasurehead.datasets.npy import Npy
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.store import Store, StoreExistsError, write_store
 from erasurehead.datasets.svmlight import SvmLight
@@ -25,7 +26,16 @@ PRESETS: Registry[Preset] = Registry(
     "data set",
     {
         kind.name: kind
-        for kind in (Flights, Amazon, Covertype, KcHousing, TablePreset, SvmLight, Synthetic)
+        for kind in (
+            Flights,
+            Amazon,
+            Covertype,
+            KcHousing,
+            TablePreset,
+            SvmLight,
+            Npy,
+            Synthetic,
+        )
     },
     example="--option {option}=...",
 )

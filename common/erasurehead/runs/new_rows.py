@@ -11,6 +11,7 @@ import numpy as np
 from erasurehead.datasets.alike import read_alike
 from erasurehead.datasets.content import Content, content_of
 from erasurehead.datasets.encodings import Encoding
+from erasurehead.datasets.encodings.npy import NpyEncoding
 from erasurehead.datasets.encodings.svmlight import SvmlightEncoding
 from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.datasets.labels import comparable_labels, labels_alike
@@ -124,6 +125,11 @@ def _read_file(run: Run, path: Path, reading: Reading) -> NewRows:
         encoding, classes = (None, ()) if run.origin is None else _known(run, path, content)
         return NewRows(_matrix(run, path, reading, encoding), classes)
     encoding, classes = _known(run, path, content)
+    if isinstance(encoding, NpyEncoding):
+        raise DataError(
+            f"{path} is no array, and {run.path} was trained on arrays of shape {encoding.shape};"
+            " give a .npy file of such rows, or a store"
+        )
     if isinstance(encoding, TableEncoding):
         found = read_alike(encoding, path)
         return NewRows(
@@ -165,7 +171,11 @@ def _meaning(run: Run) -> str:
 
 
 def _matrix(run: Run, path: Path, reading: Reading, encoding: Encoding | None) -> CsrRows:
-    matrix = read_matrix(path)
+    if isinstance(encoding, NpyEncoding):
+        matrix = read_matrix(path, encoding.shape)
+        matrix.data /= encoding.divisor
+    else:
+        matrix = read_matrix(path)
     wanted, width = run.learnt.n_columns, matrix.shape[1]
     if width == wanted:
         return as_rows(matrix, constant=False)
@@ -174,8 +184,10 @@ def _matrix(run: Run, path: Path, reading: Reading, encoding: Encoding | None) -
             f"{path} has {width} columns without names, and the model of {run.path} was trained on"
             f" a table; give a table, or its {wanted} encoded columns"
         )
-    if width != wanted - 1 or not reading.constant:
-        either = f"{wanted - 1} (and a constant one) or " if reading.constant else ""
+    # What was prepared from arrays has no constant column.
+    constant = reading.constant and not isinstance(encoding, NpyEncoding)
+    if width != wanted - 1 or not constant:
+        either = f"{wanted - 1} (and a constant one) or " if constant else ""
         raise DataError(
             f"{path} has {width} columns, but the model of {run.path} has {either}{wanted}; give as"
             " many as in training"

@@ -9,11 +9,12 @@ import json
 from dataclasses import asdict
 from typing import Annotated
 
+from erasurehead.datasets.encodings.npy import NpyEncoding
 from erasurehead.datasets.encodings.svmlight import SvmlightEncoding
 from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.errors import DataError
 
-Encoding = TableEncoding | SvmlightEncoding
+Encoding = TableEncoding | SvmlightEncoding | NpyEncoding
 
 
 def encoding_text(encoding: Encoding) -> str:
