@@ -1,9 +1,9 @@
 """ErasureHead: distributed gradient descent that does not wait for stragglers.
 
 ``import erasurehead as eh`` is the face for Python (docs/python.md): `eh.train`, `eh.simulate`,
-`eh.plan`, `eh.Run` and the estimators. They live above this library, in `erasurehead_face`; their
-names stand here, and what is behind a name is imported when it is first asked for. So the import
-itself loads nothing, and no part of the library knows what stands on it.
+`eh.plan`, `eh.torch_model`, `eh.Run` and the estimators. They live above this library, in
+`erasurehead_face`; their names stand here, and what is behind a name is imported when it is first
+asked for. So the import itself loads nothing, and no part of the library knows what stands on it.
 """
 
 import importlib
@@ -21,6 +21,7 @@ _HOMES = {
     "egc": "running.schemes",
     "agc": "running.schemes",
     "cached": "running.schemes",
+    "torch_model": "running.networks",
     "RunError": "running.run",
     "CodedClassifier": "estimators.classifier",
     "CodedRegressor": "estimators.regressor",

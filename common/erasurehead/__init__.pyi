@@ -4,6 +4,7 @@ from erasurehead.errors import ErasureHeadError as ErasureHeadError
 from erasurehead.errors import UsageError as UsageError
 from erasurehead_face.estimators.classifier import CodedClassifier as CodedClassifier
 from erasurehead_face.estimators.regressor import CodedRegressor as CodedRegressor
+from erasurehead_face.running.networks import torch_model as torch_model
 from erasurehead_face.running.plan import Plan as Plan
 from erasurehead_face.running.plan import plan as plan
 from erasurehead_face.running.run import Run as Run

@@ -12,9 +12,12 @@ from erasurehead.errors import UsageError
 from erasurehead.models import MODELS
 from erasurehead.models.base import Model
 from erasurehead.models.rows import pieces
-from erasurehead.models.torch_module import BUILDS, torch_build
+from erasurehead.models.torch_module import BUILDS, torch_build, with_loss
 from erasurehead.registry import Spec
 from erasurehead.rows import CsrRows
+from erasurehead.settings.plugins import load_plugins, loaded_plugins
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.timing import Timing
@@ -40,6 +43,13 @@ def tied_and_frozen(n_columns: int) -> tuple[Any, Any]:
         parameter.requires_grad_(False)
     layers = (first, nn.Tanh(), second, nn.Tanh(), third, nn.Linear(3, 1))
     return nn.Sequential(*layers), lambda m, y: (m - y) ** 2
+
+
+@torch_build
+def convolutional(n_columns: int) -> tuple[Any, Any]:
+    """Numbers, from rows of the shape 1 x 5."""
+    module = nn.Sequential(nn.Conv1d(1, 2, 3), nn.Tanh(), nn.Flatten(), nn.Linear(6, 1))
+    return module, lambda m, y: (m - y) ** 2
 
 
 def built(layer: Any, loss: Any = lambda m, y: (m - y) ** 2) -> Any:
@@ -71,14 +81,23 @@ def model_of(function: str, **options: str) -> Model:
 
 
 @pytest.mark.parametrize(
-    ("function", "options"), [("network", {"classes": "3"}), ("tied_and_frozen", {})]
+    ("function", "options"),
+    [
+        ("network", {"classes": "3"}),
+        ("tied_and_frozen", {}),
+        ("convolutional", {"shape": "1x5"}),
+    ],
 )
 def test_gradients_are_differences_of_losses(function: str, options: dict[str, str]) -> None:
     model, rows = model_of(function, **options), some_rows()
     (whole,) = pieces(rows, 60)
     rng = np.random.default_rng(1)
     theta, weights, h = model.start(rng), rng.uniform(-1, 2, 60), 1e-6
-    expected = {"network": 5 * 4 + 4 + 4 * 3 + 3, "tied_and_frozen": 9 + 3 + 3 + 3 + 1}
+    expected = {
+        "network": 5 * 4 + 4 + 4 * 3 + 3,
+        "tied_and_frozen": 9 + 3 + 3 + 3 + 1,
+        "convolutional": 2 * 3 + 2 + 6 + 1,
+    }
     assert len(theta) == model.n_parameters == expected[function]
 
     def losses(at: Any) -> Any:
@@ -129,24 +148,79 @@ def test_what_cannot_be_learnt_from_coded_sums_is_one_sentence(build: Any, words
 
 
 def test_only_marked_functions_can_be_named() -> None:
-    with pytest.raises(UsageError, match=r"there is no function os:_exit .* with @torch_build"):
+    with pytest.raises(UsageError, match=r"there is no function os:_exit here .* @torch_build"):
         MODELS.build("torch:os:_exit", 5, None)
 
 
+def plain(n_columns: int) -> tuple[Any, Any]:
+    """A function without a mark."""
+    return nn.Linear(n_columns, 1), lambda m, y: (m - y) ** 2
+
+
+def test_a_user_lets_a_function_run_by_naming_it() -> None:
+    """In settings that are a user's own, and as a plug-in; not in what a run has recorded."""
+    text = f"torch:{HERE}:plain"
+    given = {"store": "made-up", "model": text}
+    load(RunSettings, given, environment={}, recorded=True)
+    assert f"{HERE}:plain" not in BUILDS
+    load(RunSettings, given, environment={})
+    assert BUILDS[f"{HERE}:plain"] is plain
+    assert f"{HERE}:plain" in loaded_plugins(), "workers of this process may run it, too"
+    assert MODELS.build(text, 5, None).n_parameters == 6
+    BUILDS.clear()
+    load_plugins([f"{HERE}:plain"])
+    assert BUILDS[f"{HERE}:plain"] is plain
+    with pytest.raises(UsageError, match="has no function nothing; name one"):
+        load(RunSettings, {**given, "model": f"torch:{HERE}:nothing"}, environment={})
+    with pytest.raises(UsageError, match="plug-in no_such_module failed"):
+        load(RunSettings, {**given, "model": "torch:no_such_module:f"}, environment={})
+
+
+@pytest.mark.parametrize("shape", ["2x3", "5x", "x5", "0x5", "five"])
+def test_a_shape_has_as_many_entries_as_columns(shape: str) -> None:
+    with pytest.raises(UsageError, match=f"shape={shape} of a torch model is no shape of 5"):
+        model_of("convolutional", shape=shape)
+
+
+def test_a_factory_is_given_the_columns_if_it_needs_them() -> None:
+    def loss(m: Any, y: Any) -> Any:
+        return (m - y) ** 2
+
+    for factory in (
+        lambda: nn.Linear(5, 1),
+        lambda n: nn.Linear(n, 1),
+        lambda n=5: nn.Linear(n, 1),
+    ):
+        module, found = with_loss(factory, loss)(5)
+        assert module.weight.shape == (1, 5)
+        assert found is loss
+
+
 @pytest.mark.parametrize(
-    ("scheme", "optimizer"),
+    ("scheme", "optimizer", "step", "batch"),
     [
-        ("agc:c=2,delta=0.3", "gradient-descent"),
-        ("uncoded", "lbfgs"),
-        ("cached", "anchored-lbfgs"),
+        ("agc:c=2,delta=0.3", "gradient-descent", "0.5", 1.0),
+        ("agc:c=2,delta=0.3", "momentum", "0.1", 0.5),
+        ("agc:c=2,delta=0.3", "adam", "0.05", 0.5),
+        ("uncoded", "lbfgs", "1", 1.0),
+        ("egc:c=2", "damped-lbfgs", "1", 1.0),
+        ("cached", "anchored-lbfgs", "0.5", 1.0),
     ],
 )
-def test_a_network_trains_on_virtual_workers(scheme: str, optimizer: str) -> None:
-    """The last two are what `auto` takes."""
+def test_a_network_trains_on_virtual_workers(
+    scheme: str, optimizer: str, step: str, batch: float
+) -> None:
     rows = some_rows()
     spec = f"torch:{HERE}:network,classes=3"
     machine, descent = make_master(
-        rows, model=spec, scheme=scheme, workers=4, optimizer=optimizer, rounds=80
+        rows,
+        model=spec,
+        scheme=scheme,
+        workers=4,
+        optimizer=optimizer,
+        rounds=80,
+        step=step,
+        batch=batch,
     )
     cluster = VirtualCluster(machine, descent, RealArithmetic(rows), Timing())
     for i in range(4):

@@ -49,13 +49,14 @@ def default_model(target: Target) -> str:
     return found
 
 
-def specified(model: str, intercept: bool, n_classes: int = 0) -> Spec:
+def specified(model: str, intercept: bool, n_classes: int = 0, row_shape: str = "") -> Spec:
     """Return a model as a user has written it, with what else is known of it.
 
     Parameters
     ----------
     intercept: whether it is to have an intercept.
     n_classes: that have names; 0: labels are no classes, or nobody has named them.
+    row_shape: of the arrays that the rows were, as ``28x28``; empty: nobody has said it.
 
     Raises
     ------
@@ -72,6 +73,8 @@ def specified(model: str, intercept: bool, n_classes: int = 0) -> Spec:
         options["intercept"] = "true"
     if n_classes and "classes" in taken:
         options.setdefault("classes", str(n_classes))
+    if row_shape and "shape" in taken:
+        options.setdefault("shape", row_shape)
     return Spec(spec.name, options)
 
 

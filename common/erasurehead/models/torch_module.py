@@ -6,6 +6,9 @@ pass for each weighting of the rows, by one thread.
 
 from __future__ import annotations
 
+import inspect
+import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,10 +23,17 @@ from erasurehead.models.rows import Piece
 from erasurehead.models.softmax import CLASS_METRICS, class_refusal, log_probabilities
 from erasurehead.registry import Spec, nearest
 
-Build = Callable[[int], tuple[Any, Callable[[Any, Any], Any]]]
+Loss = Callable[[Any, Any], Any]
+Build = Callable[[int], tuple[Any, Loss]]
 
 BUILDS: dict[str, Build] = {}
-"""Functions that `torch_build` has marked, by ``package.module:function``."""
+"""Functions that may be named as models, by ``package.module:function``: those that `torch_build`
+has marked, and those that the user of this process has named."""
+
+SHAPE = re.compile(r"[1-9][0-9]*(x[1-9][0-9]*)*")
+"""Of a row: 28x28."""
+
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 DENSE_ENTRIES = 1 << 22
 """Entries of rows that are spelt out at one time."""
@@ -32,8 +42,9 @@ DENSE_ENTRIES = 1 << 22
 def torch_build(build: Build) -> Build:
     """Let a function of a plug-in be named as a model: ``torch:package.module:function``.
 
-    Only functions that are marked so can be named, and a plug-in is loaded where its user says so:
-    nobody who sends a message decides what a worker runs.
+    A plug-in is loaded where its user says so, and other functions are let be named by the user of
+    a process alone (`erasurehead.settings.plugins`): nobody who sends a message decides what a
+    worker runs.
 
     Parameters
     ----------
@@ -43,13 +54,28 @@ def torch_build(build: Build) -> Build:
     return build
 
 
+def with_loss(factory: Callable[..., Any], loss: Loss) -> Build:
+    """Return the function that builds a module by a factory, and has a loss.
+
+    `factory` is a class of modules or a function that returns one. It is given the number of
+    columns if it cannot do without an argument.
+    """
+
+    def build(n_columns: int) -> tuple[Any, Loss]:
+        parameters = inspect.signature(factory).parameters.values()
+        needs = any(p.default is p.empty and p.kind in POSITIONAL for p in parameters)
+        return factory(n_columns) if needs else factory(), loss
+
+    return build
+
+
 class TorchModule(Model):
     """A module, and a loss of its outputs and the labels, as a marked function builds them.
 
     `loss(outputs, labels)` is the loss of each row, shape (rows,), for outputs of shape (rows,) or
     (rows, outputs of a row) and labels of shape (rows,), all of torch.float64. The module gets rows
-    with all columns, shape (rows, columns), and starts from its own initial state, drawn with the
-    seed of the run.
+    with all columns, shape (rows, columns) or (rows, *shape), and starts from its own initial
+    state, drawn with the seed of the run.
 
     Parameters that require no gradient are not learnt, and are what they are when the module is
     built with the seed 0. What is not the same for every copy of a task is refused: buffers that
@@ -61,11 +87,13 @@ class TorchModule(Model):
     labels: of the training rows; of no use here.
     build: which function.
     classes: how many classes the labels 0, 1, 2, ... are; None: they are numbers, or -1 and +1.
+    shape: of a row, as ``28x28``, whose entries are the columns in C order; None: one axis.
 
     Raises
     ------
-    UsageError: torch is not installed; there is no such function, or it fails; or the module is
-        refused, has nothing to learn, or its loss is not one number a row.
+    UsageError: torch is not installed; there is no such function, or it fails; the shape has not
+        as many entries as there are columns; or the module is refused, has nothing to learn, or its
+        loss is not one number a row.
     """
 
     name = "torch"
@@ -78,8 +106,10 @@ class TorchModule(Model):
         *,
         build: str,
         classes: int | None = None,
+        shape: str | None = None,
     ) -> None:
         self._torch = _torch()
+        self._shape = _row_shape(shape, n_columns)
         self._build, self._named = _function(build), build
         self._module, self._loss = self._built(n_columns, 0)
         self._shapes = {name: p.shape for name, p in self._learnt(self._module)}
@@ -93,6 +123,8 @@ class TorchModule(Model):
         if classes is not None:
             options["classes"] = str(classes)
             self.metrics = CLASS_METRICS
+        if shape is not None:
+            options["shape"] = shape
         self.spec = Spec(self.name, options)
         with self._one_thread():
             self._try_out()
@@ -177,7 +209,7 @@ class TorchModule(Model):
             here = slice(lo, min(lo + step, n))
             part = rows.matrix[here]
             dense = part if isinstance(part, np.ndarray) else part.toarray()
-            yield self._tensor(dense), here
+            yield self._tensor(dense).reshape(-1, *self._shape), here
 
     def _tensor(self, array: FloatArray) -> Any:
         return self._torch.from_numpy(np.array(array, dtype=np.float64))
@@ -185,7 +217,8 @@ class TorchModule(Model):
     def _try_out(self) -> None:
         """Refuse what cannot be learnt from coded sums, by two rows that are made up."""
         x = self._torch.linspace(-1, 1, 2 * self.n_columns, dtype=self._torch.float64)
-        x, labels = x.reshape(2, -1), self._torch.tensor([0.0, 1.0], dtype=self._torch.float64)
+        x = x.reshape(2, *self._shape)
+        labels = self._torch.tensor([0.0, 1.0], dtype=self._torch.float64)
         before = [(name, b.clone()) for name, b in self._module.named_buffers()]
         views = {name: p.detach() for name, p in self._learnt(self._module)}
         try:
@@ -241,10 +274,28 @@ def _torch() -> Any:
 def _function(build: str) -> Build:
     if build not in BUILDS:
         raise UsageError(
-            f"there is no function {build} that builds a torch module{nearest(build, BUILDS)}; mark"
-            " it with @torch_build, and load its module with --plugin"
+            f"there is no function {build} here that builds a torch module{nearest(build, BUILDS)};"
+            f" give --plugin {build}, or --plugin with a module that marks it with @torch_build"
         )
     return BUILDS[build]
+
+
+def _row_shape(shape: str | None, n_columns: int) -> tuple[int, ...]:
+    """Return the shape of a row that a text gives.
+
+    Raises
+    ------
+    UsageError: it is none, or has not as many entries as there are columns.
+    """
+    if shape is None:
+        return (n_columns,)
+    found = tuple(map(int, shape.split("x"))) if SHAPE.fullmatch(shape) else ()
+    if math.prod(found) != n_columns or not found:
+        raise UsageError(
+            f"shape={shape} of a torch model is no shape of {n_columns} entries, as rows have; give"
+            " the sizes of the axes as in shape=28x28, or leave it out"
+        )
+    return found
 
 
 def _line(error: Exception) -> str:

@@ -1,5 +1,8 @@
 """Code of a user's own that registers parts: a file, a module, or an installed package's entry.
 
+A name ``package.module:function`` lets a function of a module be named as a torch model, marked or
+not (`erasurehead.models.torch_module`).
+
 A plug-in is loaded only because a user named it (an option, a variable, a file of settings given by
 name) or installed it. A run directory that names one, or a message, loads nothing.
 """
@@ -10,6 +13,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import operator
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -30,7 +34,7 @@ def load_plugins(names: Iterable[str]) -> None:
 
     Parameters
     ----------
-    names: each a path that ends in ``.py``, or the name of a module.
+    names: each a path that ends in ``.py``, the name of a module, or that of a function in one.
 
     Raises
     ------
@@ -42,7 +46,10 @@ def load_plugins(names: Iterable[str]) -> None:
             _load_file(Path(name).resolve())
             _loaded[str(Path(name).resolve())] = None
         else:
-            _load_module(name)
+            module, colon, function = name.partition(":")
+            _load_module(module)
+            if colon:
+                _allow(module, function)
             _loaded[name] = None
 
 
@@ -60,6 +67,18 @@ def _load_installed() -> None:
 @functools.cache
 def _load_module(name: str) -> None:
     _run(functools.partial(importlib.import_module, name), name)
+
+
+def _allow(module: str, function: str) -> None:
+    from erasurehead.models.torch_module import BUILDS
+
+    try:
+        found = operator.attrgetter(function)(sys.modules[module])
+    except AttributeError:
+        raise UsageError(
+            f"the module {module} has no function {function}; name one that builds a torch module"
+        ) from None
+    BUILDS.setdefault(f"{module}:{function}", found)
 
 
 @functools.cache

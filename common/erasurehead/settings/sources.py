@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from erasurehead.errors import UsageError
 from erasurehead.misfits import misfit
-from erasurehead.registry import nearest
+from erasurehead.registry import Spec, nearest
 from erasurehead.settings import spellings
 from erasurehead.settings.leaves import ENV_NESTING, ENV_PREFIX, Setting, key, settings_of, variable
 from erasurehead.settings.nested import Tree, holds, merge, paths, plain, put, take, value_at
@@ -133,6 +133,7 @@ def load(
     if not recorded:
         # Before the check, which looks names up.
         load_plugins(_names(merged.get("plugin", ())))
+        load_plugins(_functions(merged))
     try:
         return cls.model_validate(merged, context={RECORDED: recorded})
     except ValidationError as error:
@@ -169,6 +170,22 @@ def _names(given: object) -> list[str]:
     if isinstance(given, str):
         return given.split(",")
     return [name for name in given if isinstance(name, str)] if isinstance(given, Sequence) else []
+
+
+def _functions(merged: Tree) -> list[str]:
+    """Return the function that a user names as a torch model, unless a plug-in has brought it.
+
+    By naming it, its user lets it run in this process and in the workers that it starts.
+    """
+    try:
+        model = merged["problem"]["model"]
+        build = Spec.parse(model).options["build"] if isinstance(model, str) else ""
+    except (KeyError, UsageError):
+        return []  # what is wrong with it, the check says
+    # Not at the top: the command line starts without numpy.
+    from erasurehead.models.torch_module import BUILDS
+
+    return [build] if ":" in build and build not in BUILDS else []
 
 
 def _did_you_mean(word: str, meant: Mapping[str, str]) -> str:

@@ -135,7 +135,7 @@ def _model(settings: RunSettings, store: Store) -> Model:
     target = store.manifest.target
     name = settings.problem.model or default_model(target)
     n_classes = len(store.manifest.classes) if target == "classes" else 0
-    spec = specified(name, settings.problem.intercept, n_classes)
+    spec = specified(name, settings.problem.intercept, n_classes, store.manifest.row_shape)
     model = MODELS.build(spec, store.manifest.columns, np.asarray(store.train.labels))
     refusals = [model.refusal(labels) for labels in (store.train.labels, store.test.labels)]
     for refusal in filter(None, refusals):
