@@ -18,6 +18,8 @@ import pytest
 
 import erasurehead as eh
 from erasurehead.records import Observer, RoundRecord
+from erasurehead.settings import plugins
+from erasurehead.straggling import DELAYS
 from erasurehead_face.running.problem import SHARED_MEMORY
 from tests.face.conftest import Table
 
@@ -56,6 +58,23 @@ def test_a_run_on_arrays_is_the_run_of_the_simulator_and_leaves_nothing(table: T
     assert frame.loc[10, "accuracy"] == run.history[9].metrics["accuracy"]
     assert frame["arrivals"].tolist() == [3] * 12
     assert "12 rounds" in repr(run)
+
+
+def test_workers_import_what_lies_beside_a_script(
+    table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their process is another one, with no script and in any folder."""
+    (tmp_path / "beside.py").write_text(
+        "from erasurehead.straggling import DELAYS\n"
+        "from erasurehead.straggling.none import NoDelay\n"
+        "DELAYS.register('beside', NoDelay)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(plugins, "_loaded", {})
+    monkeypatch.setattr(DELAYS, "_entries", dict(DELAYS._entries))
+    given = {**SETTINGS, "rounds": 2, "plugin": "beside", "delay": "beside"}
+    assert len(eh.train(table.X, table.y, progress=False, **given).history) == 2
 
 
 def test_a_run_with_a_directory_is_opened_again(table: Table, tmp_path: Path) -> None:

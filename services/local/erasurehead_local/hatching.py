@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import TracebackType
 
 from erasurehead.process.cores import ONE_THREAD
@@ -35,8 +36,9 @@ class Hatching:
             [sys.executable, "-m", "erasurehead_local.nursery", self._log_level],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Thread pools in all workers would only fight.
-            env={**os.environ, **ONE_THREAD},
+            # Thread pools in all workers would only fight. What this process can import, such as a
+            # module beside its script, they can as well.
+            env={**os.environ, **ONE_THREAD, "PYTHONPATH": _import_path()},
             # Ctrl-C in a terminal reaches the master only, which then ends the workers.
             start_new_session=True,
         )
@@ -66,3 +68,8 @@ class Hatching:
         process.kill()
         with process:  # closes its pipes and waits for its end
             pass
+
+
+def _import_path() -> str:
+    """Return where this process looks for modules; an empty entry is the current folder."""
+    return os.pathsep.join(dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path))
