@@ -246,3 +246,31 @@ def test_a_model_says_what_made_it(zips: Path, sparse: Path) -> None:
         assert run.origin.labels == "two classes"
         assert run.model["version"]
         assert run.model["model"] == "logistic"
+
+
+def test_arrays_are_read_in_the_shape_of_training(tmp_path: Path, capsys: Said) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.arange(120) % 3
+    images = rng.integers(0, 50, (120, 2, 4))
+    images[np.arange(120), 0, labels] += 200
+    for name, array in {
+        "x": images,
+        "y": labels,
+        "flat": images.reshape(120, 8),
+        "turned": images.transpose(0, 2, 1),
+        "wide": np.ones((3, 9)),
+    }.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    run = learn(tmp_path, "npy", tmp_path / "x.npy", f"y={tmp_path / 'y.npy'}", "divisor=255")
+    shutil.rmtree(tmp_path / "store")
+    for name in ("x", "flat"):
+        assert (predict(run, tmp_path / f"{name}.npy")["class"] == labels).mean() > 0.95
+    table = tmp_path / "table.csv"
+    table.write_text("a,b\n1,2\n")
+    for path, words in (
+        (tmp_path / "turned.npy", "it holds int64 of shape (120, 4, 2)"),
+        (tmp_path / "wide.npy", "has 9 columns, but the model of"),
+        (table, "is no array, and"),
+    ):
+        assert main(["predict", str(run), str(path)]) == 2
+        assert words in capsys.readouterr().err

@@ -63,7 +63,7 @@ def test_others_are_handed_over_in_private_files() -> None:
 def test_workers_learn_what_a_script_has_defined() -> None:
     """With mini-batch rounds of images, and Adam."""
 
-    class Network(nn.Module):  # type: ignore[misc]
+    class Network(nn.Module):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
             super().__init__()
             self.first, self.second = nn.Conv2d(1, 3, 2), nn.Linear(6, 1)

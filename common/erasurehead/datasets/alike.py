@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from erasurehead.datasets.encodings import Encoding
+from erasurehead.datasets.encodings.npy import NpyEncoding
 from erasurehead.datasets.encodings.svmlight import SvmlightEncoding
-from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.datasets.labels import labels_alike
 from erasurehead.datasets.svmlight_file import read_svmlight
 from erasurehead.datasets.tables.alike import encode_alike
@@ -32,8 +33,8 @@ class AlikeRows:
     strangers: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_alike(encoding: TableEncoding | SvmlightEncoding, path: Path) -> AlikeRows:
-    """Read a file of the kind that `encoding` was made from: a table, or a svmlight file.
+def read_alike(encoding: Encoding, path: Path) -> AlikeRows:
+    """Read a file of the kind that `encoding` was made from: a table, a svmlight file or an array.
 
     Raises
     ------
@@ -41,7 +42,17 @@ def read_alike(encoding: TableEncoding | SvmlightEncoding, path: Path) -> AlikeR
     """
     if isinstance(encoding, SvmlightEncoding):
         return AlikeRows(_svmlight(encoding, path))
+    if isinstance(encoding, NpyEncoding):
+        return AlikeRows(_array(encoding, path))
     return AlikeRows(*encode_alike(encoding, [path]))
+
+
+def _array(encoding: NpyEncoding, path: Path) -> CsrRows:
+    from erasurehead.datasets.matrix_file import as_rows, read_matrix
+
+    matrix = read_matrix(path, encoding.shape)
+    matrix.data /= encoding.divisor
+    return as_rows(matrix, constant=False)
 
 
 def _svmlight(encoding: SvmlightEncoding, path: Path) -> CsrRows:

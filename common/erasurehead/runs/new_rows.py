@@ -123,6 +123,8 @@ def _read_file(run: Run, path: Path, reading: Reading) -> NewRows:
     content: Content | Literal["directory"] = "directory" if path.is_dir() else content_of(path)
     if content == "array" or content == "arrays":
         encoding, classes = (None, ()) if run.origin is None else _known(run, path, content)
+        if isinstance(encoding, NpyEncoding):
+            return NewRows(read_alike(encoding, path).rows, classes)
         return NewRows(_matrix(run, path, reading, encoding), classes)
     encoding, classes = _known(run, path, content)
     if isinstance(encoding, NpyEncoding):
@@ -171,11 +173,7 @@ def _meaning(run: Run) -> str:
 
 
 def _matrix(run: Run, path: Path, reading: Reading, encoding: Encoding | None) -> CsrRows:
-    if isinstance(encoding, NpyEncoding):
-        matrix = read_matrix(path, encoding.shape)
-        matrix.data /= encoding.divisor
-    else:
-        matrix = read_matrix(path)
+    matrix = read_matrix(path)
     wanted, width = run.learnt.n_columns, matrix.shape[1]
     if width == wanted:
         return as_rows(matrix, constant=False)
@@ -184,10 +182,8 @@ def _matrix(run: Run, path: Path, reading: Reading, encoding: Encoding | None) -
             f"{path} has {width} columns without names, and the model of {run.path} was trained on"
             f" a table; give a table, or its {wanted} encoded columns"
         )
-    # What was prepared from arrays has no constant column.
-    constant = reading.constant and not isinstance(encoding, NpyEncoding)
-    if width != wanted - 1 or not constant:
-        either = f"{wanted - 1} (and a constant one) or " if constant else ""
+    if width != wanted - 1 or not reading.constant:
+        either = f"{wanted - 1} (and a constant one) or " if reading.constant else ""
         raise DataError(
             f"{path} has {width} columns, but the model of {run.path} has {either}{wanted}; give as"
             " many as in training"
