@@ -205,6 +205,34 @@ def workers() -> Json:
             unit="s",
         ),
         lines(
+            "Late in the last rounds",
+            "Share of the last rounds in which a slot's result came late or not at all; where"
+            " rounds do not wait, every slot is late now and then. Runbook: slot-dead.",
+            [(value(f"erasurehead_worker_late_ratio{{{mine}}}"), "{{name}} (slot {{worker}})")],
+            unit="percentunit",
+            most=1,
+        ),
+        lines(
+            "Behind the median",
+            "How far a slot was behind the median arrival of the last rounds, at least: what did"
+            " not come counts as if it had come when its round closed.",
+            [(value(f"erasurehead_worker_behind_seconds{{{mine}}}"), "{{name}} (slot {{worker}})")],
+            unit="s",
+        ),
+        lines(
+            "Chronic stragglers and dead workers",
+            "Drawn while chance does not explain how often a worker is late, and while a slot whose"
+            " worker is gone has no other. Runbook: slot-dead.",
+            [
+                (
+                    value(f"erasurehead_worker_{state}{{{mine}}} == 1"),
+                    f"{{{{name}}}} (slot {{{{worker}}}}) is {state}",
+                )
+                for state in ("chronic", "gone")
+            ],
+            most=1,
+        ),
+        lines(
             "Workers by state",
             "Ready ones hold their rows; spares wait for a slot. Runbook: slot-dead.",
             [(value("erasurehead_workers"), "{{state}}")],

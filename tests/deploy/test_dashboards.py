@@ -50,6 +50,21 @@ def queries() -> list[tuple[str, str]]:
     return found
 
 
+def named(expression: str) -> list[tuple[str, str]]:
+    """Return (name, selector) of every series in a query.
+
+    Label values are not metrics; an empty string in their place keeps the label.
+    """
+    bare = re.sub(r'"[^"]*"', '""', expression)
+    return re.findall(r"\b(erasurehead[\w:]*)\b(\{[^}]*\})?", bare)
+
+
+def metric_of(series: str) -> str:
+    """Return the metric of a series: histograms have several."""
+    metric = re.sub(r"_(bucket|sum|count)$", "", series)
+    return metric if metric in HISTOGRAMS else series
+
+
 @pytest.mark.parametrize("path", built(), ids=lambda p: p.name)
 def test_generated_files_are_up_to_date(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == built()[path], "run `make docs`"
@@ -91,9 +106,8 @@ def test_rule_tests_name_what_there_is() -> None:
     for series in (s["series"] for test in tests for s in test["input_series"]):
         name, _, labels = series.partition("{")
         used = set(re.findall(r"(\w+)=", labels))
-        metric = re.sub(r"_(bucket|sum|count)$", "", name)
         if name != "up":
-            assert used <= LABELS[metric if metric in HISTOGRAMS else name] | {"instance"}, series
+            assert used <= LABELS[metric_of(name)] | {"instance"}, series
 
 
 def test_every_alert_has_a_runbook() -> None:
@@ -126,16 +140,46 @@ def test_panels_link_to_the_runbooks_they_name() -> None:
     assert linked >= 5
 
 
+NOT_DRAWN = {
+    "erasurehead_amplification": "of interest where a code is chosen (docs/codes-measured.md)",
+    "erasurehead_code_rebuilds_total": "the log says why, and erasurehead_slots is drawn",
+    "erasurehead_erased_tasks_total": "drawn as a share of all tasks",
+    "erasurehead_exit_code": "there when nothing moves any more; an alert has it",
+    "erasurehead_late_result_seconds": "drawn as what waiting would have cost",
+    "erasurehead_model_parameters": "never changes",
+    "erasurehead_phase": "the number of workers, and of rounds, says it",
+    "erasurehead_round_arrivals": "drawn as the mean over rounds",
+    "erasurehead_rounds_planned": "never changes",
+    "erasurehead_tasks": "never changes",
+    "erasurehead_training_rows": "never changes",
+    "erasurehead_worker_cpu_limit_cores": "never changes",
+    "erasurehead_worker_cpu_periods_total": "drawn as throttled seconds",
+    "erasurehead_worker_parameters": "never changes",
+    "erasurehead_worker_phase": "drawn from the master's side",
+    "erasurehead_worker_results_total": "drawn from the master's side",
+    "erasurehead_worker_rounds_abandoned_total": "drawn as dropped chunks",
+    "erasurehead_worker_rows": "never changes",
+}
+"""Metrics that no dashboard shows, each with the reason."""
+
+
+def test_every_metric_is_on_a_dashboard_or_has_a_reason_not_to_be() -> None:
+    drawn = {
+        metric_of(name)
+        for where, expression in queries()
+        if ": " in where  # else it is of a rule
+        for name, _ in named(expression)
+    }
+    assert set(LABELS) - drawn == set(NOT_DRAWN)
+
+
 @pytest.mark.parametrize(("where", "expression"), queries())
 def test_queries_use_metrics_and_labels_that_exist(where: str, expression: str) -> None:
     records = {r["record"] for r in rules() if "record" in r}
-    # Label values are not metrics; an empty string keeps the label.
-    bare = re.sub(r'"[^"]*"', '""', expression)
-    for name, selector in re.findall(r"\b(erasurehead[\w:]*)\b(\{[^}]*\})?", bare):
+    for name, selector in named(expression):
         if name in records:
             continue
-        metric = re.sub(r"_(bucket|sum|count)$", "", name)
-        known = metric if metric in HISTOGRAMS else name
+        known = metric_of(name)
         assert known in LABELS, f"{where}: no metric is called {name}"
         used = set(re.findall(r"(\w+)\s*(?:=~|!~|!=|=)", selector))
         assert used <= LABELS[known] | {"instance", "job"}, f"{where}: labels of {name}"

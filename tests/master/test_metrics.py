@@ -35,7 +35,7 @@ def watch(cluster: VirtualCluster) -> tuple[MasterMetrics, Read]:
     registry = CollectorRegistry()
     registry.register(metrics)
 
-    def read(name: str, **labels: str) -> float | None:
+    def read(name: str, /, **labels: str) -> float | None:
         return registry.get_sample_value(name, labels)
 
     return metrics, read
@@ -120,6 +120,39 @@ def test_records_of_numpy_scalars_are_added_up_and_shown_as_floats(cluster: Virt
     assert "erasurehead_round_decode_error_sum 2.0" in page
     assert "erasurehead_round_decode_error_count 3.0" in page
     assert "erasurehead_round_duration_seconds_sum 1.0" in page
+
+
+def test_who_holds_the_run_up_is_there_by_name() -> None:
+    """1. One of six is always slow. 2. Another one dies."""
+    slow = make_virtual(
+        some_rows(),
+        workers=6,
+        scheme="uncoded:r=4",
+        rounds=120,
+        delay="persistent:count=1,slow_s=5,jitter_s=0.1",
+    )
+    for slot in range(6):
+        slow.start(f"w{slot}", slot)
+    _, read = watch(slow)
+
+    def of(metric: str) -> dict[str, float]:
+        """Return the value of each worker that has one."""
+        series = f"erasurehead_worker_{metric}"
+        found = {f"w{s}": read(series, worker=str(s), name=f"w{s}") for s in range(6)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    while len(slow.records) < 60:
+        slow.run(until_s=slow.clock.now + 0.5)
+    [chronic] = [name for name, value in of("chronic").items() if value]
+    assert len(of("chronic")) == 6
+    assert of("late_ratio")[chronic] > 0.9
+    assert of("behind_seconds")[chronic] == max(of("behind_seconds").values()) > 0
+    assert of("gone") == {}
+    dead = next(w for w in slow.workers.values() if w.name != chronic)
+    slow.depart(dead)
+    slow.run()
+    assert of("gone") == {dead.name: 1.0}
+    assert dead.name not in of("chronic")
 
 
 def test_a_departed_workers_series_disappear_and_come_back(cluster: VirtualCluster) -> None:
