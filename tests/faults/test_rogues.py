@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -32,7 +33,7 @@ from erasurehead.wire.messages import (
 )
 from erasurehead.wire.sizes import MAX_HEADER_BYTES
 from tests.support.example_messages import packed
-from tests.support.fault_scene import FOREVER, LIMIT_S, K, Scene, Watch, after, end
+from tests.support.fault_scene import FOREVER, LIMIT_S, Deed, K, Scene, Watch, after, end
 from tests.support.scraped_metrics import placements, refused, workers
 
 PATIENT = {"silence_limit_s": 60.0, "heartbeat_interval_s": 0.2}
@@ -52,11 +53,13 @@ class Peer:
         """Return the next message of this kind."""
         until = time.monotonic() + LIMIT_S
         while time.monotonic() < until:
-            if self._socket.poll(100):
-                message = decode(self._socket.recv_multipart(), TO_WORKER)
-                if isinstance(message, kind):
-                    return message
+            if isinstance(message := self.heard(), kind):
+                return message
         raise AssertionError(f"no {kind.__name__} came")
+
+    def heard(self) -> object | None:
+        """Return the next message if one comes soon."""
+        return decode(self._socket.recv_multipart(), TO_WORKER) if self._socket.poll(100) else None
 
     def take_part(self, name: str, slot: int) -> Assign:
         """Greet, and say that the rows are there."""
@@ -84,11 +87,12 @@ def peer(scene: Scene, identity: bytes) -> Iterator[Peer]:
 
 
 class Act(threading.Thread):
-    """Does something on a thread of its own, then ends the run."""
+    """Does something on a thread of its own, then ends the run, unless told otherwise."""
 
-    def __init__(self, act: Callable[[], None]) -> None:
+    def __init__(self, act: Callable[[], None], then: Deed = end) -> None:
         super().__init__()
         self._act = act
+        self._then = then
         self._failure: BaseException | None = None
 
     def run(self) -> None:
@@ -97,7 +101,7 @@ class Act(threading.Thread):
         except BaseException as error:
             self._failure = error
         finally:
-            end()
+            self._then()
 
     def over(self) -> None:
         self.join()
@@ -230,6 +234,103 @@ def test_a_worker_that_sends_no_numbers_is_set_aside(fault_scene: Scene, value: 
     assert workers(seen[0], "ready") == K - 1
     assert all(np.isfinite(r.train_loss) for r in watch.records)
     assert placements(watch.metrics, K - 1) == 2
+
+
+def test_no_single_result_ends_a_run_and_a_ban_takes_no_name_from_others(
+    fault_scene: Scene,
+) -> None:
+    """1. Huge and impossible numbers are refused, also in round 1. 2. Their sender is sent away.
+
+    3. Another process of its name takes part.
+    """
+    for i in range(K - 1):
+        fault_scene.start(f"w{i}", i)
+
+    def act() -> None:
+        with peer(fault_scene, b"liar") as liar:
+            assign = liar.take_part("w3", K - 1)
+            huge = (packed(np.full(assign.n_parameters, 1e150)),)
+            lies: list[dict[str, Any]] = [{"vectors": huge}, {"loss": [-1e97]}, {"loss": [1e200]}]
+            for lie in lies:
+                liar.say(encode(replace(liar.result(assign), **lie)))
+            stop = liar.hear(Stop)
+            assert isinstance(stop, Stop)
+            assert stop.code == "set-aside"
+        with peer(fault_scene, b"honest") as honest:
+            assert honest.take_part("w3", K - 1).slot == K - 1
+            honest.hear(Step)
+
+    acting = Act(act)
+    acting.start()
+    watch = Watch()
+    summary = fault_scene.serve(watch, rounds=FOREVER, membership=PATIENT)
+    acting.over()
+    assert summary.exit_code == EXIT_OK
+    assert refused(watch.metrics) == {"non-finite": 2, "impossible-loss": 1}
+    assert watch.said("worker w3 is sent away") == 1
+    assert np.linalg.norm(watch.theta) < 1e3
+    assert all(0 <= r.train_loss < 10 for r in watch.records)
+
+
+def test_a_late_result_counts_once(fault_scene: Scene) -> None:
+    """Said again and again, it is a duplicate: not recorded, and known to the limits."""
+    for i in range(K - 1):
+        fault_scene.start(f"w{i}", i)
+    late: list[tuple[int, int]] = []
+
+    def act() -> None:
+        with peer(fault_scene, b"echo") as echo:
+            assign = echo.take_part("echo", K - 1)
+            result = echo.result(assign)
+            late.append((K - 1, result.round))
+            assert echo.result(assign).round > result.round
+            for _ in range(4):
+                echo.say(encode(result))
+            echo.say(encode(Heartbeat(0, 0.0)))
+            echo.hear(Heartbeat)
+
+    acting = Act(act)
+    acting.start()
+    watch = Watch()
+    fault_scene.serve(watch, rounds=FOREVER, membership=PATIENT)
+    acting.over()
+    assert refused(watch.metrics) == {"duplicate": 3}
+    assert [(told.slot, told.round) for r in watch.records for told in r.late] == late
+
+
+@pytest.mark.parametrize(("signals", "drain_s"), [(1, 0.3), (2, 600.0)])
+def test_a_worker_that_is_never_done_does_not_hold_the_end_up(
+    fault_scene: Scene, signals: int, drain_s: float
+) -> None:
+    """It sends heartbeats only. The master gives the round up in time, or at a second SIGTERM."""
+    for i in range(K - 1):
+        fault_scene.start(f"w{i}", i)
+
+    def act() -> None:
+        with peer(fault_scene, b"mute") as mute:
+            assign = mute.take_part("mute", K - 1)
+            for _ in range(3):
+                mute.say(encode(mute.result(assign)))
+            mute.hear(Step)
+            for _ in range(signals):
+                end()
+                mute.say(encode(Heartbeat(4, 0.0)))
+                mute.hear(Heartbeat)  # or the two signals might be one
+            until = time.monotonic() + LIMIT_S
+            while not isinstance(said := mute.heard(), Stop) and time.monotonic() < until:
+                if said is None:
+                    mute.say(encode(Heartbeat(4, 0.0)))
+
+    acting = Act(act, then=lambda: None)
+    acting.start()
+    watch = Watch()
+    membership = {**PATIENT, "drain_s": drain_s}
+    summary = fault_scene.serve(watch, rounds=FOREVER, scheme="uncoded", membership=membership)
+    acting.over()
+    assert summary.exit_code == EXIT_OK
+    assert summary.reason == "asked to end by SIGTERM"
+    assert summary.rounds == watch.records[-1].round == 3
+    assert all(len(r.arrivals) == K for r in watch.records)
 
 
 def test_a_name_and_a_reason_without_end_are_short_in_the_log(fault_scene: Scene) -> None:
