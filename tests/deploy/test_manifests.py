@@ -15,13 +15,15 @@ from erasurehead.schemes.text import parse
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, WorkerSettings
 from tests.support.deploy_tools import ROOT, Run
+from tests.support.job_sets import jobs_of
 from tests.support.manifest_faults import faults
 
 OVERLAYS = sorted(p.parent for p in (ROOT / "k8s" / "overlays").glob("*/kustomization.yaml"))
 COMPONENTS = sorted(p.parent for p in (ROOT / "k8s" / "components").glob("*/kustomization.yaml"))
 VERSIONS = ("1.25", "1.37")
-CUSTOM = ("PodMonitor", "PrometheusRule")
-"""Kinds of the Prometheus operator, whose schemas are not Kubernetes' own."""
+COMPONENT = "app.kubernetes.io/component"
+CUSTOM = ("JobSet", "PodMonitor", "PrometheusRule")
+"""Kinds of others, whose schemas are not Kubernetes' own (tests/deploy/test_job_sets.py)."""
 
 
 @pytest.fixture(scope="module", params=[*OVERLAYS, *COMPONENTS], ids=lambda p: p.name)
@@ -76,10 +78,15 @@ def of_kind(objects: list[dict[str, Any]], *kinds: str) -> list[dict[str, Any]]:
     return [o for o in objects if o["kind"] in kinds]
 
 
+def makers(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what makes pods, and for a JobSet its Jobs."""
+    jobs = [job for thing in of_kind(objects, "JobSet") for job in jobs_of(thing)]
+    return [*of_kind(objects, "StatefulSet", "Deployment", "Job"), *jobs]
+
+
 def pods(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """Return pod specs by the name of what makes them."""
-    makers = of_kind(objects, "StatefulSet", "Deployment", "Job")
-    return {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in makers}
+    return {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in makers(objects)}
 
 
 def test_every_pod_is_confined(objects: list[dict[str, Any]]) -> None:
@@ -156,8 +163,7 @@ def test_without_dns_nothing_is_found_by_name(run: Run, tmp_path: Path) -> None:
             text = config["data"]["prometheus.yml"]
             assert "dns_sd_configs" not in text
             assert "http://prometheus" not in text
-    makers = of_kind(objects, "StatefulSet", "Deployment")
-    linked = {m["metadata"]["name"]: m["spec"]["template"]["spec"] for m in makers}
+    linked = pods(objects)
     assert linked["worker"]["enableServiceLinks"]
     assert linked["grafana"]["enableServiceLinks"]
     assert linked["prometheus"]["serviceAccountName"] == "prometheus"
@@ -172,7 +178,10 @@ def test_deleting_an_overlay_keeps_the_namespace(objects: list[dict[str, Any]]) 
 
 
 def test_services_have_probes_and_the_recommended_labels(objects: list[dict[str, Any]]) -> None:
-    for maker in of_kind(objects, "StatefulSet"):
+    jobs = [job for thing in of_kind(objects, "JobSet") for job in jobs_of(thing)]
+    services = [*of_kind(objects, "StatefulSet"), *jobs]
+    assert len(services) >= 2
+    for maker in services:
         [container] = maker["spec"]["template"]["spec"]["containers"]
         assert {"startupProbe", "livenessProbe", "readinessProbe"} <= container.keys()
         labels = maker["spec"]["template"]["metadata"]["labels"]
@@ -206,6 +215,8 @@ def test_pools_select_different_pods_and_take_different_slots(
 def test_the_shell_of_a_worker_cuts_its_ordinal_from_its_name(
     objects: list[dict[str, Any]], run: Run
 ) -> None:
+    if of_kind(objects, "JobSet"):
+        return  # Kubernetes tells a worker of a Job its index
     [worker] = [o for o in of_kind(objects, "StatefulSet") if o["metadata"]["name"] == "worker"]
     [container] = worker["spec"]["template"]["spec"]["containers"]
     script = container["args"][0].replace("exec erasurehead", "echo")
@@ -242,9 +253,11 @@ def test_the_configurations_are_ones_we_take(objects: list[dict[str, Any]], tmp_
                 worker = load(WorkerSettings, {}, config=path, environment={})
                 assert worker.connect == "tcp://master:5577"
     workers = [
-        o for o in of_kind(objects, "StatefulSet") if o["metadata"]["name"].startswith("worker")
+        maker["spec"]
+        for maker in makers(objects)
+        if maker["spec"]["template"]["metadata"]["labels"][COMPONENT] == "worker"
     ]
-    assert sum(w["spec"]["replicas"] for w in workers) >= slots > 0
+    assert sum(w.get("replicas", w.get("parallelism")) for w in workers) >= slots > 0
 
 
 def test_m1_small_follows_its_one_setting(run: Run) -> None:

@@ -39,8 +39,8 @@ def signal_all(processes: list[psutil.Process], number: int) -> None:
 def test_a_pause_longer_than_the_silence_limit_costs_nothing(small: Path, tmp_path: Path) -> None:
     """On waking everybody's silence begins, and an exact run takes no inexact step."""
     out = tmp_path / "run"
-    limits = ("--membership-silence-limit-s", str(SILENCE_S))
-    limits += ("--membership-heartbeat-interval-s", "0.5")
+    limits = ["--membership-silence-limit-s", str(SILENCE_S)]
+    limits += ["--membership-heartbeat-interval-s", "0.5"]
     train = subprocess.Popen(
         [sys.executable, "-m", "erasurehead_cli", "train", *options(small, out), *limits]
     )

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -213,3 +214,30 @@ def greeted(address: str, hello: Hello) -> Refuse:
         answer = decode(dealer.recv_multipart(), TO_WORKER)
     assert isinstance(answer, Refuse)
     return answer
+
+
+def test_whoever_is_asked_to_end_before_its_run_is_done_says_so_by_the_code_it_was_given(
+    store: Path, address: str, start: Start, tmp_path: Path
+) -> None:
+    """A Kubernetes Job takes a pod that ends with 0 for done, and never starts it again."""
+    code = ("--unfinished-code", "75")
+    out = tmp_path / "run"
+    options = [*master_options(store, address, out), "--rounds", "1000000", "--resume"]
+    master = start(*options, "--scheme", "agc:c=2,r=1", *code)
+    workers = [start(*worker_options(address, f"w{i}"), *code) for i in range(WORKERS)]
+    until_rounds(out, 1)
+    workers[0].send_signal(signal.SIGTERM)
+    assert ended(workers[0])[0] == 75
+    master.send_signal(signal.SIGTERM)
+    assert ended(master)[0] == 75
+    last = start(*options, "--scheme", "agc:c=2,r=1", *code, "--rounds", "1")
+    assert ended(last)[0] == EXIT_OK, "its run is done"
+
+
+def until_rounds(out: Path, n: int) -> None:
+    """Wait until so many rounds are recorded."""
+    records = out / "rounds.jsonl"
+    until = time.monotonic() + LIMIT_S
+    while not records.exists() or records.read_bytes().count(b"\n") < n:
+        assert time.monotonic() < until, "the run did not begin"
+        time.sleep(0.02)

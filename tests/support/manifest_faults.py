@@ -14,12 +14,15 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
 
+from tests.support.job_sets import jobs_of
+
 Object = dict[str, Any]
 
 VERSIONS = {
     "ConfigMap": "v1",
     "Deployment": "apps/v1",
     "Job": "batch/v1",
+    "JobSet": "jobset.x-k8s.io/v1alpha2",
     "NetworkPolicy": "networking.k8s.io/v1",
     "PersistentVolumeClaim": "v1",
     "PodDisruptionBudget": "policy/v1",
@@ -62,8 +65,12 @@ MAKERS = ("StatefulSet", "Deployment", "Job")
 
 
 def faults(objects: list[Object]) -> list[str]:
-    """Return what is wrong, a sentence each; none where a server would take them all."""
-    return [fault for check in CHECKS for fault in check(objects)]
+    """Return what is wrong, a sentence each; none where a server would take them all.
+
+    The Jobs that a JobSet makes are looked at as well.
+    """
+    every = [*objects, *(job for thing in objects for job in jobs_of(thing))]
+    return [fault for check in CHECKS for fault in check(every)]
 
 
 def quantity(text: object) -> Decimal | None:

@@ -293,7 +293,7 @@ def test_how_it_ends(message: Stop | Refuse, code: int) -> None:
 def test_it_says_goodbye_when_asked_to_end() -> None:
     goodbye, leave = ready_worker().handle(Shutdown("asked to end"), 0.0)
     assert sent([goodbye]) == [Goodbye("asked to end")]
-    assert leave == Exit(EXIT_OK, "asked to end")
+    assert leave == Exit(EXIT_OK, "asked to end", asked=True)
 
 
 def test_rows_whose_support_the_master_would_not_take_end_the_worker_with_both_numbers() -> None:
@@ -323,7 +323,7 @@ def test_it_sends_the_result_at_hand_before_it_ends() -> None:
     result, goodbye, leave = machine.handle(done(1), 0.6)
     assert isinstance(sent([result])[0], Result)
     assert sent([goodbye]) == [Goodbye("asked to end")]
-    assert leave == Exit(EXIT_OK, "asked to end")
+    assert leave == Exit(EXIT_OK, "asked to end", asked=True)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,13 @@ class MasterSettings(RunSettings):
         description="listen beyond this machine without keys: every process that reaches the"
         " address can read the model and the rows, and send results",
     )
+    unfinished_code: int = Field(
+        0,
+        ge=0,
+        le=255,
+        description="exit code of a master that is asked to end (SIGTERM, SIGHUP) before its run is"
+        " done: a Kubernetes Job starts its pod again after any other than 0",
+    )
     keys: MasterKeySettings = MasterKeySettings()
 
     @model_validator(mode="after")
@@ -185,6 +192,13 @@ class WorkerSettings(TreeSettings):
         allow_inf_nan=False,
         description="seconds that the round at hand may still take when this process is asked to"
         " end (SIGTERM, SIGHUP); its result is sent, and its slot is free before the process ends",
+    )
+    unfinished_code: int = Field(
+        0,
+        ge=0,
+        le=255,
+        description="exit code of a worker that is asked to end (SIGTERM, SIGHUP): a Kubernetes Job"
+        " starts its pod again after any other than 0",
     )
     keys: WorkerKeySettings = WorkerKeySettings()
     http: HttpSettings = HttpSettings()

@@ -30,11 +30,13 @@ class Tracking(Observer):
         self._tracker = tracker
         self._trouble = trouble
         self._aside: Aside | None = None
+        self._rounds = 0
         self._told = False
 
     def started(self, start: RunStart) -> None:
         """Have the tracker begin."""
         self._aside = Aside()
+        self._rounds = start.rounds
         self._aside.do(partial(self._tracker.begin, start_facts(start)))
 
     def round_over(self, record: RoundRecord) -> None:
@@ -48,7 +50,7 @@ class Tracking(Observer):
         """Have the tracker end, and wait until it has kept everything."""
         if self._aside is None:
             return  # no round was opened
-        values, ending = test_values(summary.metrics), ending_of(summary)
+        values, ending = test_values(summary.metrics), ending_of(summary, self._rounds)
         self._aside.do(partial(self._tracker.end, values, ending, summary.reason))
         if not self._aside.finish(PATIENCE_S):
             self._trouble(

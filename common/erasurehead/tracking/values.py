@@ -44,10 +44,16 @@ def start_facts(start: RunStart) -> dict[str, str]:
         "columns": str(start.columns),
         "tasks": str(start.n_tasks),
         "step": start.step,
+        "rounds": str(start.rounds),
+        "first_round": str(start.first_round),
     }
 
 
-def ending_of(summary: RunSummary) -> Ending:
-    """Return how a run ended, in the one word that all trackers have."""
-    endings: dict[int, Ending] = {EXIT_OK: "finished", EXIT_INTERRUPTED: "interrupted"}
-    return endings.get(summary.exit_code, "failed")
+def ending_of(summary: RunSummary, rounds: int) -> Ending:
+    """Return how a run of so many rounds at most ended, in the one word that all trackers have.
+
+    A master that is asked to end does so in order, and leaves its run unfinished.
+    """
+    if summary.exit_code == EXIT_OK:
+        return "finished" if summary.met or summary.rounds >= rounds else "interrupted"
+    return "interrupted" if summary.exit_code == EXIT_INTERRUPTED else "failed"

@@ -27,5 +27,10 @@ def master(
     from erasurehead_cli.console import recorded_run
     from erasurehead_master.shell.main import plan_serving, serve
 
-    planned = plan_serving(settings)
-    return recorded_run.run_and_report(planned, partial(serve, settings), draw=figures, quiet=quiet)
+    return recorded_run.run_and_report(
+        plan_serving(settings),
+        partial(serve, settings),
+        draw=figures,
+        quiet=quiet,
+        unfinished_code=settings.unfinished_code,
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
-from erasurehead.errors import DataError, ErasureHeadError, UsageError, reason_of
+from erasurehead.errors import EXIT_OK, DataError, ErasureHeadError, UsageError, reason_of
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Claim, Origin, Run, RunWriter
 from erasurehead.runs.tracked import trackers_of
@@ -54,13 +54,24 @@ def fresh_directory(kind: str) -> Path:
     return path
 
 
-def run_and_report(planned: PlannedRun, run: Runner, *, draw: bool, quiet: bool) -> int:
+def run_and_report(
+    planned: PlannedRun,
+    run: Runner,
+    *,
+    draw: bool,
+    quiet: bool,
+    unfinished_code: int = EXIT_OK,
+) -> int:
     """Run in the directory that the settings name, or a fresh one; return the exit code.
+
+    `unfinished_code`: of a run that was asked to end, and did so in order before it was done.
 
     Raises
     ------
     ErasureHeadError: see `run_recorded`.
     """
+    from erasurehead_master.keep.resume import is_done
+
     logs.beside_progress()
     console = Console()
     settings = planned.plan.settings
@@ -68,7 +79,9 @@ def run_and_report(planned: PlannedRun, run: Runner, *, draw: bool, quiet: bool)
     summary = run_recorded(planned, run, out, console, quiet=quiet)
     del planned  # and with it the mapped data, before the report needs memory
     report(out, console, draw=draw, quiet=quiet)
-    return summary.exit_code
+    if summary.exit_code != EXIT_OK or is_done(settings, summary):
+        return summary.exit_code
+    return unfinished_code
 
 
 def run_recorded(

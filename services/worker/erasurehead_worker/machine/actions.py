@@ -52,10 +52,16 @@ class Notice(Struct, frozen=True):
 
 
 class Exit(Struct, frozen=True):
-    """End the process."""
+    """End the process.
+
+    Attributes
+    ----------
+    asked: somebody wanted this process to end, whatever becomes of the run.
+    """
 
     code: int
     reason: str
+    asked: bool = False
 
 
 Action = Send | Load | Feed | Compute | Abandon | Notice | Exit

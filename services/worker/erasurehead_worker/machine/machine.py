@@ -405,7 +405,7 @@ class Worker:
 
     def _leave(self, reason: str, now: float) -> None:
         self._send(Goodbye(reason), now)
-        self._exit(EXIT_OK, reason)
+        self._exit(EXIT_OK, reason, asked=True)
 
     def _drop(self) -> None:
         """Forget the round at hand."""
@@ -457,12 +457,12 @@ class Worker:
         self._sent = now
         self._actions.append(Send(message))
 
-    def _exit(self, code: int, reason: str) -> None:
+    def _exit(self, code: int, reason: str, *, asked: bool = False) -> None:
         self._step = None
         self.spare = False
         self._until = self._leave_at = math.inf
         self.phase = Phase.EXITED
-        self._actions.append(Exit(code, reason))
+        self._actions.append(Exit(code, reason, asked))
 
 
 def _model_of(assign: Assign) -> Model:

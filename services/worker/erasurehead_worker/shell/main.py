@@ -80,7 +80,7 @@ def work(settings: WorkerSettings, turn_keeper: TurnChannel | None = None) -> in
         # Also what was not let go because something failed on the way: term() would wait for it.
         context.destroy(linger=sockets.LINGER_MS)
     log.log(logging.ERROR if ending.code else logging.INFO, "%s", ending.reason)
-    return ending.code
+    return settings.unfinished_code if ending.asked else ending.code
 
 
 def default_name() -> str:
