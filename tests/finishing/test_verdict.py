@@ -53,6 +53,29 @@ def test_rows_that_no_worker_has_are_named() -> None:
     )
 
 
+def test_a_gradient_that_is_small_enough_before_the_gap_is_known_has_converged() -> None:
+    """It once was told that the loss still falls, and to go on."""
+    small = replace(KNOWING, all_rounds=False, met=True, reached="the gradient's norm is small")
+    soon = after(FALLING[:6], 1e-6)
+    assert math.isnan(soon.largest_recent_gap)
+    assert verdict(soon, small) == "converged as asked for: the gradient's norm is small"
+    assert verdict(after(FALLING), small).startswith("converged as asked for: ")
+    assert verdict(soon, replace(small, missing=(1, 4))).startswith(
+        "converged as asked for without 1 of 4 parts of the rows, which no worker has: "
+    )
+    # What is known of the gap counts for more, and the estimate of a noisy round for nothing.
+    assert verdict(after(FALLING, 0.1), small).startswith("not converged: about 0.2 of the way")
+    assert verdict(soon, replace(small, noisy=True)).startswith("not converged")
+
+
+def test_a_run_that_is_done_as_asked_goes_on_by_another_condition_only() -> None:
+    met = replace(KNOWING, met=True)
+    assert verdict(after(FALLING), replace(met, all_rounds=False)).endswith(
+        "; go on with --resume and another --until"
+    )
+    assert verdict(after(FALLING), met).endswith("; give more --rounds and another --until")
+
+
 def test_a_gap_that_was_large_a_moment_ago_has_not_converged() -> None:
     course = after(FALLING, 0.1)
     for n in range(40, 46):

@@ -123,6 +123,13 @@ def test_the_summary_says_how_far_the_run_has_come() -> None:
     assert near.summary.gap == near.records[-1].gap < 1e-4
     assert near.summary.verdict.startswith("converged: the loss is within about ")
     assert near.summary.rounds == near.of_round < 40
+    soon = Played(optimizer="lbfgs", step="auto", until=["gradient:0.1", "gap:1e-4"])
+    assert soon.summary.rounds < 10
+    assert soon.summary.verdict == (
+        "converged as asked for: the gradient's norm is at most 0.1 of the first round's"
+    )
+    timed = Played(until="time:3")
+    assert "go on with --resume and another --until, or --optimizer" in timed.summary.verdict
 
 
 @pytest.mark.parametrize(

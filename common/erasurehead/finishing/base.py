@@ -16,6 +16,9 @@ class Condition(ABC):
     needs_slope: ClassVar[bool] = False
     """Whether the course must know the norm of the objective's gradient, which costs a pass."""
 
+    shows_convergence: ClassVar[bool] = False
+    """Whether a run that meets it is near the minimum, whatever is known of the gap."""
+
     @property
     def metric(self) -> str | None:
         """The test metric that is looked at, if there is one."""

@@ -24,6 +24,7 @@ class GradientBelow(Condition):
     """
 
     needs_slope: ClassVar[bool] = True
+    shows_convergence: ClassVar[bool] = True
 
     def __init__(self, *, below: float) -> None:
         check_share("gradient", below)

@@ -36,6 +36,9 @@ class Circumstances:
     spread: size of the largest column over that of the smallest; NaN: unknown.
     wanted: the gap that was asked for; NaN: none was.
     missing: how many parts of the rows no worker has, and how many there are.
+    met: a condition of ``--until`` has ended it, and would end it again.
+    reached: why it is near the minimum by such a condition, as half a sentence; None: no such one
+        is met.
     """
 
     all_rounds: bool = True
@@ -47,6 +50,8 @@ class Circumstances:
     spread: float = math.nan
     wanted: float = math.nan
     missing: tuple[int, int] = (0, 0)
+    met: bool = False
+    reached: str | None = None
 
 
 def verdict(course: Course, run: Circumstances) -> str:
@@ -65,18 +70,23 @@ def verdict(course: Course, run: Circumstances) -> str:
             f"not converged: the loss is above where it began, {now:.4g} after"
             f" {course.first_loss:.4g}; take a smaller --step"
         )
-    far = course.largest_recent_gap
-    if far <= (CLOSE if math.isnan(run.wanted) else run.wanted):
+    far, close = course.largest_recent_gap, CLOSE if math.isnan(run.wanted) else run.wanted
+    if far <= close:
         near = f"{max(far, ROUNDING):.1g}"
-        without = ""
-        if run.missing[0]:
-            without = f" without {run.missing[0]} of {run.missing[1]} parts of the rows, which no"
-            without += " worker has"
         return (
-            f"converged{without}: the loss is within about {near} of the way from its start to the"
-            " minimum"
+            f"converged{_without(run)}: the loss is within about {near} of the way from its start"
+            " to the minimum"
         )
+    # A gradient that is small enough may end a run before so many gaps are known.
+    if run.reached is not None and not run.noisy and not course.gap > close:
+        return f"converged as asked for{_without(run)}: {run.reached}"
     return f"not converged: {_how_far(course, now, run)}; {_advice(course, now, run)}"
+
+
+def _without(run: Circumstances) -> str:
+    if not run.missing[0]:
+        return ""
+    return f" without {run.missing[0]} of {run.missing[1]} parts of the rows, which no worker has"
 
 
 def _how_far(course: Course, now: float, run: Circumstances) -> str:
@@ -105,6 +115,8 @@ def _falls(course: Course, now: float) -> str:
 def _advice(course: Course, now: float, run: Circumstances) -> str:
     stuck = course.fall <= STILL * abs(now)
     longer = "give more --rounds" if run.all_rounds else "go on with --resume"
+    if run.met:
+        longer += " and another --until"
     if run.missing[0]:
         n, parts = run.missing
         return f"no worker has {n} of {parts} parts of the rows: start more workers"

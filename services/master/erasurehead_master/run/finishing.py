@@ -113,8 +113,15 @@ class Finishing:
             diverged=exit_code == EXIT_DIVERGED,
             spread=spread,
             missing=missing,
+            met=self.met is not None,
+            reached=self._reached(),
         )
         return verdict(self.course, run)
+
+    def _reached(self) -> str | None:
+        """Return why the model is near the minimum, by a condition that tells."""
+        found = (c.met(self.course) for c in self._conditions.values() if c.shows_convergence)
+        return next((why for why in found if why is not None), None)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold."""
