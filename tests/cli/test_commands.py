@@ -23,6 +23,8 @@ from erasurehead.rows import CsrRows
 from erasurehead.runs import Claim, Run
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.commands.compare import usual_schemes
 from erasurehead_cli.main import main
 
@@ -155,11 +157,14 @@ def test_compare_ends_with_table_figures_and_models(place: Path) -> None:
 
 
 def test_the_usual_comparison_fits_few_workers() -> None:
-    assert usual_schemes(12) == ["uncoded", "egc:c=3", "agc:c=3,delta=0.37"]
-    assert usual_schemes(2) == ["uncoded", "egc:c=2", "agc:c=2,delta=0.37"]
+    assert usual_schemes(12) == ["uncoded", "egc:c=3", "agc:c=3,delta=0.37", "cached"]
+    assert usual_schemes(2) == ["uncoded", "egc:c=2", "agc:c=2,delta=0.37", "cached"]
     assert usual_schemes(1) == ["uncoded"]
-    for scheme in usual_schemes(2):
-        Coding.of(parse(scheme), 2, None, 0)
+    for workers in range(2, 14):
+        settings = load(RunSettings, {"store": "s", "workers": workers}, environment={})
+        assert settings.coding.scheme in usual_schemes(workers), "what wins by default is shown"
+        for scheme in usual_schemes(workers):
+            Coding.of(parse(scheme), workers, None, 0)
 
 
 def test_compare_checks_every_scheme_before_it_runs_the_first(
