@@ -3,12 +3,17 @@ hold."""
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
+from erasurehead_master.run.waiting import overdue_units
 from erasurehead_simulator.laws.expectation import expect
 from erasurehead_simulator.laws.quantities import Claim, Quantity, Relation
 from erasurehead_simulator.virtual.timeline import timeline
@@ -257,3 +262,26 @@ def test_unknown_delays_leave_the_coverage() -> None:
     assert expected.of(Quantity.ROUND_S) == ()
     for quantity in (Quantity.ERASED_SHARE, Quantity.DECODE_ERROR):
         assert expected.mean(quantity) == pytest.approx(126 / 792)
+
+
+def test_waits_for_units_leave_bounds() -> None:
+    """The mean without them was claimed of rounds that also wait for what is overdue."""
+    written = {"store": "s", "workers": 12, "scheme": "uncoded:r=2,cache=sag"}
+    settings = load(RunSettings, {**written, "delay": "exponential:mean_s=0.5"}, environment={})
+    coding, model = settings.fitted(), settings.delays()
+    played = timeline(coding, model, ROUNDS, 0, waits=partial(overdue_units, settings))
+    plain, left = (expect(coding, model, 0.0, waits=waits) for waits in (False, True))
+    spread_s = float(np.std(played.duration_s)) / np.sqrt(ROUNDS)
+    mean_s = plain.mean(Quantity.ROUND_S)
+    assert mean_s is not None
+    assert mean_s < float(played.duration_s.mean()) - 5 * spread_s
+    assert relations(left.of(Quantity.ROUND_S)) == ["≥"]
+    assert left.of(Quantity.ROUND_S)[0].source.endswith("; overdue units not counted")
+    assert left.of(Quantity.ERASED_SHARE)
+    assert all(
+        claim.relation is Relation.AT_MOST and claim.value >= played.erased_share.mean()
+        for claim in left.of(Quantity.ERASED_SHARE)
+    )
+    assert not left.of(Quantity.DECODE_ERROR)
+    exact = build("egc:c=3,cache=sag")
+    assert expect(exact, model, 0.0, waits=True) == expect(exact, model, 0.0)

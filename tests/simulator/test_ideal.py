@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,9 +12,13 @@ from hypothesis import strategies as st
 from erasurehead.arrays import FloatArray
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.text import parse
+from erasurehead.settings.sources import load
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling import DELAYS
 from erasurehead.straggling.base import DelayModel
+from erasurehead_master.run.waiting import overdue_units
 from erasurehead_simulator.virtual.ideal import ideal_round_s
+from erasurehead_simulator.virtual.timeline import timeline
 
 
 class GivenDelays(DelayModel):
@@ -96,3 +102,19 @@ def test_only_the_rounds_asked_for() -> None:
 def test_without_delays_the_ideal_is_zero() -> None:
     none = DELAYS.build("none", 6, 1)
     assert ideal_round_s(build("agc:c=2,r=3", 6), none, [1, 2]).tolist() == [0.0, 0.0]
+
+
+def test_units_that_the_method_waits_for_are_waited_for() -> None:
+    """The ideal of methods that wait for overdue units once knew nothing of that."""
+    written = {"store": "s", "workers": 12, "scheme": "uncoded:r=2,cache=sag"}
+    settings = load(RunSettings, {**written, "delay": "exponential:mean_s=1"}, environment={})
+    coding, delays = settings.fitted(), settings.delays()
+    found = ideal_round_s(coding, delays, range(1, 101), overdue=overdue_units(settings, coding))
+    played = timeline(coding, delays, 100, 0, waits=partial(overdue_units, settings))
+    assert found == pytest.approx(played.duration_s)
+    assert found.mean() > 1.1 * ideal_round_s(coding, delays, range(1, 101)).mean()
+    # Nobody can be waited for who takes no part.
+    took_part = np.ones((100, 12), dtype=np.bool_)
+    took_part[:, list(range(0, 12, 4))] = False
+    fewer = ideal_round_s(coding, delays, range(1, 101), took_part, overdue_units(settings, coding))
+    assert np.all(np.isfinite(fewer))

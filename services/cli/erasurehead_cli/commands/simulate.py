@@ -75,6 +75,7 @@ def _with_gradients(
     from erasurehead_cli.results import beside_theory
     from erasurehead_cli.results.whole import print_whole
     from erasurehead_master.run.planning import PlannedRun
+    from erasurehead_master.run.waiting import overdue_units
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.compute_times import round_pass_s
     from erasurehead_simulator.virtual.virtual_run import run_virtually
@@ -95,6 +96,7 @@ def _with_gradients(
     summary = recorded_run.run_recorded(planned, run, out, console, quiet=quiet)
     if not quiet and summary.rounds:
         delays, coding = settings.delays(), planned.plan.coding
+        after, waits = settings.refit.regroup_after_rounds, overdue_units(settings, coding)
         records = Run.open(out).records
         print_whole(
             console,
@@ -108,7 +110,8 @@ def _with_gradients(
                     coding,
                     delays,
                     round_pass_s(settings, pass_s),
-                    settings.refit.regroup_after_rounds,
+                    after,
+                    waits=waits is not None,
                 ),
             ),
         )
@@ -172,7 +175,7 @@ def _without_gradients(
             played.n_arrived,
             played.erased_share,
             played.decode_error,
-            expect(coding, delays, pass_s, after),
+            expect(coding, delays, pass_s, after, waits=waits(coding) is not None),
         ),
     )
     lines = {

@@ -15,6 +15,7 @@ from erasurehead_cli.report.axes import Axis
 from erasurehead_cli.results.comparison import Comparison, compare_series
 from erasurehead_cli.results.figures import METRIC_NAMES
 from erasurehead_cli.results.series import FloatArray, Series, read_series, run_labels
+from erasurehead_master.run.waiting import overdue_units
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
 MOST_SLOTS = 8
@@ -178,6 +179,10 @@ def _ideal(series: Series) -> FloatArray | None:
     delays = settings.delays()
     if delays.delays_no_one:
         return None
-    rounds = series.rounds.tolist()
-    ideal = ideal_round_s(settings.fitted(), delays, rounds, series.took_part)
+    rounds, started = series.rounds.tolist(), series.run.start
+    if started is not None and started.optimizer:
+        settings = settings.changed(descent={"optimizer": started.optimizer})
+    coding = settings.fitted()
+    waits = overdue_units(settings, coding)
+    ideal = ideal_round_s(coding, delays, rounds, series.took_part, waits)
     return ideal if ideal.any() else None  # nothing to divide by

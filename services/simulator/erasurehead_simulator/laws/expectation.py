@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,14 +25,28 @@ from erasurehead_simulator.laws.expected_times import (
 from erasurehead_simulator.laws.quantities import Claim, Expectation, Quantity, Relation
 from erasurehead_simulator.laws.survivors import Survivors, survivors_under, times_are_alike
 
+LEFT_BY_WAITS = {
+    Quantity.ROUND_S: Relation.AT_LEAST,
+    Quantity.ERASED_SHARE: Relation.AT_MOST,
+}
+"""Rounds that also wait for some units last longer, and erase less; errors may go either way."""
+
 
 def expect(
-    coding: Coding, delays: DelayModel, pass_s: float, regroup_after_rounds: int = 0
+    coding: Coding,
+    delays: DelayModel,
+    pass_s: float,
+    regroup_after_rounds: int = 0,
+    *,
+    waits: bool = False,
 ) -> Expectation:
     """Return what lemmas, bounds and order statistics say of a scheme.
 
     Nothing, where the master regroups the tasks of slots that differ after
     `regroup_after_rounds`: what holds for the first placement does not for the next.
+
+    With `waits`, the run's method waits for units that are overdue, and of what would hold without
+    these waits only bounds are left.
 
     Means of erasures and errors are known where the survivors are a uniform random subset of given
     size (`fraction`, slots that are alike and hold equally much) or independent (`deadline`, and
@@ -52,8 +67,21 @@ def expect(
             claims += _errors(code, decoder, survivors)
         if stop.arrivals is not None:
             claims += _whoever_arrives(code, decoder, stop.arrivals)
+    # Rounds that have every unit anyway wait for none.
+    if waits and not (stop.waits_for_all and group_size(code) is not None):
+        claims = [_with_waits(claim) for claim in claims if _outlives_waits(claim)]
     ranks = list(Relation)
     return Expectation(tuple(sorted(claims, key=lambda claim: ranks.index(claim.relation))))
+
+
+def _outlives_waits(claim: Claim) -> bool:
+    left = LEFT_BY_WAITS.get(claim.quantity)
+    return left is not None and claim.relation in (Relation.EQUAL, left)
+
+
+def _with_waits(claim: Claim) -> Claim:
+    relation = LEFT_BY_WAITS[claim.quantity]
+    return replace(claim, relation=relation, source=f"{claim.source}; overdue units not counted")
 
 
 def _exact(code: GradientCode, decoder: Decoder) -> Iterator[Claim]:

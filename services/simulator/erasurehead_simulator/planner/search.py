@@ -247,6 +247,7 @@ def _try(
     trials = []
     for candidate, tried in outcomes.items():
         coding = settings.fitted(candidate.scheme)
+        waits = prospect(settings, coding).overdue is not None
         seen = screened[candidate]
         after = settings.refit.regroup_after_rounds
         trials.append(
@@ -255,7 +256,7 @@ def _try(
                 seen.round_s,
                 seen.decode_error,
                 seen.erased_share,
-                expect(coding, delays, problem.pass_s, after),
+                expect(coding, delays, problem.pass_s, after, waits=waits),
                 tuple(outcome.time_s for outcome in tried),
                 tuple(outcome.rounds for outcome in tried),
             )

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from erasurehead.arrays import BoolArray, FloatArray, IntArray
+from erasurehead.arrays import BoolArray, FloatArray
+from erasurehead.estimating.units import Units
 from erasurehead.schemes.coding import Coding
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.machine.rounds import Rounds
+from erasurehead_master.run.waiting import Overdue
 
 
 def ideal_round_s(
@@ -22,33 +24,43 @@ def ideal_round_s(
     delays: DelayModel,
     rounds: Sequence[int],
     took_part: BoolArray | None = None,
+    overdue: Overdue | None = None,
 ) -> FloatArray:
     """Return the seconds after which each of `rounds` could close, shape (number of rounds,).
 
     Rounds count from 1 and are played in the order given. `took_part`, shape (number of rounds, k),
     says which slots a round was sent to; default: all. A round without slots takes no time. For
     `fraction` this is min(r-th smallest delay, coverage time), for `exact` the coverage time (arXiv
-    1901.09671, section 3).
+    1901.09671, section 3); but where the run's method waits for units, which `overdue` says by
+    their ages, the round lasts until these are in.
     """
     code = coding.code
     load_shares = code.loads / code.n_tasks
     played = Rounds(coding.begin())
+    slots_of_unit = [] if overdue is None else Units(code).slots
+    heard: dict[int, int] = {}
     if took_part is None:
         took_part = np.ones((len(rounds), code.n_workers), dtype=np.bool_)
-    return np.array(
-        [
-            _play(played, delays.delays_s(t, load_shares), np.flatnonzero(present))
-            for t, present in zip(rounds, took_part, strict=True)
-        ]
-    )
+    lasted_s = np.zeros(len(rounds))
+    for i, (t, sent) in enumerate(zip(rounds, took_part, strict=True)):
+        present = np.flatnonzero(sent).tolist()
+        if not present:
+            continue
+        played.open(0.0, present)
+        if overdue is not None:
+            ages = [t - heard[u] if u in heard else None for u in range(len(slots_of_unit))]
+            played.want([slots_of_unit[unit] for unit in overdue(ages)])
+        _play(played, delays.delays_s(t, load_shares), present)
+        arrived = {arrival.slot for arrival in played.arrivals}
+        heard |= {unit: t for unit, slots in enumerate(slots_of_unit) if slots & arrived}
+        played.close()
+        lasted_s[i] = played.elapsed_s
+    return lasted_s
 
 
-def _play(played: Rounds, delays_s: FloatArray, present: IntArray) -> float:
-    """Play one round; return when it closed."""
-    if not len(present):
-        return 0.0
-    played.open(0.0, present.tolist())
-    for slot in present[np.argsort(delays_s[present], kind="stable")].tolist():
+def _play(played: Rounds, delays_s: FloatArray, present: Sequence[int]) -> None:
+    """Let results come in until the open round closes."""
+    for slot in sorted(present, key=lambda slot: delays_s[slot]):
         now = float(delays_s[slot])
         if played.wake_at is not None and played.wake_at <= now:
             played.wake(played.wake_at)
@@ -56,6 +68,4 @@ def _play(played: Rounds, delays_s: FloatArray, present: IntArray) -> float:
             if played.expects(slot, part):
                 played.arrive(slot, part, now)
         if played.closed is not None:
-            break
-    played.close()
-    return played.elapsed_s
+            return

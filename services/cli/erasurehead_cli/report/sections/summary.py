@@ -71,8 +71,8 @@ def speed(material: Material) -> str:
         [
             "Wall clock counts everything from the first round's opening to the end, evaluations"
             " included. The ideal is the moment at which the scheme's own stop rule is content"
-            " with the drawn delays of the workers that took part, if computing, sending and"
-            " decoding took no time."
+            " with the drawn delays of the workers that took part, and the method with what it"
+            " waits for, if computing, sending and decoding took no time."
         ],
         "note",
     )
