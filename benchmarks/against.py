@@ -21,6 +21,8 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+from erasurehead_cli.reproduce.beyond.earlier import packages
+
 HERE = Path(__file__).parents[1]
 LOOK_EVERY_S = 0.02
 LIMIT_S = 600.0
@@ -46,12 +48,6 @@ class Measured:
     master_bytes: float
     worker_bytes: float
     moved_bytes: float
-
-
-def packages(checkout: Path) -> str:
-    """Return the PYTHONPATH of a checkout's packages."""
-    roots = [checkout / "common", *sorted((checkout / "services").iterdir())]
-    return os.pathsep.join(str(root) for root in roots if root.is_dir())
 
 
 def measure(checkout: Path, arguments: Sequence[str], warm_up: int) -> Measured:

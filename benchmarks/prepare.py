@@ -22,7 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from against import HERE, packages
+from against import HERE
+
+from erasurehead_cli.reproduce.beyond.earlier import packages
 
 ROWS_AT_ONCE = 1 << 18
 

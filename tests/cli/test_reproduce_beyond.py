@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,22 @@ from rich.console import Console
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
-from erasurehead.errors import EXIT_INTERRUPTED, DataError, UsageError
+from erasurehead.errors import EXIT_INTERRUPTED, DataError, ErasureHeadError, UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead_cli.main import main
 from erasurehead_cli.reproduce.beyond import grid, optimum, running
 from erasurehead_cli.reproduce.beyond.command import Request, carry_out
+from erasurehead_cli.reproduce.beyond.earlier import EVERY_ROUNDS, Earlier
 from erasurehead_cli.reproduce.beyond.grid import DATA_SETS, Contender, DataSet, Trial, build_trials
 from erasurehead_cli.reproduce.beyond.optimum import Objective
 from erasurehead_cli.reproduce.beyond.page import Results, lines
-from erasurehead_cli.reproduce.beyond.running import MARKS, Laboratory, Reached, dead_slots
+from erasurehead_cli.reproduce.beyond.running import (
+    MARKS,
+    Laboratory,
+    Reached,
+    as_good_as_next,
+    dead_slots,
+)
 from erasurehead_cli.reproduce.page import SECOND_HALF, first_half
 from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.run.seams import Rating
@@ -55,10 +63,18 @@ def virtually(
 
 
 def test_what_matters_most_is_run_first() -> None:
-    trials = build_trials((), (), (), 2)
+    trials = build_trials((), (), (), 2, earlier=False)
     assert {trial.contender for trial in trials[:8]} == {grid.OURS}
     assert len(set(trials)) == len(trials)
     assert {trial.manner for trial in trials} == set(grid.MANNERS)
+
+
+def test_an_earlier_build_runs_in_turns_with_ours() -> None:
+    trials = build_trials(["flights", KC.name], ["iid"], (), 2, earlier=True)
+    turn = [grid.OURS, *grid.EARLIER]
+    assert [trial.contender for trial in trials[: 4 * len(turn)]] == 4 * turn
+    with pytest.raises(UsageError, match="name its checkout with --against DIR"):
+        build_trials((), (), ["earlier-descent"], 1, earlier=False)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +84,7 @@ def test_what_matters_most_is_run_first() -> None:
         (["--sets", "flights", "--settings", "ded"], "no setting 'ded' (did you mean 'dead'?)"),
         (["--sets", "flights", "--methods", "eg"], "no method 'eg' (did you mean 'egc'?)"),
         (["--sets", "flights", "--kinds", "runs"], "expected run, ideal or both"),
+        (["--sets", "flights", "--against", "nowhere"], "nowhere is no checkout of this"),
     ],
 )
 def test_bad_requests_are_one_sentence(
@@ -137,6 +154,45 @@ def test_a_run_without_three_workers_ends(laboratory: Laboratory) -> None:
     assert len(ideal.marks) == len(MARKS)
 
 
+def test_another_checkout_is_run_by_its_own_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This one stands for it: of another nothing but command line and files is used, either."""
+    monkeypatch.setattr(grid, "N_WORKERS", 3)
+    earlier = Earlier(Path(__file__).parents[2])
+    laboratory = Laboratory(tmp_path, 1e-3, earlier)
+    for place in (laboratory.store(KC.name), laboratory.earlier_store(KC.name)):
+        made_up(place, "numbers")
+    trial = Trial(KC, "iid", replace(grid.EARLIER[-1], rounds=42), 0)
+    reached = laboratory.run(trial)
+    assert reached is not None
+    assert (reached.rounds, reached.build) == (42, earlier.build)
+    [(at, closed_s)] = reached.marks
+    assert 0.0 < closed_s < reached.wall_s
+    ours = laboratory.run(Trial(KC, "iid", replace(grid.DESCENT, rounds=42, most_s=1e6), 0))
+    assert ours is not None
+    assert ours.marks[0][0] - EVERY_ROUNDS < at <= ours.marks[0][0]
+    laboratory.keep(trial, "run", reached)
+    assert laboratory.result(trial, "run") == reached
+    # Of another build it is run again; a page shows whatever there is.
+    monkeypatch.setattr(earlier, "build", "another")
+    assert laboratory.result(trial, "run") is None
+    assert Laboratory(tmp_path, 1e-3).result(trial, "run") == reached
+
+
+def test_an_earlier_build_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ErasureHeadError, match=r"ended with code 2: .*'kc-hous'"):
+        Earlier(Path(__file__).parents[2]).prepare("kc-hous", None, tmp_path / "store")
+
+
+def test_a_round_between_two_models_counts_as_good_as_the_later_one() -> None:
+    closed_s = {t: float(t) for t in range(1, 9)}
+    gaps, at_s = as_good_as_next({3: 0.5, 5: 0.01, 7: 0.001}, closed_s)
+    assert gaps == [0.5, 0.5, 0.5, 0.01, 0.01, 0.001, 0.001]
+    assert at_s == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]
+    assert as_good_as_next({}, closed_s) == ([], [])
+
+
 def test_an_interrupt_ends_it_and_keeps_what_is_finished(
     laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,3 +247,18 @@ def test_bounds_that_are_missed_are_bold_and_what_never_came_is_at_least() -> No
     [dead] = [line for line in text.splitlines() if line.startswith("| KC Housing | 3.00 s")]
     assert dead.endswith(r"| at least 10.00x \[at least 10.00x] |")
     assert "not in 60.0 s" in dead
+
+
+def test_an_earlier_build_stands_for_first_order_methods() -> None:
+    runs = {
+        (KC, "iid", grid.OURS): reached([2.0, 4.0]),
+        (KC, "iid", grid.DESCENT): reached([30.0]),
+        (KC, "iid", grid.EARLIER[-1]): reached([50.0]),
+    }
+    for each in runs[KC, "iid", grid.EARLIER[-1]].values():
+        each.build = "2b43c8b"
+    text = " ".join(page_of(runs).split())
+    assert "*Earlier build* is commit 2b43c8b, run by its own command in turns with ours" in text
+    assert "over the earlier build's methods, to 1e-2 (least 15)" in text
+    assert r"| KC Housing | 25.00x \[15.00x] |" in text
+    assert "gradient descent, c=3, r=2, cached, earlier build" in text

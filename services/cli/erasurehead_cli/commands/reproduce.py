@@ -108,11 +108,22 @@ def reproduce(
         typer.Option(
             "--methods",
             metavar="NAME,...",
-            help="With --beyond: coded, cached, egc, uncoded, nesterov-5, nesterov-11, descent"
+            help="With --beyond: coded, cached, egc, uncoded, nesterov-5, nesterov-11, descent;"
+            " with --against also earlier-nesterov-5, earlier-nesterov-11, earlier-descent"
             " \\[default: all]",
             show_default=False,
         ),
     ] = "",
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="DIR",
+            help="With --beyond: another checkout of this repository, an earlier one, which runs"
+            " the first-order methods in turns with ours.",
+            show_default=False,
+        ),
+    ] = None,
     kinds: Annotated[
         str,
         typer.Option(
@@ -127,6 +138,8 @@ def reproduce(
     Each cell (data set, setting, scheme, seed) is a run directory under DIR. Stop it with Ctrl-C
     and give the same command to go on: finished cells are not run again.
     """
+    if against is not None and not beyond:
+        raise UsageError("--against is for the runs of --beyond; give both, or neither")
     files = {"amazon": amazon, "covertype": covertype, "kc-housing": kc_housing}
     given = [name for name, file in files.items() if file is not None]
     chosen = given if sets is None else _names(sets)
@@ -155,11 +168,18 @@ def reproduce(
             command.Request(
                 out=out,
                 files=files,
-                trials=build_trials(chosen, _names(settings or ""), _names(methods), seeds),
-                shown=build_trials((), (), (), seeds),
+                trials=build_trials(
+                    chosen,
+                    _names(settings or ""),
+                    _names(methods),
+                    seeds,
+                    earlier=against is not None,
+                ),
+                shown=build_trials((), (), (), seeds, earlier=True),
                 kinds=() if page_only else _kinds(kinds),
                 time_scale=time_scale,
                 page=results or out / "results.md",
+                against=against,
             ),
             Console(),
         )

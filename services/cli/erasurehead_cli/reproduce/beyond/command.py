@@ -11,6 +11,7 @@ from rich.console import Console
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
+from erasurehead_cli.reproduce.beyond.earlier import Earlier
 from erasurehead_cli.reproduce.beyond.grid import Trial
 from erasurehead_cli.reproduce.beyond.running import MARKS, Laboratory, Reached
 from erasurehead_cli.reproduce.page import check_place
@@ -27,6 +28,7 @@ class Request:
     shown: those of the page, if they are finished.
     kinds: ``run``, with processes, or ``ideal``, on a virtual clock, or both; none: only the page
         is written.
+    against: another checkout of this repository, which runs the trials of an earlier build.
     """
 
     out: Path
@@ -36,6 +38,7 @@ class Request:
     kinds: Sequence[str]
     time_scale: float
     page: Path
+    against: Path | None = None
 
 
 def carry_out(request: Request, console: Console) -> int:
@@ -49,15 +52,21 @@ def carry_out(request: Request, console: Console) -> int:
     from erasurehead_cli.reproduce.beyond.page import write_second_half
 
     check_place(request.page)
-    laboratory = Laboratory(request.out, request.time_scale)
+    earlier = None if request.against is None else Earlier(request.against)
+    laboratory = Laboratory(request.out, request.time_scale, earlier)
     for name in dict.fromkeys(trial.data_set.name for trial in request.trials):
         if request.kinds:
-            prepare(name, source=request.files.get(name), out=laboratory.store(name))
+            source = request.files.get(name)
+            prepare(name, source=source, out=laboratory.store(name))
+            if earlier is not None and "run" in request.kinds:
+                earlier.prepare(name, source, laboratory.earlier_store(name))
     todo = [
         (trial, kind)
         for kind in request.kinds
         for trial in request.trials
+        # On a virtual clock the same method takes as long in any build.
         if laboratory.result(trial, kind) is None
+        and not (kind == "ideal" and trial.contender.earlier)
     ]
     for number, (trial, kind) in enumerate(todo, 1):
         begun = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
@@ -52,6 +52,7 @@ class Contender:
     ----------
     rounds, most_s: it runs until its estimate of the gap is well below the last mark, for so many
         rounds at most, and for so many seconds.
+    earlier: an earlier build runs it, all its rounds.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Contender:
     optimizer: str
     rounds: int
     most_s: float = 60.0
+    earlier: bool = False
 
 
 OURS = Contender("coded", "c=3, r=3, cached", "cached:c=3,r=3", "anchored-lbfgs", 400)
@@ -86,7 +88,12 @@ NESTEROV = {
     )
     for r in (5, 11)
 }
-CONTENDERS = (OURS, UNCODED_CACHED, EGC, UNCODED, NESTEROV[5], NESTEROV[11], DESCENT)
+FIRST_ORDER = (*NESTEROV.values(), DESCENT)
+EARLIER = tuple(
+    replace(each, name=f"earlier-{each.name}", title=f"{each.title}, earlier build", earlier=True)
+    for each in FIRST_ORDER
+)
+CONTENDERS = (OURS, UNCODED_CACHED, EGC, UNCODED, *FIRST_ORDER, *EARLIER)
 
 BY_MANNER: Mapping[str, Sequence[Contender]] = {
     "iid": CONTENDERS,
@@ -109,25 +116,42 @@ class Trial:
 
 
 def build_trials(
-    sets: Sequence[str], manners: Sequence[str], contenders: Sequence[str], seeds: int
+    sets: Sequence[str],
+    manners: Sequence[str],
+    contenders: Sequence[str],
+    seeds: int,
+    *,
+    earlier: bool,
 ) -> list[Trial]:
     """Return runs, those that matter most first; empty lists of names stand for all there are.
 
+    With `earlier`, those of an earlier build are among them, in turns with ours.
+
     Raises
     ------
-    UsageError: an unknown name.
+    UsageError: an unknown name, or one of an earlier build, and there is none.
     """
     known = {each.name: each for each in DATA_SETS}
     _check("data set", sets, list(known))
     _check("setting", manners, list(MANNERS))
     _check("method", contenders, [each.name for each in CONTENDERS])
+    for each in () if earlier else EARLIER:
+        if each.name in contenders:
+            raise UsageError(
+                f"method '{each.name}' is run by an earlier build; name its checkout with --against"
+                " DIR"
+            )
 
     def found() -> Iterator[Trial]:
         for seed in range(seeds):
             for manner, those in BY_MANNER.items():
-                for contender in those:
-                    for name in known:
-                        yield Trial(known[name], manner, contender, seed)
+                for name in known:
+                    for contender in those:
+                        if earlier or not contender.earlier:
+                            yield Trial(known[name], manner, contender, seed)
+
+    def rank(trial: Trial) -> int:
+        return CONTENDERS.index(OURS if trial.contender.earlier else trial.contender)
 
     return sorted(
         (
@@ -137,7 +161,7 @@ def build_trials(
             and (not manners or trial.manner in manners)
             and (not contenders or trial.contender.name in contenders)
         ),
-        key=lambda trial: CONTENDERS.index(trial.contender),
+        key=rank,
     )
 
 

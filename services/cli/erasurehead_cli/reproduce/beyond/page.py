@@ -12,14 +12,13 @@ import numpy as np
 from erasurehead.process.outputs import write_output
 from erasurehead_cli.reproduce import machine
 from erasurehead_cli.reproduce.beyond import grid
+from erasurehead_cli.reproduce.beyond.earlier import EVERY_ROUNDS
 from erasurehead_cli.reproduce.beyond.grid import Contender, DataSet, Trial
 from erasurehead_cli.reproduce.beyond.running import MARKS, Laboratory, Reached
 from erasurehead_cli.reproduce.page import KIND, OPTION, SECOND_HALF, first_half, is_results
 from erasurehead_cli.results.number_format import seconds, times
 
 WIDTH = 100
-FIRST_ORDER = (*grid.NESTEROV.values(), grid.DESCENT)
-
 LEAST_OVER_FIRST_ORDER, LEAST_OVER_UNCODED, LEAST_OVER_EGC = 15.0, 8.0, 2.0
 MOST_IDEAL_S = 15.0
 LEAST_CODED = 2.0
@@ -47,6 +46,12 @@ class Results:
                     key = trial.data_set, trial.manner, trial.contender
                     by_key.setdefault(key, {})[trial.seed] = reached
         return cls(found["run"], found["ideal"])
+
+    @property
+    def earlier_builds(self) -> list[str]:
+        """The earlier builds that have run trials."""
+        found = {r.build for by_seed in self.runs.values() for r in by_seed.values() if r.build}
+        return sorted(found)
 
     def __bool__(self) -> bool:
         return bool(self.runs or self.ideals)
@@ -81,7 +86,7 @@ def lines(results: Results, laboratory: Laboratory) -> Iterator[str]:
         " first round's opening to the close of the first round whose model has that gap; in"
         " square brackets the *ideal*, a run of the same state machines and arithmetic in which"
         " drawn delays alone take time. Median (least to greatest) over seeds; a dash: not run."
-        f"{busy}"
+        f"{busy}{_of_earlier_builds(results)}"
     )
     yield ""
     yield from _aims(results)
@@ -100,6 +105,16 @@ def lines(results: Results, laboratory: Laboratory) -> Iterator[str]:
     yield from _codes_pay(results)
 
 
+def _of_earlier_builds(results: Results) -> str:
+    if not results.earlier_builds:
+        return ""
+    return (
+        f" *Earlier build* is commit {' and '.join(results.earlier_builds)}, run by its own command"
+        f" in turns with ours; it keeps its model every {EVERY_ROUNDS} rounds, and a round between"
+        " two counts as good as the later one."
+    )
+
+
 def _aims(results: Results) -> Iterator[str]:
     yield from ("## Aims of the method", "")
     yield _paragraph(
@@ -109,9 +124,10 @@ def _aims(results: Results) -> Iterator[str]:
         " is bold."
     )
     yield ""
+    whose = "the earlier build's" if results.earlier_builds else "first-order"
     columns = [
         "data set",
-        f"over first-order methods, to 1e-2 (least {LEAST_OVER_FIRST_ORDER:g})",
+        f"over {whose} methods, to 1e-2 (least {LEAST_OVER_FIRST_ORDER:g})",
         f"drawn seconds to 1e-3 (most {MOST_IDEAL_S:g})",
         f"over uncoded L-BFGS, to 1e-3 (least {LEAST_OVER_UNCODED:g})",
         f"over egc L-BFGS, to 1e-3 (least {LEAST_OVER_EGC:g})",
@@ -119,8 +135,9 @@ def _aims(results: Results) -> Iterator[str]:
     rows = []
     for data_set in _sets(results):
         ours = data_set, "iid", grid.OURS
+        first_order = grid.EARLIER if results.earlier_builds else grid.FIRST_ORDER
         against = [
-            (FIRST_ORDER, EASY, LEAST_OVER_FIRST_ORDER),
+            (first_order, EASY, LEAST_OVER_FIRST_ORDER),
             ((grid.UNCODED,), LAST, LEAST_OVER_UNCODED),
             ((grid.EGC,), LAST, LEAST_OVER_EGC),
         ]
@@ -165,11 +182,18 @@ def _codes_pay(results: Results) -> Iterator[str]:
 
 
 def _over(results: Results, ours: Key, others: Sequence[Key], mark: int, bound: float) -> str:
-    """Return how many times as long the fastest of others takes, measured and ideal."""
+    """Return how many times as long the fastest of others takes, measured and ideal.
 
-    def found(kept: Mapping[Key, Mapping[int, Reached]]) -> tuple[float, bool] | None:
+    Drawn delays alone take as long with any build, so the ideal is that of this one.
+    """
+    of_this = dict(zip(grid.EARLIER, grid.FIRST_ORDER, strict=True))
+    ideal_others = [(*key[:2], of_this.get(key[2], key[2])) for key in others]
+
+    def found(
+        kept: Mapping[Key, Mapping[int, Reached]], those: Sequence[Key]
+    ) -> tuple[float, bool] | None:
         own = _median(kept.get(ours, {}), mark)
-        known = [kept[key] for key in others if key in kept]
+        known = [kept[key] for key in those if key in kept]
         if own is None or not known:
             return None
         reached = [s for by_seed in known if (s := _median(by_seed, mark)) is not None]
@@ -180,7 +204,7 @@ def _over(results: Results, ours: Key, others: Sequence[Key], mark: int, bound: 
     def show(ratio: tuple[float, bool] | None) -> str:
         return "-" if ratio is None else f"{'' if ratio[1] else 'at least '}{times(ratio[0])}"
 
-    run, ideal = found(results.runs), found(results.ideals)
+    run, ideal = found(results.runs, others), found(results.ideals, ideal_others)
     text = show(run)
     judged = run or ideal
     if judged is not None and judged[1] and judged[0] < bound:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,12 @@ from erasurehead.datasets.store import Store
 from erasurehead.errors import EXIT_INTERRUPTED
 from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RoundRecord, RunStart
+from erasurehead.runs import Run
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console.recorded_run import slug
 from erasurehead_cli.reproduce.beyond import grid
+from erasurehead_cli.reproduce.beyond.earlier import Earlier, kept_models
 from erasurehead_cli.reproduce.beyond.grid import Trial
 from erasurehead_cli.reproduce.beyond.optimum import Gaps, kept_gaps, read_json
 from erasurehead_cli.reproduce.machine import CpuMeter
@@ -49,6 +53,7 @@ class Reached:
     rounds, wall_s: of the whole run.
     left: the gap of the last model that was looked at.
     other_cores: mean cores that other work used; None: not known.
+    build: which earlier build has run it; empty: this one.
     """
 
     marks: list[tuple[int, float]] = field(default_factory=list)
@@ -56,6 +61,7 @@ class Reached:
     wall_s: float = 0.0
     left: float = 1.0
     other_cores: float | None = None
+    build: str = ""
 
     def seconds(self, mark: int) -> float | None:
         """Return when a mark was reached."""
@@ -72,6 +78,18 @@ def reached_in(gaps: list[float], closed_s: list[float]) -> list[tuple[int, floa
     return found
 
 
+def as_good_as_next(
+    gaps: Mapping[int, float], closed_s: Mapping[int, float]
+) -> tuple[list[float], list[float]]:
+    """Return a gap for each round up to the last that has one, and when it closed.
+
+    A round without one has that of the next that has.
+    """
+    at = sorted(gaps)
+    rounds = range(1, at[-1] + 1) if at else ()
+    return [gaps[at[bisect_left(at, t)]] for t in rounds], [closed_s[t] for t in rounds]
+
+
 class Laboratory:
     """Where trials are run, and their results kept.
 
@@ -79,16 +97,23 @@ class Laboratory:
     ----------
     out: the root directory.
     time_scale: delays are multiplied by it.
+    earlier: runs the trials of an earlier build; None: they are not run.
     """
 
-    def __init__(self, out: Path, time_scale: float) -> None:
+    def __init__(self, out: Path, time_scale: float, earlier: Earlier | None = None) -> None:
         self.out = out
         self.time_scale = time_scale
+        self.earlier = earlier
         self._at_hand: tuple[str, Store, Gaps] | None = None
 
     def store(self, name: str) -> Path:
         """Return where a data set is prepared."""
         return self.out / "stores" / name
+
+    def earlier_store(self, name: str) -> Path:
+        """Return where the earlier build has prepared it: formats differ."""
+        assert self.earlier is not None
+        return self.out / "earlier" / self.earlier.build / name
 
     def result(self, trial: Trial, kind: str) -> Reached | None:
         """Return what is kept of a trial, its ``run`` or its ``ideal``; None: nothing.
@@ -104,7 +129,10 @@ class Laboratory:
         if held.pop("settings", None) != self._told(trial):
             return None  # of other settings: it is run again
         held["marks"] = [(int(at), float(s)) for at, s in held["marks"]]
-        return Reached(**held)
+        reached = Reached(**held)
+        if self.earlier is not None and reached.build not in ("", self.earlier.build):
+            return None
+        return reached
 
     def keep(self, trial: Trial, kind: str, reached: Reached) -> None:
         """Keep what a trial has reached."""
@@ -118,6 +146,8 @@ class Laboratory:
 
         Each model is put aside when its round is over, and rated when the run is.
         """
+        if trial.contender.earlier:
+            return self._run_earlier(trial)
         store, gaps = self._opened(trial)
         planned = plan_here(self.settings(trial), store)
         models: list[FloatArray] = []
@@ -140,6 +170,34 @@ class Laboratory:
             summary.wall_s,
             found[-1] if found else 1.0,
             use.other_cores,
+        )
+
+    def _run_earlier(self, trial: Trial) -> Reached | None:
+        """Let the earlier build run a trial."""
+        assert self.earlier is not None
+        ours, gaps = self._opened(trial)
+        path, name = self.earlier_store(trial.data_set.name), trial.data_set.name
+        store = Store.open(path)
+        if store.digest != ours.digest:
+            file = self.out / "beyond" / name / "optimum-earlier.npz"
+            gaps = kept_gaps(store, trial.data_set.l2, file)
+        written = self._written(trial)
+        told = ("scheme", "optimizer", "step", "workers", "rounds", "l2", "seed", "delay")
+        with TemporaryDirectory(dir=self.out) as folder:
+            out = Path(folder) / "run"
+            if not self.earlier.train({"store": path} | {k: written[k] for k in told}, out):
+                return None
+            run, models = Run.open(out), kept_models(out)
+            closed_s = {record.round: record.closed_s for record in run.records}
+        found = gaps.until(list(models.values()), MARKS[-1])
+        by_round = dict(zip(models, found, strict=False))
+        assert run.summary is not None
+        return Reached(
+            reached_in(*as_good_as_next(by_round, closed_s)),
+            run.summary.rounds,
+            run.summary.wall_s,
+            found[-1] if found else 1.0,
+            build=self.earlier.build,
         )
 
     def ideal(self, trial: Trial) -> Reached:
