@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from erasurehead.models import MODELS
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead_master.run.unit_curvatures import unit_curvatures
-from tests.support.virtual_run import COLUMNS, make_master, some_rows
+from tests.support.virtual_run import COLUMNS, ROWS, make_master, some_rows
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     "scheme",
     [
@@ -19,8 +22,12 @@ from tests.support.virtual_run import COLUMNS, make_master, some_rows
         "pairwise-balanced:d=2 / fixed / fraction:r=3 / sag",
     ],
 )
-def test_units_curve_together_as_all_rows_do(scheme: str) -> None:
+def test_units_curve_together_as_all_rows_do(scheme: str, weighted: bool) -> None:
+    """Weights of rows count, and once did not."""
     rows = some_rows()
+    if weighted:
+        weights = np.random.default_rng(1).uniform(0.1, 5.0, len(rows.labels))
+        rows = replace(rows, weights=weights)
     machine, descent = make_master(rows, scheme=scheme, workers=6)
     assert descent.estimate.memory is not None
     total = np.zeros(COLUMNS)
@@ -29,6 +36,20 @@ def test_units_curve_together_as_all_rows_do(scheme: str) -> None:
         of_unit.add_to(total, of_unit.values)
     model = MODELS.build("least-squares", COLUMNS, rows.labels)
     np.testing.assert_allclose(total, RowsCurvature(model, rows).by_parameter())
+
+
+def test_what_is_left_of_a_logistic_bound_is_told_by_the_unit_s_mean_loss() -> None:
+    rows = some_rows()
+    rows = replace(rows, labels=np.sign(rows.labels), weights=np.linspace(0.5, 2.0, ROWS))
+    scheme = "frc:c=3 / first-copy / fraction:r=2 / sag"
+    machine, descent = make_master(rows, scheme=scheme, workers=6, model="logistic")
+    memory, model = descent.estimate.memory, machine.plan.model
+    assert memory is not None
+    every = unit_curvatures(machine.plan, memory.units, rows)
+    lo, hi = 0, ROWS // 2
+    share = rows.weights[lo:hi].sum() / rows.weights.sum()
+    assert every[0].left(0.2 * share) == pytest.approx(model.curvature_left(0.2))
+    assert every[0].left(0.2 * share) < every[0].left(0.7 * share) == 1.0
 
 
 def test_a_group_curves_as_its_own_rows_do() -> None:
