@@ -3,6 +3,7 @@ hold."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -65,7 +66,7 @@ def check(
     return {quantity: list(expected.of(quantity)) for quantity in Quantity}
 
 
-def relations(claims: list[Claim]) -> list[str]:
+def relations(claims: Sequence[Claim]) -> list[str]:
     return [claim.relation.value for claim in claims]
 
 
