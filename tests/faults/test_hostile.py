@@ -19,7 +19,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
+import msgpack
 import numpy as np
 import pytest
 import zmq
@@ -31,8 +33,15 @@ from erasurehead.network.sockets import connect_dealer
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, WorkerSettings
-from erasurehead.wire.frames import encode
-from erasurehead.wire.messages import PROTOCOL_VERSION, Hello, Result
+from erasurehead.wire.frames import decode, encode
+from erasurehead.wire.messages import (
+    PROTOCOL_VERSION,
+    TO_WORKER,
+    Hello,
+    Refuse,
+    Result,
+    Stop,
+)
 from erasurehead_cli.main import main
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.shell.main import plan_serving, serve
@@ -43,6 +52,8 @@ K = 4
 LIMIT_S = 120.0
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 FOREVER = 10**7
+
+Said = TypeVar("Said", Stop, Refuse)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +110,8 @@ class Scene:
         self.port = free_port()
         self.address = f"tcp://127.0.0.1:{self.port}"
 
-    def start_workers(self) -> None:
+    def start_workers(self, *slots: int) -> None:
+        """Start the worker of each slot, or all of them."""
         self.cluster.start(
             [
                 WorkerSettings(
@@ -111,7 +123,7 @@ class Scene:
                         "master": self.keys / "master.pub",
                     },
                 )
-                for i in range(K)
+                for i in slots or range(K)
             ]
         )
 
@@ -255,6 +267,57 @@ def test_revoked_while_running_and_allowed_again(
     [told] = [n for n in watch.notices if "w2 is cut off" in n]
     assert told.endswith("its key w2 was revoked")
     scene.all_end_well()
+
+
+def test_a_ban_is_on_the_key_and_on_no_name(scene: Scene) -> None:
+    """1. A holder of a key takes the name of w1, and is sent away for what it sends.
+
+    2. It is not let in under another name. 3. The worker whose name it took is back.
+    """
+    public = scene.keys / "stranger.pub"
+    (scene.allowed / public.name).write_bytes(public.read_bytes())
+    scene.start_workers()
+    watch = Watch()
+
+    def attack() -> None:
+        until(lambda: watch.slots() == set(range(K)), "all four at work")
+        keys = WorkerKeys(
+            read_secret(scene.keys / "stranger.key"), read_public(scene.keys / "master.pub")
+        )
+        with (
+            zmq.Context() as context,
+            connect_dealer(context, scene.address, identity=b"rogue", keys=keys) as rogue,
+        ):
+            rogue.linger = 0
+            rogue.send_multipart(encode(Hello(PROTOCOL_VERSION, "w1", "1", "h")))
+            for _ in range(3):
+                rogue.send_multipart([msgpack.packb({"kind": "result"})])
+            assert hear(rogue, Stop).code == "set-aside"
+            rogue.send_multipart(encode(Hello(PROTOCOL_VERSION, "w2", "1", "h")))
+            assert hear(rogue, Refuse).code == "set-aside"
+        until(lambda: 1 not in watch.slots(), "rounds without slot 1")
+        scene.start_workers(1)
+        until(lambda: watch.slots() == set(range(K)), "the return of w1")
+
+    summary = scene.serve_while(watch, attack)
+    refusals = {k: n for k, n in summary.refused.items() if k != "unknown-peer"}
+    assert refusals == {"malformed": 3, "set-aside": 1}, (
+        "besides what w1 was at when it was replaced"
+    )
+    assert sum("is sent away" in n for n in watch.notices) == 1
+    assert [placements(watch.metrics, i) for i in (0, 2, 3)] == [1, 1, 1]
+    scene.all_end_well()
+
+
+def hear(socket: zmq.Socket[bytes], kind: type[Said]) -> Said:
+    """Return the next message of a kind."""
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        if socket.poll(100):
+            message = decode(socket.recv_multipart(), TO_WORKER)
+            if isinstance(message, kind):
+                return message
+    raise AssertionError(f"no {kind.__name__} came")
 
 
 def test_strangers_learn_nothing_and_stop_nothing(

@@ -18,6 +18,7 @@ from erasurehead.straggling import DELAYS
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
     Handover,
+    Heartbeat,
     Hello,
     Refuse,
     Result,
@@ -27,7 +28,7 @@ from erasurehead.wire.messages import (
     ToWorker,
 )
 from erasurehead.wire.vectors.base import Packed
-from erasurehead_master.machine.actions import Finish, Send
+from erasurehead_master.machine.actions import Finish, Send, SendStep
 from erasurehead_master.machine.events import (
     Departed,
     Event,
@@ -210,6 +211,20 @@ def test_a_cut_off_worker_is_sent_the_open_round_when_it_is_heard_again(virtual:
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_OK
     np.testing.assert_allclose(theta_of(cluster), reference_theta(3), rtol=1e-10)
+
+
+def test_a_flood_of_heartbeats_is_not_answered_by_a_flood_of_models(virtual: Virtual) -> None:
+    """A member that says it has no work is sent the open round again, but not each time."""
+    cluster = running(virtual)
+    peer = result_of(cluster).peer
+    now = cluster.clock.now + 1.5
+    sent = [
+        action
+        for i in range(100)
+        for action in cluster.machine.handle(Received(peer, Heartbeat(0, 0.0)), now + i / 100)
+        if isinstance(action, SendStep)
+    ]
+    assert len(sent) == 2, "one a half interval of heartbeats"
 
 
 @pytest.mark.parametrize("lost_s", [0.05, 0.15], ids=["assign", "ready"])

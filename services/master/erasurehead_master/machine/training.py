@@ -67,6 +67,8 @@ class Training:
         """How many values the vectors of each slot have to have."""
         self._lateness = Lateness()
         self._non_finite_slots: set[int] = set()
+        self._sent_again: dict[int, float] = {}
+        """When each slot was last sent the open round once more."""
         self._drawn: tuple[tuple[int, int], list[int]] = (0, 0), []
         """The order of sending drawn last, and for which round and how many slots."""
         self._out = out
@@ -96,6 +98,7 @@ class Training:
         self._sizes.begin()
         self._lost.clear()
         self._non_finite_slots.clear()
+        self._sent_again.clear()
         self.rounds.open(now, [slot for slot, _ in targets])
         self._out.add(OpenRound(self.round))
         if targets:
@@ -112,14 +115,19 @@ class Training:
         """Send a ready member the open round again if it is long open and not worked on.
 
         Its STEP was lost then, or its result (a cut connection). `at_work` is the round that the
-        member says it is at; 0: none.
+        member says it is at; 0: none. A model is large beside a heartbeat, so however many of these
+        come, it is sent twice in an interval at most.
         """
         if not self.rounds.is_open:
             return
         age_s = self._lateness.age_s(self.round, now)
         assert age_s is not None
         waits = any(suspect.kept.member is member for suspect in self._sizes.suspects)
-        if at_work < self.round and age_s > self._patience_s and not waits:
+        assert member.slot is not None
+        again_s = now - self._sent_again.get(member.slot, -math.inf)
+        hurried = again_s < self._patience_s / 2
+        if at_work < self.round and age_s > self._patience_s and not waits and not hurried:
+            self._sent_again[member.slot] = now
             self.join(member)
 
     def result(self, member: Member, result: Result, now: float) -> list[Blame]:
