@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -174,6 +176,13 @@ def test_a_user_lets_a_function_run_by_naming_it() -> None:
         load(RunSettings, {**given, "model": f"torch:{HERE}:nothing"}, environment={})
     with pytest.raises(UsageError, match="plug-in no_such_module failed"):
         load(RunSettings, {**given, "model": "torch:no_such_module:f"}, environment={})
+
+
+def test_torch_is_loaded_before_workers_are_forked() -> None:
+    """Or each of them would load it: twelve on two cores took longer than a master waits."""
+    code = "import sys; from erasurehead.settings.plugins import load_plugins;"
+    code += "load_plugins(['json:loads']); assert 'torch' in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("shape", ["2x3", "5x", "x5", "0x5", "five"])

@@ -10,7 +10,7 @@ import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,17 @@ def torch_build(build: Build) -> Build:
     """
     BUILDS[f"{build.__module__}:{build.__qualname__}"] = build
     return build
+
+
+def let_name(name: str, build: Build) -> None:
+    """Let a function be named as a model in this process, by ``package.module:function``.
+
+    torch is loaded now, if it is there. A process that forks workers loads it once for all of them:
+    each for itself takes seconds of a core and hundreds of megabytes.
+    """
+    BUILDS.setdefault(name, build)
+    with suppress(UsageError):
+        _torch()
 
 
 def with_loss(factory: Callable[..., Any], loss: Loss) -> Build:

@@ -70,7 +70,7 @@ def _load_module(name: str) -> None:
 
 
 def _allow(module: str, function: str) -> None:
-    from erasurehead.models.torch_module import BUILDS
+    from erasurehead.models.torch_module import let_name
 
     try:
         found = operator.attrgetter(function)(sys.modules[module])
@@ -78,7 +78,7 @@ def _allow(module: str, function: str) -> None:
         raise UsageError(
             f"the module {module} has no function {function}; name one that builds a torch module"
         ) from None
-    BUILDS.setdefault(f"{module}:{function}", found)
+    let_name(f"{module}:{function}", found)
 
 
 @functools.cache

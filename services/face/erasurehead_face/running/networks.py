@@ -30,9 +30,9 @@ from pathlib import Path
 
 import cloudpickle
 
-from erasurehead.models.torch_module import BUILDS
+from erasurehead.models.torch_module import let_name
 
-BUILDS["{name}"] = cloudpickle.loads(Path(__file__).with_suffix(".pickle").read_bytes())
+let_name("{name}", cloudpickle.loads(Path(__file__).with_suffix(".pickle").read_bytes()))
 '''
 
 
