@@ -95,7 +95,7 @@ def covertype(file: Path | None) -> tuple[FloatArray, FloatArray]:
     """Return Covertype, its numbers standardised."""
     if file is None:
         raise eh.UsageError("name the file covtype.data after 'covertype'")
-    whole = pd.read_csv(file, header=None, dtype=np.float32).to_numpy()
+    whole = pd.read_csv(file, header=None, dtype=np.float32).to_numpy(copy=True)
     X, y = whole[:, :-1], whole[:, -1]
     X[:, :NUMERIC] -= X[:, :NUMERIC].mean(axis=0)
     X[:, :NUMERIC] /= X[:, :NUMERIC].std(axis=0)
@@ -109,8 +109,8 @@ def shuffled(X: Any, y: Any) -> tuple[FloatArray, FloatArray]:
 
 
 TASKS = {
-    "digits": Task(convolutional, (1, 8, 8), digits, 0.2, 0.005, (0.8, 0.9, 0.95)),
-    "covertype": Task(two_layers, None, covertype, 0.01, 0.005, (0.7, 0.75, 0.78)),
+    "digits": Task(convolutional, (1, 8, 8), digits, 0.2, 0.01, (0.8, 0.9, 0.95)),
+    "covertype": Task(two_layers, None, covertype, 0.01, 0.01, (0.68, 0.72, 0.75)),
 }
 
 
