@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -120,18 +120,22 @@ def _own_bytes(pid: int) -> float:
     return 0.0
 
 
+def write_bytecode(checkouts: Iterable[Path]) -> None:
+    """Compile the modules of checkouts.
+
+    One that was just made would otherwise be charged for it at each start, in time and in memory.
+    """
+    for checkout in checkouts:
+        for root in packages(checkout).split(os.pathsep):
+            compileall.compile_dir(root, quiet=1)
+
+
 def compare(
     other: Path, arguments: Sequence[str], alternations: int, warm_up: int
 ) -> tuple[list[Measured], list[Measured]]:
-    """Run both in turns, which begins changing each time; return this checkout's and the other's.
-
-    Both have their bytecode written first: a checkout that was just made would otherwise be charged
-    for compiling its modules at each start, in time and in memory.
-    """
+    """Run both in turns, which begins changing each time; return what both took."""
     found: dict[Path, list[Measured]] = {HERE: [], other: []}
-    for checkout in found:
-        for root in packages(checkout).split(os.pathsep):
-            compileall.compile_dir(root, quiet=1)
+    write_bytecode(found)
     for turn in range(alternations):
         for checkout in (HERE, other) if turn % 2 == 0 else (other, HERE):
             found[checkout].append(measure(checkout, arguments, warm_up))
