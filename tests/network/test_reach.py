@@ -73,7 +73,7 @@ def test_names_of_both_families_are_tried_in_both(
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: both)
         assert look("both.example", port) == Sighting(ipv6)
     nobody = look("both.example", port)
-    assert nobody.ipv6 is None
+    assert (nobody.ipv6, nobody.only) == (None, None)
     assert nobody.why == "::1: connection refused; 127.0.0.1: connection refused"
 
 
@@ -114,6 +114,20 @@ def test_reasons_are_told_once_and_again_much_later() -> None:
     assert not reach.look_due(1e6)
     reach.ended(1e6)
     assert reach.look_due(1e6 + FIRST_LOOK_S)
+
+
+@needs_ipv6
+@pytest.mark.parametrize(("host", "ipv6"), [("::1", True), ("127.0.0.1", False)])
+def test_the_only_family_of_a_name_is_taken_before_anybody_listens(host: str, ipv6: bool) -> None:
+    """A master that starts after its workers is found at once, not at the next look."""
+    family = socket.AF_INET6 if ipv6 else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        port = server.getsockname()[1]
+    sighting = look(host, port)
+    assert (sighting.ipv6, sighting.only) == (None, ipv6)
+    reach = Reach("tcp://master:5577", ipv6=not ipv6, now=0.0)
+    assert "connection refused" in (reach.take(sighting, 1.0) or "")
+    assert reach.ipv6 is ipv6
 
 
 def test_addresses_of_ipv6_stand_in_brackets() -> None:

@@ -20,10 +20,12 @@ class Sighting:
     ----------
     ipv6: the family over which somebody answered; None: nobody did.
     why: what was in the way, if nobody answered.
+    only: the family of all addresses that there are; None: they are of both, or unknown.
     """
 
     ipv6: bool | None
     why: str = ""
+    only: bool | None = None
 
 
 class Reach:
@@ -70,6 +72,8 @@ class Reach:
         if sighting.ipv6 is not None:
             self.ipv6 = sighting.ipv6
             return None
+        if sighting.only is not None:
+            self.ipv6 = sighting.only  # the socket itself finds out when somebody listens
         if sighting.why == self._told and now < self._tell_again_at:
             return None
         self._told, self._tell_again_at = sighting.why, now + TELL_EACH_S

@@ -33,7 +33,8 @@ def look(host: str, port: int) -> Sighting:
                 return Sighting(family == socket.AF_INET6)
         except OSError as error:
             reasons[f"{place[0]}: {reason_of(error).lower()}"] = None
-    return Sighting(None, "; ".join(reasons))
+    families = {family == socket.AF_INET6 for family, *_ in found}
+    return Sighting(None, "; ".join(reasons), families.pop() if len(families) == 1 else None)
 
 
 def is_ipv6(address: str) -> bool:
