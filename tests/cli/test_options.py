@@ -15,7 +15,13 @@ from typer.testing import CliRunner
 from erasurehead.errors import UsageError
 from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.section import Section
-from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
+from erasurehead.settings.tree import (
+    MasterSettings,
+    RunSettings,
+    SlurmSettings,
+    TreeSettings,
+    WorkerSettings,
+)
 from erasurehead_cli.console.options import Given
 from erasurehead_cli.main import application, main
 
@@ -23,6 +29,7 @@ COMMANDS: dict[str, type[TreeSettings]] = {
     "train": RunSettings,
     "compare": RunSettings,
     "master": MasterSettings,
+    "slurm": SlurmSettings,
     "worker": WorkerSettings,
 }
 
@@ -63,7 +70,7 @@ def test_every_setting_has_an_option_with_its_description(command: str) -> None:
             assert first_words in flat, setting.path
 
 
-@pytest.mark.parametrize("cls", [RunSettings, MasterSettings, WorkerSettings])
+@pytest.mark.parametrize("cls", [RunSettings, MasterSettings, SlurmSettings, WorkerSettings])
 def test_settings_of_walks_the_whole_tree_once(cls: type[TreeSettings]) -> None:
     found = [setting.path for setting in settings_of(cls)]
     assert found == list(leaves(cls))
@@ -96,11 +103,13 @@ def sample(setting: Any) -> tuple[str, Any]:
     return "else:where=1", "else:where=1"
 
 
-ROLES = {role: COMMANDS[role] for role in ("train", "master", "worker")}
+ROLES = {role: COMMANDS[role] for role in ("train", "master", "slurm", "worker")}
+OF_RUNS = {setting.path for setting in settings_of(RunSettings)}
 EVERY_LEAF = [
     pytest.param(role, setting, id=f"{role}-{'.'.join(setting.path)}")
     for role, cls in ROLES.items()
     for setting in settings_of(cls)
+    if role != "slurm" or setting.path not in OF_RUNS
 ]
 
 

@@ -13,7 +13,7 @@ import typer.main
 from typer.core import TyperCommand, TyperGroup
 
 from erasurehead.settings.leaves import settings_of
-from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
+from erasurehead.settings.tree import MasterSettings, RunSettings, SlurmSettings, WorkerSettings
 from erasurehead_cli.main import application
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def test_options_exist(page: str) -> None:
 # The page of settings is made from the settings; it names old spellings as well.
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "docs/settings.md"])
 def test_settings_exist(page: str) -> None:
-    trees = (RunSettings, MasterSettings, WorkerSettings)
+    trees = (RunSettings, MasterSettings, SlurmSettings, WorkerSettings)
     paths = {".".join(s.path) for tree in trees for s in settings_of(tree)}
     groups = {path.partition(".")[0] for path in paths if "." in path}
     for span in spans(page):

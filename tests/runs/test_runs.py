@@ -20,7 +20,7 @@ from erasurehead.errors import DataError, UsageError
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
 from erasurehead.runs import Claim, Run, RunWriter
 from erasurehead.settings.sources import load
-from erasurehead.settings.tree import MasterSettings, RunSettings
+from erasurehead.settings.tree import MasterSettings, RunSettings, SlurmSettings
 
 SETTINGS = load(RunSettings, {"store": "stores/x", "scheme": "egc:c=3", "seed": 7}, environment={})
 THETA = np.linspace(-1.0, 1.0, 5)
@@ -202,11 +202,19 @@ def test_notices_are_one_line_each_with_their_time(tmp_path: Path) -> None:
     assert rest == "warning worker 3 is gone"
 
 
+@pytest.mark.parametrize(
+    ("cls", "own"),
+    [
+        (RunSettings, {}),
+        (MasterSettings, {"bind": "tcp://127.0.0.1:1234"}),
+        (SlurmSettings, {"address_file": "here.json"}),
+        (SlurmSettings, {}),
+    ],
+)
 def test_the_kind_of_settings_is_kept_and_the_environment_is_not_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cls: type[RunSettings], own: dict[str, str]
 ) -> None:
-    given = {"store": "s3://bucket/x", "bind": "tcp://127.0.0.1:1234"}
-    settings = load(MasterSettings, given, environment={})
+    settings = load(cls, {"store": "s3://bucket/x", **own}, environment={})
     write(tmp_path / "run", settings=settings)
     monkeypatch.setenv("ERASUREHEAD_SEED", "99")
     assert Run.open(tmp_path / "run").settings == settings

@@ -21,7 +21,7 @@ from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.runs.layout import CONFIG, LOCK, MODEL, ROUNDS, SUMMARY
 from erasurehead.runs.origin import Origin
 from erasurehead.settings.sources import load
-from erasurehead.settings.tree import MasterSettings, RunSettings
+from erasurehead.settings.tree import MasterSettings, RunSettings, SlurmSettings
 
 if TYPE_CHECKING:
     from erasurehead.models.base import Model
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _RECORD = TypeAdapter(RoundRecord)
 _SUMMARY = TypeAdapter(RunSummary)
 _START = TypeAdapter(RunStart | None)
+
+ROOTS = (RunSettings, MasterSettings, SlurmSettings)
+"""Of the settings that a run may have; the one that knows most of a file's names is the file's."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,8 @@ class Run:
 def _read_settings(path: Path) -> RunSettings:
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-        cls = MasterSettings if isinstance(tree, dict) and "bind" in tree else RunSettings
+        keys = set(tree) if isinstance(tree, dict) else set()
+        cls = max(ROOTS, key=lambda root: len(keys & root.model_fields.keys()))
         # The run's own file alone: what the environment says today was not so then.
         return load(cls, {}, config=path, environment={}, recorded=True)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ErasureHeadError) as error:

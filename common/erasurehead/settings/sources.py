@@ -21,7 +21,13 @@ from erasurehead.settings.parts import MISNAMED, RECORDED
 from erasurehead.settings.plugins import load_plugins
 from erasurehead.settings.service_variables import service_variables
 from erasurehead.settings.spellings import RENAMED, Spelling, modernise
-from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
+from erasurehead.settings.tree import (
+    MasterSettings,
+    RunSettings,
+    SlurmSettings,
+    TreeSettings,
+    WorkerSettings,
+)
 from erasurehead.settings.yaml_file import read_yaml
 
 log = logging.getLogger(__name__)
@@ -196,7 +202,13 @@ def _did_you_mean(word: str, meant: Mapping[str, str]) -> str:
 
 def _from_environment(cls: type[TreeSettings], environment: Mapping[str, str]) -> Tree:
     """Read the variables of this tree; a variable of another root of the tree is left alone."""
-    roots: set[type[TreeSettings]] = {RunSettings, MasterSettings, WorkerSettings, cls}
+    roots: set[type[TreeSettings]] = {
+        RunSettings,
+        MasterSettings,
+        SlurmSettings,
+        WorkerSettings,
+        cls,
+    }
     every = {root: list(settings_of(root)) for root in roots}
     old = {entry.old: entry.new for entry in RENAMED}
     known = {s.name for settings in every.values() for s in settings} | set(old)

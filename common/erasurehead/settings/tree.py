@@ -1,4 +1,4 @@
-"""The one configuration tree: a root for a run, one for its master elsewhere, one for a worker.
+"""The one configuration tree: a root for a run, others for its master elsewhere and for a worker.
 
 The command line's options, the environment's variables, docs/settings.md and the validation all
 come from these classes. Everything is checked before a socket is opened.
@@ -20,6 +20,7 @@ from erasurehead.settings.groups import (
     MasterHttpSettings,
     MasterKeySettings,
     MembershipSettings,
+    PositiveSeconds,
     RefitSettings,
     WireSettings,
     WorkerKeySettings,
@@ -170,10 +171,53 @@ class MasterSettings(RunSettings):
         return self
 
 
+class SlurmSettings(RunSettings):
+    """A master and workers that srun starts."""
+
+    bind: str | None = Field(
+        None,
+        description="address that the first task listens on [default: a free port of an address"
+        " that the job's other nodes reach]",
+    )
+    share_store: bool = Field(
+        True, description="let workers open the store by its location; else rows are streamed"
+    )
+    insecure: bool = Field(
+        False,
+        description="do without the keys that stand in the address file: every process that reaches"
+        " the address can read the model and the rows, and send results",
+    )
+    address_file: Path | None = Field(
+        None,
+        description="file, on a file system that all nodes share, in which the first task says"
+        " where it listens; workers of other jobs that are told of it join"
+        " [default: erasurehead-JOB.json]",
+    )
+    address_wait_s: PositiveSeconds = Field(
+        120.0,
+        description="seconds without a master after which the other tasks end; a file may be seen"
+        " late on NFS",
+    )
+    cache: Path | None = Field(
+        None, description="directory of each node for streamed rows, kept by digest"
+    )
+
+    @model_validator(mode="after")
+    def _address_is_one(self) -> SlurmSettings:
+        if self.bind is not None:
+            check_address("bind", self.bind, listens=True)
+        return self
+
+
 class WorkerSettings(TreeSettings):
     """One worker."""
 
     connect: str = Field("tcp://127.0.0.1:5577", description="the master's address")
+    address_file: Path | None = Field(
+        None,
+        description="file in which the master of 'erasurehead slurm' says where it is, in place of"
+        " connect and keys [default: none]",
+    )
     name: str | None = Field(
         None,
         description="name that outlives the process [default: host, process id, a random part]",
@@ -206,4 +250,18 @@ class WorkerSettings(TreeSettings):
     @model_validator(mode="after")
     def _address_is_one(self) -> WorkerSettings:
         check_address("connect", self.connect, listens=False)
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_the_master(self) -> WorkerSettings:
+        if self.address_file is not None:
+            for given, what in (
+                ("connect" in self.model_fields_set, f"connect={self.connect}"),
+                (self.keys.secret is not None, f"keys.secret={self.keys.secret}"),
+            ):
+                if given:
+                    raise ValueError(
+                        f"address_file={self.address_file} says where the master is and has keys"
+                        f" for it, and {what} contradicts it; leave one of them out"
+                    )
         return self

@@ -27,6 +27,7 @@ COMMANDS = (
     "predict",
     "master",
     "worker",
+    "slurm",
     "settings",
     "keys",
 )

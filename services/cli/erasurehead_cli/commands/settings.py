@@ -6,7 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from erasurehead.settings.tree import MasterSettings, RunSettings, TreeSettings, WorkerSettings
+from erasurehead.settings.tree import (
+    MasterSettings,
+    RunSettings,
+    SlurmSettings,
+    TreeSettings,
+    WorkerSettings,
+)
 from erasurehead.settings.yaml_file import as_yaml
 from erasurehead_cli.console.options import Given, SettingsCommand, with_settings
 
@@ -50,6 +56,13 @@ def master(given: Given, store: Annotated[str | None, _STORE] = None) -> None:
 def worker(given: Given) -> None:
     """Print what `erasurehead worker` would run with."""
     _show(given.load(WorkerSettings))
+
+
+@settings.command(cls=SettingsCommand)
+@with_settings(SlurmSettings)
+def slurm(given: Given, store: Annotated[str | None, _STORE] = None) -> None:
+    """Print what `erasurehead slurm` would run with, but for what it learns from the job."""
+    _show(given.load(SlurmSettings, store=store))
 
 
 def _show(effective: TreeSettings) -> None:

@@ -21,7 +21,12 @@ def worker(
     settings = given.load(WorkerSettings)
 
     from erasurehead_cli.console import logs
-    from erasurehead_worker.shell.main import work
 
     logs.to_stderr("WARNING" if quiet else "INFO")
+    if settings.address_file is not None:
+        from erasurehead_engines.following import follow
+
+        return follow(settings)
+    from erasurehead_worker.shell.main import work
+
     return work(settings)

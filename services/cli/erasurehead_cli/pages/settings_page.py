@@ -11,7 +11,7 @@ from erasurehead.decoding import DECODERS
 from erasurehead.estimating import ESTIMATES
 from erasurehead.registry import Registry
 from erasurehead.settings.leaves import Setting, key, settings_of
-from erasurehead.settings.tree import MasterSettings, RunSettings, WorkerSettings
+from erasurehead.settings.tree import MasterSettings, RunSettings, SlurmSettings, WorkerSettings
 from erasurehead.stopping import STOPS
 
 _HEAD = """# Settings
@@ -30,8 +30,8 @@ The first five groups choose what is learnt and how. Their settings have short o
 without the name of the group; a file and Python name it: `descent: {rounds: 50}`.
 
 Everything is checked together before a socket is opened. `erasurehead settings train STORE`,
-`... master STORE` and `... worker` print the effective settings as YAML without running anything;
-every run keeps them as `config.yaml` in its directory.
+`... master STORE`, `... slurm STORE` and `... worker` print the effective settings as YAML without
+running anything; every run keeps them as `config.yaml` in its directory.
 
 Spellings of older versions are still taken, with a warning that names the new one: `rounds` and the
 like at the root of a file, `objective` (now `model`), `wire.dtype: <f4` (now `wire.format: f4`),
@@ -54,11 +54,15 @@ def settings_markdown() -> str:
     """Return the page."""
     run = list(settings_of(RunSettings))
     known = {setting.path for setting in run}
-    master = [setting for setting in settings_of(MasterSettings) if setting.path not in known]
+    master, slurm = (
+        [setting for setting in settings_of(cls) if setting.path not in known]
+        for cls in (MasterSettings, SlurmSettings)
+    )
     parts = [
         _HEAD,
-        _part("`erasurehead train`, `compare` and `master`", run),
+        _part("`erasurehead train`, `compare`, `master` and `slurm`", run),
         _part("`erasurehead master` besides", master),
+        _part("`erasurehead slurm` besides", slurm),
         _part("`erasurehead worker`", settings_of(WorkerSettings)),
         _scheme_parts(),
     ]

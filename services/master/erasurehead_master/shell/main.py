@@ -78,6 +78,7 @@ def host(
     resume: Snapshot | None = None,
     keys: MasterKeys | None = None,
     rating: Rating | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> RunSummary:
     """Bind, run and clean up.
 
@@ -89,6 +90,8 @@ def host(
     resume: the checkpoint to go on from.
     keys: with them every connection is encrypted, and only allowed workers get one.
     rating: rates models at the rounds of evaluation; None: the metrics on the test rows.
+    announce: called with the bound address, to tell workers of it; they are told of the next
+        master in the same way, if this one is asked to end.
     """
     plan, store = planned.plan, planned.store
     if resume is not None:
@@ -98,11 +101,13 @@ def host(
     keep_freed_memory()
     with Listener(plan, address, keys) as listener, SignalWatch() as signals, ExitStack() as stack:
         # A supervisor that starts a master with --resume starts it again.
-        succeeded = settings.run.resume and attach is None
+        succeeded = announce is not None or (settings.run.resume and attach is None)
         machine = Master(plan, time.monotonic(), first_round, succeeded=succeeded)
         pulse = Pulse(settings.http.stalled_after_s)
         monitoring = monitor(settings.http, machine, pulse, stack)
         watched = [] if attach is None else [attach(listener.bound)]
+        if announce is not None:
+            announce(listener.bound)
         # Workers load their rows meanwhile.
         descent = make_descent(plan, store.train, TwoCores().do, store.column_squares)
         finishing = make_finishing(plan, descent, rated=bool(store.manifest.test_rows))
