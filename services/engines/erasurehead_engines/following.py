@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.5
 """Seconds between two looks at the file."""
 
-SILENT_S = 15.0
+SILENT_S = 10.0
 """Seconds without a word of the master after which the file may name another one."""
 
 
@@ -139,12 +139,14 @@ def follow(settings: WorkerSettings, number: int | None = None, start: Start | N
     place = Place(settings.address_file, socket.gethostname(), installed_version(), start)
     settings = settings.model_copy(update={"name": settings.name or default_name()})
     heard, told = time.monotonic(), ""
+    joined: Posting | None = None
     with SignalWatch() as signals:
         while signals.take() is None:
             move = next_move(read(place.file), place)
             if isinstance(move, Join):
                 began = time.monotonic()
-                outcome = _join(settings, move.posting, place, number)
+                again, joined = move.posting == joined, move.posting
+                outcome = _join(settings, move.posting, place, number, again=again)
                 if isinstance(outcome, int):
                     return outcome
                 if time.monotonic() > began + SILENT_S + LOOK_S:  # it was there for a while
@@ -166,22 +168,34 @@ def follow(settings: WorkerSettings, number: int | None = None, start: Start | N
 
 
 def _join(
-    settings: WorkerSettings, posting: Posting, place: Place, number: int | None
+    settings: WorkerSettings, posting: Posting, place: Place, number: int | None, *, again: bool
 ) -> int | Wait:
-    """Serve the master of a posting; return the exit code, or why there is none."""
+    """Serve the master of a posting; return the exit code, or why there is none.
+
+    A worker that comes `again` first sees whether anybody is there. It does not at first, for a
+    connection that says nothing is one that the master warns of.
+    """
+    obstacle = _obstacle(posting, place) if again else None
+    if obstacle is None:
+        key = zlib.crc32((settings.name or "").encode()) if number is None else number
+        code = _work(settings, posting, posting.secret_for(key, late=number is None))
+        if code != EXIT_MASTER_LOST:
+            return code
+        obstacle = _obstacle(posting, place)
+    return obstacle or Wait(f"the master at {posting.address} says nothing", "see whether it runs")
+
+
+def _obstacle(posting: Posting, place: Place) -> Wait | None:
+    """Return why nobody answers where a posting says, or None if somebody does."""
     sighting = look(*host_and_port(posting.address))
-    if sighting.ipv6 is None:
-        return Wait(
-            f"nobody answers {place.host} at {posting.address}, which {place.file} names"
-            f" ({sighting.why})",
-            "see whether the master runs, or start it with --bind tcp://ADDRESS:* and an address"
-            f" of {posting.host} that {place.host} reaches",
-        )
-    key = zlib.crc32((settings.name or "").encode()) if number is None else number
-    code = _work(settings, posting, posting.secret_for(key, late=number is None))
-    if code != EXIT_MASTER_LOST:
-        return code
-    return Wait(f"the master at {posting.address} says nothing", "see whether it runs")
+    if sighting.ipv6 is not None:
+        return None
+    return Wait(
+        f"nobody answers {place.host} at {posting.address}, which {place.file} names"
+        f" ({sighting.why})",
+        "see whether the master runs, or start it with --bind tcp://ADDRESS:* and an address of"
+        f" {posting.host} that {place.host} reaches",
+    )
 
 
 def _work(settings: WorkerSettings, posting: Posting, secret: str | None) -> int:
