@@ -1,7 +1,7 @@
 """Neural networks under stragglers: how soon do coded rounds reach an accuracy on test rows?
 
-    python benchmarks/torch_networks.py digits [--seconds 20] [--seeds 1,2,3] [--page PAGE]
-    python benchmarks/torch_networks.py covertype covtype.data [--seconds 20] [--seeds 1,2,3] ...
+    python benchmarks/torch_networks.py digits [--seconds 12] [--seeds 1,2,3] [--page PAGE]
+    python benchmarks/torch_networks.py covertype covtype.data [--seconds 12] [--seeds 1,2,3] ...
 
 A convolutional network on scikit-learn's digits, and a network of two layers on Covertype's seven
 classes, from the raw file. Worker processes, delays that are really slept for, the wall clock from
@@ -178,7 +178,7 @@ def main() -> None:
     )
     parser.add_argument("task", choices=list(TASKS))
     parser.add_argument("file", type=Path, nargs="?")
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each run")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of each run")
     parser.add_argument("--seeds", type=numbers, default=[1, 2, 3])
     parser.add_argument("--page", type=Path)
     given = parser.parse_args()
