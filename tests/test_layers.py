@@ -69,6 +69,7 @@ LIBRARY = {
     "stopping": {"coding", "decoding", "straggling", "theory"},
     "optimizing": {"models"},
     "finishing": set(),
+    "exporting": {"models"},
     "schemes": {"coding", "decoding", "estimating", "stopping", "straggling", "theory"},
     # Protocol: messages and their bytes.
     "wire": set(),

@@ -95,7 +95,7 @@ def test_rows_keep_what_belongs_to_them_in_another_order() -> None:
         ([5, 3, 5], "logistic", "two classes", [1, -1, 1]),
         ([5, 3, 5], "least-squares", "numbers", [5, 3, 5]),
         ([0.5, 1.5, 2.5], None, "numbers", [0.5, 1.5, 2.5]),
-        (["c", "a", "b"], None, "classes", [2, 0, 1]),
+        (["c", "a", "b", "a", "b", "c"], None, "classes", [2, 0, 1, 0, 1, 2]),
         ([0, 1, 2, 2, 1, 0], None, "classes", [0, 1, 2, 2, 1, 0]),
     ],
 )
@@ -108,9 +108,21 @@ def test_labels_are_what_prepare_would_take_them_for(
     assert (found.classes is None) == (target == "numbers")
 
 
+def test_three_classes_name_the_model_that_takes_them() -> None:
+    with pytest.raises(DataError, match="the model logistic tells two apart; take model='softmax'"):
+        Targets.of(["a", "b", "c", "a"], "logistic")
+
+
+def test_a_class_that_occurs_once_is_told_of() -> None:
+    with pytest.warns(UserWarning, match="y has the class c in one row only"):
+        found = Targets.of(["a", "b", "c", "a", "b"], None)
+    assert found.target == "classes"
+
+
 @pytest.mark.parametrize(
     ("X", "y", "told"),
     [
+        (sparse.coo_array(np.ones(4)), LABELS, r"X has shape \(4,\)"),
         (DENSE, None, "y is missing"),
         (DENSE, [1.0, 2.0], "4 rows and there are 2 labels"),
         (DENSE, ["a"] * 4, "one class, a, in every row"),

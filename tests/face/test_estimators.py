@@ -1,4 +1,4 @@
-"""The estimators among scikit-learn's own: the same optima, and every check of an estimator."""
+"""The estimators among scikit-learn's own: every check, what they take, and what uses them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
 from scipy import sparse
-from scipy.special import log_expit, logsumexp
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import (
-    ElasticNet,
-    GammaRegressor,
-    LogisticRegression,
-    PoissonRegressor,
-    Ridge,
-    TweedieRegressor,
-)
-from sklearn.metrics import mean_gamma_deviance, mean_poisson_deviance, mean_tweedie_deviance
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
-from sklearn.svm import LinearSVC
 from sklearn.utils.estimator_checks import check_estimator
 
 import erasurehead as eh
@@ -48,125 +39,6 @@ HAS_CALLBACKS = hasattr(callbacks.CallbackSupport, "set_callbacks")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_every_check_of_an_estimator_passes(estimator: BaseEstimator) -> None:
     check_estimator(estimator)
-
-
-# The same optima
-
-
-def rows(seed: int = 1) -> tuple[Any, Any]:
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((150, 5)) * [1.0, 2.0, 0.5, 3.0, 1.0]
-    return X, X @ np.array([1.0, -0.5, 0.0, 0.2, 0.7]) + 0.8 + rng.standard_normal(150)
-
-
-def log_loss(X: Any, y: Any, C: float, w: Any, coef: Any, intercept: Any) -> float:
-    """Return scikit-learn's objective of (multinomial) logistic regression."""
-    margins = X @ coef.T + intercept
-    if margins.shape[1] == 1:
-        losses = -log_expit(np.where(y == 1, 1, -1) * margins[:, 0])
-    else:
-        losses = logsumexp(margins, axis=1) - margins[np.arange(len(y)), y]
-    return float(C * w @ losses + 0.5 * np.sum(coef**2))
-
-
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("weighted", [True, False])
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_the_optimum_is_that_of_logistic_regression(
-    n_classes: int, weighted: bool, fit_intercept: bool
-) -> None:
-    X, z = rows()
-    y = np.digitize(z, [0.5] if n_classes == 2 else [0.0, 1.5])
-    w = np.random.default_rng(2).integers(0, 4, len(y)) if weighted else np.ones(len(y))
-    given: dict[str, Any] = {"C": 0.3, "fit_intercept": fit_intercept}
-    ours = eh.CodedClassifier(**given).fit(X, y, sample_weight=w if weighted else None)
-    theirs = LogisticRegression(tol=1e-10, max_iter=5000, **given).fit(X, y, sample_weight=w)
-    found, best = (log_loss(X, y, 0.3, w, e.coef_, e.intercept_) for e in (ours, theirs))
-    assert found <= best * (1 + 1e-6)
-    assert ours.coef_.shape == theirs.coef_.shape
-    assert ours.intercept_.shape == theirs.intercept_.shape
-    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=2e-3)
-    assert ours.n_iter_ == len(ours.history_)
-
-
-@pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("weighted", [True, False])
-def test_the_optimum_is_that_of_ridge(weighted: bool, fit_intercept: bool) -> None:
-    X, y = rows()
-    w = np.random.default_rng(2).integers(0, 4, len(y)) if weighted else np.ones(len(y))
-    ours = eh.CodedRegressor(alpha=3.0 / w.sum(), fit_intercept=fit_intercept)
-    ours.fit(X, y, sample_weight=w if weighted else None)
-    theirs = Ridge(alpha=3.0, fit_intercept=fit_intercept).fit(X, y, sample_weight=w)
-
-    def objective(estimator: Any) -> float:
-        residuals = y - estimator.predict(X)
-        return float(w @ residuals**2 + 3.0 * np.sum(estimator.coef_**2))
-
-    assert objective(ours) <= objective(theirs) * (1 + 1e-6)
-    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("model", "theirs"),
-    [
-        ("poisson", PoissonRegressor(alpha=0.1, tol=1e-9, max_iter=1000)),
-        ("gamma", GammaRegressor(alpha=0.1, tol=1e-9, max_iter=1000)),
-        ("tweedie:power=1.5", TweedieRegressor(power=1.5, alpha=0.1, tol=1e-9, max_iter=1000)),
-    ],
-)
-@pytest.mark.parametrize("weighted", [True, False])
-def test_the_optimum_is_that_of_a_generalised_linear_model(
-    model: str, theirs: Any, weighted: bool
-) -> None:
-    X, z = rows()
-    y = np.exp(0.3 * z) + 0.1
-    w = np.random.default_rng(2).integers(0, 4, len(y)) if weighted else np.ones(len(y))
-    ours = eh.CodedRegressor(model=model, alpha=0.1).fit(X, y, w if weighted else None)
-    theirs.fit(X, y, w)
-    # Half a mean deviance, of which scikit-learn's D^2 is one minus a multiple, and the penalty.
-    a, b = (e.predict(X) for e in (ours, theirs))
-    deviance = {"poisson": mean_poisson_deviance, "gamma": mean_gamma_deviance}.get(
-        model, lambda y, p, sample_weight: mean_tweedie_deviance(y, p, sample_weight=w, power=1.5)
-    )
-    found, best = (
-        0.5 * deviance(y, p, sample_weight=w) + 0.05 * np.sum(e.coef_**2)
-        for e, p in ((ours, a), (theirs, b))
-    )
-    assert found <= best * (1 + 1e-6)
-    np.testing.assert_allclose(a, b, rtol=1e-2)
-
-
-@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
-def test_the_optimum_is_that_of_the_elastic_net(l1_ratio: float) -> None:
-    X, y = rows()
-    ours = eh.CodedRegressor(alpha=0.3, l1_ratio=l1_ratio).fit(X, y)
-    theirs = ElasticNet(alpha=0.3, l1_ratio=l1_ratio, tol=1e-12).fit(X, y)
-
-    def objective(e: Any) -> float:
-        loss = 0.5 * np.mean((y - e.predict(X)) ** 2)
-        ridge, lasso = 0.5 * np.sum(e.coef_**2), np.abs(e.coef_).sum()
-        return float(loss + 0.3 * ((1 - l1_ratio) * ridge + l1_ratio * lasso))
-
-    assert objective(ours) <= objective(theirs) * (1 + 1e-6)
-    np.testing.assert_array_equal(ours.coef_ == 0, theirs.coef_ == 0)
-    assert (ours.coef_ == 0).any()
-
-
-def test_the_optimum_is_that_of_the_squared_hinge() -> None:
-    X, z = rows()
-    y = np.digitize(z, [0.5])
-    ours = eh.CodedClassifier(model="squared-hinge", C=0.1, fit_intercept=False).fit(X, y)
-    theirs = LinearSVC(C=0.1, fit_intercept=False, tol=1e-10, dual=False, max_iter=10000).fit(X, y)
-    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3)
-    assert not hasattr(ours, "predict_proba")
-
-
-def test_balanced_classes_are_those_of_scikit_learn() -> None:
-    X, z = rows()
-    y = np.digitize(z, [2.0])
-    ours = eh.CodedClassifier(class_weight="balanced").fit(X, y)
-    theirs = LogisticRegression(class_weight="balanced", tol=1e-10).fit(X, y)
-    np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-3)
 
 
 # What is handed in
@@ -219,6 +91,17 @@ def test_a_store_is_learnt_from(tmp_path: Path) -> None:
         eh.CodedRegressor().fit(path)
 
 
+def test_numbers_of_a_store_are_learnt_from(tmp_path: Path) -> None:
+    options = {"rows": "300", "columns": "8", "nnz": "3", "labels": "numbers"}
+    path = prepare("synthetic", source=None, out=tmp_path / "store", options=options).path
+    found = eh.CodedRegressor(alpha=0.01).fit(str(path))
+    rows = eh.Store.open(path).train
+    theirs = Ridge(alpha=0.01 * len(rows.labels)).fit(rows.matrix(), np.asarray(rows.labels))
+    np.testing.assert_allclose(found.coef_, theirs.coef_, atol=1e-3)
+    with pytest.raises(eh.DataError, match="take CodedRegressor"):
+        eh.CodedClassifier().fit(path)
+
+
 def test_categories_come_in_through_a_pipeline() -> None:
     frame = pd.DataFrame({"colour": ["red", "blue", "red", "green"] * 10, "size": np.arange(40.0)})
     y = np.where(frame["colour"] == "red", "yes", "no")
@@ -243,11 +126,21 @@ def test_a_grid_search_starts_one_nursery_and_reuses_it(table: Table) -> None:
     assert psutil.Process().children() == [nursery]
 
 
+def test_a_search_may_fit_in_several_threads(table: Table) -> None:
+    grid = {"C": [0.01, 0.1, 1.0]}
+    alone = GridSearchCV(eh.CodedClassifier(), grid, cv=2).fit(*table)
+    with joblib.parallel_backend("threading", n_jobs=2):
+        together = GridSearchCV(eh.CodedClassifier(), grid, cv=2).fit(*table)
+    scores = "mean_test_score"
+    np.testing.assert_array_equal(together.cv_results_[scores], alone.cv_results_[scores])
+
+
 def test_a_calibrated_and_a_routed_classifier(table: Table) -> None:
     import sklearn
 
     weights = np.random.default_rng(3).uniform(size=len(table.y))
-    calibrated = CalibratedClassifierCV(eh.CodedClassifier(), cv=2).fit(*table)
+    calibrated = CalibratedClassifierCV(eh.CodedClassifier(), cv=2)
+    calibrated.fit(*table, sample_weight=weights)
     assert calibrated.predict_proba(table.X).shape == (240, 2)
     with sklearn.config_context(enable_metadata_routing=True):
         routed = eh.CodedClassifier().set_fit_request(sample_weight=True)
@@ -278,32 +171,29 @@ def test_iris_is_told_apart_by_coded_workers() -> None:
     assert found.score(X, y) > 0.93
 
 
+def test_a_seed_gives_the_same_fit_and_another_nearly(table: Table) -> None:
+    fits = [
+        eh.CodedClassifier(random_state=seed).fit(*table)
+        for seed in (3, 3, 4, np.random.RandomState(5))
+    ]
+    np.testing.assert_array_equal(fits[0].coef_, fits[1].coef_)
+    for other in fits[2:]:
+        np.testing.assert_allclose(other.coef_, fits[0].coef_, atol=1e-3)
+
+
+def test_delays_are_waited_for_and_rounds_are_shown(
+    table: Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: dict[str, Any] = {"delay": "exponential:mean_s=0.001", "max_iter": 4, "tol": 0}
+    fitted = eh.CodedClassifier(verbose=1, **given).fit(*table)
+    assert all(record.arrivals[0].delay_s > 0 for record in fitted.history_)
+    assert "logistic" in capsys.readouterr().err
+    assert not hasattr(fitted, "partial_fit")
+
+
 def test_too_few_rounds_are_told_of(table: Table) -> None:
     with pytest.warns(ConvergenceWarning, match="max_iter=3 rounds"):
         eh.CodedClassifier(max_iter=3).fit(*table)
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({"C": 0}, "C=0 is no inverse strength"),
-        ({"l1_ratio": 2}, "l1_ratio=2 is no share"),
-        ({"n_jobs": 0}, "n_jobs=0 has no meaning"),
-        ({"scheme": "agx"}, "unknown scheme"),
-        ({"model": "least-squares"}, "take CodedRegressor"),
-        ({"model": "logisitc"}, "did you mean 'logistic'"),
-        ({"max_iter": 0}, "rounds"),
-    ],
-)
-def test_a_wrong_parameter_is_one_sentence(given: dict[str, Any], told: str, table: Table) -> None:
-    with pytest.raises(ValueError, match=told):
-        eh.CodedClassifier(**given).fit(*table)
-
-
-def test_three_classes_are_too_many_for_a_binary_model() -> None:
-    X, y = load_iris(return_X_y=True)
-    with pytest.raises(eh.DataError, match="take model='softmax'"):
-        eh.CodedClassifier(model="logistic").fit(X, y)
 
 
 # Callbacks, which scikit-learn has since 1.9

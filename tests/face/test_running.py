@@ -115,12 +115,20 @@ def test_a_run_that_diverges_is_an_error_that_has_the_run(table: Table) -> None:
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda X, y: eh.train(X, y, resume=True, out="x"), "resume goes on with a run on a store"),
+        (lambda X, y: eh.train(X, y, resume=True), "give it as out"),
         (lambda X, y: eh.train("stores/x", y), "y is given beside the store"),
         (lambda X, y: eh.simulate(X, y, out="x"), "'out' means nothing here"),
         (lambda X, y: eh.simulate(X, y), "nothing takes any time"),
         (lambda X, y: eh.plan(X, y, target="auc=0.5", scheme="uncoded"), "chooses the scheme"),
         (lambda X, y: eh.plan(X, y, target="auc"), "auc"),
+        (lambda X, y: eh.plan(X, y, target="loss=0.5", trace="nowhere"), "holds no run"),
+        (
+            lambda X, y: eh.simulate(X, gradient_free=True),  # type: ignore[call-overload]
+            "X means nothing here",
+        ),
+        (lambda X, y: eh.simulate(gradient_free=True), "nothing takes any time"),
+        (lambda X, y: eh.simulate(gradient_free=True, out="x"), "'out' means nothing here"),
+        (lambda X, y: eh.simulate(gradient_free=True, track="mlflow"), "no run to track"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_starts(call: Any, told: str, table: Table) -> None:
@@ -143,6 +151,51 @@ def test_a_plan_names_a_scheme_to_train_with(table: Table) -> None:
     assert plan.scheme in plan.frame()["scheme"].tolist()
     assert plan.rounds >= 1
     assert plan.scheme in repr(plan)
+
+
+def test_a_plan_for_the_cluster_of_a_run_has_its_workers_and_delays(table: Table) -> None:
+    given = {k: v for k, v in SETTINGS.items() if k not in ("scheme", "workers")}
+    run = eh.simulate(*table, workers=2, scheme="uncoded", delay="exponential:mean_s=1", **given)
+    few = {"seeds": 1, "finalists": 1, "max_load": 1, "jobs": 1, "rounds": 40}
+    wanted: dict[str, Any] = {"target": "loss=0.5", "trace": run, **given, **few}
+    plan = eh.plan(*table, **wanted)
+    assert plan.workers == 2
+    recorded = sum(record.duration_s for record in run.history) / len(run.history)
+    # Rounds of other arrivals are drawn from the same ones.
+    assert plan.result.best.round_s < 3 * recorded
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"workers": 3}, "the trace has 2 workers, but workers is 3"),
+        ({"delay": "exponential:mean_s=1"}, "leave delay out, or trace"),
+        ({"pass_s": 1.0}, "leave pass_s out"),
+    ]
+    for wrong, told in refused:
+        with pytest.raises(eh.UsageError, match=told):
+            eh.plan(table.X, table.y, **wanted, **wrong)
+
+
+def test_a_simulation_without_gradients_has_the_times_of_one_with_them(table: Table) -> None:
+    given = {**SETTINGS, "delay": "exponential:mean_s=1", "scheme": "agc:c=3,r=2"}
+    timeline = eh.simulate(gradient_free=True, pass_s=0.5, **given)
+    run = eh.simulate(*table, pass_s=0.5, **given)
+    durations = [record.closed_s - record.opened_s for record in run.history]
+    np.testing.assert_allclose(timeline.duration_s, durations, rtol=1e-12)
+    assert timeline.n_arrived.tolist() == [len(record.arrivals) for record in run.history]
+
+
+def test_a_run_on_arrays_goes_on_with_the_same_arrays(table: Table, tmp_path: Path) -> None:
+    given: dict[str, Any] = {**SETTINGS, "out": tmp_path / "run", "progress": False}
+    assert eh.train(*table, **{**given, "rounds": 5}).summary.rounds == 5
+    run = eh.train(*table, **given, resume=True)
+    np.testing.assert_array_equal(run.theta, eh.simulate(*table, pass_s=1.0, **SETTINGS).theta)
+    assert [record.round for record in run.history] == list(range(1, 13))
+    more = {**given, "rounds": 20, "resume": True}
+    with pytest.raises(eh.UsageError, match="was begun with other data"):
+        eh.train(table.X + 1, table.y, **more)
+    others: dict[str, Any] = {"l1": 0.1, "intercept": True}
+    for setting, other in others.items():
+        with pytest.raises(eh.UsageError, match=f"was begun with {setting}="):
+            eh.train(*table, **{**more, setting: other})
+    assert leftovers(os.getpid()) == []
 
 
 def test_a_thread_may_train(table: Table) -> None:

@@ -115,8 +115,31 @@ def test_an_intercept_needs_a_row_of_every_class(tmp_path: Path) -> None:
     store = store_with(tmp_path / "rows", [0.0, 1.0, 0.0, 1.0, 2.0, 2.0], "classes")
     named = with_rows(store, ("red", "green", "blue"))
     assert plan_for(named).n_parameters == 9
-    with pytest.raises(DataError, match=r"no training row of .* is of the class blue, so its"):
+    with pytest.raises(DataError, match=r"no training row of .* is of the class blue, so noth"):
         plan_for(named, intercept=True)
+
+
+def test_rows_that_count_for_nothing_hold_no_intercept(tmp_path: Path) -> None:
+    labels = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0]
+    store = store_with(tmp_path / "classes", labels, "two classes")
+    refused = r"no training row of .* that counts is of the class -1, so nothing holds an intercept"
+    with pytest.raises(DataError, match=refused):
+        plan_for(with_rows(store, weights=np.array([1.0, 0.0, 1.0, 0.0])), intercept=True)
+    with pytest.raises(DataError, match=refused):
+        plan_for(store, intercept=True, model="logistic:class_weight=0/1")
+    assert plan_for(store, intercept=True).n_parameters == 4
+
+
+def test_counts_that_are_all_0_hold_no_intercept(tmp_path: Path) -> None:
+    store = store_with(tmp_path / "counts", [0.0, 0.0, 0.0, 0.0, 1.0, 2.0])
+    with pytest.raises(DataError, match=r"no training row of .* has a label above 0, so nothing"):
+        plan_for(store, intercept=True, model="poisson")
+    assert plan_for(store, model="poisson").model.name == "poisson"
+    weighed = with_rows(
+        store, labels=np.array([0.0, 0.0, 0.0, 3.0]), weights=np.array([1, 1, 1, 0])
+    )
+    with pytest.raises(DataError, match="that counts has a label above 0"):
+        plan_for(weighed, intercept=True, model="tweedie:power=1.5")
 
 
 def test_more_tasks_than_rows_are_refused(tmp_path: Path) -> None:

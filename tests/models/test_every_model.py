@@ -279,3 +279,47 @@ def test_balanced_classes_count_alike() -> None:
 def test_what_no_model_can_be_is_one_sentence(spec: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         MODELS.build(spec, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "labels", "lacking"),
+    [
+        ("logistic", [1.0, 1.0], "is of the class -1"),
+        ("logistic", [-1.0, -1.0], "is of the class +1"),
+        ("logistic", [-1.0, 1.0], None),
+        ("softmax:classes=3", [0.0, 2.0], "is of the class 1"),
+        ("softmax:classes=3", [0.0, 2.0, 1.0], None),
+        ("poisson", [0.0, 0.0], "has a label above 0"),
+        ("poisson", [0.0, 0.1], None),
+        ("tweedie:power=1.5", [0.0, 0.0], "has a label above 0"),
+        ("tweedie:power=1.5", [0.0, 0.1], None),
+        ("gamma", [2.0, 2.0], None),
+        ("least-squares", [0.0, 0.0], None),
+        ("huber:delta=0.5", [0.0, 0.0], None),
+    ],
+)
+def test_a_model_knows_when_nothing_holds_its_intercept(
+    spec: str, labels: list[float], lacking: str | None
+) -> None:
+    """Against the losses: where one falls on and on in the direction of an intercept."""
+    model, y = MODELS.build(specified(spec, True), 1, None), np.array(labels)
+    assert model.lacks(y) == lacking
+    X = np.zeros((len(y), 1))
+
+    def loss(parameter: int, value: float) -> float:
+        theta = np.zeros(model.n_parameters)
+        theta[parameter] = value
+        return loss_sum(model, Piece(X, X.T, y), theta, None)
+
+    rays = [(p, sign) for p in model.unpenalised for sign in (-1.0, 1.0)]
+    falls = [loss(p, 20 * sign) < loss(p, 10 * sign) for p, sign in rays]
+    assert any(falls) == (lacking is not None)
+    assert MODELS.build(spec, 1, None).lacks(y) is None
+
+
+def test_what_is_lacking_is_called_by_its_name() -> None:
+    names = ["red", "green", "blue"]
+    softmax = MODELS.build("softmax:classes=3,intercept=true", 1, None)
+    assert softmax.lacks(np.array([0.0, 1.0]), names) == "is of the class blue"
+    hinge = MODELS.build("squared-hinge:intercept=true", 1, None)
+    assert hinge.lacks(np.array([1.0]), names[:2]) == "is of the class red"

@@ -8,7 +8,9 @@ import struct
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -161,6 +163,64 @@ def log_records(data: bytes) -> Iterator[bytes]:
             record = b""
 
 
+@contextmanager
+def receiver(status: int = 200) -> Iterator[tuple[str, list[bytes]]]:
+    """Yield the address of a receiver of OTLP over HTTP, and the messages that it has taken."""
+    taken: list[bytes] = []
+
+    class Take(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/v1/metrics"
+            taken.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Take) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", taken
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+OTLP = "opentelemetry.exporter.otlp.proto.http.metric_exporter"
+
+
+def test_a_receiver_of_otlp_reads_what_was_tracked() -> None:
+    pytest.importorskip(OTLP, reason="OpenTelemetry is not installed")
+    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2
+
+    with receiver() as (address, taken):
+        assert play(f"otlp:endpoint={address},every_s=2", None) == []
+    told: list[dict[str, float]] = []
+    for message in taken:
+        [run] = metrics_service_pb2.ExportMetricsServiceRequest.FromString(message).resource_metrics
+        known = {a.key: a.value.string_value for a in run.resource.attributes}
+        [scope] = run.scope_metrics
+        told.append({m.name: m.gauge.data_points[0].as_double for m in scope.metrics})
+    assert known["service.name"] == "erasurehead"
+    assert known["erasurehead.coding.workers"] == "2"
+    assert known["erasurehead.training_rows"] == "40"
+    # Of rounds that close after 1, 2 and 3 seconds the first is sent, and two seconds later one.
+    assert [numbers["erasurehead.round"] for numbers in told] == [1.0, 3.0, 3.0]
+    assert told[1]["erasurehead.train_loss"] == pytest.approx(1 / 3)
+    assert told[-1]["erasurehead.test.auc"] == 0.75
+    assert told[-1]["erasurehead.finished"] == 1.0
+
+
+def test_a_receiver_of_otlp_that_refuses_is_told_of() -> None:
+    pytest.importorskip(OTLP, reason="OpenTelemetry is not installed")
+    with receiver(status=400) as (address, taken):
+        [trouble] = play(f"otlp:endpoint={address}", None)
+    assert "tracker otlp failed (ConnectionError: the receiver has not taken" in trouble
+    assert len(taken) == 1
+
+
 class Kept:
     """A tracker that keeps what it is told, and may fail."""
 
@@ -237,7 +297,12 @@ def test_a_wrong_tracker_is_one_sentence(text: str, told: str) -> None:
 def test_a_missing_library_is_told_of_before_anything_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    libraries = {"tensorboard": "tensorboardX", "mlflow": "mlflow", "wandb": "wandb"}
+    libraries = {
+        "tensorboard": "tensorboardX",
+        "mlflow": "mlflow",
+        "wandb": "wandb",
+        "otlp": "opentelemetry",
+    }
     absent = [name for name, library in libraries.items() if not there(library)]
     if not absent:
         pytest.skip("every tracker's library is installed")

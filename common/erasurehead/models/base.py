@@ -201,3 +201,20 @@ class Model(ABC):
         A sentence that begins with "it" and stands for the model.
         """
         return None if np.isfinite(labels).all() else "it needs finite numbers"
+
+    def lacks(self, labels: FloatArray, classes: Sequence[str] = ()) -> str | None:
+        """Return what no training row is, so that nothing holds an intercept back; None: one is.
+
+        No penalty holds an intercept. Where all rows push it the same way, the objective falls for
+        ever, and so would the time of a run that looks for its minimum.
+
+        Parameters
+        ----------
+        labels: of the training rows that count, shape (rows,).
+        classes: what classes are called, in the order of their labels; by default as the labels.
+
+        Returns
+        -------
+        The end of a sentence that begins with "no training row".
+        """
+        return None

@@ -116,3 +116,10 @@ class LogLinkModel(LinearModel):
         if not np.isfinite(labels).all() or (labels < 0).any():
             return f"it needs finite numbers {'above' if self.power == 2 else 'of at least'} 0"
         return "it needs numbers above 0" if self.power == 2 and not labels.all() else None
+
+    def lacks(self, labels: FloatArray, classes: Sequence[str] = ()) -> str | None:
+        """Return that a label above 0 is missing, if there is an intercept.
+
+        The best mean is 0 then, and its logarithm is minus infinity.
+        """
+        return "has a label above 0" if self.intercept and not labels.any() else None

@@ -200,6 +200,14 @@ class Softmax(Model):
         """Refuse what is no class."""
         return class_refusal(labels, self.n_classes)
 
+    def lacks(self, labels: FloatArray, classes: Sequence[str] = ()) -> str | None:
+        """Return a class without a row, if there are intercepts."""
+        missing = np.setdiff1d(np.arange(self.n_classes), labels)
+        if not self.intercept or not len(missing):
+            return None
+        names = classes if len(classes) == self.n_classes else range(self.n_classes)
+        return f"is of the class {names[int(missing[0])]}"
+
     def _transposed(self, rows: Piece, values: FloatArray) -> FloatArray:
         """Return the sums of x times the values of each row, shape (parameters of the rows,)."""
         image = np.asarray(rows.transposed @ values).ravel()

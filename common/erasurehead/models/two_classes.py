@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -50,3 +51,9 @@ class TwoClassModel(LinearModel):
     def refusal(self, labels: FloatArray) -> str | None:
         """Refuse anything but -1 and +1."""
         return None if (np.abs(labels) == 1.0).all() else "it needs two classes, -1 and +1"
+
+    def lacks(self, labels: FloatArray, classes: Sequence[str] = ()) -> str | None:
+        """Return the class without a row, if there is an intercept."""
+        names = classes if len(classes) == 2 else ("-1", "+1")
+        missing = (n for n, label in zip(names, (-1.0, 1.0), strict=True) if label not in labels)
+        return next((f"is of the class {n}" for n in missing), None) if self.intercept else None

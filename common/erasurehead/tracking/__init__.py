@@ -3,10 +3,11 @@
 from erasurehead.registry import Registry
 from erasurehead.tracking.base import Tracker
 from erasurehead.tracking.mlflow import MlflowTracker
+from erasurehead.tracking.otlp import OtlpTracker
 from erasurehead.tracking.tensorboard import TensorBoardTracker
 from erasurehead.tracking.wandb import WandbTracker
 
 TRACKERS: Registry[Tracker] = Registry(
     "tracker",
-    {kind.name: kind for kind in (TensorBoardTracker, MlflowTracker, WandbTracker)},
+    {kind.name: kind for kind in (TensorBoardTracker, MlflowTracker, WandbTracker, OtlpTracker)},
 )

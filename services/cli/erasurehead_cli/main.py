@@ -25,6 +25,7 @@ COMMANDS = (
     "trace",
     "stragglers",
     "predict",
+    "export",
     "master",
     "worker",
     "slurm",

@@ -25,8 +25,6 @@ SPARE_ROUNDS = 1.2
 
 TRACE = "trace.npz"
 FILES = ("plan.yaml", "plan.json", "frontier.png")
-TRACE_BLOCK_ROUNDS = 10
-"""A trace is resampled in runs of so many rounds, which keeps a straggler's bad spells."""
 
 
 @with_settings(RunSettings, leave_out=["scheme", "resume", "http", "checkpoint"])
@@ -194,10 +192,9 @@ def _workers_of(trace: Path) -> int:
 
 def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
     """Write the run's trace; return its own delay model, and the one that replays it."""
-    import numpy as np
-
     from erasurehead.runs import Run
     from erasurehead_simulator.traces.recording import record_trace
+    from erasurehead_simulator.traces.replay import resampled
 
     run = Run.open(trace)
     if run.settings.coding.workers != workers:
@@ -206,15 +203,8 @@ def _replay(trace: Path, workers: int, out: Path) -> tuple[str, str]:
             f" {workers}; plan for as many as were recorded, or give a delay model with --delay"
         )
     recorded = record_trace(run)
-    file = out / TRACE
-    if "," in str(file):
-        raise UsageError(f"the path {file} has a comma; name a directory without one with --out")
     with _writing(out):
-        np.savez(file, **recorded.arrays())
-    return (
-        run.settings.straggling.delay,
-        f"trace:file={file},compute=yes,block={TRACE_BLOCK_ROUNDS}",
-    )
+        return run.settings.straggling.delay, resampled(recorded, out / TRACE)
 
 
 def _write(

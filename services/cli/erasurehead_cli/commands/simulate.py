@@ -124,7 +124,6 @@ def _without_gradients(
 ) -> int:
     import shutil
     import time
-    from functools import partial
 
     import numpy as np
 
@@ -136,19 +135,14 @@ def _without_gradients(
     from erasurehead_master.run.waiting import overdue_units
     from erasurehead_simulator.laws.expectation import expect
     from erasurehead_simulator.virtual.compute_times import round_pass_s
-    from erasurehead_simulator.virtual.timeline import timeline
+    from erasurehead_simulator.virtual.timeline import timeline_of
 
     begun = time.monotonic()
-    pass_s = round_pass_s(settings, pass_s)
-    delays = settings.delays()
     coding = settings.fitted()
     out = settings.run.out
     if out is not None and out.exists():
         raise UsageError(f"{out} exists already; name another directory with --out or remove it")
-    after = settings.refit.regroup_after_rounds
-    descent, seed = settings.descent, settings.run.seed
-    waits = partial(overdue_units, settings)
-    played = timeline(coding, delays, descent.rounds, seed, pass_s, after, waits)
+    played = timeline_of(settings, coding, pass_s)
     took_s = time.monotonic() - begun
     if out is not None:
         made = False
@@ -175,7 +169,13 @@ def _without_gradients(
             played.n_arrived,
             played.erased_share,
             played.decode_error,
-            expect(coding, delays, pass_s, after, waits=waits(coding) is not None),
+            expect(
+                coding,
+                settings.delays(),
+                round_pass_s(settings, pass_s),
+                settings.refit.regroup_after_rounds,
+                waits=overdue_units(settings, coding) is not None,
+            ),
         ),
     )
     lines = {

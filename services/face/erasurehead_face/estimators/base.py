@@ -17,10 +17,10 @@ from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.models import MODELS
 from erasurehead.models.base import Model
-from erasurehead.models.scoring import outputs_on
+from erasurehead.models.coefficients import coefficients
 from erasurehead.records import Observer
 from erasurehead.registry import Spec
-from erasurehead.rows import CsrRows, Target
+from erasurehead.rows import Target
 from erasurehead_face.estimators.callbacks import CallbackSupport, FitCallbacks
 from erasurehead_face.estimators.fitting import Fit, fit
 from erasurehead_face.running.arguments import Settings
@@ -218,24 +218,3 @@ def checked_weights(sample_weight: Any, X: Any) -> FloatArray | None:
     if sample_weight is None:
         return None
     return weights_of(_check_sample_weight(sample_weight, X, dtype=np.float64), X.shape[0])
-
-
-def coefficients(model: Model, theta: FloatArray) -> tuple[FloatArray, Any]:
-    """Return the coefficients and intercepts of a linear model.
-
-    They are what it says of rows with a one in one column, and of a row without entries.
-
-    Returns
-    -------
-    Shape (columns,) and a number; or (classes, columns) and (classes,).
-    """
-    n = model.n_columns
-    unit = CsrRows(
-        indptr=np.append(np.arange(n + 1), n).astype(np.int64),
-        indices=np.arange(n, dtype=np.int64),
-        values=None,
-        labels=np.zeros(n + 1),
-        n_columns=n,
-    )
-    outputs = outputs_on(unit, model, theta)
-    return (outputs[:-1] - outputs[-1]).T, outputs[-1]

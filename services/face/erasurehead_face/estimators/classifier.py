@@ -30,6 +30,7 @@ from erasurehead_face.estimators.base import (
 )
 from erasurehead_face.estimators.callbacks import FitCallbacks, with_callbacks
 from erasurehead_face.running.arguments import Settings
+from erasurehead_face.running.targets import tell_of_lone_classes
 
 
 def _has_probabilities(estimator: CodedClassifier) -> bool:
@@ -134,11 +135,12 @@ class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
         )
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)
+        tell_of_lone_classes(classes, np.bincount(codes), "y")
         weights = self._weights(classes, codes, checked_weights(sample_weight, X))
         counted = codes if weights is None else codes[weights > 0]
         if len(np.unique(counted)) < 2:
             raise DataError(
-                f"y has one class, {classes[counted[0]]!r}, in every row that counts; a classifier"
+                f"y has one class, {classes[counted[0]]}, in every row that counts; a classifier"
                 " needs two classes at least"
             )
         spec, target = self._model_for(len(classes))
@@ -252,4 +254,13 @@ class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
             of_class = each.sum() / (len(classes) * np.where(counts > 0, counts, 1.0))
         else:
             of_class = compute_class_weight(self.class_weight, classes=classes, y=classes[codes])
-        return np.asarray(each * of_class[codes])
+        strange = ~(np.isfinite(of_class) & (of_class >= 0))
+        if strange.any():
+            raise UsageError(
+                f"class_weight gives the class {classes[strange][0]} the weight"
+                f" {of_class[strange][0]:g}; give finite numbers of at least 0"
+            )
+        weights = np.asarray(each * of_class[codes])
+        if not weights.any():
+            raise UsageError("class_weight leaves no row that counts; give one class at least more")
+        return weights

@@ -55,6 +55,7 @@ def settings_from(
     store: str,
     config: str | Path | None = None,
     environment: Mapping[str, str] | None = None,
+    otherwise: Settings | None = None,
 ) -> S:
     """Return the settings that arguments, environment and file give together.
 
@@ -64,6 +65,7 @@ def settings_from(
     store: what is trained on.
     config: a YAML file of settings.
     environment: defaults to the process's own.
+    otherwise: what takes the place of the defaults.
 
     Raises
     ------
@@ -75,6 +77,7 @@ def settings_from(
         {**tree, "store": store},
         config=None if config is None else Path(config),
         environment=environment,
+        otherwise=otherwise,
         given_as=("the arguments", spellings.PYTHON),
     )
 

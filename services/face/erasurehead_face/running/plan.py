@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Unpack
 
+from erasurehead.errors import UsageError
 from erasurehead.process.cores import usable_cores
+from erasurehead.runs import Run as RecordedRun
 from erasurehead.schemes.text import parse
+from erasurehead.settings.tree import RunSettings
 from erasurehead_face.running.arguments import Settings
 from erasurehead_face.running.problem import Problem
+from erasurehead_face.running.run import Recorded, Run
 from erasurehead_face.running.simulate import refuse
 from erasurehead_simulator.planner.results import SearchResult
 from erasurehead_simulator.planner.search import Effort, search
 from erasurehead_simulator.planner.target import Target
+from erasurehead_simulator.traces.recording import record_trace
+from erasurehead_simulator.traces.replay import resampled
 from erasurehead_simulator.virtual.virtual_run import check_time_passes
 
 if TYPE_CHECKING:
@@ -79,6 +87,7 @@ def plan(
     *,
     target: str,
     schemes: Sequence[str] = (),
+    trace: Run | str | Path | None = None,
     pass_s: float = 0.0,
     max_load: int | None = None,
     seeds: int = 5,
@@ -96,7 +105,9 @@ def plan(
     X, y, test, config: as for `train`; a test metric needs test rows.
     target: a test metric (``auc=0.69``) or the training loss (``loss=0.52``).
     schemes: schemes to try besides those searched.
-    pass_s: seconds in which one worker would compute the gradient of all rows.
+    trace: a finished run, or its directory, on the cluster to plan for: its workers, their delays
+        and their compute times.
+    pass_s: without a trace: seconds in which one worker would compute the gradient of all rows.
     max_load: most data that a worker may store, in units of the part each has without a code;
         None: 4.
     seeds: runs of each finalist.
@@ -110,11 +121,21 @@ def plan(
     """
     refuse(settings, LEFT_OUT, "the search chooses the scheme, and writes nothing")
     wanted = Target.parse(target)
+    recorded = None if trace is None else _recorded(trace)
+    of_trace: Settings = {} if recorded is None else {"workers": recorded.settings.coding.workers}
     # The scheme that fits any number of workers, in the place of the one that is looked for.
-    problem = Problem.of(X, y, {**settings, "scheme": "uncoded"}, config, test=test)
-    check_time_passes(problem.settings, pass_s)
+    given: Settings = {**settings, "scheme": "uncoded"}
+    problem = Problem.of(X, y, given, config, test=test, otherwise=of_trace)
     workers = problem.settings.coding.workers
-    with problem.on_disk() as located:
+    if recorded is not None:
+        _check_fits(recorded, problem.settings, pass_s)
+    with ExitStack() as stack:
+        located = stack.enter_context(problem.on_disk())
+        if recorded is not None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="erasurehead-trace-")))
+            delay = resampled(record_trace(recorded), folder / "trace.npz")
+            located = located.changed(straggling={"delay": delay})
+        check_time_passes(located, pass_s)
         result = search(
             located,
             wanted,
@@ -124,3 +145,29 @@ def plan(
             {text: parse(text) for text in schemes},
         )
     return Plan(result, workers)
+
+
+def _recorded(trace: Run | str | Path) -> RecordedRun:
+    return Recorded.of(trace) if isinstance(trace, Run) else RecordedRun.open(Path(trace))
+
+
+def _check_fits(recorded: RecordedRun, settings: RunSettings, pass_s: float) -> None:
+    """Refuse what a trace brings itself, and another number of workers.
+
+    Raises
+    ------
+    UsageError: it is given as well, or they are not as many.
+    """
+    own, workers = settings.straggling, recorded.settings.coding.workers
+    if "delay" in own.model_fields_set:
+        raise UsageError(
+            f"the trace brings the delays of its run, and delay={own.delay} is given as well; leave"
+            " delay out, or trace"
+        )
+    if pass_s:
+        raise UsageError("the trace brings the compute times of its run; leave pass_s out")
+    if settings.coding.workers != workers:
+        raise UsageError(
+            f"the trace has {workers} workers, but workers is {settings.coding.workers}; plan for"
+            " as many as were recorded, or give a delay model in place of the trace"
+        )

@@ -60,8 +60,13 @@ class Problem:
         sample_weight: Any = None,
         offset: Any = None,
         test: tuple[Any, Any] | None = None,
+        otherwise: Settings | None = None,
     ) -> Problem:
         """Plan what `train` was given.
+
+        Parameters
+        ----------
+        otherwise: settings that take the place of the defaults.
 
         Raises
         ------
@@ -75,13 +80,10 @@ class Problem:
                     f"{extra[0]} is given beside the store {X}, which has its own rows; leave it"
                     " out, or give a matrix for X"
                 )
-            return cls.on_store(settings_from(RunSettings, given, str(X), config))
-        loaded = settings_from(RunSettings, given, ARRAYS, config)
-        if loaded.run.resume:
-            raise UsageError(
-                "resume goes on with a run on a store, and arrays are gone when their run is over;"
-                " prepare a store, or train again"
+            return cls.on_store(
+                settings_from(RunSettings, given, str(X), config, otherwise=otherwise)
             )
+        loaded = settings_from(RunSettings, given, ARRAYS, config, otherwise=otherwise)
         handed = hand_in(
             X,
             y,
@@ -137,40 +139,47 @@ class Problem:
 
         Raises
         ------
+        UsageError: the directory holds a run already, or another one than is to go on.
         RunError: it did not do what it was asked for.
         """
-
-        def go(
-            planned: PlannedRun, others: Sequence[Observer], resume: Snapshot | None = None, /
-        ) -> RunSummary:
-            begun, turns = time.monotonic(), turns_of(planned)
-            with LocalCluster(turns=turns, hatching=hatching) as cluster:
-                return self.run_on(cluster, [*others, *observers], resume, begun=begun)
-
         out = self.settings.run.out
+        begun, kept = time.monotonic(), Kept()
+        with (
+            LocalCluster(turns=turns_of(self.planned), hatching=hatching) as cluster,
+            self._placed(cluster) as placed,
+        ):
+
+            def go(
+                planned: PlannedRun, others: Sequence[Observer], resume: Snapshot | None = None, /
+            ) -> RunSummary:
+                return run_on(cluster, planned, [*others, *observers], resume, begun=begun)
+
+            if out is None:
+                summary = go(placed, [kept, *trackers_of(self.settings, None, log.warning)])
+            else:
+                # What the run tells on the way is logged, too; so nothing is printed here.
+                summary = run_recorded(placed, go, out, Console(quiet=True), quiet=True)
         if out is None:
-            kept = Kept()
-            go(self.planned, [kept, *trackers_of(self.settings, None, log.warning)])
             return concluded(kept, self.settings, self.planned.plan.model, self.classes)
-        # What the run tells on the way is logged, too; so nothing is printed here.
-        summary = run_recorded(self.planned, go, out, Console(quiet=True), quiet=True)
         return reopened(out, summary, self.classes)
 
     def run_on(
-        self,
-        cluster: LocalCluster,
-        observers: Sequence[Observer],
-        resume: Snapshot | None = None,
-        *,
-        begun: float,
+        self, cluster: LocalCluster, observers: Sequence[Observer], *, begun: float
     ) -> RunSummary:
-        """Run to the end with workers of a nursery."""
+        """Run to the end with workers of a nursery, and leave nothing on disk."""
+        with self._placed(cluster) as placed:
+            return run_on(cluster, placed, observers, begun=begun)
+
+    @contextmanager
+    def _placed(self, cluster: LocalCluster) -> Iterator[PlannedRun]:
+        """Have the rows where worker processes find them; yield the run with where that is."""
         if self.handed is None:
-            return run_on(cluster, self.planned, observers, resume, begun=begun)
+            yield self.planned
+            return
         with cluster.guarding(scratch_folder(self.handed.n_bytes)) as folder:
             store = self.handed.write(folder / ARRAYS)
             plan = replace(self.planned.plan, digest=store.digest, data_reference=str(store.path))
-            return run_on(cluster, PlannedRun(plan, store), observers, begun=begun)
+            yield PlannedRun(plan, store)
 
 
 def scratch_folder(n_bytes: int) -> Path:

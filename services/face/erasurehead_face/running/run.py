@@ -19,6 +19,7 @@ from erasurehead.errors import (
     ErasureHeadError,
     UsageError,
 )
+from erasurehead.exporting.base import Learnt
 from erasurehead.models.base import Model
 from erasurehead.models.scoring import metrics_of, outputs_on
 from erasurehead.records import RoundRecord, RunStart, RunSummary
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NOWHERE = Path("in memory")
-"""Where the report says that a run is, if it has no directory."""
+"""Where reports and messages say that a run is, if it has no directory."""
 
 
 class RunError(ErasureHeadError):
@@ -141,7 +142,7 @@ class Run:
                 "the run has no directory; name a file, for example run.report('report.html')"
             )
         page = self.path / "report.html" if path is None and self.path else Path(str(path))
-        write_report([_InMemory.of(self)], page)
+        write_report([Recorded.of(self)], page)
         return page
 
     def outputs(self, X: Any) -> FloatArray:
@@ -183,6 +184,19 @@ class Run:
             labels = coded(labels_of(y), self.model.target, self.classes, "y")
         weights = None if rows.weights is None else np.asarray(rows.weights)
         return metrics_of(self.model, outputs_on(rows, self.model, self.theta), labels, weights)
+
+    def to_sklearn(self) -> Any:
+        """Return a fitted estimator of scikit-learn that predicts what the model predicts.
+
+        It needs no part of ErasureHead, and takes rows as they were in training.
+
+        Raises
+        ------
+        UsageError: scikit-learn is not installed, or has no estimator for the model.
+        """
+        from erasurehead.exporting.sklearn import sklearn_estimator
+
+        return sklearn_estimator(Learnt(self.model, self.theta, self.classes))
 
     def _rows(self, X: Any) -> CsrRows:
         rows = self._read(str(X)) if isinstance(X, str | Path) else rows_of(X, None)
@@ -249,12 +263,12 @@ def class_array(names: Sequence[str]) -> Array | None:
     return np.array(names) if names else None
 
 
-class _InMemory(RecordedRun):
-    """A run as the report reads it, of which everything is in memory."""
+class Recorded(RecordedRun):
+    """A run as reports and traces read it, of which everything is in memory."""
 
     @classmethod
-    def of(cls, run: Run) -> _InMemory:
-        """Return a run of this face for the report."""
+    def of(cls, run: Run) -> Recorded:
+        """Return a run of this face as a recorded one."""
         held = cls(run.path or NOWHERE, run.settings, run.summary, run.start, 0)
         held.__dict__["records"] = run.history
         return held

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.datasets.labels import class_labels, target_of
 from erasurehead.errors import DataError, UsageError
-from erasurehead.models import MODELS
+from erasurehead.models import MODELS, default_model
 from erasurehead.models.base import Model
 from erasurehead.registry import Spec
 from erasurehead.rows import Target
@@ -58,9 +59,10 @@ class Targets:
             )
         if wanted == "two classes" and len(distinct) > 2:
             raise DataError(
-                f"{what} has {len(distinct)} classes and the model {model} tells two apart; name"
-                " another model, or leave model out"
+                f"{what} has {len(distinct)} classes and the model {model} tells two apart; take"
+                f" model='{default_model('classes')}', or leave model out"
             )
+        tell_of_lone_classes(distinct, counts, what)
         codes = np.searchsorted(distinct, given)
         return cls(class_labels(codes, wanted), wanted, distinct)
 
@@ -104,6 +106,24 @@ def predicted_labels(model: Model, outputs: FloatArray) -> FloatArray:
         return np.asarray(np.argmax(outputs, axis=1), dtype=np.float64)
     predicted: FloatArray = model.predictions(outputs)["prediction"]
     return predicted
+
+
+def tell_of_lone_classes(classes: Array, counts: Array, what: str) -> None:
+    """Warn of a class among several that occurs once, as a slip of the pen or a number does.
+
+    Parameters
+    ----------
+    counts: of the rows of each class, shape (classes,).
+    what: the labels in words.
+    """
+    if len(classes) > 2 and counts.min() == 1:
+        warnings.warn(
+            f"{what} has the class {classes[counts.argmin()]} in one row only, and nothing else"
+            " tells the model of it; leave the row out if it is a slip, or take a model for numbers"
+            " if the labels are no classes",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def as_numbers(given: Array, what: str) -> FloatArray:

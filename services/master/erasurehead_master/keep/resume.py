@@ -17,9 +17,11 @@ IDENTITY = (
     ("run", "seed"),
     ("straggling", "delay"),
     ("problem", "model"),
+    ("problem", "intercept"),
     ("descent", "optimizer"),
     ("descent", "step"),
     ("problem", "l2"),
+    ("problem", "l1"),
 )
 """Settings that the model depends on: a run cannot go on under others."""
 

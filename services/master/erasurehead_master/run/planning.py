@@ -13,7 +13,7 @@ from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.models import MODELS, default_model, specified
 from erasurehead.models.base import Model
-from erasurehead.models.weighing import total_weight
+from erasurehead.models.weighing import total_weight, weights_of
 from erasurehead.rows import Target
 from erasurehead.schemes.coding import Coding
 from erasurehead.settings.tree import RunSettings
@@ -78,6 +78,8 @@ def make_plan(
             f"the {store.manifest.rows:,} training rows of {store.path} all have the weight 0; give"
             " one at least a weight above 0"
         )
+    if store.manifest.rows:
+        _check_minimum(model, store)
     coding = coding or settings.fitted()
     settings.delays()  # workers will build them; a value out of range is refused here
     rows = store.manifest.rows
@@ -143,8 +145,6 @@ def _model(settings: RunSettings, store: Store) -> Model:
             f"the labels of {store.path}, prepared as {target}, do not suit the model {name}:"
             f" {refusal}; {_instead(target, model)}"
         )
-    if settings.problem.intercept and model.target != "numbers":
-        _check_classes(store)
     if store.train.offsets is not None and not model.takes_offsets:
         raise DataError(
             f"{store.path} has offsets, and the model {name} takes none; prepare the data without"
@@ -153,20 +153,17 @@ def _model(settings: RunSettings, store: Store) -> Model:
     return model
 
 
-def _check_classes(store: Store) -> None:
-    """See that every class that has a name has a training row.
-
-    The intercept of a class without one would fall for ever, for no penalty holds it.
-    """
-    target, names = store.manifest.target, store.manifest.classes
-    labels = [-1.0, 1.0] if target == "two classes" else np.arange(len(names))
-    present = np.unique(store.train.labels)
-    for name, label in zip(names, labels, strict=False):
-        if label not in present:
-            raise DataError(
-                f"no training row of {store.path} is of the class {name}, so its intercept would"
-                " fall for ever; prepare the data without the class, or leave --intercept out"
-            )
+def _check_minimum(model: Model, store: Store) -> None:
+    """See that intercepts, which no penalty holds, are held by rows that count for something."""
+    labels, weights = np.asarray(store.train.labels), weights_of(model, store.train)
+    counted = labels if weights is None else labels[weights > 0]
+    lacking = model.lacks(counted, store.manifest.classes)
+    if lacking is not None:
+        counts = "" if weights is None else " that counts"
+        raise DataError(
+            f"no training row of {store.path}{counts} {lacking}, so nothing holds an intercept"
+            " back; give such rows, or leave the intercept out"
+        )
 
 
 def _instead(target: Target, model: Model) -> str:

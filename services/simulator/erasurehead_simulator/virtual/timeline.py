@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,11 @@ from erasurehead.estimating.units import Units
 from erasurehead.records import Arrival
 from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.regrouping import go_on, is_due, remember_alike, same_tasks
+from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling.base import DelayModel
 from erasurehead_master.machine.rounds import Rounds, sending_order
-from erasurehead_master.run.waiting import Overdue
-from erasurehead_simulator.virtual.compute_times import compute_times_s
+from erasurehead_master.run.waiting import Overdue, overdue_units
+from erasurehead_simulator.virtual.compute_times import compute_times_s, round_pass_s
 
 Waits = Callable[[Coding], Overdue | None]
 """From a coding to which units a method waits for; see `erasurehead_master.run.waiting`."""
@@ -207,4 +209,24 @@ def timeline(
     duration_s, n_arrived, erased_share, decode_error, mean_weight, renewed_share = columns
     return Timeline(
         duration_s, n_arrived, erased_share, decode_error, mean_weight, renewed_share, reasons
+    )
+
+
+def timeline_of(settings: RunSettings, coding: Coding, pass_s: float = 0.0) -> Timeline:
+    """Play the rounds of a run that has these settings.
+
+    Parameters
+    ----------
+    coding: theirs (`fitted`).
+    pass_s: seconds in which one worker would compute the gradient of all rows, of which a round may
+        use a share.
+    """
+    return timeline(
+        coding,
+        settings.delays(),
+        settings.descent.rounds,
+        settings.run.seed,
+        round_pass_s(settings, pass_s),
+        settings.refit.regroup_after_rounds,
+        partial(overdue_units, settings),
     )
