@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import fcntl
+import os
+from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from erasurehead.datasets.prepare import PreparedStore, prepare
+from tests.support.published_files import PUBLISHED
 
 # No test depends on timing: a busy disk must not fail one.
 settings.register_profile("untimed", deadline=None)
@@ -30,3 +35,23 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip("the real data sets are not beside this repository (../shared/data)")
     return path
+
+
+@pytest.fixture(scope="session")
+def prepared(
+    shared_data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], PreparedStore]:
+    """Prepare one of the published data sets, once for all processes of a session."""
+    place = tmp_path_factory.getbasetemp()
+    place = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "published"
+    place.mkdir(exist_ok=True)
+    made: dict[str, PreparedStore] = {}
+
+    def get(name: str) -> PreparedStore:
+        if name not in made:
+            with (place / f"{name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                made[name] = prepare(name, source=shared_data / PUBLISHED[name], out=place / name)
+        return made[name]
+
+    return get

@@ -112,9 +112,9 @@ def test_a_plain_file_gives_the_same_store(
     assert provenance.source_sha256 == hashlib.sha256(plain.read_bytes()).hexdigest()
 
 
-def test_the_same_source_is_prepared_once(prepared: Prepared, shared_data: Path) -> None:
-    first = prepared("kc-housing")
-    again = prepare("kc-housing", source=shared_data / PUBLISHED["kc-housing"], out=first.path)
+def test_the_same_source_is_prepared_once(shared_data: Path, tmp_path: Path) -> None:
+    source = shared_data / PUBLISHED["kc-housing"]
+    first, again = (prepare("kc-housing", source=source, out=tmp_path / "s") for _ in range(2))
     assert not first.reused
     assert again.reused
     assert again.store.digest == first.store.digest

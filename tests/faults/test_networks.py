@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from erasurehead.errors import EXIT_OK
-from tests.support.fault_scene import K, Scene, Watch, after
+from erasurehead.records import RoundRecord
+from tests.support.fault_scene import FOREVER, K, Scene, Watch, after, end, slots_of
 from tests.support.scraped_metrics import placements, workers
 
 
@@ -101,6 +102,7 @@ def test_a_network_cut_and_healed(fault_scene: Scene, relay: Relay) -> None:
     3. It is healed, and all are back with the rows they have; nobody has given up.
     """
     alone: list[dict[str, float]] = []
+    healed_after: list[int] = []
 
     def cut() -> None:
         relay.cut()
@@ -108,14 +110,19 @@ def test_a_network_cut_and_healed(fault_scene: Scene, relay: Relay) -> None:
         def heal() -> None:
             watch.until_said("no worker is left")
             alone.append(watch.scrape())
+            healed_after.append(watch.records[-1].round)
             relay.heal()
 
         threading.Thread(target=heal).start()
 
-    watch = Watch((after(30), cut))
-    summary = fault_scene.serve(watch, rounds=300)
+    def all_are_back(records: list[RoundRecord]) -> bool:
+        since = (r for r in records if healed_after and r.round > healed_after[0])
+        return {slot for record in since for slot in slots_of(record)} == set(range(K))
+
+    watch = Watch((after(30), cut), (all_are_back, end))
+    summary = fault_scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK
-    assert summary.rounds == 300
+    assert not watch.undone
     assert watch.said("was silent for") >= K
     assert watch.said("no worker is left") == 1
     assert workers(alone[0], "ready") == 0

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from erasurehead.errors import EXIT_DIVERGED, EXIT_NO_WORKERS, EXIT_OK
+from erasurehead.records import RoundRecord
 from erasurehead.runs import Run, RunWriter
 from erasurehead_master.keep.checkpoint import CheckpointDirectory
 from tests.support.fault_scene import (
@@ -192,7 +193,7 @@ def test_a_late_worker_joins(fault_scene: Scene) -> None:
         scene.start("late")
 
     watch = Watch((after(20), let_it_come), (arrives(3), end))
-    summary = scene.serve(watch, rounds=FOREVER, membership={"min_workers": 3, "max_wait_s": 6.0})
+    summary = scene.serve(watch, rounds=FOREVER, membership={"min_workers": 3, "max_wait_s": 3.0})
     assert summary.exit_code == EXIT_OK
     assert not watch.undone
     assert watch.said("listening on tcp://") == 1
@@ -251,6 +252,7 @@ def test_all_gone_and_back_again(fault_scene: Scene) -> None:
     scene = fault_scene
     scene.start_all()
     alone: list[dict[str, float]] = []
+    lone_after: list[int] = []
 
     def kill_all() -> None:
         scene.kill_all()
@@ -258,14 +260,18 @@ def test_all_gone_and_back_again(fault_scene: Scene) -> None:
         def come_back() -> None:
             watch.until_said("no worker is left")
             alone.append(watch.scrape())
+            lone_after.append(watch.records[-1].round)
             scene.start_all()
 
         threading.Thread(target=come_back).start()
 
-    watch = Watch((after(20), kill_all))
-    summary = scene.serve(watch, rounds=300)
+    def goes_on(records: list[RoundRecord]) -> bool:
+        return bool(lone_after) and records[-1].round >= lone_after[0] + 20
+
+    watch = Watch((after(20), kill_all), (goes_on, end))
+    summary = scene.serve(watch, rounds=FOREVER)
     assert summary.exit_code == EXIT_OK
-    assert summary.rounds == 300
+    assert not watch.undone
     assert watch.said("no worker is left") == 1
     assert workers(alone[0], "ready") == 0
     assert alone[0]['erasurehead_phase{phase="training"}'] == 1

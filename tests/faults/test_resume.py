@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from erasurehead.datasets.prepare import prepare
 from erasurehead.settings.groups import MembershipSettings
 from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
+from tests.support.forked_commands import Start, forked_commands
 from tests.support.scraped_metrics import free_port, scrape
 
 ROUNDS = 400
@@ -33,9 +35,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare("synthetic", source=None, out=out, options=options).path
 
 
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    with forked_commands() as made:
+        yield made
+
+
 def command(store: Path, out: Path, port: int) -> list[str]:
     return [
-        *(sys.executable, "-m", "erasurehead_cli", "master", str(store)),
+        *("master", str(store)),
         *("--bind", f"tcp://127.0.0.1:{port}", "--workers", "3", "--scheme", "egc:c=3"),
         *("--rounds", str(ROUNDS), "--step", "0.5", "--optimizer", "nesterov"),
         *("--delay", "exponential:mean_s=0.02", "--evaluate-every-rounds", "7"),
@@ -43,8 +51,14 @@ def command(store: Path, out: Path, port: int) -> list[str]:
     ]
 
 
-def master(store: Path, out: Path, port: int, *more: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([*command(store, out, port), *more], stdout=subprocess.DEVNULL)
+def ends_well(process: ForkServerProcess, limit_s: float = 240.0) -> bool:
+    process.join(limit_s)
+    return process.exitcode == 0
+
+
+def kill(process: ForkServerProcess) -> None:
+    process.kill()
+    process.join()
 
 
 def rounds_on_disk(out: Path) -> int:
@@ -58,7 +72,7 @@ def theta(out: Path) -> np.ndarray:
 
 
 def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
-    store: Path, tmp_path: Path
+    store: Path, tmp_path: Path, start: Start
 ) -> None:
     """1. A calm run. 2. The same run, its master killed 20 times; the workers stay.
 
@@ -71,8 +85,7 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
         cluster.start(
             [WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"w{i}") for i in range(3)]
         )
-        calm = master(store, tmp_path / "calm", port)
-        assert calm.wait(240) == 0
+        assert ends_well(start(command(store, tmp_path / "calm", port)))
         # The calm master told its workers to stop; the other run gets its own.
         assert cluster.wait(30)
         cluster.start(
@@ -82,24 +95,24 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
         kills = 0
         while kills < KILLS:
             before = rounds_on_disk(out)
-            process = master(store, out, port)
+            process = start(command(store, out, port))
             # Somewhere in the next rounds, wherever it is then.
             target = before + int(rng.integers(1, ROUNDS // KILLS))
             until = time.monotonic() + 60
             while (
                 rounds_on_disk(out) < min(target, ROUNDS - 5)
-                and process.poll() is None
+                and process.is_alive()
                 and time.monotonic() < until
             ):
                 time.sleep(float(rng.uniform(0.0, 0.01)))
-            assert process.poll() is None, "it ended before it could be killed"
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            assert process.is_alive(), "it ended before it could be killed"
+            kill(process)
             kills += 1
         cluster.poll()
         assert set(cluster.pids) == {"v0", "v1", "v2"}, "a worker did not outlive the master"
         http_port = free_port()
-        last = master(store, out, port, "--http-bind", str(http_port), "--http-linger")
+        watched = ["--http-bind", str(http_port), "--http-linger"]
+        last = start([*command(store, out, port), *watched])
         metrics: dict[str, float] = {}
         until = time.monotonic() + 240
         while metrics.get("erasurehead_exit_code") is None and time.monotonic() < until:
@@ -109,8 +122,8 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
         assert metrics["erasurehead_exit_code"] == 0
         assert metrics["erasurehead_round"] == ROUNDS
         assert "erasurehead_checkpoint_age_seconds" in metrics
-        last.send_signal(signal.SIGTERM)
-        assert last.wait(60) == 0
+        last.terminate()
+        assert ends_well(last)
     assert np.array_equal(theta(out), theta(tmp_path / "calm"))
     records = [json.loads(line) for line in (out / "rounds.jsonl").read_text().splitlines()]
     assert [r["round"] for r in records] == list(range(1, ROUNDS + 1))
@@ -129,7 +142,7 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
 
 
 def test_the_run_goes_on_from_an_older_checkpoint_when_the_newest_is_damaged(
-    store: Path, tmp_path: Path
+    store: Path, tmp_path: Path, start: Start
 ) -> None:
     port = free_port()
     out = tmp_path / "run"
@@ -138,32 +151,30 @@ def test_the_run_goes_on_from_an_older_checkpoint_when_the_newest_is_damaged(
             WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"w{i}") for i in range(3)
         ]
         cluster.start(workers)
-        process = master(store, out, port)
+        process = start(command(store, out, port))
         until = time.monotonic() + 60
         while rounds_on_disk(out) < 30 and time.monotonic() < until:
             time.sleep(0.01)
-        process.kill()
-        process.wait()
+        kill(process)
         newest = max((out / "checkpoint").glob("*.ckpt"))
         newest.write_bytes(newest.read_bytes()[:100])
-        again = master(store, out, port)
-        assert again.wait(240) == 0
+        assert ends_well(start(command(store, out, port)))
     events = (out / "events.log").read_text()
     assert f"checkpoint {newest.name} is damaged" in events
     assert rounds_on_disk(out) == ROUNDS
 
 
-def test_other_settings_are_refused(store: Path, tmp_path: Path) -> None:
+def test_other_settings_are_refused(store: Path, tmp_path: Path, start: Start) -> None:
     port = free_port()
     out = tmp_path / "run"
-    process = master(store, out, port)
+    process = start(command(store, out, port))
     until = time.monotonic() + 60
     while not (out / "config.yaml").exists() and time.monotonic() < until:
         time.sleep(0.01)
-    process.kill()
-    process.wait()
+    kill(process)
+    before = psutil.Process().children()
     other = subprocess.run(
-        [*command(store, out, port), "--seed", "5"],
+        [sys.executable, "-m", "erasurehead_cli", *command(store, out, port), "--seed", "5"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -172,7 +183,7 @@ def test_other_settings_are_refused(store: Path, tmp_path: Path) -> None:
     assert other.returncode == 2
     assert re.search(r"begun with seed=0, not 5", other.stderr)
     assert other.stderr.count("\n") == 1
-    assert not psutil.Process().children()
+    assert psutil.Process().children() == before
 
 
 def test_other_data_of_the_same_shape_are_refused(store: Path, tmp_path: Path) -> None:
@@ -206,20 +217,20 @@ def test_other_data_of_the_same_shape_are_refused(store: Path, tmp_path: Path) -
 
 
 def test_killed_between_its_last_checkpoint_and_its_end_it_does_no_round_more(
-    store: Path, tmp_path: Path
+    store: Path, tmp_path: Path, start: Start
 ) -> None:
     """1. A run is done. 2. Of its end nothing is left but the checkpoint and the records."""
     out = tmp_path / "run"
     command = [
-        *(sys.executable, "-m", "erasurehead_cli", "train", str(store), "--workers", "2"),
+        *("train", str(store), "--workers", "2"),
         *("--rounds", "20", "--step", "0.5", "--scheme", "uncoded", "--out", str(out)),
         *("--delay", "exponential:mean_s=0.01", "--quiet", "--no-figures"),
     ]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert ends_well(start(command))
     before, first = theta(out), json.loads((out / "summary.json").read_bytes())
     (out / "summary.json").unlink()
     (out / "model.npz").unlink()
-    subprocess.run([*command, "--resume"], check=True, stdout=subprocess.DEVNULL)
+    assert ends_well(start([*command, "--resume"]))
     second = json.loads((out / "summary.json").read_bytes())
     assert rounds_on_disk(out) == second["rounds"] == 20
     assert theta(out).tobytes() == before.tobytes()
@@ -234,7 +245,7 @@ def test_killed_between_its_last_checkpoint_and_its_end_it_does_no_round_more(
 
 
 def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
-    store: Path, tmp_path: Path
+    store: Path, tmp_path: Path, start: Start
 ) -> None:
     """1. A calm run, done when its test loss rises again. 2. The same, killed three times. 3. Of
     its end nothing is left but checkpoints and records, and it is run again. 4. With more patience
@@ -243,15 +254,15 @@ def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
 
     def command(out: str, until: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "erasurehead_cli", "train", str(store), "--workers", "2"),
+            *("train", str(store), "--workers", "2"),
             *("--rounds", "400", "--step", "0.5", "--scheme", "egc:c=2", "--until", until),
             *("--optimizer", "nesterov", "--evaluate-every-rounds", "7", "--resume"),
-            *("--checkpoint-every-rounds", "5", "--delay", "exponential:mean_s=0.02"),
+            *("--checkpoint-every-rounds", "5", "--delay", "exponential:mean_s=0.01"),
             *("--quiet", "--no-figures", "--out", str(tmp_path / out)),
         ]
 
     def run(out: str, until: str) -> dict[str, Any]:
-        subprocess.run(command(out, until), check=True, stdout=subprocess.DEVNULL, timeout=120)
+        assert ends_well(start(command(out, until)))
         found: dict[str, Any] = json.loads((tmp_path / out / "summary.json").read_bytes())
         assert found["rounds"] == rounds_on_disk(tmp_path / out)
         return found
@@ -264,13 +275,12 @@ def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
     assert calm["met"] == until
     assert 60 < calm["rounds"] < 300
     killed = tmp_path / "killed"
-    for kill in range(1, 4):
-        process = subprocess.Popen(command("killed", until), stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while rounds_on_disk(killed) < calm["rounds"] * kill // 4 and time.monotonic() < deadline:
+    for quarter in range(1, 4):
+        process = start(command("killed", until))
+        enough, deadline = calm["rounds"] * quarter // 4, time.monotonic() + 60
+        while rounds_on_disk(killed) < enough and time.monotonic() < deadline:
             time.sleep(0.002)
-        process.kill()
-        process.wait()
+        kill(process)
     assert same(run("killed", until), calm)
     assert theta(killed).tobytes() == theta(tmp_path / "calm").tobytes()
     (killed / "summary.json").unlink()
@@ -286,7 +296,7 @@ def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
 
 @pytest.mark.parametrize("scheme", ["cached", "egc:c=3"])
 def test_a_killed_run_of_the_method_that_suits_it_converges(
-    scheme: str, store: Path, tmp_path: Path
+    scheme: str, store: Path, tmp_path: Path, start: Start
 ) -> None:
     """1. A run whose optimizer is left open is killed twice. 2. It goes on to the minimum, which it
     finds to be near. 3. With exact rounds, whose sums do not depend on who comes first, its model
@@ -294,7 +304,7 @@ def test_a_killed_run_of_the_method_that_suits_it_converges(
 
     def command(out: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "erasurehead_cli", "train", str(store), "--workers", "3"),
+            *("train", str(store), "--workers", "3"),
             *("--scheme", scheme, "--until", "gap:1e-9", "--l2", "1e-3", "--resume"),
             *("--checkpoint-every-rounds", "3", "--delay", "exponential:mean_s=0.02"),
             *("--quiet", "--no-figures", "--out", str(tmp_path / out)),
@@ -302,17 +312,16 @@ def test_a_killed_run_of_the_method_that_suits_it_converges(
 
     killed = tmp_path / "killed"
     for at in (4, 12):
-        process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL)
+        process = start(command("killed"))
         deadline = time.monotonic() + 60
         while rounds_on_disk(killed) < at and time.monotonic() < deadline:
             time.sleep(0.002)
-        process.kill()
-        process.wait()
-    subprocess.run(command("killed"), check=True, stdout=subprocess.DEVNULL, timeout=120)
+        kill(process)
+    assert ends_well(start(command("killed")))
     summary = json.loads((killed / "summary.json").read_bytes())
     assert summary["met"] == "gap:1e-9"
     assert summary["verdict"].startswith("converged: ")
     assert rounds_on_disk(killed) == summary["rounds"]
     if scheme != "cached":
-        subprocess.run(command("calm"), check=True, stdout=subprocess.DEVNULL, timeout=120)
+        assert ends_well(start(command("calm")))
         assert theta(killed).tobytes() == theta(tmp_path / "calm").tobytes()

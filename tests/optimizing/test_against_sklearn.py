@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,7 @@ import pytest
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from erasurehead.datasets.covertype import Covertype
-from erasurehead.datasets.encoding import Encoded
-from erasurehead.datasets.kc_housing import KcHousing
+from erasurehead.datasets.prepare import PreparedStore
 from erasurehead.datasets.tasks import task_ranges
 from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.models.base import Model
@@ -66,19 +63,18 @@ def on_touched_columns(rows: CsrRows) -> CsrRows:
 
 
 @pytest.fixture(scope="module")
-def covertype(shared_data: Path) -> RealProblem:
+def covertype(prepared: Callable[[str], PreparedStore]) -> RealProblem:
     """6,000 of the real training rows, on the columns they touch."""
-    encoded: Encoded = Covertype(shared_data / "covtype.data.gz", False).encode()
-    rows = on_touched_columns(encoded.train.rows(0, 6_000))
+    rows = on_touched_columns(prepared("covertype").store.train.rows(0, 6_000))
     assert set(np.unique(rows.labels)) == {-1.0, 1.0}
     return RealProblem(rows, Logistic(rows.n_columns), l2=1e-2)
 
 
 @pytest.fixture(scope="module")
-def kc_housing(shared_data: Path) -> RealProblem:
+def kc_housing(prepared: Callable[[str], PreparedStore]) -> RealProblem:
     """All real training rows."""
-    encoded = KcHousing(shared_data / "kc_house_data.csv.gz", False).encode()
-    return RealProblem(encoded.train, LeastSquares(encoded.train.n_columns), l2=1e-2)
+    rows = prepared("kc-housing").store.train
+    return RealProblem(rows, LeastSquares(rows.n_columns), l2=1e-2)
 
 
 def sklearn_logistic(problem: RealProblem) -> np.ndarray:
