@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from erasurehead.datasets.prepare import prepare
-from erasurehead_local.cluster import LocalCluster
+from erasurehead_local.pool import NurseryPool
 from tests.support.fault_scene import Scene
 
 
@@ -20,7 +20,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare("synthetic", source=None, out=out, options=options).path
 
 
+@pytest.fixture(scope="module")
+def nurseries() -> Iterator[NurseryPool]:
+    """Nurseries that serve one test after the other; their workers are of one test each."""
+    pool = NurseryPool()
+    yield pool
+    pool.close()
+
+
 @pytest.fixture
-def fault_scene(small: Path) -> Iterator[Scene]:
-    with LocalCluster() as cluster:
+def fault_scene(small: Path, nurseries: NurseryPool) -> Iterator[Scene]:
+    with nurseries.lend() as cluster:
+        cluster.exit_codes.clear()
         yield Scene(str(small), cluster)

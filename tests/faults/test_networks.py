@@ -53,8 +53,8 @@ class Relay:
     def _drop(self) -> None:
         with self._lock:
             pairs, self._pairs = self._pairs, []
-        for end in pairs:
-            end.close()
+        for connected in pairs:
+            connected.close()
 
     def _accept(self) -> None:
         while not self._ended:

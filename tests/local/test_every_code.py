@@ -6,6 +6,8 @@ Arrivals come in an order that nobody controls, which is the point: what is asse
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,7 +29,8 @@ from erasurehead.schemes.text import parse
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.stopping import STOPS
-from erasurehead_local.train import train
+from erasurehead_local.pool import NurseryPool
+from erasurehead_local.train import plan_here, run_on, turns_of
 
 KC_HOUSING = Path(__file__).parents[3] / "shared" / "data" / "kc_house_data.csv.gz"
 ROWS, TEST_ROWS = 420, 60
@@ -193,31 +196,48 @@ def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
     return Problem(out, floor=0.05)
 
 
-def run(problem: Problem, scheme: str, workers: int, **changes: object) -> Watch:
-    """Train with delays of a few milliseconds, so that any worker may be the last."""
-    watch = Watch()
-    given = {
-        "store": str(problem.path),
-        "scheme": scheme,
-        "workers": workers,
-        "rounds": ROUNDS,
-        "step": repr(problem.step),
-        "l2": L2,
-        "delay": "exponential:mean_s=0.004",
-        "evaluate_every_rounds": ROUNDS,
-        **changes,
-    }
-    summary = train(load(RunSettings, given, environment={}), [watch])
-    assert summary.exit_code == EXIT_OK
-    assert summary.rounds == given["rounds"]
-    assert not summary.refused
-    return watch
+Run = Callable[..., Watch]
+
+
+@pytest.fixture(scope="module")
+def run(problem: Problem) -> Iterator[Run]:
+    """Train with delays of a few milliseconds, so that any worker may be the last.
+
+    Each run has workers of its own, forked from one nursery.
+    """
+    pool = NurseryPool()
+
+    def train(scheme: str, workers: int, **changes: object) -> Watch:
+        watch = Watch()
+        given = {
+            "store": str(problem.path),
+            "scheme": scheme,
+            "workers": workers,
+            "rounds": ROUNDS,
+            "step": repr(problem.step),
+            "l2": L2,
+            "delay": "exponential:mean_s=0.004",
+            "evaluate_every_rounds": ROUNDS,
+            **changes,
+        }
+        planned = plan_here(load(RunSettings, given, environment={}))
+        with pool.lend(turns_of(planned)) as cluster:
+            summary = run_on(cluster, planned, [watch], begun=time.monotonic())
+        assert summary.exit_code == EXIT_OK
+        assert summary.rounds == given["rounds"]
+        assert not summary.refused
+        return watch
+
+    yield train
+    pool.close()
 
 
 @pytest.mark.parametrize(("scheme", "workers"), EXACT)
-def test_exact_schemes_equal_one_process(problem: Problem, scheme: str, workers: int) -> None:
+def test_exact_schemes_equal_one_process(
+    problem: Problem, run: Run, scheme: str, workers: int
+) -> None:
     """Rounding of what is sent is magnified by the code's amplification and by nothing else."""
-    watch = run(problem, scheme, workers)
+    watch = run(scheme, workers)
     amplification = max(record.amplification for record in watch.records)
     bound = max(1e-10, 1e-13 * amplification)
     expected = problem.descended
@@ -227,17 +247,19 @@ def test_exact_schemes_equal_one_process(problem: Problem, scheme: str, workers:
 
 @pytest.mark.parametrize(("scheme", "workers"), APPROXIMATE)
 def test_approximate_schemes_come_down_to_their_floor(
-    problem: Problem, scheme: str, workers: int
+    problem: Problem, run: Run, scheme: str, workers: int
 ) -> None:
     """The delays are far longer than jitter: who is late is the seed's choice on any machine."""
-    watch = run(problem, scheme, workers, delay="exponential:mean_s=0.1")
+    watch = run(scheme, workers, delay="exponential:mean_s=0.06")
     assert problem.gap(watch.theta) < problem.floor
 
 
 @pytest.mark.parametrize(("scheme", "workers"), DEADLINE)
-def test_a_deadline_comes_down_to_its_floor(problem: Problem, scheme: str, workers: int) -> None:
+def test_a_deadline_comes_down_to_its_floor(
+    problem: Problem, run: Run, scheme: str, workers: int
+) -> None:
     """Long enough for what computing and sending take when the machine is busy."""
-    watch = run(problem, scheme, workers, delay="exponential:mean_s=0.4")
+    watch = run(scheme, workers, delay="exponential:mean_s=0.4")
     assert problem.gap(watch.theta) < problem.floor
     answers = {len(record.arrivals) for record in watch.records}
     assert len(answers) > 1, "as many in every round: it is not the clock that closes them"
@@ -246,10 +268,11 @@ def test_a_deadline_comes_down_to_its_floor(problem: Problem, scheme: str, worke
 @pytest.mark.parametrize(
     "scheme", ["frc:c=2,groups=balanced / fraction:r=4", "osgc / fixed / fraction:r=4"]
 )
-def test_tasks_are_placed_anew_by_what_the_rounds_taught(problem: Problem, scheme: str) -> None:
+def test_tasks_are_placed_anew_by_what_the_rounds_taught(
+    problem: Problem, run: Run, scheme: str
+) -> None:
     """Of six workers two, which share a group at first, are a second late in every round."""
     watch = run(
-        problem,
         scheme,
         6,
         rounds=60,
@@ -265,8 +288,8 @@ def test_tasks_are_placed_anew_by_what_the_rounds_taught(problem: Problem, schem
 
 
 @pytest.mark.parametrize(("scheme", "workers"), CACHED)
-def test_cached_schemes_come_near(problem: Problem, scheme: str, workers: int) -> None:
-    watch = run(problem, scheme, workers)
+def test_cached_schemes_come_near(problem: Problem, run: Run, scheme: str, workers: int) -> None:
+    watch = run(scheme, workers)
     assert problem.gap(watch.theta) < CACHED_NEAR
 
 
