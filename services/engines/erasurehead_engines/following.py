@@ -17,8 +17,10 @@ from erasurehead.network.scout import look
 from erasurehead.process.signals import SignalWatch
 from erasurehead.process.version import installed_version
 from erasurehead.settings.groups import WorkerKeySettings
-from erasurehead.settings.tree import WorkerSettings
+from erasurehead.settings.plugins import loaded_plugins
+from erasurehead.settings.tree import SlurmSettings, WorkerSettings
 from erasurehead_engines.posting import Posting, Start, read
+from erasurehead_engines.ranks import Rank
 from erasurehead_worker.shell.main import default_name, work
 
 log = logging.getLogger(__name__)
@@ -120,6 +122,19 @@ def next_move(found: Posting | None, place: Place) -> Join | Wait | End:
             " other nodes reach",
         )
     return Join(found)
+
+
+def work_as(rank: Rank, settings: SlurmSettings) -> int:
+    """Be the worker that a task is; return the exit code."""
+    worker = WorkerSettings(
+        address_file=rank.file(settings.address_file),
+        name=f"task-{rank.number}",
+        slot=rank.slot(settings.coding.workers),
+        retry_limit_s=settings.address_wait_s,
+        cache=settings.cache,
+        plugin=loaded_plugins(),
+    )
+    return follow(worker, rank.number - 1, rank.start)
 
 
 def follow(settings: WorkerSettings, number: int | None = None, start: Start | None = None) -> int:

@@ -1,7 +1,7 @@
 """A run inside an allocation of SLURM: ``srun erasurehead slurm STORE``.
 
-Every task of the step is this program. The first one is the master and writes its address to a file
-named by the job; the others are workers and follow that file.
+Every task of the step is this program. The first one is the master, which is told of here: it
+writes its address to a file named by the job, which the others follow (`following.py`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from erasurehead.errors import EXIT_INTERNAL, EXIT_OK, ErasureHeadError, UsageEr
 from erasurehead.process.descriptors import check_room_for
 from erasurehead.process.version import installed_version
 from erasurehead.records import Observer, RunSummary
-from erasurehead.settings.plugins import loaded_plugins
-from erasurehead.settings.tree import SlurmSettings, WorkerSettings
+from erasurehead.settings.tree import SlurmSettings
 from erasurehead_engines.addresses import Place
-from erasurehead_engines.following import follow
 from erasurehead_engines.keys import RunKeys, fresh_keys
 from erasurehead_engines.posting import Posting, State, post
 from erasurehead_engines.ranks import Rank
@@ -43,19 +41,6 @@ LATE_KEYS = 16
 
 PATIENCE_S = 20.0
 """Seconds that a command of SLURM may take."""
-
-
-def work_as(rank: Rank, settings: SlurmSettings) -> int:
-    """Be the worker that a task is; return the exit code."""
-    worker = WorkerSettings(
-        address_file=rank.file(settings.address_file),
-        name=f"task-{rank.number}",
-        slot=rank.slot(settings.coding.workers),
-        retry_limit_s=settings.address_wait_s,
-        cache=settings.cache,
-        plugin=loaded_plugins(),
-    )
-    return follow(worker, rank.number - 1, rank.start)
 
 
 class JobMaster:

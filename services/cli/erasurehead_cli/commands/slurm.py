@@ -35,11 +35,15 @@ def slurm(
             raise
         return EXIT_USAGE  # the first task says why
 
-    from erasurehead_cli.console import logs, recorded_run
-    from erasurehead_engines.slurm import JobMaster, work_as
-
     if not rank.is_master:
+        from erasurehead_cli.console import logs
+        from erasurehead_engines.following import work_as
+
         logs.to_stderr("WARNING" if quiet else "INFO")
         return work_as(rank, settings)
+
+    from erasurehead_cli.console import recorded_run
+    from erasurehead_engines.slurm import JobMaster
+
     with JobMaster(rank, settings) as master:
         return recorded_run.run_and_report(master.plan(), master.run, draw=figures, quiet=quiet)
