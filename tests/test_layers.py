@@ -58,6 +58,9 @@ GROUND = {
 }
 """Modules at the top of the library, on which every folder stands."""
 
+DOORS = {"__init__", "dask", "ray"}
+"""Modules beside them that name the face for Python, and import none of it by themselves."""
+
 LIBRARY = {
     # Mathematics: numpy and scipy, no socket, clock, file or configuration.
     "theory": set(),
@@ -136,6 +139,7 @@ SERVICES: dict[str, dict[str, set[str]]] = {
     "erasurehead_face": {
         "running": set(),
         "estimators": {"running"},
+        "clusters": {"running"},
     },
 }
 """Folders of each service, and which other folders of it each may import."""
@@ -258,8 +262,8 @@ def test_every_package_and_folder_has_a_rule() -> None:
     assert folders_of("erasurehead") == set(LIBRARY)
     for package, folders in SERVICES.items():
         assert folders_of(package) == set(folders)
-    on_the_ground = {p.stem for p in (ROOT / "common/erasurehead").glob("*.py")} - {"__init__"}
-    assert on_the_ground == GROUND
+    at_the_top = {p.stem for p in (ROOT / "common/erasurehead").glob("*.py")}
+    assert at_the_top == GROUND | DOORS
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -323,6 +327,24 @@ def test_torch_has_one_room() -> None:
         assert "torch" not in {top(name) for name in imports(module, at_import=True)}, module
         if module != TORCH_ROOM:
             assert "torch" not in {top(name) for name in imports(module)}, module
+
+
+@pytest.mark.parametrize(
+    ("package", "room"),
+    [("distributed", "erasurehead_engines.dask"), ("ray", "erasurehead_engines.ray")],
+)
+def test_an_engine_has_one_room(package: str, room: str) -> None:
+    """And it is only entered when a run on that engine is asked for."""
+    for module in modules():
+        if module != room:
+            assert package not in {top(name) for name in imports(module)}, module
+        assert room not in imports(module, at_import=True), module
+
+
+def test_the_doors_import_nothing_of_ours() -> None:
+    for name in DOORS - {"__init__"}:
+        ours = {other for other in imports(f"erasurehead.{name}") if top(other) != "typing"}
+        assert ours == {"importlib"}, name
 
 
 def test_the_protocol_adds_msgspec_only() -> None:

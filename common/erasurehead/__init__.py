@@ -34,10 +34,15 @@ _OWN = {
 }
 """Names of this library, and where each is at home."""
 
-__all__ = [*_HOMES, *_OWN]
+_DOORS = ("dask", "ray")
+"""Modules of this library that lead to the face."""
+
+__all__ = [*_HOMES, *_OWN, *_DOORS]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _DOORS:
+        return importlib.import_module(f"erasurehead.{name}")
     if name in _HOMES:
         home = importlib.import_module(f"{_FACE}.{_HOMES[name]}")
     elif name in _OWN:

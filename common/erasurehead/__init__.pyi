@@ -1,3 +1,5 @@
+from erasurehead import dask as dask
+from erasurehead import ray as ray
 from erasurehead.datasets.store import Store as Store
 from erasurehead.errors import DataError as DataError
 from erasurehead.errors import ErasureHeadError as ErasureHeadError

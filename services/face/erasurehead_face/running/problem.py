@@ -6,8 +6,8 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import disk_usage, rmtree
@@ -20,7 +20,7 @@ from erasurehead.errors import UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs.tracked import trackers_of
 from erasurehead.settings.tree import RunSettings
-from erasurehead_cli.console.recorded_run import run_recorded
+from erasurehead_cli.console.recorded_run import Runner, run_recorded
 from erasurehead_face.running.arguments import Settings, settings_from
 from erasurehead_face.running.handed import ARRAYS, Handed, hand_in
 from erasurehead_face.running.kept import Kept
@@ -36,6 +36,9 @@ log = logging.getLogger(__name__)
 SHARED_MEMORY = Path("/dev/shm")
 ROOM = 2
 """A store of arrays lies in shared memory where this many times its size is free."""
+
+Guarding = Callable[[Path], AbstractContextManager[Path]]
+"""Has a folder removed when the context ends."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +137,7 @@ class Problem:
             self.handed.write(folder / ARRAYS)
             yield self.settings.changed(problem={"store": str(folder / ARRAYS)})
 
-    def run(self, observers: Sequence[Observer], hatching: Hatching) -> Run:
+    def run_here(self, observers: Sequence[Observer], hatching: Hatching) -> Run:
         """Run to the end with a nursery of its own, in the run's directory if it has one.
 
         Raises
@@ -142,23 +145,45 @@ class Problem:
         UsageError: the directory holds a run already, or another one than is to go on.
         RunError: it did not do what it was asked for.
         """
-        out = self.settings.run.out
         begun, kept = time.monotonic(), Kept()
         with (
             LocalCluster(turns=turns_of(self.planned), hatching=hatching) as cluster,
-            self._placed(cluster) as placed,
+            self._placed(cluster.guarding) as placed,
         ):
 
-            def go(
-                planned: PlannedRun, others: Sequence[Observer], resume: Snapshot | None = None, /
+            def here(
+                planned: PlannedRun, watching: Sequence[Observer], resume: Snapshot | None = None, /
             ) -> RunSummary:
-                return run_on(cluster, planned, [*others, *observers], resume, begun=begun)
+                return run_on(cluster, planned, watching, resume, begun=begun)
 
-            if out is None:
-                summary = go(placed, [kept, *trackers_of(self.settings, None, log.warning)])
-            else:
-                # What the run tells on the way is logged, too; so nothing is printed here.
-                summary = run_recorded(placed, go, out, Console(quiet=True), quiet=True)
+            summary = self._run(placed, here, observers, kept)
+        return self._left(summary, kept)
+
+    def run_elsewhere(self, observers: Sequence[Observer], run: Runner) -> Run:
+        """Run to the end with workers that `run` has somewhere; raises as `run_here`."""
+        kept = Kept()
+        with self._placed(_removed_afterwards) as placed:
+            summary = self._run(placed, run, observers, kept)
+        return self._left(summary, kept)
+
+    def _run(
+        self, placed: PlannedRun, run: Runner, observers: Sequence[Observer], kept: Kept
+    ) -> RunSummary:
+        """Run, and write it to the run's directory, or keep it if there is none."""
+
+        def go(
+            planned: PlannedRun, others: Sequence[Observer], resume: Snapshot | None = None, /
+        ) -> RunSummary:
+            return run(planned, [*others, *observers], resume)
+
+        out = self.settings.run.out
+        if out is None:
+            return go(placed, [kept, *trackers_of(self.settings, None, log.warning)])
+        # What the run tells on the way is logged, too; so nothing is printed here.
+        return run_recorded(placed, go, out, Console(quiet=True), quiet=True)
+
+    def _left(self, summary: RunSummary, kept: Kept) -> Run:
+        out = self.settings.run.out
         if out is None:
             return concluded(kept, self.settings, self.planned.plan.model, self.classes)
         return reopened(out, summary, self.classes)
@@ -167,19 +192,27 @@ class Problem:
         self, cluster: LocalCluster, observers: Sequence[Observer], *, begun: float
     ) -> RunSummary:
         """Run to the end with workers of a nursery, and leave nothing on disk."""
-        with self._placed(cluster) as placed:
+        with self._placed(cluster.guarding) as placed:
             return run_on(cluster, placed, observers, begun=begun)
 
     @contextmanager
-    def _placed(self, cluster: LocalCluster) -> Iterator[PlannedRun]:
+    def _placed(self, guarding: Guarding) -> Iterator[PlannedRun]:
         """Have the rows where worker processes find them; yield the run with where that is."""
         if self.handed is None:
             yield self.planned
             return
-        with cluster.guarding(scratch_folder(self.handed.n_bytes)) as folder:
+        with guarding(scratch_folder(self.handed.n_bytes)) as folder:
             store = self.handed.write(folder / ARRAYS)
             plan = replace(self.planned.plan, digest=store.digest, data_reference=str(store.path))
             yield PlannedRun(plan, store)
+
+
+@contextmanager
+def _removed_afterwards(folder: Path) -> Iterator[Path]:
+    try:
+        yield folder
+    finally:
+        rmtree(folder, ignore_errors=True)
 
 
 def scratch_folder(n_bytes: int) -> Path:

@@ -10,7 +10,7 @@ from erasurehead.records import Observer
 from erasurehead_face.running.arguments import Settings
 from erasurehead_face.running.problem import Problem
 from erasurehead_face.running.run import Run
-from erasurehead_face.running.watching import display_of
+from erasurehead_face.running.watching import watched
 from erasurehead_local.hatching import Hatching
 
 
@@ -55,12 +55,5 @@ def train(
     """
     with Hatching() as hatching:  # imports what workers need while the run is planned
         problem = Problem.of(X, y, settings, config, sample_weight, offset, test)
-        watching = list(observers)
-        display = display_of(progress)
-        if display is not None:
-            watching.append(display)
-        try:
-            return problem.run(watching, hatching)
-        finally:
-            if display is not None:
-                display.close()
+        with watched(observers, progress) as watching:
+            return problem.run_here(watching, hatching)

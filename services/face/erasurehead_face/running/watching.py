@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
@@ -33,6 +34,17 @@ def display_of(progress: bool | None) -> Display | None:
     if progress or sys.stderr.isatty():
         return TerminalProgress()
     return None
+
+
+@contextlib.contextmanager
+def watched(observers: Sequence[Observer], progress: bool | None) -> Iterator[list[Observer]]:
+    """Yield all who watch a run: those given, and a display; `progress` as for `display_of`."""
+    display = display_of(progress)
+    try:
+        yield [*observers, *([] if display is None else [display])]
+    finally:
+        if display is not None:
+            display.close()
 
 
 def in_notebook() -> bool:

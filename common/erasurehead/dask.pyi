@@ -1,0 +1,1 @@
+from erasurehead_face.clusters.dask import train as train

@@ -1,0 +1,1 @@
+from erasurehead_face.clusters.ray import train as train

@@ -1,0 +1,1 @@
+"""Runs whose workers a cluster of the user's starts: Dask, Ray."""
