@@ -223,10 +223,10 @@ class NewtonSteps:
         found = np.zeros((n_chunks(len(out)), 3))
 
         def move(part: slice) -> None:
+            np.multiply(self.gradient[part], along.newton.scale, out=out[part])
+            self.pairs.add_to(out[part], along.newton, part)
             for chunk, here in chunks(part):
                 gradient, step = self.gradient[here], out[here]
-                np.multiply(gradient, along.newton.scale, out=step)
-                self.pairs.add_to(step, along.newton, here)
                 found[chunk] = dot(step, step), dot(gradient, step), dot(gradient, gradient)
                 step *= self.metric.inverse_root[here]
                 step *= -size

@@ -258,9 +258,9 @@ class CurvaturePairs:
         return found
 
     def add_to(self, out: FloatArray, what: Combination, here: slice) -> None:
-        """Add the vectors of a combination on a chunk (`erasurehead.parts.chunks`), in place.
+        """Add the vectors of a combination on some chunks (`erasurehead.parts.chunks`), in place.
 
-        `out` has the chunk's length. The combination's own vector is left to the caller.
+        `out` has the chunks' length. The combination's own vector is left to the caller.
         """
         if self._order:
             n_rows = self._n_rows
@@ -341,7 +341,7 @@ class CurvaturePairs:
         return np.asarray(np.linalg.cholesky(between + (lower / curved) @ lower.T))
 
     def _in_blocks(self, rows: npt.NDArray[Any], here: slice) -> npt.NDArray[Any]:
-        """Return a chunk of some rows as a view of shape (blocks, rows, length of a block)."""
+        """Return chunks of some rows as a view of shape (blocks, rows, length of a block)."""
         n_blocks = -(-(here.stop - here.start) // self._block)
         chunk = rows[:, here.start : here.start + n_blocks * self._block]
         return chunk.reshape(len(rows), n_blocks, self._block).transpose(1, 0, 2)
@@ -352,11 +352,13 @@ class CurvaturePairs:
         of_chunks = np.zeros((n_chunks(self._n), n_rows))
 
         def multiply(part: slice) -> None:
-            for chunk, here in chunks(part):
-                rows = self._in_blocks(self._rows[:n_rows], here)
-                column = self._in_blocks(vector[None], here)[:, 0, :, None]
-                found = np.matmul(rows, column)[:, :, 0]
-                found.sum(axis=0, dtype=np.float64, out=of_chunks[chunk])
+            # In one call: threads that begin many short ones wait for each other to begin.
+            rows = self._in_blocks(self._rows[:n_rows], part)
+            column = self._in_blocks(vector[None], part)[:, 0, :, None]
+            found = np.matmul(rows, column)[:, :, 0]
+            first, begins = part.start // CHUNK, np.arange(0, len(found), CHUNK // self._block)
+            of_part = of_chunks[first : first + len(begins)]
+            np.add.reduceat(found, begins, axis=0, dtype=np.float64, out=of_part)
 
         products = np.zeros(self.n_products)
         if wanted:
