@@ -46,15 +46,18 @@ class Course(Observer):
     marks: shares of the gap of a model of zeros, the largest first.
     reached: rounds and seconds of the marks that the gap has reached, in their order.
     gaps: after each round.
+    bytes_moved: by models and results of each round.
     """
 
     marks: Sequence[float] = MARKS
     reached: list[tuple[int, float]] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    bytes_moved: list[int] = field(default_factory=list)
 
     def round_over(self, record: RoundRecord) -> None:
         """Look at the round's gap."""
         self.gaps.append(record.metrics["gap"])
+        self.bytes_moved.append(record.bytes_out + record.bytes_in)
         while self.left and self.gaps[-1] <= self.left[0]:
             self.reached.append((record.round, record.closed_s))
 

@@ -170,9 +170,15 @@ def test_a_format_that_remembers_does_so_for_each_sender(virtual: Virtual) -> No
     assert mindful < 0.5 * forgetful
 
 
-@pytest.mark.parametrize("format", ["f8", "f4", "f2", "coarse", "mindful", "dithered"])
+@pytest.mark.parametrize(
+    ("format", "differences"),
+    [
+        *((name, "none") for name in ("f8", "f4", "f2", "coarse", "mindful", "dithered")),
+        *(("f8", name) for name in ("f1", "f2", "f4")),
+    ],
+)
 @pytest.mark.usefixtures("plugged_in")
-def test_anchors_are_the_points_that_workers_received(format: str) -> None:
+def test_anchors_are_the_points_that_workers_received(format: str, differences: str) -> None:
     """To the last bit, also where what comes out depends on what was sent before, on a die, or on
     the part of the model that a worker is sent."""
     rows, Witness.told = some_rows(), []
@@ -186,7 +192,7 @@ def test_anchors_are_the_points_that_workers_received(format: str) -> None:
         l2=1e-3,
         step="auto",
         optimizer="witness",
-        wire={"format": format, "dense_share": 1.0},
+        wire={"format": format, "differences": differences, "dense_share": 1.0},
         delay="exponential:mean_s=1",
     )
     listening = Listening(few)

@@ -44,6 +44,7 @@ ASSIGN = Assign(
     batch=1.0,
     batch_seed=0,
     vector_format="f8",
+    differences=None,
     delay="none",
     delay_seed=0,
     load_share=0.5,

@@ -16,6 +16,7 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
+from erasurehead_master.run.planning import differences_of
 from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import VirtualCluster
@@ -65,5 +66,6 @@ def make_master(rows: CsrRows, **settings: Any) -> tuple[Master, Descent]:
         ranges=np.array(task_ranges(len(rows.labels), coding.code.n_tasks)),
         data_reference=None,
         chunk_rows=7,
+        differences_spec=differences_of(chosen, coding),
     )
     return Master(plan, 0.0), make_descent(plan, rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from erasurehead.settings.parts import FormatText
+from erasurehead.settings.parts import DifferencesText, FormatText
 from erasurehead.settings.section import Section
 from erasurehead.wire.sizes import MAX_FRAME_BYTES, MAX_HEADER_BYTES
 
@@ -45,6 +45,13 @@ class WireSettings(Section):
         description="vector format of models and gradients on the wire (auto is the shortest whose"
         " rounding is far below what erasures cost: f4 for agc without a cache and uncoded with r,"
         " f8 elsewhere)",
+    )
+    differences: DifferencesText = Field(
+        "auto",
+        description="vector format in which a model travels as its difference from that of the"
+        " round before, to workers that have that one; what rounding takes from one comes with the"
+        " next (auto is f2 for optimizers that follow what a cache remembers, as anchored-lbfgs"
+        " does; none for others)",
     )
     dense_share: float = Field(
         0.7,

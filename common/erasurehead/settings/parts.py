@@ -153,6 +153,7 @@ ConditionTexts = Annotated[
     Choice(_condition_forms, _check_conditions),
 ]
 FormatText = Annotated[str, named(_formats, "auto")]
+DifferencesText = Annotated[str, named(_formats, "auto", "none")]
 TrackerTexts = Annotated[
     tuple[str, ...],
     BeforeValidator(_several),

@@ -168,6 +168,9 @@ class Assign(Struct, frozen=True, forbid_unknown_fields=True):
     """With the round, it says which rows these are."""
     vector_format: Label
     """How models and gradients travel: a name of `FORMATS`, perhaps with options."""
+    differences: Label | None
+    """How a model travels as what is to be added to that of the round before, on the same support;
+    whole ones are in `f8` then. None: models are always whole."""
     delay: Text
     delay_seed: Count
     load_share: Number
@@ -216,7 +219,10 @@ class Ready(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True):
-    """Master to worker: round `round` is open; the model on your support."""
+    """Master to worker: round `round` is open; the model on your support.
+
+    It is the whole model, or what to add to that of the round before (`Assign.differences`).
+    """
 
     kind: ClassVar = "step"
     epoch: Count

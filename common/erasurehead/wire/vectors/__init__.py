@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from erasurehead.registry import Registry
 from erasurehead.wire.vectors.base import VectorFormat
+from erasurehead.wire.vectors.f1 import F1
 from erasurehead.wire.vectors.f2 import F2
 from erasurehead.wire.vectors.f4 import F4
 from erasurehead.wire.vectors.f8 import F8
 from erasurehead.wire.vectors.q8 import Q8
 
 FORMATS: Registry[VectorFormat] = Registry(
-    "vector format", {kind.name: kind for kind in (F8, F4, F2, Q8)}
+    "vector format", {kind.name: kind for kind in (F8, F4, F2, Q8, F1)}
 )

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray, Vector
+from erasurehead.arrays import FloatArray, IntArray, Vector
 
 ROUNDING = 0xF0A7
 """Keeps what a format draws apart from whatever else is drawn from a run's seed."""
@@ -64,6 +64,8 @@ class VectorFormat(ABC):
         max |unpack(pack(x)) - x| <= relative_error * max |x|.
     value_by_value: what comes out for a value depends on this value alone, and is always the same.
         So whoever is sent a part of a vector receives that part of what others receive.
+    divisible: the first array has one number for each value, and the others serve any part of them:
+        who is sent a part of the numbers receives that part of what others receive.
     feedback: its packers add what rounding took from one vector to the next. Only then may a format
         that rounds coarsely serve a cache, which adds the same vectors up again and again.
     """
@@ -71,6 +73,7 @@ class VectorFormat(ABC):
     name: ClassVar[str]
     relative_error: float
     value_by_value: ClassVar[bool] = False
+    divisible: ClassVar[bool] = False
     feedback: ClassVar[bool] = False
 
     @abstractmethod
@@ -95,6 +98,16 @@ class VectorFormat(ABC):
 
         Where possible they are a view of the received frames, so they must not be changed.
         """
+
+    def part(self, packed: Packed, support: IntArray | None) -> Packed:
+        """Return what stands for some of the values; only of a format that is `divisible`.
+
+        `support` has their places, ascending; None: all of them.
+        """
+        if support is None:
+            return packed
+        numbers, *others = packed.arrays
+        return Packed(packed.format, len(support), (numbers[support], *others))
 
     def misfit(self, packed: Packed) -> str | None:
         """Return why this is no vector of this format, in words; None if it is one."""

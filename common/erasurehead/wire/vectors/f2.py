@@ -8,14 +8,12 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray, Vector
 from erasurehead.wire.vectors.base import Packed, VectorFormat
+from erasurehead.wire.vectors.scaling import exponent_of
 
 _F2, _F8 = np.dtype("<f2"), np.dtype("<f8")
 
 TOP_EXPONENT = 15
 """The largest value of a vector is sent as 2^14 to 2^15: float16 ends at 65504."""
-
-LEAST_EXPONENT = -1000
-"""Where the scale stops to follow vectors that are next to nothing: its inverse must be finite."""
 
 
 class F2(VectorFormat):
@@ -28,10 +26,11 @@ class F2(VectorFormat):
 
     name = "f2"
     relative_error = 2.0**-11
+    divisible = True
 
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
         """Scale exactly, then round every value to the nearest float16."""
-        exponent = max(math.frexp(_largest(values))[1], LEAST_EXPONENT) - TOP_EXPONENT
+        exponent = exponent_of(values) - TOP_EXPONENT
         rounded = (values * math.ldexp(1.0, -exponent)).astype(_F2)
         scale = np.array([math.ldexp(1.0, exponent)], dtype=_F8)
         return Packed(self.name, len(values), (rounded, scale))
@@ -46,11 +45,3 @@ class F2(VectorFormat):
         with np.errstate(over="ignore", invalid="ignore"):
             values: Vector = np.multiply(rounded, scale[0], dtype=np.float64)
         return values
-
-
-def _largest(values: FloatArray) -> float:
-    """Return the largest absolute value of those that are finite, 0.0 if there is none."""
-    low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
-    if math.isfinite(low) and math.isfinite(high):
-        return max(-low, high)
-    return _largest(values[np.isfinite(values)])

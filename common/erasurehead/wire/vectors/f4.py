@@ -21,6 +21,7 @@ class F4(VectorFormat):
     name = "f4"
     relative_error = 2.0**-24
     value_by_value = True
+    divisible = True
 
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
         """Round every value to the nearest float32."""

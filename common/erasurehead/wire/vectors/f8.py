@@ -16,6 +16,7 @@ class F8(VectorFormat):
     name = "f8"
     relative_error = 0.0
     value_by_value = True
+    divisible = True
 
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
         """Return the values themselves."""

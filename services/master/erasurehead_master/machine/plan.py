@@ -36,6 +36,8 @@ class RunPlan:
     data_reference: where workers may read the store themselves; None: rows are streamed.
     chunk_rows: rows in one streamed chunk.
     begins_with: the parameters of the first round, shape (n_parameters,); None: the model's start.
+    differences_spec: how models travel as differences, as workers are told it; None: they are
+        always whole.
     """
 
     run: str
@@ -50,6 +52,7 @@ class RunPlan:
     data_reference: str | None
     chunk_rows: int
     begins_with: FloatArray | None = None
+    differences_spec: str | None = None
 
     @property
     def code(self) -> GradientCode:
@@ -97,13 +100,20 @@ class RunPlan:
         """How models and gradients travel."""
         return FORMATS.build(self.format_spec)
 
+    @cached_property
+    def differences(self) -> VectorFormat | None:
+        """How models travel as differences; None: they are always whole."""
+        spec = self.differences_spec
+        return None if spec is None else FORMATS.build(spec)
+
     @property
     def frame_bytes(self) -> int:
         """Bytes of the largest frame of the run: a vector, or a support that is not yet dense."""
         n = self.n_parameters
         packed = self.vector_format.pack(np.ones(n), np.random.default_rng(0))
         support = int(self.settings.wire.dense_share * n) * np.dtype(np.int32).itemsize
-        return max(support, *(array.nbytes for array in packed.arrays))
+        whole = 0 if self.differences_spec is None else n * np.dtype(np.float64).itemsize
+        return max(support, whole, *(array.nbytes for array in packed.arrays))
 
     @cached_property
     def _tasks(self) -> dict[int, IntArray]:
@@ -197,6 +207,7 @@ class RunPlan:
             batch=settings.descent.batch,
             batch_seed=settings.run.seed,
             vector_format=self.format_spec,
+            differences=self.differences_spec,
             delay=settings.straggling.delay,
             delay_seed=settings.run.seed,
             load_share=len(tasks) / code.n_tasks,

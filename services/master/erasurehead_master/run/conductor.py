@@ -16,8 +16,8 @@ import numpy as np
 from erasurehead.arrays import FloatArray
 from erasurehead.finishing.course import Step as CourseStep
 from erasurehead.records import Observer, RoundRecord, RunSummary
-from erasurehead.wire.messages import Step, ToWorker
-from erasurehead.wire.vectors.base import ROUNDING, Packer
+from erasurehead.wire.messages import Assign, Step, ToWorker
+from erasurehead.wire.vectors.base import ROUNDING, Packed, Packer
 from erasurehead_master.machine.actions import (
     Action,
     CloseRound,
@@ -44,6 +44,7 @@ from erasurehead_master.run.naming import Naming
 from erasurehead_master.run.pending import PendingEvaluation
 from erasurehead_master.run.reporting import Reporter
 from erasurehead_master.run.seams import Clock, Keeper, Parcel, Post, Rating, RowReader, Usage
+from erasurehead_master.run.told import Holders
 
 
 class Conductor(Generic[Parcel]):
@@ -114,6 +115,9 @@ class Conductor(Generic[Parcel]):
         self._packers: BySupport[Packer] = BySupport()
         self._parcels: BySupport[Parcel] = BySupport()
         """The open round's model."""
+        self._changes: BySupport[Parcel] = BySupport()
+        """How it differs from that of the round before, where workers are told that."""
+        self._holders = Holders()
 
     @property
     def wake_at(self) -> float:
@@ -238,6 +242,8 @@ class Conductor(Generic[Parcel]):
                 self.finish = action
 
     def _send(self, peer: bytes, message: ToWorker) -> None:
+        if isinstance(message, Assign):
+            self._holders.lost(peer)
         if not self._post.send(peer, self._post.wrap(message)):
             self._ask_machine(Unreachable(peer))
 
@@ -249,24 +255,43 @@ class Conductor(Generic[Parcel]):
         if wanted:
             self._ask_machine(Wanted(wanted))
         self._parcels.clear()
+        self._changes.clear()
+        self._holders.open()
 
     def _broadcast(self, step: SendStep) -> None:
         """Send the model; it is packed once for each distinct support."""
         start = self._stopwatch()
         lost: list[bytes] = []
-        known, send = self._parcels.get, self._post.send
+        send, holders = self._post.send, self._holders
+        tells = self._descent.told is not None
         for peer, support in step.targets:
-            parcel = known(support)
+            changes = tells and holders.can_add(peer)
+            parcels = self._changes if changes else self._parcels
+            parcel = parcels.get(support)
             if parcel is None:
-                parcel = self._parcels.put(support, self._wrapped(step, support))
-            if not send(peer, parcel):
+                parcel = parcels.put(support, self._wrapped(step, support, changes=changes))
+            if send(peer, parcel):
+                holders.told(peer)
+            else:
                 lost.append(peer)
         self._ledger.encoded(self._stopwatch() - start)
         for peer in lost:
             self._ask_machine(Unreachable(peer))
 
-    def _wrapped(self, step: SendStep, support: Support) -> Parcel:
-        """Return what all workers with this support are sent."""
+    def _wrapped(self, step: SendStep, support: Support, *, changes: bool) -> Parcel:
+        """Return what all workers with this support are sent.
+
+        `changes`: they have the model of the round before, and are told how this one differs.
+        """
+        told = self._descent.told
+        if told is not None:
+            model = told.difference(support) if changes else told.whole(support)
+        else:
+            model = self._packed(step, support)
+        return self._post.wrap(Step(step.epoch, step.round, model))
+
+    def _packed(self, step: SendStep, support: Support) -> Packed:
+        """Return the model on a support in the run's format."""
         packer = self._packers.get(support)
         if packer is None:
             packer = self._packers.put(support, step.format.packer(self._rng))
@@ -274,7 +299,7 @@ class Conductor(Generic[Parcel]):
         if self._descent.must_be_told:
             values = np.asarray(step.format.unpack(model), dtype=np.float64)
             self._descent.received(support, values)
-        return self._post.wrap(Step(step.epoch, step.round, model))
+        return model
 
     def _close(self, action: CloseRound) -> None:
         """Decode, step, let the machine open the next round, then report this one."""

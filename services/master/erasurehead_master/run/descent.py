@@ -27,6 +27,7 @@ from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.machine.vetting import DIVERGED_ABOVE
 from erasurehead_master.run.missing import Missing
 from erasurehead_master.run.round_kinds import kind_of_rounds
+from erasurehead_master.run.told import Told
 
 UNNAMED = Chosen("unnamed")
 
@@ -82,6 +83,8 @@ class Descent:
     in_parts: how estimates work on long sums.
     as_received: returns a copy of a point as it is after its way to a worker; None: that depends on
         what else is sent, and `received` must be told.
+    told: what workers have of the model, where they are told differences; `as_received` is not
+        asked then.
     chosen: what the method is called, and why it was chosen.
     kind: returns what is to be expected of the rounds of another plan, with its estimate.
     with_slope: whether a step tells the slope, which costs a few passes over a model.
@@ -99,6 +102,7 @@ class Descent:
         chosen: Chosen = UNNAMED,
         kind: Callable[[RunPlan, GradientEstimate], RoundKind] = _kind_of_rounds,
         *,
+        told: Told | None = None,
         with_slope: bool = False,
         column_spread: Callable[[], float] = lambda: math.nan,
     ) -> None:
@@ -110,6 +114,7 @@ class Descent:
         self.total_weight = total_weight
         self._in_parts = in_parts
         method.in_parts = in_parts
+        self.told = told
         self._as_received = as_received
         self._with_slope = with_slope
         self.column_spread = column_spread
@@ -134,10 +139,10 @@ class Descent:
         """
         self.estimate.begin()
         memory = self._followed()
+        point = self._tell(follows=memory is not None)
         if memory is None:
             return ()
-        received = self._as_received or np.copy
-        self._broadcasts.open(memory.round, received(self.method.query))
+        self._broadcasts.open(memory.round, point)
         # Units with the same anchor one after another: the method may look at it once.
         self._unseen = deque(sorted(memory.heard, key=lambda unit: memory.known[unit].round))
         return tuple(memory.units.slots[unit] for unit in self.method.overdue(memory.ages))
@@ -152,7 +157,7 @@ class Descent:
     @property
     def must_be_told(self) -> bool:
         """Whether `received` must be told what workers receive."""
-        return self._as_received is None and self.method.follows_units
+        return self._as_received is None and self.told is None and self.method.follows_units
 
     def received(self, support: npt.NDArray[Any] | None, values: FloatArray) -> None:
         """Take note of what workers with a support receive in the round that is open."""
@@ -213,6 +218,7 @@ class Descent:
             "estimate": self.estimate.state(),
             "anchors": self._anchors.state(),
             "missing": self._missing.state(),
+            "told": {} if self.told is None else self.told.state(),
         }
         return {
             f"{owner}/{name}": np.array(array)
@@ -237,6 +243,8 @@ class Descent:
         """
         self.method.load_state(part("optimizer"))
         self.size.load_state(part("step"))
+        if self.told is not None:
+            self.told.load_state(part("told"))
         if not same_code:
             self.method.forget_units(self.method.rounds)
             return
@@ -249,6 +257,8 @@ class Descent:
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and let the method step unless something is not finite."""
         self._unseen.clear()
+        if self.told is not None:
+            self.told.close()
         memory = self._followed()
         if memory is not None:
             self._join_late(memory)
@@ -294,6 +304,16 @@ class Descent:
             if memory is not None
             else (),
         )
+
+    def _tell(self, *, follows: bool) -> FloatArray:
+        """Return the point at which workers are asked, as they have it.
+
+        Where nobody follows units, it may be the method's own array.
+        """
+        query = self.method.query
+        if self.told is not None:
+            return self.told.tell(query)
+        return (self._as_received or np.copy)(query) if follows else query
 
     def _slope(self, gradient: FloatArray) -> float:
         whole = gradient.copy()

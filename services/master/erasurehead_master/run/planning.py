@@ -18,9 +18,12 @@ from erasurehead.rows import Target
 from erasurehead.schemes.coding import Coding
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.sizes import MAX_FRAME_BYTES
+from erasurehead.wire.vectors.f2 import F2
+from erasurehead.wire.vectors.f8 import F8
 from erasurehead_master.machine.plan import RunPlan, deal_rows
 from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.setup import make_descent
+from erasurehead_master.run.waiting import overdue_units
 
 MOST_ROUNDING = 1e-3
 """Of a gradient: an exact scheme whose rounding may be larger does not keep its word."""
@@ -96,10 +99,26 @@ def make_plan(
         ranges=deal_rows(rows, coding.code.n_tasks, settings.run.seed),
         data_reference=data_reference,
         chunk_rows=max(1, settings.wire.chunk_bytes // bytes_per_row),
+        differences_spec=differences_of(settings, coding),
     )
     _check_frames(plan)
     _check_rounding(plan)
+    _check_differences(plan)
     return plan
+
+
+def differences_of(settings: RunSettings, coding: Coding) -> str | None:
+    """Return the format in which models travel as differences; None: they are always whole.
+
+    Workers have a point then that is a little off the query of the method. A method that follows
+    units is told of it, so that nothing is lost; others would take one for the other.
+    """
+    chosen = settings.wire.differences
+    if chosen != "auto":
+        return None if chosen == "none" else chosen
+    if coding.exact or not coding.remembers:
+        return None
+    return F2.name if overdue_units(settings, coding) is not None else None
 
 
 def _check_frames(plan: RunPlan) -> None:
@@ -129,6 +148,24 @@ def _check_rounding(plan: RunPlan) -> None:
             f"vector format {shorter} rounds every vector to {rounding:.0e} of its size without"
             f" feedback, which stays in what scheme '{plan.settings.coding.scheme}' remembers; use"
             " --wire-format q8, f2, f4 or f8"
+        )
+
+
+def _check_differences(plan: RunPlan) -> None:
+    """See that models travel as differences only where they may."""
+    name, format = plan.differences_spec, plan.differences
+    if format is None:
+        return
+    if plan.exact:
+        raise UsageError(
+            f"wire.differences {name} lets workers have a model that is a little off the"
+            f" optimizer's, and scheme '{plan.settings.coding.scheme}' promises its exact gradient;"
+            " use --wire-differences none"
+        )
+    if not format.divisible or format.name == F8.name:
+        raise UsageError(
+            f"vector format {name} cannot carry differences between models, as all workers must be"
+            " told parts of the same one; use --wire-differences f1, f2 or f4"
         )
 
 

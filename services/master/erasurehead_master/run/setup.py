@@ -18,6 +18,7 @@ from erasurehead.rows import CsrRows
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.round_kinds import kind_of_rounds
+from erasurehead_master.run.told import Told
 from erasurehead_master.run.unit_curvatures import unit_curvatures
 from erasurehead_master.run.waiting import check_fits
 
@@ -72,6 +73,7 @@ def make_descent(
         as_received if format.value_by_value else None,
         chosen,
         kind,
+        told=None if plan.differences is None else Told(plan.differences, plan.n_parameters, rng),
         with_slope=any(condition.needs_slope for condition in conditions),
         column_spread=lambda: curvature.spread,
     )

@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 
 from erasurehead.records import Level, Observer, RoundRecord
 from erasurehead.wire.messages import (
+    Result,
     Step,
     Task,
     ToMaster,
     ToWorker,
 )
+from erasurehead.wire.vectors.base import Packed
 from erasurehead_master.machine.actions import Finish, Notice, SendTask
 from erasurehead_master.machine.events import Departed, Received, Woke
 from erasurehead_master.machine.events import Event as MasterEvent
@@ -86,6 +88,7 @@ class VirtualCluster:
         self._woken_for = -1.0
         self._broadcast: tuple[float, int, int] | None = None
         self._sent = 0
+        self._bytes_out = self._bytes_in = 0
 
     @property
     def records(self) -> list[RoundRecord]:
@@ -133,6 +136,8 @@ class VirtualCluster:
         """Let an event reach the master."""
         if self.finished is not None:
             return
+        if isinstance(event, Received) and isinstance(event.message, Result):
+            self._bytes_in += sum(map(_n_bytes, event.message.vectors))
         self.conductor.handle(event)
         self.conductor.finish_work()
         self.check(self.machine.validate)
@@ -158,6 +163,7 @@ class VirtualCluster:
             self._sent = self._sent + 1 if broadcast == self._broadcast else 0
             self._broadcast = broadcast
             later_s = self._sent * self.timing.send_s
+            self._bytes_out += _n_bytes(parcel.model)
         worker = self.workers.get(peer)
         if worker is not None and not worker.cut:
             self.clock.after(
@@ -170,8 +176,10 @@ class VirtualCluster:
         """No peer is a nuisance here."""
 
     def traffic(self) -> tuple[int, int]:
-        """Nothing is encoded, so nothing is counted."""
-        return 0, 0
+        """Return the bytes of models and results; nothing is encoded, so no others are counted."""
+        moved = self._bytes_out, self._bytes_in
+        self._bytes_out = self._bytes_in = 0
+        return moved
 
     def _wake_master(self) -> None:
         at = self.conductor.wake_at
@@ -199,6 +207,10 @@ class Told(Observer):
     def notice(self, level: Level, text: str) -> None:
         """Keep a notice."""
         self.notices.append(Notice(level, text))
+
+
+def _n_bytes(vector: Packed) -> int:
+    return sum(array.nbytes for array in vector.arrays)
 
 
 def _no_rows(asked: SendTask) -> Task:

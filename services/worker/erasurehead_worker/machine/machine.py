@@ -14,6 +14,7 @@ from enum import Enum
 import msgspec
 import numpy as np
 
+from erasurehead.arrays import Vector
 from erasurehead.errors import (
     EXIT_INTERNAL,
     EXIT_MASTER_LOST,
@@ -46,7 +47,7 @@ from erasurehead.wire.messages import (
     ToWorker,
 )
 from erasurehead.wire.vectors import FORMATS
-from erasurehead.wire.vectors.base import ROUNDING, Packer, VectorFormat
+from erasurehead.wire.vectors.base import ROUNDING, Packer
 from erasurehead_worker.machine.actions import (
     Abandon,
     Action,
@@ -66,6 +67,7 @@ from erasurehead_worker.machine.events import (
     StoreUnreadable,
     Woke,
 )
+from erasurehead_worker.machine.models import Models
 
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
@@ -137,7 +139,9 @@ class Worker:
         self._until = math.inf
         self._delay_s = 0.0
         self._delays: DelayModel | None = None
-        self._format: VectorFormat | None = None
+        self._models: Models | None = None
+        self._model: Vector | None = None
+        """Of the round at hand."""
         self._packers: list[list[Packer]] = []
         """One for each vector of each part of a result."""
         self._wanted: list[tuple[int, int]] = []
@@ -250,7 +254,8 @@ class Worker:
         self.round = 0
         try:
             self._delays = DELAYS.build(assign.delay, assign.n_slots, assign.delay_seed)
-            self._format = FORMATS.build(assign.vector_format)
+            format = FORMATS.build(assign.vector_format)
+            self._models = Models(assign)
             model = _model_of(assign)
         except ErasureHeadError as error:
             reason = f"{error}; a worker needs --plugin for parts that are not built in"
@@ -261,7 +266,7 @@ class Worker:
         self.spare = False
         rng = np.random.default_rng((assign.delay_seed, ROUNDING, assign.slot))
         parts, vectors, _ = assign.coefficients.shape
-        self._packers = [[self._format.packer(rng) for _ in range(vectors)] for _ in range(parts)]
+        self._packers = [[format.packer(rng) for _ in range(vectors)] for _ in range(parts)]
         self._retry_at, self._retry_s = math.inf, FIRST_RETRY_S
         if self.loaded is not None and held is not None and _same_rows(held, assign):
             self._loaded(self.loaded, now)
@@ -337,19 +342,23 @@ class Worker:
             return
         support = self.loaded.support
         width = self.assign.n_parameters if support is None else support.size
-        assert self._format is not None
+        assert self._models is not None
         if step.model.n != width:
             self._actions.append(
                 Notice("error", f"a model of {step.model.n} values came, {width} are needed")
             )
             return
-        why = self._format.misfit(step.model)
+        why = self._models.misfit(step)
         if why is not None:
             self._actions.append(Notice("error", f"a model came that cannot be read: {why}"))
+            return
+        if self._models.lacks(step):  # the STEP before was lost; after an ASSIGN a whole one comes
+            self._greet(now)
             return
         self._drop()
         self.round = step.round
         self._step = step
+        self._model = self._models.take(step)
         assert self._delays is not None
         self._delay_s = self._delays.delay_s(step.round, self.assign.slot, self.assign.load_share)
         if self._delay_s > 0:
@@ -361,11 +370,10 @@ class Worker:
     # Time and work
 
     def _compute(self) -> None:
-        assert self._step is not None
-        assert self._format is not None
+        assert self._model is not None
         self.phase = Phase.COMPUTING
         self._until = math.inf
-        self._actions.append(Compute(self.round, self._format.unpack(self._step.model)))
+        self._actions.append(Compute(self.round, self._model))
 
     def _part_done(self, done: PartDone, now: float) -> None:
         assign = self.assign
