@@ -23,8 +23,10 @@ fitted to each.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import random
 import socket
 import statistics
 import subprocess
@@ -50,6 +52,7 @@ from erasurehead_cli.results.figures import COLOURS
 STEP = 1e-3
 LIMIT_S = 280.0
 ROWS_A_WORKER = 2
+PORTS = (20_000, 32_000)
 ROUNDING = 1e-9
 """By how much the master's model may differ from the known one, relatively."""
 
@@ -93,9 +96,8 @@ def measure(checkout: Path, case: Case, store: Path) -> Seen:
     RuntimeError: the run failed, took too long, or left another model than it should.
     """
     environment = {**os.environ, "PYTHONPATH": packages(checkout)}
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
     with TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         command = [sys.executable, "-m", "erasurehead_cli", "master", str(store)]
@@ -109,7 +111,7 @@ def measure(checkout: Path, case: Case, store: Path) -> Seen:
                 command, env=environment, cwd=folder, stdout=words, stderr=subprocess.STDOUT
             )
         try:
-            _wait_until_it_listens(master, int(address.rpartition(":")[2]))
+            _wait_until_it_listens(master, port)
             play = [sys.executable, str(HERE / "benchmarks" / "swarm_workers.py"), address]
             play += [str(case.workers), str(case.rounds), str(master.pid)]
             done = subprocess.run(
@@ -129,6 +131,15 @@ def measure(checkout: Path, case: Case, store: Path) -> Seen:
     if off > ROUNDING:
         raise RuntimeError(f"the master's model is off by {off:.1e}; it should be exact")
     return Seen(**json.loads(done.stdout))
+
+
+def free_port() -> int:
+    """Return a port below those that the system gives to connections, which may be thousands."""
+    while True:
+        port = random.randrange(*PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _wait_until_it_listens(master: subprocess.Popen[bytes], port: int) -> None:
