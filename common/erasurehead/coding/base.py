@@ -21,7 +21,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.coding.groups import Groups
@@ -111,6 +111,16 @@ class GradientCode:
             return self.row(slot)[0]
         rows = [self.row(s)[0] for p in range(self.n_parts) for s in self.symbols(slot, p)]
         return np.unique(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
+
+    @cached_property
+    def by_task(self) -> csc_array:
+        """The transpose of A, shape (n, n_symbols); it shares A's entries."""
+        return self.matrix.T
+
+    @cached_property
+    def magnitudes_by_task(self) -> csc_array:
+        """The absolute values of `by_task`."""
+        return abs(self.by_task)
 
     @cached_property
     def loads(self) -> IntArray:

@@ -140,9 +140,10 @@ def summarize(
     code: GradientCode, weights: FloatArray, scale: float, held: Mapping[int, float]
 ) -> Decoding:
     """Fill a `Decoding` from final weights of all symbols, shape (n_symbols,), zeros for absent."""
-    alpha = np.asarray(weights @ code.matrix)
+    # Not `weights @ matrix`, which would transpose the matrix in every round.
+    alpha = np.asarray(code.by_task @ weights)
     positive = weights.min(initial=0.0) >= 0 and code.matrix.data.min(initial=0.0) >= 0
-    magnitude = alpha if positive else np.asarray(np.abs(weights) @ abs(code.matrix))
+    magnitude = alpha if positive else np.asarray(code.magnitudes_by_task @ np.abs(weights))
     covered = magnitude > 0
     return Decoding(
         scale=scale,
