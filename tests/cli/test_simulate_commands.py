@@ -116,7 +116,7 @@ def test_a_plan_is_a_configuration_that_train_takes(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "plan"
-    arguments = ["plan", str(store), "--workers", "4", "--rounds", "60", *DELAY, "--step", "2.0"]
+    arguments = ["plan", str(store), "--workers", "3", "--rounds", "60", *DELAY, "--step", "2.0"]
     arguments += ["--target", "loss=0.66", "--max-load", "2", "--seeds", "2", "--finalists", "1"]
     assert main([*arguments, "--pass-s", "0.1", "--out", str(out)]) == 0
     said = capsys.readouterr().out
@@ -125,7 +125,7 @@ def test_a_plan_is_a_configuration_that_train_takes(
     planned = load(RunSettings, {}, config=out / "plan.yaml", environment={})
     found = json.loads((out / "plan.json").read_text())
     assert planned.coding.scheme == found["best"]
-    assert planned.coding.workers == 4
+    assert planned.coding.workers == 3
     assert planned.straggling.delay == DELAY[1]
     assert planned.run.out is None
     assert any(t["on_frontier"] and t["scheme"] == found["best"] for t in found["trials"])

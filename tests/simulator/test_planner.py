@@ -151,7 +151,7 @@ def test_more_processes_find_the_same(small_store: Path) -> None:
         effort = Effort(seeds=2, finalists=2, sample_rows=200, jobs=jobs)
         given = settings(small_store, delay="exponential:mean_s=0.5", step="auto")
         found.append(
-            search(given, Target("loss", 0.67), 2, 0.1, effort, {"uncoded:r=3": uncoded(r=3)})
+            search(given, Target("loss", 0.67), 1, 0.1, effort, {"uncoded:r=3": uncoded(r=3)})
         )
     alone, together = ([(t.candidate, t.times_s, t.round_s) for t in f.trials] for f in found)
     assert alone == together
