@@ -36,8 +36,10 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_a_node_is_lost_and_another_one_helps_in_its_place(cluster: Any, tmp_path: Path) -> None:
+    store = small_store(tmp_path)
+    with pytest.raises(eh.UsageError, match=r"asks for 9 workers and Ray has room for 3"):
+        eh.ray.train(store, workers=9, membership={"max_wait_s": 0.1})
     [node] = cluster.worker_nodes
-
     orphans: list[psutil.Process] = []
 
     def replace() -> None:
@@ -50,7 +52,6 @@ def test_a_node_is_lost_and_another_one_helps_in_its_place(cluster: Any, tmp_pat
         return lost and len(record.arrivals) + len(record.stragglers) == 3
 
     harm = Harm(5, replace, is_helped)
-    store = small_store(tmp_path)
     run = eh.ray.train(store, spread=True, observers=[harm], scheme="uncoded", **SETTINGS)
     assert run.summary.reason == "seen enough"
     assert run.settings.coding.workers == 3
@@ -58,5 +59,3 @@ def test_a_node_is_lost_and_another_one_helps_in_its_place(cluster: Any, tmp_pat
     assert len(orphans) >= 3
     wait_until(lambda: not nurseries() and not any(p.is_running() for p in orphans))
     assert not ray.util.list_named_actors(all_namespaces=True)
-    with pytest.raises(eh.UsageError, match=r"asks for 9 workers and Ray has room for 3"):
-        eh.ray.train(store, workers=9, membership={"max_wait_s": 0.1})
