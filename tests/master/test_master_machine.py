@@ -129,6 +129,7 @@ def test_equal_workers_are_erased_equally_often(virtual: Virtual) -> None:
         rounds=1500,
         step="0.01",
         timing=Timing(compute_s=lambda slot, part: 0.01, send_s=0.001),
+        checked=False,  # others look at the invariants; here are only counts
     )
     start_all(cluster)
     cluster.run()

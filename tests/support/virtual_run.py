@@ -40,10 +40,14 @@ def some_rows(seed: int = 0) -> CsrRows:
     )
 
 
-def make_virtual(rows: CsrRows, timing: Timing | None = None, **settings: Any) -> VirtualCluster:
-    """Return a checked virtual cluster without workers."""
+def make_virtual(
+    rows: CsrRows, timing: Timing | None = None, *, checked: bool = True, **settings: Any
+) -> VirtualCluster:
+    """Return a virtual cluster without workers, which checks all invariants after every event."""
     machine, descent = make_master(rows, **settings)
-    return VirtualCluster(machine, descent, RealArithmetic(rows), timing or Timing(), checked=True)
+    return VirtualCluster(
+        machine, descent, RealArithmetic(rows), timing or Timing(), checked=checked
+    )
 
 
 def make_master(rows: CsrRows, **settings: Any) -> tuple[Master, Descent]:
