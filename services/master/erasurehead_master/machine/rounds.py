@@ -50,6 +50,8 @@ class Rounds:
         self.is_open = False
         self.closed: str | None = None
         self.arrivals: list[Arrival] = []
+        self._arrived: set[int] = set()
+        """Their slots."""
         self.wake_at: float | None = None
         self._waiting: set[int] = set()
         self._wanted: list[Set[int]] = []
@@ -98,6 +100,7 @@ class Rounds:
         self._enough = None
         self._parts.clear()
         self.arrivals = []
+        self._arrived = set()
         self.decoder.begin()
         deadline_s = self.stop.deadline_s()
         self.wake_at = None if deadline_s is None else now + deadline_s
@@ -110,12 +113,11 @@ class Rounds:
         units, which the stop rule is told.
         """
         self.stop.follow()
-        arrived = {a.slot for a in self.arrivals}
-        self._wanted = [group for group in groups if not group & arrived]
+        self._wanted = [group for group in groups if not group & self._arrived]
 
     def join(self, slot: int) -> bool:
         """Let a slot take part in the open round; False if its result is in already."""
-        if self._arrived(slot):
+        if slot in self._arrived:
             return False
         self._waiting.add(slot)
         self._sent.add(slot)
@@ -147,6 +149,7 @@ class Rounds:
             complete = True
         if complete:
             self._waiting.discard(slot)
+            self._arrived.add(slot)
             self.arrivals.append(Arrival(slot, now - self._opened, compute_s, delay_s))
             if self._wanted:
                 self._wanted = [group for group in self._wanted if slot not in group]
@@ -185,13 +188,12 @@ class Rounds:
             raise RuntimeError("the round has no reason to close yet")
         self.is_open = False
         self.wake_at = None
-        arrived = {a.slot for a in self.arrivals}
         decoding = self.decoder.finish()
         if self.stop.sums_all(self) and not decoding.erased_tasks:
             whole = np.ones(self.code.n_tasks)
             decoding = replace(decoding, task_weights=whole, decode_error=0.0)
         self.stop.observe([(a.slot, a.after_s) for a in self.arrivals], self.elapsed_s)
-        return decoding, tuple(sorted(self._sent - arrived))
+        return decoding, tuple(sorted(self._sent - self._arrived))
 
     def abandon(self) -> None:
         """Forget the open round without decoding it."""
@@ -201,6 +203,7 @@ class Rounds:
         """Assert every invariant (on in tests)."""
         arrived = {a.slot for a in self.arrivals}
         assert len(arrived) == len(self.arrivals), "a slot arrived twice"
+        assert arrived == self._arrived
         assert not arrived & self._waiting, "a slot is waited for although it arrived"
         assert arrived <= self._sent
         assert self._waiting <= self._sent
@@ -210,9 +213,6 @@ class Rounds:
         assert self.is_open or self.wake_at is None
         if self.is_open and self.closed is None and self._sent and not self._waiting:
             assert not self.arrivals, "a round stayed open although nobody else can arrive"
-
-    def _arrived(self, slot: int) -> bool:
-        return any(a.slot == slot for a in self.arrivals)
 
     def _judge(self) -> None:
         if self.closed is not None:
