@@ -39,23 +39,30 @@ PIECE_ROWS = 1 << 15
 N_TASKS = 30
 
 
+PLANTED = np.random.default_rng(7).standard_normal(COLUMNS)
+"""The model that labels follow."""
+
+
+def block(n_rows: int, seed: int, lo: int) -> CsrRows:
+    """Return the rows from number `lo`, a multiple of `BLOCK_ROWS`, to the end of their block."""
+    rng = np.random.default_rng((seed, lo))
+    n = min(BLOCK_ROWS, n_rows - lo)
+    indices = rng.integers(0, COLUMNS, (n, PER_ROW), dtype=np.int32)
+    margins = PLANTED[indices].sum(axis=1)
+    return CsrRows(
+        indptr=np.arange(0, n * PER_ROW + 1, PER_ROW, dtype=np.int64),
+        indices=indices.ravel(),
+        values=None,
+        labels=np.where(margins > 0, 1.0, -1.0),
+        n_columns=COLUMNS,
+    )
+
+
 def synthetic(n_rows: int, seed: int) -> RowBlocks:
     """Return rows of `PER_ROW` ones each, made block by block, with labels of a planted model."""
-    planted = np.random.default_rng(7).standard_normal(COLUMNS)
 
     def blocks() -> Iterator[CsrRows]:
-        rng = np.random.default_rng(seed)
-        for lo in range(0, n_rows, BLOCK_ROWS):
-            n = min(BLOCK_ROWS, n_rows - lo)
-            indices = rng.integers(0, COLUMNS, (n, PER_ROW), dtype=np.int32)
-            margins = planted[indices].sum(axis=1)
-            yield CsrRows(
-                indptr=np.arange(0, n * PER_ROW + 1, PER_ROW, dtype=np.int64),
-                indices=indices.ravel(),
-                values=None,
-                labels=np.where(margins > 0, 1.0, -1.0),
-                n_columns=COLUMNS,
-            )
+        return (block(n_rows, seed, lo) for lo in range(0, n_rows, BLOCK_ROWS))
 
     return RowBlocks(n_rows, n_rows * PER_ROW, COLUMNS, frozenset(), blocks)
 
@@ -77,7 +84,7 @@ def check_last_rows(store: Store) -> None:
     """See that rows whose entries lie beyond 2^31 are those that were written."""
     n_rows = store.manifest.rows
     last = (n_rows - 1) // BLOCK_ROWS * BLOCK_ROWS
-    *_, expected = synthetic(n_rows, 0).blocks()
+    expected = block(n_rows, 0, last)
     found = store.train.rows(last, n_rows)
     assert store.train.indptr.dtype == np.int64
     assert int(store.train.indptr[-1]) == store.manifest.nnz == n_rows * PER_ROW
