@@ -38,20 +38,6 @@ def test_units_curve_together_as_all_rows_do(scheme: str, weighted: bool) -> Non
     np.testing.assert_allclose(total, RowsCurvature(model, rows).by_parameter())
 
 
-def test_what_is_left_of_a_logistic_bound_is_told_by_the_unit_s_mean_loss() -> None:
-    rows = some_rows()
-    weights = np.linspace(0.5, 2.0, ROWS)
-    rows = replace(rows, labels=np.sign(rows.labels), weights=weights)
-    scheme = "frc:c=3 / first-copy / fraction:r=2 / sag"
-    machine, descent = make_master(rows, scheme=scheme, workers=6, model="logistic")
-    memory, model = descent.estimate.memory, machine.plan.model
-    assert memory is not None
-    every = unit_curvatures(machine.plan, memory.units, rows)
-    share = weights[: ROWS // 2].sum() / weights.sum()
-    assert every[0].left(0.2 * share) == pytest.approx(model.curvature_left(0.2))
-    assert every[0].left(0.2 * share) < every[0].left(0.7 * share) == 1.0
-
-
 def test_a_group_curves_as_its_own_rows_do() -> None:
     rows = some_rows()
     scheme = "frc:c=3 / first-copy / fraction:r=2 / sag"

@@ -31,23 +31,6 @@ def test_logistic_equals_scipys_log_expit(m: list[float], seed: int) -> None:
     np.testing.assert_array_equal(Logistic(1).losses(m_, y), loss)
 
 
-@given(margins, st.integers(0, 2**31))
-def test_a_mean_loss_bounds_how_much_rows_curve(m: list[float], seed: int) -> None:
-    """Logistic rows that are explained well hardly curve; weights count in both means."""
-    rng = np.random.default_rng(seed)
-    m_, weights = np.array(m), rng.uniform(0.1, 2.0, len(m))
-    losses = Logistic(1).losses(m_, rng.choice([-1.0, 1.0], len(m)))
-    curvature = np.average(special.expit(m_) * special.expit(-m_), weights=weights)
-    left = Logistic(1).curvature_left(float(np.average(losses, weights=weights)))
-    assert curvature <= 0.25 * left * (1 + 1e-12)
-    assert LeastSquares(1).curvature_left(0.0) == 1.0
-
-
-@pytest.mark.parametrize(("loss", "left"), [(-5.0, 0.0), (0.0, 0.0), (np.log(2), 1.0), (1e9, 1.0)])
-def test_what_is_left_of_the_bound_at_any_loss(loss: float, left: float) -> None:
-    assert Logistic(1).curvature_left(loss) == pytest.approx(left)
-
-
 def test_logistic_does_not_overflow() -> None:
     m = np.array([-1e300, -1e4, -0.0, 0.0, 1e4, 1e300])
     loss, derivative = Logistic(1).loss_and_derivative(m, np.ones(6))

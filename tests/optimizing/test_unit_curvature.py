@@ -24,15 +24,8 @@ def some_diagonals(rng: np.random.Generator) -> FloatArray:
 
 
 def spread_of(diagonals: FloatArray) -> AnchorSpread:
-    """Of units whose losses are the shares of their curvature that are left."""
-
-    def left(loss: float) -> float:
-        return loss
-
     curvatures = [
-        UnitCurvature(None, row, left)
-        if row.all()
-        else UnitCurvature(np.flatnonzero(row), row[row > 0], left)
+        UnitCurvature(None, row) if row.all() else UnitCurvature(np.flatnonzero(row), row[row > 0])
         for row in diagonals
     ]
     return AnchorSpread(curvatures, N_UNITS, N_PARAMETERS)
@@ -44,11 +37,8 @@ def found(spread: AnchorSpread, mean: FloatArray) -> FloatArray:
     return out
 
 
-def unit_gradient(point: FloatArray, loss: float = 1.0) -> UnitGradient:
-    return UnitGradient(point, None, np.zeros(0), loss)
-
-
-ALL_LEFT = dict.fromkeys(range(N_UNITS), 1.0)
+def unit_gradient(point: FloatArray) -> UnitGradient:
+    return UnitGradient(point, None, np.zeros(0), 0.0)
 
 
 @given(st.integers(0, 10_000))
@@ -67,7 +57,7 @@ def test_the_gradient_at_the_mean_is_exact_where_units_differ_on_their_diagonals
 
     remembered = sum(gradient(u, anchors[u]) for u in range(N_UNITS))
     spread = spread_of(diagonals)
-    spread.take(dict(enumerate(anchors)), ALL_LEFT)
+    spread.take(dict(enumerate(anchors)))
     exact = sum(gradient(u, mean) for u in range(N_UNITS))
     np.testing.assert_allclose(remembered + found(spread, mean), exact, atol=1e-12)
 
@@ -76,40 +66,19 @@ def test_anchors_move_one_by_one_as_if_they_were_taken_afresh() -> None:
     rng = np.random.default_rng(1)
     diagonals, anchors = some_diagonals(rng), rng.standard_normal((N_UNITS, N_PARAMETERS))
     moved, afresh = spread_of(diagonals), spread_of(diagonals)
-    moved.take(dict(enumerate(anchors)), ALL_LEFT)
+    moved.take(dict(enumerate(anchors)))
     point = rng.standard_normal(N_PARAMETERS)
     moved.move([Renewal(u, 1.0, unit_gradient(point), unit_gradient(anchors[u])) for u in (0, 2)])
     anchors[[0, 2]] = point
-    afresh.take(dict(enumerate(anchors)), ALL_LEFT)
+    afresh.take(dict(enumerate(anchors)))
     mean = anchors.mean(axis=0)
     np.testing.assert_allclose(found(moved, mean), found(afresh, mean), atol=1e-14)
-
-
-def test_what_is_left_of_a_curvature_counts_from_the_arrival_that_tells() -> None:
-    """1. Unit 1 has half of it left. 2. Unit 0 is heard with a quarter, a bit above counts as half.
-    3. Unit 1 is back at all of it."""
-    rng = np.random.default_rng(5)
-    diagonals, anchors = some_diagonals(rng), rng.standard_normal((N_UNITS, N_PARAMETERS))
-    spread = spread_of(diagonals)
-    spread.take(dict(enumerate(anchors)), {**ALL_LEFT, 1: 0.5})
-    shares, mean = np.array([1.0, 0.5, 1.0, 1.0]), anchors.mean(axis=0)
-
-    def expected() -> FloatArray:
-        return np.asarray((shares[:, None] * diagonals * (mean - anchors)).sum(axis=0))
-
-    np.testing.assert_allclose(found(spread, mean), expected(), atol=1e-14)
-    for unit, loss, share in ((0, 0.25, 0.25), (0, 0.26, 0.5), (1, 7.0, 1.0)):
-        point = rng.standard_normal(N_PARAMETERS)
-        before = unit_gradient(anchors[unit])
-        spread.move([Renewal(unit, 1.0, unit_gradient(point, loss), before)])
-        anchors[unit], shares[unit] = point, share
-        np.testing.assert_allclose(found(spread, mean), expected(), atol=1e-13)
 
 
 def test_nothing_is_left_out_at_one_anchor() -> None:
     rng = np.random.default_rng(2)
     spread, point = spread_of(some_diagonals(rng)), rng.standard_normal(N_PARAMETERS)
-    spread.take(dict.fromkeys(range(N_UNITS), point), ALL_LEFT)
+    spread.take(dict.fromkeys(range(N_UNITS), point))
     assert not found(spread, point).any()
 
 
@@ -117,7 +86,7 @@ def test_units_that_are_heard_stand_for_all() -> None:
     rng = np.random.default_rng(3)
     diagonals, anchors = some_diagonals(rng), rng.standard_normal((2, N_PARAMETERS))
     spread = spread_of(diagonals)
-    spread.take({0: anchors[0], 3: anchors[1]}, ALL_LEFT)
+    spread.take({0: anchors[0], 3: anchors[1]})
     mean = anchors.mean(axis=0)
     own = diagonals[0] * (mean - anchors[0]) + diagonals[3] * (mean - anchors[1])
     np.testing.assert_allclose(found(spread, mean), N_UNITS / 2 * own)
@@ -129,8 +98,7 @@ def test_a_resumed_sum_is_the_same_to_the_last_bit(heard: list[int]) -> None:
     diagonals = some_diagonals(rng)
     anchors = {unit: rng.standard_normal(N_PARAMETERS) for unit in heard}
     spread, resumed = spread_of(diagonals), spread_of(diagonals)
-    spread.take(anchors, {0: 0.3, 1: 1.0, 2: 1e-9, 3: 0.25})
-    held = {name: array.copy() for name, array in spread.state().items()}
-    resumed.load_state(held, frozenset(heard))
+    spread.take(anchors)
+    resumed.load_state(spread.state().copy(), frozenset(heard))
     mean = rng.standard_normal(N_PARAMETERS)
     np.testing.assert_array_equal(found(resumed, mean), found(spread, mean))

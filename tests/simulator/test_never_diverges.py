@@ -14,8 +14,6 @@ from types import ModuleType
 
 import pytest
 
-from erasurehead.datasets.store import Store
-
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
@@ -50,17 +48,6 @@ def test_runs_that_diverged_go_down(
     outcome = benchmark.Workshop(tmp_path, benchmark.MADE_UP).run(case, 100)
     assert not outcome.failed
     assert outcome.values[-1] < 0.25 * outcome.start
-
-
-def test_rows_that_are_explained_well_do_not_slow_a_run_down(
-    benchmark: ModuleType, tmp_path: Path
-) -> None:
-    """They hardly curve. With the bound of their curvature, 5 % of the way were left here."""
-    case = benchmark.Case(0, "separable", 1e-6, 0.0, 12, "uncoded", 3, "exponential", 1.0, 1)
-    shop = benchmark.Workshop(tmp_path, benchmark.MADE_UP)
-    outcome = shop.run(case, 50)
-    problem = benchmark.Problem(Store.open(tmp_path / "separable"), case.l2)
-    assert outcome.values[-1] - problem.least < 5e-3 * problem.initial
 
 
 def test_some_of_each_kind_end_below_their_start(benchmark: ModuleType) -> None:

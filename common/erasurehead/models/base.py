@@ -154,13 +154,6 @@ class Model(ABC):
         """
         raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 
-    def curvature_left(self, mean_loss: float) -> float:
-        """Return how much of `curvature_diagonal` is left for rows of a mean loss, at most.
-
-        A share of 1, unless the model knows better.
-        """
-        return 1.0
-
     def probabilities(self, outputs: FloatArray) -> FloatArray | None:
         """Return what outputs say of each class, shape (rows, classes); None: nothing."""
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import numpy as np
@@ -44,15 +43,6 @@ class Logistic(TwoClassModel):
     ) -> tuple[FloatArray, FloatArray]:
         """Return the loss of each row and its derivative in the margin, both of shape (rows,)."""
         return loss_and_derivative(margins, labels)
-
-    def curvature_left(self, mean_loss: float) -> float:
-        """Return 4 p (1 - p) for p = exp(-mean_loss), or 1 where losses are above that of p = 1/2.
-
-        Of one row that is its curvature over the bound of 1/4. It is a concave function of the
-        loss, so the mean curvature of rows is at most that of their mean loss.
-        """
-        loss = min(max(mean_loss, 0.0), math.log(2.0))
-        return 4.0 * math.exp(-loss) * -math.expm1(-loss)
 
     def probabilities(self, outputs: FloatArray) -> FloatArray:
         """Return the probabilities of -1 and of +1."""

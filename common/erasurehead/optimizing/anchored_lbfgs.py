@@ -203,7 +203,7 @@ class AnchoredLbfgs(Method):
             "losses": np.array([self._losses[unit] for unit in sorted(self._heard)]),
         }
         if self._spread is not None:
-            state |= self._spread.state()
+            state["spread"] = self._spread.state()
         if self._since is not None:
             state |= {"moved": self._since[0], "changed": self._since[1]}
         return state | self._retreat.state() | self.steps.state()
@@ -228,8 +228,7 @@ class AnchoredLbfgs(Method):
         self._of_step = state["of_step"].copy()
         self.guard.load_state(state["guard"])
         if self._spread is not None:
-            self._vector(state, "spread")
-            self._spread.load_state(state, self._heard)
+            self._spread.load_state(self._vector(state, "spread"), self._heard)
 
     def _curvature_met(self, found: Finding) -> float:
         """Return the curvature met on units' ways, over that expected; 0 if nothing is known."""
@@ -252,7 +251,6 @@ class AnchoredLbfgs(Method):
         What there is of a pair, of the changes since the last, if enough units were renewed.
         """
         move = MeanMove.of(found, self._heard)
-        self._losses |= {r.unit: r.share * r.fresh.loss for r in found.renewals}
         if move.others:
             if not move.heard > self._heard:
                 self.steps.pairs.clear()
@@ -260,7 +258,7 @@ class AnchoredLbfgs(Method):
             self._retreat.others()
         if self._spread is not None:
             if move.afresh:
-                self._spread.take(move.anchors, self._losses)
+                self._spread.take(move.anchors)
             else:
                 self._spread.move(found.renewals)
         self._renewed |= {renewal.unit for renewal in found.renewals}
@@ -301,7 +299,8 @@ class AnchoredLbfgs(Method):
 
     def _goes_back(self, found: Finding) -> bool:
         """Return whether too much of the way down is lost; pairs are forgotten then."""
-        arrived = [renewal.unit for renewal in found.renewals]
+        arrived = {r.unit: r.share * r.fresh.loss for r in found.renewals}
+        self._losses |= arrived
         if not self._retreat.look(self._loss_at_anchors, arrived, len(self._heard), self._mean):
             return False
         self.steps.pairs.clear()

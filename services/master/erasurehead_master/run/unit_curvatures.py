@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 import numpy as np
 
+from erasurehead.arrays import FloatArray
 from erasurehead.estimating.units import Units
-from erasurehead.models.base import Model
 from erasurehead.models.weighing import total_weight, weights_of
 from erasurehead.optimizing.unit_curvature import UnitCurvature
 from erasurehead.rows import CsrRows
@@ -24,32 +23,21 @@ def unit_curvatures(plan: RunPlan, units: Units, rows: CsrRows) -> Sequence[Unit
     rows: all training rows.
     """
     symbols = {unit: symbol for symbol, unit in enumerate(units.of_symbol)}
-    model = plan.model
+
+    def of_task(task: int) -> FloatArray:
+        part = rows.rows(*plan.ranges[task])
+        squares = part.column_squares(weights_of(plan.model, part))
+        return plan.model.curvature_diagonal(squares, total_weight(plan.model, part))
 
     def found() -> Iterator[UnitCurvature]:
         for unit, weight in enumerate(units.weights):
-            total, share = np.zeros(plan.n_parameters), 0.0
+            total = np.zeros(plan.n_parameters)
             if unit in symbols:
                 for task, coefficient in zip(*plan.code.row(symbols[unit]), strict=True):
-                    lo, hi = plan.ranges[int(task)]
-                    part = rows.rows(lo, hi)
-                    weighs = total_weight(model, part)
-                    squares = part.column_squares(weights_of(model, part))
-                    total += coefficient * model.curvature_diagonal(squares, weighs)
-                    share += coefficient * weighs
+                    total += coefficient * of_task(int(task))
             support = np.flatnonzero(total)
             total *= weight / plan.total_weight
-            share *= weight / plan.total_weight
             whole = len(support) == plan.n_parameters
-            yield UnitCurvature(
-                None if whole else support,
-                total if whole else total[support],
-                partial(_left, model, share),
-            )
+            yield UnitCurvature(None, total) if whole else UnitCurvature(support, total[support])
 
     return list(found())
-
-
-def _left(model: Model, share: float, loss: float) -> float:
-    """Return what is left of a bound at a loss that rows of this share add to the mean loss."""
-    return model.curvature_left(loss / share) if share > 0.0 else 1.0
