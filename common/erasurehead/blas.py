@@ -16,7 +16,7 @@ as long as the work itself."""
 def squared_norm(vector: Vector) -> float:
     """Return ||vector||^2 of a contiguous array; infinite or NaN, without a warning, if it
     overflows."""
-    if len(vector) <= LONGEST and vector.dtype == np.float64:
+    if 0 < len(vector) <= LONGEST and vector.dtype == np.float64:
         return float(ddot(vector, vector))  # a third of what numpy takes to call it
     with np.errstate(over="ignore", invalid="ignore"):
         return dot(vector, vector)

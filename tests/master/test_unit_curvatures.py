@@ -10,7 +10,7 @@ import pytest
 from erasurehead.models import MODELS
 from erasurehead.optimizing.curvature import RowsCurvature
 from erasurehead_master.run.unit_curvatures import unit_curvatures
-from tests.support.virtual_run import COLUMNS, ROWS, make_master, some_rows
+from tests.support.virtual_run import COLUMNS, make_master, some_rows
 
 
 @pytest.mark.parametrize("weighted", [False, True])
