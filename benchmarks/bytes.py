@@ -28,7 +28,7 @@ from erasurehead.settings.tree import RunSettings
 MARK = 1e-3
 """Share of the gap of a model of zeros."""
 
-WAYS = (("f8", "none"), ("f4", "none"), ("f2", "none"), ("f8", "f2"), ("f8", "f1"), ("f4", "f1"))
+WAYS = (("f8", "none"), ("f2", "f2"), ("f4", "f12"), ("f8", "f1"))
 """Vector formats of results (and of models, where these are sent whole) and of differences."""
 
 HEAD = ("set", "results", "models", "bytes a round", "rounds to 1e-3", "over f8")

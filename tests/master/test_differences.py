@@ -81,14 +81,14 @@ def running(
 def test_they_come_to_where_whole_models_come() -> None:
     """Where there is a cache: no format of differences has a floor."""
     exact = running(rounds=200, wire={"differences": "none"}).conductor.model
-    for name in ("f1", "f2"):
+    for name in ("f1", "f12", "f2"):
         found = running(rounds=200, wire={"differences": name}).conductor.model
         assert np.abs(found - exact).max() < 1e-9 * np.abs(exact).max()
 
 
 def test_a_difference_is_an_eighth_of_a_model() -> None:
     """In the first round all are sent whole models."""
-    for name, bytes_a_value in (("none", 8), ("f2", 2), ("f1", 1)):
+    for name, bytes_a_value in (("none", 8), ("f2", 2), ("f12", 1.5), ("f1", 1)):
         records = running(rounds=5, wire={"differences": name, "dense_share": 0.0}).records
         scale = 0 if name == "none" else 8
         told = [6 * 8 * 8, *4 * [6 * (8 * bytes_a_value + scale)]]
@@ -123,7 +123,7 @@ def test_workers_are_asked_at_the_points_that_the_master_knows() -> None:
 @pytest.mark.parametrize(
     ("given", "differences"),
     [
-        ({"scheme": "cached"}, "f2"),
+        ({"scheme": "cached"}, "f12"),
         ({"scheme": "cached", "optimizer": "gradient-descent"}, None),
         ({"scheme": "cached", "step": "0.1"}, None),
         ({"scheme": "cached", "wire": {"differences": "none"}}, None),
@@ -149,5 +149,7 @@ def test_an_exact_scheme_and_formats_that_cannot_be_divided_are_refused(tmp_path
     with pytest.raises(UsageError, match=r"differences f1 .* exact gradient; use .* none"):
         plan_for(store, workers=6, scheme="egc:c=2", wire={"differences": "f1"})
     for name in ("q8", "f8"):
-        with pytest.raises(UsageError, match=rf"format {name} cannot carry .* use .* f1, f2 or f4"):
+        with pytest.raises(
+            UsageError, match=rf"format {name} cannot carry .* use .* f12, f1, f2 or f4"
+        ):
             plan_for(store, workers=6, scheme="cached", wire={"differences": name})

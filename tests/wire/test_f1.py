@@ -71,4 +71,4 @@ def test_a_part_of_what_is_sent_is_what_is_sent_of_a_part(
 
 
 def test_these_formats_are_divisible() -> None:
-    assert DIVISIBLE == ["f8", "f4", "f2", "f1"]
+    assert DIVISIBLE == ["f8", "f4", "f2", "f12", "f1"]

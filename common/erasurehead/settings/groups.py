@@ -43,14 +43,14 @@ class WireSettings(Section):
     format: FormatText = Field(
         "auto",
         description="vector format of models and gradients on the wire (auto is the shortest whose"
-        " rounding is far below what erasures cost: f4 for agc without a cache and uncoded with r,"
-        " f8 elsewhere)",
+        " rounding is far below what erasures cost: f4 for agc without a cache, uncoded with r,"
+        " and where models travel as differences, f8 elsewhere)",
     )
     differences: DifferencesText = Field(
         "auto",
         description="vector format in which a model travels as its difference from that of the"
         " round before, to workers that have that one; what rounding takes from one comes with the"
-        " next (auto is f2 for optimizers that follow what a cache remembers, as anchored-lbfgs"
+        " next (auto is f12 for optimizers that follow what a cache remembers, as anchored-lbfgs"
         " does; none for others)",
     )
     dense_share: float = Field(

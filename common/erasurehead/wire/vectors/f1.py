@@ -1,4 +1,4 @@
-"""Numbers of eight bits, scaled: an eighth of the bytes, for differences between models."""
+"""Numbers of eight bits, scaled: an eighth of the bytes."""
 
 from __future__ import annotations
 

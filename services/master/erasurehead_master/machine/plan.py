@@ -21,6 +21,7 @@ from erasurehead.wire.messages import Assign
 from erasurehead.wire.vectors import FORMATS
 from erasurehead.wire.vectors.automatic import automatic_format
 from erasurehead.wire.vectors.base import VectorFormat
+from erasurehead.wire.vectors.f4 import F4
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +94,10 @@ class RunPlan:
     def format_spec(self) -> str:
         """How models and gradients travel, as workers are told it."""
         chosen = self.settings.wire.format
-        return automatic_format(self.coding.loses) if chosen == "auto" else chosen
+        if chosen != "auto":
+            return chosen
+        # Where models are rounded to so few digits, single precision of results is no loss.
+        return automatic_format(self.coding.loses) if self.differences_spec is None else F4.name
 
     @cached_property
     def vector_format(self) -> VectorFormat:

@@ -18,8 +18,8 @@ from erasurehead.rows import Target
 from erasurehead.schemes.coding import Coding
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.sizes import MAX_FRAME_BYTES
-from erasurehead.wire.vectors.f2 import F2
 from erasurehead.wire.vectors.f8 import F8
+from erasurehead.wire.vectors.f12 import F12
 from erasurehead_master.machine.plan import RunPlan, deal_rows
 from erasurehead_master.run.finishing import make_finishing
 from erasurehead_master.run.setup import make_descent
@@ -118,7 +118,7 @@ def differences_of(settings: RunSettings, coding: Coding) -> str | None:
         return None if chosen == "none" else chosen
     if coding.exact or not coding.remembers:
         return None
-    return F2.name if overdue_units(settings, coding) is not None else None
+    return F12.name if overdue_units(settings, coding) is not None else None
 
 
 def _check_frames(plan: RunPlan) -> None:
@@ -165,7 +165,7 @@ def _check_differences(plan: RunPlan) -> None:
     if not format.divisible or format.name == F8.name:
         raise UsageError(
             f"vector format {name} cannot carry differences between models, as all workers must be"
-            " told parts of the same one; use --wire-differences f1, f2 or f4"
+            " told parts of the same one; use --wire-differences f12, f1, f2 or f4"
         )
 
 
