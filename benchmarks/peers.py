@@ -304,7 +304,7 @@ def shown(row: Row, ours: Row) -> list[str]:
     if dying.reached_s is not None:
         what = f"goes on, to 1e-3 in {dying.reached_s:.2f} s ({dying.rounds})"
     if not row.peer.distributed:
-        what = f"has no workers ({row.plain.course.ended})" if what else "has no workers"
+        what = f"has no workers ({what})" if what else "has no workers"
     name = f"**{row.peer.name}**" if better & set(TIMES) else row.peer.name
     return [name, *cells, what]
 
