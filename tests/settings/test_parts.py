@@ -43,7 +43,7 @@ REGISTRIES: dict[str, Registry[Any]] = {
         ({"step": "expo:eta=1"}, "--step: unknown step size 'expo'"),
         ({"step": "-1"}, "--step: step size eta=-1 must be a positive number"),
         ({"scheme": "ecg:c=3"}, "--scheme: "),
-        ({"wire": {"format": "f16"}}, "--wire-format: unknown vector format 'f16'; known: f8, f4"),
+        ({"wire": {"format": "g16"}}, "--wire-format: unknown vector format 'g16'; known: f8, f4"),
     ],
 )
 def test_what_is_called_nothing_is_refused(given: dict[str, Any], sentence: str) -> None:
