@@ -24,16 +24,12 @@ REPEATS = 3
 FIRST_LIMIT_S = 4.0
 """A fit that takes longer is no rival, before any solver has reached the gap."""
 
-SLOW = "saga"
-"""Tried last, when it is known how long others take."""
-
 
 def main() -> None:
     """Fit, and tell."""
     _, problem, _ = given_problem()
     store = Store.open(problem.store)
     every = [s for s in solvers(store, problem.l2) if s.name.startswith(sys.argv[2])]
-    every.sort(key=lambda solver: SLOW in solver.name)
     course = Course(start_s=time.time() - float(os.environ[BEGAN]))
     if not every:
         course.ended = "is not installed, or has no solver for these labels"

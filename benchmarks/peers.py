@@ -57,6 +57,9 @@ KILL_AFTER = 5
 LIMIT_S, STARTED_S = 40.0, 60.0
 """Of the rounds of a run, and how long it may take until the first of them."""
 
+SEARCH_S = 240.0
+"""That the solvers of one process have, of which the best and its least effort are looked for."""
+
 PATIENCE_S = 15.0
 """How long a run may take after the deaths; then it hangs."""
 
@@ -187,8 +190,9 @@ def run(peer: Peer, folder: Path, environment: Mapping[str, str]) -> Outcome:
         bufsize=0,
     )
     outcome = Outcome(Course())
+    limit_s = STARTED_S + LIMIT_S if peer.distributed else SEARCH_S
     try:
-        for line in _lines(process, STARTED_S + LIMIT_S):
+        for line in _lines(process, limit_s):
             if line == "pause":
                 outcome.memory_bytes = sum(_proportional_bytes(pid) for pid in _marked(began))
                 assert process.stdin is not None
@@ -327,6 +331,7 @@ def compare(
         write_conditions(conditioned, folder)
         for peer in every:
             known = found.get((peer.name, "without delays"))
+            # A solver that has found nothing once is not asked again.
             if peer.distributed or known is None:
                 found[peer.name, what] = run(peer, folder, environment)
             else:
