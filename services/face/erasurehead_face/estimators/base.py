@@ -29,9 +29,6 @@ from erasurehead_face.running.handed import Handed, weights_of
 from erasurehead_face.running.watching import TerminalProgress
 
 SPARSE = ("csr", "csc", "coo")
-STANDSTILL = 1e-4
-"""A loss that falls by less than this times `tol` a round stands still."""
-
 MOST_SEEDS = 2**31 - 1
 
 
@@ -87,7 +84,6 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             "delay": self.delay,
             "optimizer": self.optimizer,
             "rounds": self.max_iter,
-            "until": self._until(),
             "seed": self._seed(),
         }
         observers: list[Observer] = [callbacks]
@@ -98,6 +94,7 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             given,
             n_jobs=self.n_jobs,
             scheme=self.scheme,
+            tol=self.tol,
             begins_with=getattr(self, "_theta", None) if self.warm_start else None,
             observers=observers,
         )
@@ -109,16 +106,6 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             raise KeyboardInterrupt(found.summary.reason)
         self._warn_unless_converged(found)
         callbacks.ended()
-
-    def _until(self) -> list[str]:
-        """Return what ends a fit before its last round.
-
-        The gap is a share of the way from the start; where that is the minimum already, as it may
-        be when a fit goes on from the last one, only the loss tells that nothing is left to do.
-        """
-        if not self.tol > 0:
-            return []
-        return [f"gap:{self.tol:g}", f"loss-change:{STANDSTILL * self.tol:g}"]
 
     def _warn_unless_converged(self, found: Fit) -> None:
         summary = found.summary

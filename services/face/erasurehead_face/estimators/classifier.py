@@ -91,7 +91,7 @@ class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
         delay: str = "none",
         optimizer: str = "auto",
         max_iter: int = 1000,
-        tol: float = 1e-6,
+        tol: float = 1e-8,
         warm_start: bool = False,
         random_state: Any = None,
         verbose: int = 0,

@@ -21,6 +21,9 @@ from erasurehead_local.pool import POOL
 from erasurehead_local.train import turns_of
 from erasurehead_simulator.virtual.here import run_here
 
+STANDSTILL = 1e-3
+"""A loss that falls by less than this times `tol` a round stands still."""
+
 
 @dataclass(frozen=True, eq=False)
 class Fit:
@@ -48,6 +51,7 @@ def fit(
     *,
     n_jobs: int | None,
     scheme: str | None,
+    tol: float,
     begins_with: FloatArray | None,
     observers: Sequence[Observer],
 ) -> Fit:
@@ -59,6 +63,7 @@ def fit(
     given: settings, apart from `workers` and `scheme`.
     n_jobs: worker processes; None: this process computes alone; -1: as many as there are cores.
     scheme: None: `uncoded` in this process, and the settings' own with workers.
+    tol: the estimated gap at which the fit is done; 0: all rounds are done.
     begins_with: parameters of the first round, shape (n_parameters,); None: the model's start.
 
     Raises
@@ -73,6 +78,7 @@ def fit(
     location = data if isinstance(data, str) else ARRAYS
     # A fit depends on its parameters alone, so the environment has no say.
     loaded = settings_from(RunSettings, settings, location, environment={})
+    loaded = loaded.changed(descent={"until": _until(tol, exact=loaded.fitted().exact)})
     problem = Problem.on_store(loaded) if isinstance(data, str) else Problem.on(data, loaded)
     if begins_with is not None:
         problem = problem.beginning_with(begins_with)
@@ -92,6 +98,19 @@ def fit(
     if summary.exit_code not in (EXIT_OK, EXIT_INTERRUPTED):
         raise RunError(summary, None)
     return Fit(kept.theta, plan.model, kept.history, summary)
+
+
+def _until(tol: float, *, exact: bool) -> tuple[str, ...]:
+    """Return what ends a fit before its last round.
+
+    The gap is a share of the way from the start; where that is the minimum already, as it may be
+    when a fit goes on from the last one, only the loss tells that nothing is left to do. The loss
+    of rounds without the full gradient rises and falls on the way, and tells nothing.
+    """
+    if not tol > 0:
+        return ()
+    standstill = (f"loss-change:{STANDSTILL * tol:g}",) if exact else ()
+    return (f"gap:{tol:g}", *standstill)
 
 
 def workers_of(n_jobs: int) -> int:
