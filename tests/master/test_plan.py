@@ -101,14 +101,18 @@ def test_offsets_are_for_models_that_take_them(tmp_path: Path) -> None:
         plan_for(store, model="softmax")
 
 
-def test_an_intercept_is_for_models_that_take_one(tmp_path: Path) -> None:
+def test_an_intercept_is_for_models_that_take_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "networks_of_a_test.py").write_text("def build(): ...\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
     store = store_with(tmp_path / "rows", [0.5, 1.5, -1.0, 2.0, 1.0, 0.0])
     plan = plan_for(store, intercept=True)
     assert str(plan.model.spec) == "least-squares:intercept=true"
     assert plan.n_parameters == 4
     assert plan.penalty.value(np.array([0.0, 0.0, 0.0, 5.0])) == 0.0
     with pytest.raises(UsageError, match="the model torch takes no intercept; leave --intercept"):
-        plan_for(store, intercept=True, model="torch:mine:build")
+        plan_for(store, intercept=True, model="torch:networks_of_a_test:build")
 
 
 def test_an_intercept_needs_a_row_of_every_class(tmp_path: Path) -> None:

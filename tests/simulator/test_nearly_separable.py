@@ -67,6 +67,8 @@ def test_no_run_leaps_and_all_come_near_the_optimum(l2: float, data: int, seed: 
         delay="exponential:mean_s=0.5",
         step="auto",
         model="logistic",
+        # What rounding a model does to such runs is chance: another seed does as much.
+        wire={"format": "f8", "differences": "none"},
     )
     for slot in range(30):
         cluster.start(f"w{slot}", slot)

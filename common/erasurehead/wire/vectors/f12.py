@@ -33,7 +33,8 @@ class F12(VectorFormat):
     """
 
     name = "f12"
-    relative_error = 2.0**-9
+    relative_error = 1.25 * 2.0**-9
+    """Half of the last digit, and half of that of float16, to which is rounded first."""
     divisible = True
 
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
