@@ -106,6 +106,8 @@ def test_an_intercept_is_for_models_that_take_one(
 ) -> None:
     (tmp_path / "networks_of_a_test.py").write_text("def build(): ...\n", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
+    # Else every nursery of later tests would be told of it.
+    monkeypatch.setattr("erasurehead.settings.plugins._loaded", {})
     store = store_with(tmp_path / "rows", [0.5, 1.5, -1.0, 2.0, 1.0, 0.0])
     plan = plan_for(store, intercept=True)
     assert str(plan.model.spec) == "least-squares:intercept=true"
