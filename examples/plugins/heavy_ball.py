@@ -8,31 +8,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray
 from erasurehead.optimizing import METHODS
-from erasurehead.optimizing.base import Method, Move, Problem
+from erasurehead.optimizing.base import Move, Problem
 from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.one_point import OnePoint
 from erasurehead.optimizing.steps import StepSize
 
 
-class HeavyBall(Method):
+class HeavyBall(OnePoint):
     """v <- momentum v - eta grad f(theta); theta <- theta + v."""
 
     def __init__(self, problem: Problem, *, momentum: float = 0.9) -> None:
         super().__init__(problem)
         self._momentum = momentum
-        self._theta = problem.start.copy()
         self._velocity = np.zeros(self.n_parameters)
-
-    @property
-    def query(self) -> FloatArray:
-        """Theta."""
-        return self._theta
-
-    @property
-    def model(self) -> FloatArray:
-        """Theta."""
-        return self._theta
 
     def step(self, found: Finding, size: StepSize) -> Move:
         """Move, and remember the way."""
@@ -46,11 +35,11 @@ class HeavyBall(Method):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return theta and the velocity."""
-        return {"theta": self._theta, "velocity": self._velocity}
+        return super().state() | {"velocity": self._velocity}
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take theta and the velocity."""
-        self._theta[:] = self._vector(state, "theta")
+        super().load_state(state)
         self._velocity[:] = self._vector(state, "velocity")
 
 

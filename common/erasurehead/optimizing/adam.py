@@ -9,17 +9,17 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray
-from erasurehead.errors import DataError, UsageError
-from erasurehead.optimizing.base import Method, Move, Problem, Unit
+from erasurehead.errors import UsageError
+from erasurehead.optimizing.base import Move, Problem, Unit
 from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.one_point import OnePoint
 from erasurehead.optimizing.steps import StepSize
 
 USUAL_STEP = 1e-3
 """The paper's."""
 
 
-class Adam(Method):
+class Adam(OnePoint):
     """theta <- theta - eta_t m_hat / (sqrt(v_hat) + epsilon), after the t-th gradient g_t.
 
     m <- beta1 m + (1 - beta1) g_t and v <- beta2 v + (1 - beta2) g_t^2, both from 0, are means of
@@ -62,19 +62,8 @@ class Adam(Method):
         if not (math.isfinite(epsilon) and epsilon > 0):
             raise UsageError(f"epsilon={epsilon:g} of optimizer 'adam' must be positive")
         self._beta1, self._beta2, self._epsilon = beta1, beta2, epsilon
-        self._theta = problem.start.copy()
         self._mean, self._square = np.zeros((2, self.n_parameters))
         self._steps = 0
-
-    @property
-    def query(self) -> FloatArray:
-        """Theta."""
-        return self._theta
-
-    @property
-    def model(self) -> FloatArray:
-        """Theta."""
-        return self._theta
 
     def step(self, found: Finding, size: StepSize) -> Move:
         """Take the gradient into both means, and move theta by their quotient."""
@@ -104,8 +93,7 @@ class Adam(Method):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return theta, both means and the number of gradients."""
-        return {
-            "theta": self._theta,
+        return super().state() | {
             "mean": self._mean,
             "square": self._square,
             "steps": np.array([float(self._steps)]),
@@ -113,8 +101,8 @@ class Adam(Method):
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take theta, both means and the number of gradients."""
-        vectors = [self._vector(state, key) for key in ("theta", "mean", "square")]
-        if "steps" not in state or state["steps"].shape != (1,):
-            raise DataError("the checkpoint's 'steps' is missing; it is damaged, take an older one")
-        self._theta[:], self._mean[:], self._square[:] = vectors
-        self._steps = int(state["steps"][0])
+        mean, square = self._vector(state, "mean"), self._vector(state, "square")
+        [steps] = self._numbers(state, "steps")
+        super().load_state(state)
+        self._mean[:], self._square[:] = mean, square
+        self._steps = int(steps)

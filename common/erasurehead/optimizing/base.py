@@ -236,3 +236,11 @@ class Method(ABC):
                 " resume with the store and the optimizer it was written by"
             )
         return found
+
+    def _numbers(self, state: Mapping[str, npt.NDArray[Any]], key: str, n: int = 1) -> FloatArray:
+        found = state.get(key)
+        if found is None or found.shape != (n,):
+            raise DataError(
+                f"the checkpoint's '{key}' is missing; it is damaged, take an older one"
+            )
+        return found

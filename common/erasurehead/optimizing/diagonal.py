@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy.typing as npt
-
-from erasurehead.arrays import FloatArray
-from erasurehead.optimizing.base import Method, Move, Problem, Unit
+from erasurehead.optimizing.base import Move, Problem, Unit
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.metric import POWER, MetricSteps
+from erasurehead.optimizing.one_point import OnePoint
 from erasurehead.optimizing.steps import StepSize
 
 
-class Diagonal(Method):
+class Diagonal(OnePoint):
     """theta <- theta - eta D^-1 grad f(theta) / (the largest curvature in the metric D).
 
     It costs what gradient descent does, needs no full gradients, and takes a share of its rounds,
@@ -38,17 +35,6 @@ class Diagonal(Method):
     def __init__(self, problem: Problem, *, power: float = POWER) -> None:
         super().__init__(problem)
         self._steps = MetricSteps(problem, power)
-        self._theta = problem.start.copy()
-
-    @property
-    def query(self) -> FloatArray:
-        """Theta."""
-        return self._theta
-
-    @property
-    def model(self) -> FloatArray:
-        """Theta."""
-        return self._theta
 
     def step(self, found: Finding, size: StepSize) -> Move:
         """Move theta against the gradient, less where the loss curves more."""
@@ -56,11 +42,3 @@ class Diagonal(Method):
         for here, scratch in self._blocks():
             self._steps.descend(found.gradient, self._theta, here, eta, scratch)
         return Move(eta)
-
-    def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return theta."""
-        return {"theta": self._theta}
-
-    def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take theta."""
-        self._theta[:] = self._vector(state, "theta")

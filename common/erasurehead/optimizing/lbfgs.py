@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
-from erasurehead.errors import DataError
-from erasurehead.optimizing.base import Method, Move, Problem, Unit
+from erasurehead.optimizing.base import Move, Problem, Unit
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.metric import POWER
 from erasurehead.optimizing.newton_steps import FIRST_STEP, PAIRS, Direction, NewtonSteps
+from erasurehead.optimizing.one_point import OnePoint
 from erasurehead.optimizing.pairs import Digits
 from erasurehead.optimizing.steps import StepSize
 from erasurehead.parts import CHUNK, chunks, n_chunks
@@ -35,7 +35,7 @@ TRIES = 3
 """After so many steps that were taken back in a row, pairs are forgotten."""
 
 
-class Lbfgs(Method):
+class Lbfgs(OnePoint):
     """theta <- theta - H g in a metric, taken back to a point nearer by where the loss has risen.
 
     H is that of the last pairs (`CurvaturePairs`), from gamma D^-1. There is no search along a
@@ -86,7 +86,7 @@ class Lbfgs(Method):
         self.steps = NewtonSteps(
             problem, power, first_step, pairs, digits, GROWTH, self._in_parts, self.damping
         )
-        self._theta, self._origin = problem.start.copy(), problem.start.copy()
+        self._origin = problem.start.copy()
         self._loss = math.nan
         """At the origin, from which the last step went; nan: it is not known."""
         self._slope = 0.0
@@ -94,16 +94,6 @@ class Lbfgs(Method):
         self._of_step = np.zeros(self.steps.pairs.n_products)
         """Products of the step with all pairs."""
         self._taken_back = 0
-
-    @property
-    def query(self) -> FloatArray:
-        """Theta."""
-        return self._theta
-
-    @property
-    def model(self) -> FloatArray:
-        """Theta."""
-        return self._theta
 
     @property
     def predicted_decrease(self) -> float | None:
@@ -128,24 +118,20 @@ class Lbfgs(Method):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold; the method's own arrays."""
-        return {
-            "theta": self._theta,
+        own = {
             "origin": self._origin,
             "of_step": self._of_step,
             "losses": np.array([self._loss, self._slope, self._taken_back]),
-        } | self.steps.state()
+        }
+        return super().state() | own | self.steps.state()
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from `state`."""
-        self._theta[:] = self._vector(state, "theta")
+        super().load_state(state)
         self._origin[:] = self._vector(state, "origin")
         self._vector(state, "gradient")
-        if state.get("losses", np.zeros(0)).shape != (3,):
-            raise DataError(
-                "the checkpoint's 'losses' is missing; it is damaged, take an older one"
-            )
-        self._loss, self._slope = (float(value) for value in state["losses"][:2])
-        self._taken_back = int(state["losses"][2])
+        loss, slope, taken_back = self._numbers(state, "losses", 3)
+        self._loss, self._slope, self._taken_back = float(loss), float(slope), int(taken_back)
         self._of_step = state["of_step"].copy()
         self.steps.load_state(state)
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
-from erasurehead.optimizing.base import Method, Move, Problem
+from erasurehead.optimizing.base import Move, Problem
 from erasurehead.optimizing.finding import Finding
+from erasurehead.optimizing.one_point import OnePoint
 from erasurehead.optimizing.steps import StepSize
 
 
-class Momentum(Method):
+class Momentum(OnePoint):
     """v <- mu v + grad f(theta); theta <- theta - eta_t v.
 
     Polyak, "Some methods of speeding up the convergence of iteration methods", 1964, in the form of
@@ -43,18 +43,7 @@ class Momentum(Method):
                 f"momentum={momentum:g} of optimizer 'momentum' must be at least 0 and below 1"
             )
         self._momentum = momentum
-        self._theta = problem.start.copy()
         self._velocity = np.zeros(self.n_parameters)
-
-    @property
-    def query(self) -> FloatArray:
-        """Theta."""
-        return self._theta
-
-    @property
-    def model(self) -> FloatArray:
-        """Theta."""
-        return self._theta
 
     def step(self, found: Finding, size: StepSize) -> Move:
         """Move theta on, and a little against the gradient."""
@@ -71,9 +60,10 @@ class Momentum(Method):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return theta and v."""
-        return {"theta": self._theta, "velocity": self._velocity}
+        return super().state() | {"velocity": self._velocity}
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take theta and v."""
-        theta, velocity = self._vector(state, "theta"), self._vector(state, "velocity")
-        self._theta[:], self._velocity[:] = theta, velocity
+        velocity = self._vector(state, "velocity")
+        super().load_state(state)
+        self._velocity[:] = velocity

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
-from erasurehead.errors import DataError
 from erasurehead.optimizing.base import Method, Move, Problem
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.steps import StepSize
@@ -64,10 +63,9 @@ class Nesterov(Method):
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take beta, u and the number of steps."""
         beta, u = self._vector(state, "beta"), self._vector(state, "u")
-        if "steps" not in state or state["steps"].shape != (1,):
-            raise DataError("the checkpoint's 'steps' is missing; it is damaged, take an older one")
+        [steps] = self._numbers(state, "steps")
         self._beta[:], self._u[:] = beta, u
-        self._steps = int(state["steps"][0])
+        self._steps = int(steps)
         for here, scratch in self._blocks():
             self._look_ahead(here, scratch)
 

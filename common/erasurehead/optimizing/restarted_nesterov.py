@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from erasurehead import blas
 from erasurehead.arrays import FloatArray
-from erasurehead.errors import DataError
 from erasurehead.optimizing.base import Method, Move, Problem, Unit
 from erasurehead.optimizing.finding import Finding
 from erasurehead.optimizing.metric import POWER, MetricSteps
@@ -86,7 +85,6 @@ class RestartedNesterov(Method):
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take beta, y and t."""
         beta, y = self._vector(state, "beta"), self._vector(state, "y")
-        if "t" not in state or state["t"].shape != (1,):
-            raise DataError("the checkpoint's 't' is missing; it is damaged, take an older one")
+        [t] = self._numbers(state, "t")
         self._beta[:], self._y[:] = beta, y
-        self._t = float(state["t"][0])
+        self._t = float(t)
