@@ -4,8 +4,9 @@ What numpy computes may differ in the last bit from one processor to another, si
 choose their kernels by it. So the recorder kept a *fingerprint*, a digest of a small computation
 with the same kernels. On a machine of the same fingerprint these tests compare bit for bit: who
 arrived when, every number of every round, and the SHA-256 of the model after each round. On any
-other machine they compare numbers to a relative 1e-9 (absolute 1e-12), leave digests out, and still
-ask for the same arrivals, stragglers and reasons.
+other machine they compare numbers to a relative 1e-9 (absolute 1e-12; AUC and accuracy, which count
+pairs and rows, to 0.01), leave digests out, and still ask for the same arrivals, stragglers and
+reasons.
 
 ``python -m tests.golden.record`` records them anew.
 """
