@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from erasurehead.errors import DataError, UsageError
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
-from erasurehead.runs import Claim, Run, RunWriter
+from erasurehead.runs import Claim, Run, RunWriter, appender, recorded_rounds
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings, SlurmSettings
 
@@ -345,6 +345,43 @@ def test_a_full_disk_is_reported_once_and_nothing_is_lost_when_it_has_room_again
     run = Run.open(tmp_path / "run")
     assert [r.round for r in run] == [1, 2, 3, 4]
     assert run.lost_writes == 2
+
+
+def test_rounds_that_wait_have_a_bound_and_none_is_lost_in_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """1. The disk takes two rounds and no more. 2. As many wait as there is room for; the others
+    are lost, and one sentence says from which on. 3. There is room again: what waited is written,
+    and nothing behind the gap. The run has its model and counts as unfinished; `recorded_rounds`
+    are a sound beginning."""
+    write(tmp_path / "measured", record(1))
+    line = (tmp_path / "measured" / "rounds.jsonl").stat().st_size
+    monkeypatch.setattr(appender, "KEPT_BYTES", 3 * line)
+    monkeypatch.setattr(appender, "PIECE_BYTES", 2 * line)
+    told: list[str] = []
+    path = tmp_path / "run" / "rounds.jsonl"
+    writer = RunWriter(tmp_path / "run", SETTINGS, told.append)
+    writer.started(START)
+    for round_ in (1, 2):
+        writer.round_over(record(round_))
+    with full_disk(2 * line):
+        for round_ in range(3, 9):
+            writer.round_over(record(round_))
+            writer.notice("warning", "x" * line)
+    assert len(told) == 2
+    assert "rounds from 6 on are not recorded" in told[1]
+    for round_ in (9, 10):
+        writer.round_over(record(round_))
+    writer.model(THETA, START, 10)
+    writer.finished(replace(SUMMARY, rounds=10))
+    assert not writer.whole
+    assert recorded_rounds(tmp_path / "run") == 5
+    assert len(path.read_text().splitlines()) == 5
+    assert "3 events found no room and are lost" in (tmp_path / "run" / "events.log").read_text()
+    with pytest.raises(DataError, match="unfinished"):
+        Run.open(tmp_path / "run")
+    kept = Run.open(tmp_path / "run", allow_unfinished=True)
+    np.testing.assert_array_equal(kept.theta, THETA)
 
 
 def test_a_model_that_is_mostly_zeros_takes_little_room(tmp_path: Path) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from io import FileIO
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +19,7 @@ from erasurehead.errors import UsageError, reason_of
 from erasurehead.process.durable import replace_file
 from erasurehead.process.version import installed_version
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
+from erasurehead.runs.appender import KEPT_BYTES, Appender
 from erasurehead.runs.claim import Claim
 from erasurehead.runs.layout import BESIDE, CONFIG, EVENTS, EVERY, MODEL, ROUNDS, STORE, SUMMARY
 from erasurehead.runs.lines import offset_after
@@ -30,9 +29,6 @@ from erasurehead.settings.yaml_file import as_yaml
 
 log = logging.getLogger(__name__)
 
-KEPT_LINES = 10_000
-"""Rounds kept in memory while the disk takes none; older ones are lost after that."""
-
 # pydantic writes a record in a tenth of the time that asdict and json.dumps need.
 _RECORD = TypeAdapter(RoundRecord)
 
@@ -40,14 +36,18 @@ _RECORD = TypeAdapter(RoundRecord)
 class RunWriter(Observer):
     """Writes a run's directory while the run goes on.
 
-    A write that fails does not end the run: it is reported once, what could not be written is
-    kept, and the next round tries again. Use it in a ``with`` statement, or `close` it.
+    A write that fails does not end the run: the writer reports it once, keeps what it could not
+    write, and tries again after the next round. It keeps `KEPT_BYTES` of rounds; when there are
+    more, it says so and records no further round, since rounds behind a gap are of no use to a
+    reader or to a resume. The model is written all the same; ``summary.json`` is not, so that the
+    run counts as unfinished. Use it in a ``with`` statement, or `close` it.
 
     Parameters
     ----------
     directory: made if it does not exist.
     settings: the effective settings of the run.
-    trouble: told, in one sentence, when writing first fails; the default logs a warning.
+    trouble: told, in one sentence each, when writing first fails, and when rounds are lost; the
+        default logs a warning.
     resume_after: go on with the run that is there after this round (0: none of its rounds count);
         later records are cut off. None: the directory must hold no run.
     claim: the directory is this process's already, and the writer releases it at the end; None:
@@ -111,8 +111,8 @@ class RunWriter(Observer):
                     " name another one with --out, or remove it"
                 )
             _create(directory / CONFIG, as_yaml(self._settings).encode())
-            self._rounds = _Appender(directory / ROUNDS)
-            self._events = _Appender(directory / EVENTS)
+            self._rounds = Appender(directory / ROUNDS)
+            self._events = Appender(directory / EVENTS)
         except FileExistsError:
             raise UsageError(
                 f"directory {directory} already holds a run ({CONFIG}), or is a file;"
@@ -131,9 +131,9 @@ class RunWriter(Observer):
             text = as_yaml(self._settings).encode()
             replace_file(self.directory / CONFIG, lambda file: file.write(text))
             end = offset_after(self.directory, after)
-            self._rounds = _Appender(self.directory / ROUNDS, end)
+            self._rounds = Appender(self.directory / ROUNDS, end)
             events = self.directory / EVENTS
-            self._events = _Appender(events, events.stat().st_size if events.exists() else 0)
+            self._events = Appender(events, events.stat().st_size if events.exists() else 0)
         except OSError as error:
             raise UsageError(
                 f"cannot go on with the run in {self.directory}: {reason_of(error)}"
@@ -151,7 +151,14 @@ class RunWriter(Observer):
 
     def round_over(self, record: RoundRecord) -> None:
         """Append the record's line."""
-        self._rounds.add(_RECORD.dump_json(record))
+        if not self._rounds.lost:
+            self._rounds.add(_RECORD.dump_json(record))
+            if self._rounds.lost:
+                self._trouble(
+                    f"no room for more rounds: {KEPT_BYTES >> 20} MiB of them wait for"
+                    f" {self.directory / ROUNDS}, so rounds from {record.round} on are not"
+                    " recorded; the run goes on for its model, and counts as unfinished"
+                )
         self._try(self._rounds.flush, ROUNDS)
 
     def notice(self, level: str, text: str) -> None:
@@ -167,6 +174,8 @@ class RunWriter(Observer):
 
     def finished(self, summary: RunSummary) -> None:
         """Write what is still due, then the summary, and close the files."""
+        if self._events.lost:
+            self.notice("warning", f"{self._events.lost} events found no room and are lost")
         self.notice(
             "info" if summary.exit_code == 0 else "error",
             f"ended after {summary.rounds} rounds and {summary.wall_s:.3f} s: {summary.reason}",
@@ -174,7 +183,7 @@ class RunWriter(Observer):
         self._save_model()
         self._try(self._rounds.sync, ROUNDS)
         self._try(self._events.sync, EVENTS)
-        if self._rounds.empty and self._unsaved_model is None:
+        if self._rounds.whole and self._unsaved_model is None:
             self.whole = self._try(lambda: self._save_summary(summary), SUMMARY)
         self.close()
 
@@ -244,53 +253,6 @@ class RunWriter(Observer):
                 )
             return False
         return True
-
-
-class _Appender:
-    """Lines at the end of a file, whole or not at all."""
-
-    def __init__(self, path: Path, end: int | None = None) -> None:
-        """Open a new file, or an old one of which the first `end` bytes are kept."""
-        if end is None:
-            self._file: FileIO = path.open("xb", buffering=0)
-        else:
-            path.touch()
-            self._file = path.open("r+b", buffering=0)
-            self._file.truncate(end)
-            self._file.seek(end)
-        self._end = end or 0
-        self._lines: deque[bytes] = deque(maxlen=KEPT_LINES)
-
-    @property
-    def empty(self) -> bool:
-        """True when every line is in the file."""
-        return not self._lines
-
-    def add(self, line: bytes) -> None:
-        """Queue a line."""
-        self._lines.append(line + b"\n")
-
-    def flush(self) -> None:
-        """Hand every queued line to the system; after an OSError all of them are still queued."""
-        text = b"".join(self._lines)
-        if self._file.tell() != self._end:
-            # Half a line from a write that failed.
-            self._file.truncate(self._end)
-            self._file.seek(self._end)
-        done = 0
-        while done < len(text):
-            done += self._file.write(text[done:]) or 0
-        self._end += len(text)
-        self._lines.clear()
-
-    def sync(self) -> None:
-        """Flush, and wait until the disk has it."""
-        self.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def _create(path: Path, content: bytes) -> None:
