@@ -25,7 +25,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
@@ -106,13 +106,20 @@ def pack(
 RESULT = {"kind": "result", "epoch": 0, "slot": 0, "part": 0, "loss": [0.0], "compute_s": 0.1}
 
 
-def exchange_s(
+class Exchange(NamedTuple):
+    """What a round took: seconds, and seconds of the master's processor, all its threads."""
+
+    round_s: float
+    cpu_s: float
+
+
+def exchange(
     steps: Sequence[Sequence[bytes]],
     results: Sequence[Sequence[bytes]],
     rounds: int,
     computations: Sequence[Compute] | None = None,
-) -> float:
-    """Return the seconds of a bare round: one message to each worker, one back."""
+) -> Exchange:
+    """Return what a bare round takes: one message to each worker, one back."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.ROUTER)
     socket.setsockopt(zmq.RCVTIMEO, 60_000)
@@ -130,7 +137,10 @@ def exchange_s(
         peer, number = socket.recv_multipart()
         peers[int(number)] = peer
     times = []
-    for _ in range(rounds + WARM_UP):
+    cpu_s = 0.0
+    for round_ in range(rounds + WARM_UP):
+        if round_ == WARM_UP:
+            cpu_s = time.process_time()
         start = time.perf_counter()
         for peer, frames in zip(peers, steps, strict=True):
             socket.send_multipart([peer, *frames], copy=False, copy_threshold=1 << 16)
@@ -141,13 +151,14 @@ def exchange_s(
                 header = msgpack.unpackb(received[0].buffer)
                 norm += float(unpack(header["vectors"][0], received).sum())
         times.append(time.perf_counter() - start)
+    cpu_s = time.process_time() - cpu_s
     for peer in peers:
         socket.send_multipart([peer, b""])
     for worker in workers:
         worker.join()
     socket.close()
     context.term()
-    return statistics.fmean(times[WARM_UP:])
+    return Exchange(statistics.fmean(times[WARM_UP:]), cpu_s / rounds)
 
 
 def worker_sums(load: Load) -> PartialSums:
@@ -222,13 +233,14 @@ def main() -> None:
         passes.append(time.perf_counter() - start)
     cores = len(os.sched_getaffinity(0))
     arithmetic_s = min(passes) / cores
-    before = exchange_s(steps, results, given.rounds)
+    before = exchange(steps, results, given.rounds)
     watch = Watch()
     train(settings, [watch])
     cpu_s = time.process_time() - watch.cpu_started_s
-    after = exchange_s(steps, results, given.rounds)
-    plain = exchange_s(steps, results, given.rounds, computations)
-    floor = (before + after) / 2
+    after = exchange(steps, results, given.rounds)
+    plain = exchange(steps, results, given.rounds, computations)
+    floor = (before.round_s + after.round_s) / 2
+    bare_cpu_s = (before.cpu_s + after.cpu_s) / 2
     measured = watch.records[WARM_UP:]
     round_s = (measured[-1].closed_s - measured[0].opened_s) / len(measured)
     size = sum(len(f) for frames in steps for f in frames) / given.workers
@@ -242,16 +254,20 @@ def main() -> None:
         print(f"{phase[:-2]} {mean * 1e3:.2f}", end="  ")
     print()
     print(
-        f"floor       {floor * 1e3:9.3f} ms  (before {before * 1e3:.3f}, after {after * 1e3:.3f})"
+        f"floor       {floor * 1e3:9.3f} ms"
+        f"  (before {before.round_s * 1e3:.3f}, after {after.round_s * 1e3:.3f})"
     )
     print(f"arithmetic  {arithmetic_s * 1e3:9.3f} ms  (all slots / {cores} cores)")
-    print(f"plain       {plain * 1e3:9.3f} ms")
+    print(f"plain       {plain.round_s * 1e3:9.3f} ms")
     print(f"full round  {round_s * 1e3:9.3f} ms")
     print(f"full / floor                       {round_s / floor:6.2f}")
     print(f"(full - arithmetic) / floor        {(round_s - arithmetic_s) / floor:6.2f}")
-    print(f"full / plain                       {round_s / plain:6.2f}")
-    per_message_us = cpu_s / len(watch.records) / given.workers * 1e6
-    print(f"master CPU per worker and round    {per_message_us:6.1f} us")
+    print(f"full / plain                       {round_s / plain.round_s:6.2f}")
+    full_cpu_s = cpu_s / len(watch.records)
+    print("master's CPU per worker and round, us:", end=" ")
+    for name, seconds in (("floor", bare_cpu_s), ("plain", plain.cpu_s), ("full", full_cpu_s)):
+        print(f"{name} {seconds / given.workers * 1e6:.1f}", end="  ")
+    print()
 
 
 if __name__ == "__main__":
