@@ -38,7 +38,12 @@ MAX_PARTS = 16
 PING_MS = 2000
 GIVE_UP_MS = 10_000
 """A connection over which nothing comes for this long, not even the answer to a ping, is dropped.
-It finds the dead ends of a network cut long before TCP would."""
+It finds the dead ends of a network cut long before TCP usually would.
+
+Workers ping through libzmq, which finds a master whose process hangs, too. The master leaves pings
+to the kernel: libzmq ends the process if it has to ping a peer whose messages it has stopped
+reading and whose connection has broken (issues 4364 and 4767 of libzmq), and any peer can see to
+that."""
 
 
 class UnsendableError(Exception):
@@ -72,7 +77,7 @@ def bind_router(
     socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes + CURVE_OVERHEAD_BYTES)
     socket.setsockopt(zmq.BACKLOG, 1024)
     socket.setsockopt(zmq.HANDSHAKE_IVL, max(1, round(1000 * handshake_s)))
-    _ping(socket)
+    _let_kernel_ping(socket)
     if keys is not None:
         keys.put_on(socket)
     if gate is not None:
@@ -133,7 +138,14 @@ def connect_dealer(
 def _ping(socket: zmq.Socket[bytes]) -> None:
     socket.setsockopt(zmq.HEARTBEAT_IVL, PING_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, GIVE_UP_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TTL, GIVE_UP_MS)
+
+
+def _let_kernel_ping(socket: zmq.Socket[bytes]) -> None:
+    socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_IDLE, PING_MS // 1000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_INTVL, PING_MS // 1000)
+    socket.setsockopt(zmq.TCP_KEEPALIVE_CNT, GIVE_UP_MS // PING_MS - 1)
+    socket.setsockopt(zmq.TCP_MAXRT, GIVE_UP_MS)
 
 
 class Origin(Struct, frozen=True):
