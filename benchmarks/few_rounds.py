@@ -18,18 +18,14 @@ import argparse
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import numpy as np
-from small_problem import Problem
+from small_problem import Problem, add_problem, given_problem
 
-from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.records import Level, Observer, RoundRecord
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.run.planning import make_plan
-from erasurehead_simulator.planner.problem import sample
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 
 SCHEME = "frc:c=3 / first-copy / fraction:r=3 / sag"
@@ -88,16 +84,12 @@ def run(
 ) -> Course:
     """Run until the last mark is reached, or there are no more rounds."""
     course = Course(marks)
-
-    def rate(model: FloatArray) -> dict[str, float]:
-        return {"gap": problem.gap(model) / problem.initial}
-
     run_virtually(
         make_plan(settings, store, None),
         store,
         [course],
         0.0,
-        rate=rate,
+        rate=problem.rate,
         enough=lambda _: not to_the_end and not course.left,
     )
     return course
@@ -118,10 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("store")
-    parser.add_argument("--l2", type=float, required=True)
-    parser.add_argument("--optimum", type=Path)
-    parser.add_argument("--rows", type=int, help="train on the first rows alone")
+    add_problem(parser)
     parser.add_argument("--optimizer", action="append")
     parser.add_argument("--scheme", action="append")
     parser.add_argument("--format", action="append")
@@ -132,12 +121,7 @@ def main() -> None:
     parser.add_argument("--delay", default="exponential:mean_s=0.5")
     parser.add_argument("--workers", type=int, default=30)
     given = parser.parse_args()
-    store = Store.open(given.store)
-    if given.rows is not None:
-        store = sample(store, given.rows, 1)
-    problem = Problem(store, given.l2)
-    if given.optimum is not None:
-        problem.best = np.load(given.optimum)["w"]
+    store, problem = given_problem(given)
     print(f"{'seed':>4} " + " ".join(f"{mark:>14.0e}" for mark in given.marks) + "   rounds: gap")
     for optimizer, scheme, vectors in itertools.product(
         given.optimizer or ["anchored-lbfgs"], given.scheme or [SCHEME], given.format or ["f8"]

@@ -1,6 +1,6 @@
 """How far is the estimated gap from the true one, and what is left when a run is done by it?
 
-    python benchmarks/gap_estimate.py STORE --l2 1e-4 [--optimum optimum.npz]
+    python benchmarks/gap_estimate.py STORE --l2 1e-4 [--optimum optimum.npz] [--rows 60000]
         [--optimizer anchored-lbfgs] [--scheme "frc:c=3 / first-copy / fraction:r=3 / sag"]
         [--seeds 1,2,3] [--rounds 300] [--delay exponential:mean_s=0.5] [--workers 30]
 
@@ -14,10 +14,9 @@ gap was first below the bound. The optimum's model is read from the file as `w`,
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 import numpy as np
-from small_problem import Problem
+from small_problem import Problem, add_problem, given_problem
 
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
@@ -49,15 +48,12 @@ def play(store: Store, problem: Problem, settings: RunSettings) -> FloatArray:
     """Return the true gaps and the estimates, shape (2, rounds)."""
     gaps = Gaps()
 
-    def rate(model: FloatArray) -> dict[str, float]:
-        return {"gap": problem.gap(model) / problem.initial}
-
     run_virtually(
         make_plan(settings, store, None),
         store,
         [gaps],
         0.0,
-        rate=rate,
+        rate=problem.rate,
         enough=lambda record: record.metrics["gap"] < 0.5 * COMPARED[0],
     )
     return np.array(gaps.rounds).T
@@ -97,9 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("store")
-    parser.add_argument("--l2", type=float, required=True)
-    parser.add_argument("--optimum", type=Path)
+    add_problem(parser)
     parser.add_argument("--optimizer", default="anchored-lbfgs")
     parser.add_argument("--scheme", default=SCHEME)
     parser.add_argument("--seeds", type=lambda text: text.split(","), default=["1", "2", "3"])
@@ -107,10 +101,7 @@ def main() -> None:
     parser.add_argument("--delay", default="exponential:mean_s=0.5")
     parser.add_argument("--workers", type=int, default=30)
     given = parser.parse_args()
-    store = Store.open(given.store)
-    problem = Problem(store, given.l2)
-    if given.optimum is not None:
-        problem.best = np.load(given.optimum)["w"]
+    store, problem = given_problem(given)
     runs = []
     for seed in given.seeds:
         written = {

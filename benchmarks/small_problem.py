@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.datasets.manifest import Provenance
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.rows import CsrRows
+from erasurehead_simulator.planner.problem import sample
 
 
 def some_rows(source: Store, n_rows: int, out: Path) -> Store:
@@ -25,6 +27,25 @@ def some_rows(source: Store, n_rows: int, out: Path) -> Store:
     return write_store(
         out, source.manifest.name, source.manifest.target, train, train.rows(0, 1), made
     )
+
+
+def add_problem(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that `given_problem` reads."""
+    parser.add_argument("store")
+    parser.add_argument("--l2", type=float, required=True)
+    parser.add_argument("--optimum", type=Path, help="file of the optimum's model, as `w`")
+    parser.add_argument("--rows", type=int, help="train on the first rows alone")
+
+
+def given_problem(given: argparse.Namespace) -> tuple[Store, Problem]:
+    """Return the store that was asked for, and the problem on it."""
+    store = Store.open(given.store)
+    if given.rows is not None:
+        store = sample(store, given.rows, 1)
+    problem = Problem(store, given.l2)
+    if given.optimum is not None:
+        problem.best = np.load(given.optimum)["w"]
+    return store, problem
 
 
 class Problem:
@@ -96,3 +117,7 @@ class Problem:
         away = theta - self.best
         shift = self._x @ away
         return float(0.5 * np.mean(shift * shift) + 0.5 * self.l2 * away @ away)
+
+    def rate(self, theta: FloatArray) -> dict[str, float]:
+        """Return the gap's share of that of a model of zeros, as a metric of a round."""
+        return {"gap": self.gap(theta) / self.initial}

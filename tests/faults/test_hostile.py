@@ -47,6 +47,7 @@ from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.shell.main import plan_serving, serve
 from tests.support.example_messages import packed
 from tests.support.scraped_metrics import free_port, placements, refused, scrape
+from tests.support.strangers import answer_to
 
 K = 4
 LIMIT_S = 120.0
@@ -349,7 +350,7 @@ def test_strangers_learn_nothing_and_stop_nothing(
                     caller.send_multipart(frames, zmq.NOBLOCK)
                 callers.append(caller)
             for said in (b"GET /model HTTP/1.1\r\nHost: x\r\n\r\n", os.urandom(300), b"\0" * 99):
-                received.extend(raw(scene.port, said) for _ in range(5))
+                received.extend(answer_to(scene.port, said) for _ in range(5))
             assert watch.last is not None
             from_here = watch.last.round + 50
             until(lambda: watch.last is not None and watch.last.round > from_here, "50 rounds")
@@ -386,19 +387,6 @@ def test_a_master_may_open_all_that_the_hard_limit_allows(scene: Scene) -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (hard, 10_240)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def raw(port: int, said: bytes) -> bytes:
-    """Return what comes back until the other side hangs up."""
-    received = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as stranger:
-        try:
-            stranger.sendall(said)
-            while read := stranger.recv(4096):
-                received += read
-        except ConnectionError:
-            pass
-    return received
 
 
 @pytest.mark.parametrize(

@@ -29,21 +29,14 @@ KILLS = 20
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("stores") / "small"
-    options = {"rows": "300", "columns": "60", "nnz": "4", "seed": "3"}
-    return prepare("synthetic", source=None, out=out, options=options).path
-
-
-@pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
     with forked_commands() as made:
         yield made
 
 
-def command(store: Path, out: Path, port: int) -> list[str]:
+def command(small: Path, out: Path, port: int) -> list[str]:
     return [
-        *("master", str(store)),
+        *("master", str(small)),
         *("--bind", f"tcp://127.0.0.1:{port}", "--workers", "3", "--scheme", "egc:c=3"),
         *("--rounds", str(ROUNDS), "--step", "0.5", "--optimizer", "nesterov"),
         *("--delay", "exponential:mean_s=0.02", "--evaluate-every-rounds", "7"),
@@ -72,7 +65,7 @@ def theta(out: Path) -> np.ndarray:
 
 
 def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
-    store: Path, tmp_path: Path, start: Start
+    small: Path, tmp_path: Path, start: Start
 ) -> None:
     """1. A calm run. 2. The same run, its master killed 20 times; the workers stay.
 
@@ -85,7 +78,7 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
         cluster.start(
             [WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"w{i}") for i in range(3)]
         )
-        assert ends_well(start(command(store, tmp_path / "calm", port)))
+        assert ends_well(start(command(small, tmp_path / "calm", port)))
         # The calm master told its workers to stop; the other run gets its own.
         assert cluster.wait(30)
         cluster.start(
@@ -95,7 +88,7 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
         kills = 0
         while kills < KILLS:
             before = rounds_on_disk(out)
-            process = start(command(store, out, port))
+            process = start(command(small, out, port))
             # Somewhere in the next rounds, wherever it is then.
             target = before + int(rng.integers(1, ROUNDS // KILLS))
             until = time.monotonic() + 60
@@ -112,7 +105,7 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
         assert set(cluster.pids) == {"v0", "v1", "v2"}, "a worker did not outlive the master"
         http_port = free_port()
         watched = ["--http-bind", str(http_port), "--http-linger"]
-        last = start([*command(store, out, port), *watched])
+        last = start([*command(small, out, port), *watched])
         metrics: dict[str, float] = {}
         until = time.monotonic() + 240
         while metrics.get("erasurehead_exit_code") is None and time.monotonic() < until:
@@ -142,7 +135,7 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
 
 
 def test_the_run_goes_on_from_an_older_checkpoint_when_the_newest_is_damaged(
-    store: Path, tmp_path: Path, start: Start
+    small: Path, tmp_path: Path, start: Start
 ) -> None:
     port = free_port()
     out = tmp_path / "run"
@@ -151,30 +144,30 @@ def test_the_run_goes_on_from_an_older_checkpoint_when_the_newest_is_damaged(
             WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"w{i}") for i in range(3)
         ]
         cluster.start(workers)
-        process = start(command(store, out, port))
+        process = start(command(small, out, port))
         until = time.monotonic() + 60
         while rounds_on_disk(out) < 30 and time.monotonic() < until:
             time.sleep(0.01)
         kill(process)
         newest = max((out / "checkpoint").glob("*.ckpt"))
         newest.write_bytes(newest.read_bytes()[:100])
-        assert ends_well(start(command(store, out, port)))
+        assert ends_well(start(command(small, out, port)))
     events = (out / "events.log").read_text()
     assert f"checkpoint {newest.name} is damaged" in events
     assert rounds_on_disk(out) == ROUNDS
 
 
-def test_other_settings_are_refused(store: Path, tmp_path: Path, start: Start) -> None:
+def test_other_settings_are_refused(small: Path, tmp_path: Path, start: Start) -> None:
     port = free_port()
     out = tmp_path / "run"
-    process = start(command(store, out, port))
+    process = start(command(small, out, port))
     until = time.monotonic() + 60
     while not (out / "config.yaml").exists() and time.monotonic() < until:
         time.sleep(0.01)
     kill(process)
     before = psutil.Process().children()
     other = subprocess.run(
-        [sys.executable, "-m", "erasurehead_cli", *command(store, out, port), "--seed", "5"],
+        [sys.executable, "-m", "erasurehead_cli", *command(small, out, port), "--seed", "5"],
         capture_output=True,
         text=True,
         timeout=60,
@@ -186,7 +179,7 @@ def test_other_settings_are_refused(store: Path, tmp_path: Path, start: Start) -
     assert psutil.Process().children() == before
 
 
-def test_other_data_of_the_same_shape_are_refused(store: Path, tmp_path: Path) -> None:
+def test_other_data_of_the_same_shape_are_refused(small: Path, tmp_path: Path) -> None:
     options = {"rows": "300", "columns": "60", "nnz": "4", "seed": "4"}
     other = prepare("synthetic", source=None, out=tmp_path / "other", options=options).path
     out = tmp_path / "run"
@@ -204,7 +197,7 @@ def test_other_data_of_the_same_shape_are_refused(store: Path, tmp_path: Path) -
             check=False,
         )
 
-    first = train(store, 3)
+    first = train(small, 3)
     assert first.returncode == 0, first.stderr
     config = (out / "config.yaml").read_bytes()
     refused = train(other, 6)
@@ -212,17 +205,17 @@ def test_other_data_of_the_same_shape_are_refused(store: Path, tmp_path: Path) -
     assert "was begun with other data" in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert (out / "config.yaml").read_bytes() == config
-    assert train(store, 6).returncode == 0
+    assert train(small, 6).returncode == 0
     assert rounds_on_disk(out) == 6
 
 
 def test_killed_between_its_last_checkpoint_and_its_end_it_does_no_round_more(
-    store: Path, tmp_path: Path, start: Start
+    small: Path, tmp_path: Path, start: Start
 ) -> None:
     """1. A run is done. 2. Of its end nothing is left but the checkpoint and the records."""
     out = tmp_path / "run"
     command = [
-        *("train", str(store), "--workers", "2"),
+        *("train", str(small), "--workers", "2"),
         *("--rounds", "20", "--step", "0.5", "--scheme", "uncoded", "--out", str(out)),
         *("--delay", "exponential:mean_s=0.01", "--quiet", "--no-figures"),
     ]
@@ -245,7 +238,7 @@ def test_killed_between_its_last_checkpoint_and_its_end_it_does_no_round_more(
 
 
 def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
-    store: Path, tmp_path: Path, start: Start
+    small: Path, tmp_path: Path, start: Start
 ) -> None:
     """1. A calm run, done when its test loss rises again. 2. The same, killed three times. 3. Of
     its end nothing is left but checkpoints and records, and it is run again. 4. With more patience
@@ -254,7 +247,7 @@ def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
 
     def command(out: str, until: str) -> list[str]:
         return [
-            *("train", str(store), "--workers", "2"),
+            *("train", str(small), "--workers", "2"),
             *("--rounds", "400", "--step", "0.5", "--scheme", "egc:c=2", "--until", until),
             *("--optimizer", "nesterov", "--evaluate-every-rounds", "7", "--resume"),
             *("--checkpoint-every-rounds", "5", "--delay", "exponential:mean_s=0.01"),
@@ -296,7 +289,7 @@ def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
 
 @pytest.mark.parametrize("scheme", ["cached", "egc:c=3"])
 def test_a_killed_run_of_the_method_that_suits_it_converges(
-    scheme: str, store: Path, tmp_path: Path, start: Start
+    scheme: str, small: Path, tmp_path: Path, start: Start
 ) -> None:
     """1. A run whose optimizer is left open is killed twice. 2. It goes on to the minimum, which it
     finds to be near. 3. With exact rounds, whose sums do not depend on who comes first, its model
@@ -304,7 +297,7 @@ def test_a_killed_run_of_the_method_that_suits_it_converges(
 
     def command(out: str) -> list[str]:
         return [
-            *("train", str(store), "--workers", "3"),
+            *("train", str(small), "--workers", "3"),
             *("--scheme", scheme, "--until", "gap:1e-9", "--l2", "1e-3", "--resume"),
             *("--checkpoint-every-rounds", "3", "--delay", "exponential:mean_s=0.02"),
             *("--quiet", "--no-figures", "--out", str(tmp_path / out)),

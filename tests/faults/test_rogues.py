@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from erasurehead.errors import EXIT_OK
 from erasurehead.network.sockets import connect_dealer
+from erasurehead.records import RunSummary
 from erasurehead.wire.frames import Buffer, decode, encode
 from erasurehead.wire.messages import (
     PROTOCOL_VERSION,
@@ -107,6 +108,15 @@ class Act(threading.Thread):
         self.join()
         if self._failure is not None:
             raise self._failure
+
+
+def serve_while(scene: Scene, act: Callable[[], None], watch: Watch) -> RunSummary:
+    """Serve a run without end of its own until `act`, on another thread, is over."""
+    acting = Act(act)
+    acting.start()
+    summary = scene.serve(watch, rounds=FOREVER, membership=PATIENT)
+    acting.over()
+    return summary
 
 
 def test_wrong_messages_are_counted_by_reason_and_change_nothing(fault_scene: Scene) -> None:
@@ -221,12 +231,8 @@ def test_a_worker_that_sends_no_numbers_is_set_aside(fault_scene: Scene, value: 
             assert honest.take_part("honest", K - 1).slot == K - 1
             honest.hear(Step)
 
-    acting = Act(act)
-    acting.start()
     watch = Watch()
-    summary = fault_scene.serve(watch, rounds=FOREVER, membership=PATIENT)
-    acting.over()
-    assert summary.exit_code == EXIT_OK
+    assert serve_while(fault_scene, act, watch).exit_code == EXIT_OK
     assert watch.said("worker liar sent a result that is not finite") == 3
     assert watch.said("worker liar is sent away") == 1
     assert refused(seen[0]) == {"non-finite": 3, "set-aside": 1}
@@ -260,12 +266,8 @@ def test_no_single_result_ends_a_run_and_a_ban_takes_no_name_from_others(
             assert honest.take_part("w3", K - 1).slot == K - 1
             honest.hear(Step)
 
-    acting = Act(act)
-    acting.start()
     watch = Watch()
-    summary = fault_scene.serve(watch, rounds=FOREVER, membership=PATIENT)
-    acting.over()
-    assert summary.exit_code == EXIT_OK
+    assert serve_while(fault_scene, act, watch).exit_code == EXIT_OK
     assert refused(watch.metrics) == {"non-finite": 2, "impossible-loss": 1}
     assert watch.said("worker w3 is sent away") == 1
     assert np.linalg.norm(watch.theta) < 1e3
@@ -289,11 +291,8 @@ def test_a_late_result_counts_once(fault_scene: Scene) -> None:
             echo.say(encode(Heartbeat(0, 0.0)))
             echo.hear(Heartbeat)
 
-    acting = Act(act)
-    acting.start()
     watch = Watch()
-    fault_scene.serve(watch, rounds=FOREVER, membership=PATIENT)
-    acting.over()
+    serve_while(fault_scene, act, watch)
     assert refused(watch.metrics) == {"duplicate": 3}
     assert [(told.slot, told.round) for r in watch.records for told in r.late] == late
 
@@ -346,11 +345,8 @@ def test_a_name_and_a_reason_without_end_are_short_in_the_log(fault_scene: Scene
             chatter.say(encode(Hello(PROTOCOL_VERSION, "quiet", "1", "h" * 4096)))
             chatter.hear(Assign)
 
-    acting = Act(act)
-    acting.start()
     watch = Watch()
-    fault_scene.serve(watch, rounds=FOREVER, membership=PATIENT)
-    acting.over()
+    serve_while(fault_scene, act, watch)
     assert watch.said("nnn") >= 2
     assert watch.said("rrr") == 1
     assert all(len(notice) < 250 for notice in watch.notices)

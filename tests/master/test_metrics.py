@@ -21,6 +21,7 @@ from erasurehead_master.watch.counterfactual import HORIZON_ROUNDS, WaitingForAl
 from erasurehead_master.watch.exporter import MasterMetrics, endpoints
 from erasurehead_master.watch.metrics import METRICS
 from erasurehead_simulator.virtual.cluster import VirtualCluster
+from tests.support.played_runs import make_record
 from tests.support.virtual_run import make_virtual, some_rows
 
 Read = Callable[..., float | None]
@@ -314,27 +315,8 @@ def record(
         for s in range(4)
         if s not in stragglers
     )
-    return RoundRecord(
-        round=round_,
-        opened_s=0.0,
-        closed_s=duration_s,
-        reason="enough",
-        arrivals=arrivals,
-        stragglers=stragglers,
-        erased_tasks=0,
-        decode_error=0.0,
-        amplification=0.0,
-        gradient_norm=0.0,
-        step_size=0.0,
-        train_loss=0.0,
-        bytes_out=0,
-        bytes_in=0,
-        encode_s=0.0,
-        wait_s=0.0,
-        decode_s=0.0,
-        step_s=0.0,
-        late=late,
-    )
+    made = make_record(round_, duration_s)
+    return dataclasses.replace(made, arrivals=arrivals, stragglers=stragglers, late=late)
 
 
 def later(waiting: WaitingForAll, first: int) -> None:

@@ -32,6 +32,7 @@ from erasurehead.network.curve import (
 from erasurehead.network.gate import Gate, Revoked, TurnedAway, cut
 from erasurehead.network.handshakes import Handshakes
 from tests.support.ipv6 import needs_ipv6
+from tests.support.strangers import answer_to
 
 Context = zmq.Context[zmq.Socket[bytes]]
 LIMIT_S = 30
@@ -146,15 +147,7 @@ class Door:
 
     def raw(self, sent: bytes) -> bytes:
         """Return everything the door says to these bytes, until it hangs up."""
-        received = b""
-        with os_socket.create_connection(("127.0.0.1", self.port), timeout=LIMIT_S) as stranger:
-            try:
-                stranger.sendall(sent)
-                while read := stranger.recv(4096):
-                    received += read
-            except ConnectionError:
-                pass
-        return received
+        return answer_to(self.port, sent)
 
 
 @pytest.fixture

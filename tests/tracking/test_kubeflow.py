@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from erasurehead.tracking.observer import Tracking
 from erasurehead.tracking.values import ending_of
 from erasurehead_cli.main import main
 from tests.support.https_server import Desk, https_server, make_certificates
+from tests.support.played_runs import make_record
 from tests.support.trainer_facts import TrainerStatus, UpdateTrainJobStatusRequest
 
 ROUNDS = 4
@@ -55,27 +57,8 @@ def server_at(folder: Path, port: int) -> StatusServer:
 
 
 def record(round_: int) -> RoundRecord:
-    return RoundRecord(
-        round=round_,
-        opened_s=10.0 * round_ - 10,
-        closed_s=10.0 * round_,
-        reason="exact",
-        arrivals=(),
-        stragglers=(),
-        erased_tasks=0,
-        decode_error=0.0,
-        amplification=1.0,
-        gradient_norm=1.0,
-        step_size=0.5,
-        train_loss=1.0 / round_,
-        bytes_out=10,
-        bytes_in=20,
-        encode_s=0.0,
-        wait_s=0.0,
-        decode_s=0.0,
-        step_s=0.0,
-        metrics={"auc": 0.7} if round_ == 2 else {},
-    )
+    metrics = {"auc": 0.7} if round_ == 2 else {}
+    return replace(make_record(round_, 10.0, metrics=metrics), train_loss=1.0 / round_)
 
 
 def play(server: StatusServer, summary: RunSummary = DONE, *, rounds: int = ROUNDS) -> list[str]:

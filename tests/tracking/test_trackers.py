@@ -19,13 +19,14 @@ import pytest
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_OK, UsageError
 from erasurehead.process.aside import Aside
-from erasurehead.records import Arrival, RoundRecord, RunStart, RunSummary
+from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.tracking import TRACKERS
 from erasurehead.tracking.base import Ending, Tracked
 from erasurehead.tracking.observer import Tracking
 from erasurehead_cli.main import main
+from tests.support.played_runs import make_record
 
 START = RunStart("id", "uncoded", 2, 2, 5, 40, 3, 1, (1, 1), "logistic", "auto", 0.1)
 ENDED = RunSummary("all 3 rounds done", EXIT_OK, 3, 1.0, 1.0, 0.0, {"auc": 0.75})
@@ -33,27 +34,9 @@ SETTINGS = {"coding.scheme": "uncoded", "coding.workers": "2"}
 
 
 def record(round_: int) -> RoundRecord:
-    return RoundRecord(
-        round=round_,
-        opened_s=round_ - 1.0,
-        closed_s=float(round_),
-        reason="exact",
-        arrivals=(Arrival(0, 0.5), Arrival(1, 0.6)),
-        stragglers=(),
-        erased_tasks=0,
-        decode_error=0.0,
-        amplification=1.0,
-        gradient_norm=1.0 / round_,
-        step_size=0.5,
-        train_loss=math.nan if round_ == 2 else 1.0 / round_,
-        bytes_out=10,
-        bytes_in=20,
-        encode_s=0.0,
-        wait_s=0.0,
-        decode_s=0.0,
-        step_s=0.0,
-        metrics={"auc": 0.7} if round_ == 3 else {},
-    )
+    metrics = {"auc": 0.7} if round_ == 3 else {}
+    made = make_record(round_, n_workers=2, slots=(0, 1), metrics=metrics)
+    return replace(made, train_loss=math.nan if round_ == 2 else 1.0 / round_)
 
 
 def play(text: str, directory: Path | None, summary: RunSummary = ENDED) -> list[str]:

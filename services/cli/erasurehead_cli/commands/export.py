@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from erasurehead_cli.console.options import RunPluginOption, UnfinishedOption
+
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")],
@@ -27,18 +29,8 @@ def export(
             show_default=False,
         ),
     ] = None,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--plugin",
-            metavar="FILE|MODULE",
-            help="Python file or module that registers the model of the run, or the format.",
-            show_default=False,
-        ),
-    ] = None,
-    unfinished: Annotated[
-        bool, typer.Option("--allow-unfinished", help="Take the model of a run that was cut off.")
-    ] = False,
+    plugin: RunPluginOption = None,
+    unfinished: UnfinishedOption = False,
 ) -> None:
     """Write a run's model as another library takes it."""
     from erasurehead.settings.plugins import load_plugins

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from erasurehead.errors import UsageError
+from erasurehead_cli.console.options import RunPluginOption, UnfinishedOption
 
 
 class Split(StrEnum):
@@ -62,18 +63,8 @@ def predict(
             "--first-column", help="How a svmlight file counts its columns; auto: as in training."
         ),
     ] = FirstColumn.auto,
-    plugin: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--plugin",
-            metavar="FILE|MODULE",
-            help="Python file or module that registers the model of the run.",
-            show_default=False,
-        ),
-    ] = None,
-    unfinished: Annotated[
-        bool, typer.Option("--allow-unfinished", help="Take the model of a run that was cut off.")
-    ] = False,
+    plugin: RunPluginOption = None,
+    unfinished: UnfinishedOption = False,
 ) -> None:
     """Predict with a run's model: write a CSV file and print metrics."""
     from erasurehead.settings.plugins import load_plugins

@@ -35,6 +35,18 @@ FiguresOption = Annotated[
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print warnings, errors and the last line only.")
 ]
+RunPluginOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE|MODULE",
+        help="Python file or module that registers parts of your own, such as the run's model.",
+        show_default=False,
+    ),
+]
+UnfinishedOption = Annotated[
+    bool, typer.Option("--allow-unfinished", help="Take the model of a run that was cut off.")
+]
 MetricOption = Annotated[
     str | None,
     typer.Option("--metric", help="Metric to time \\[default: auc or mse]", show_default=False),

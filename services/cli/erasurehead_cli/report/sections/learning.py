@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,6 +20,25 @@ WIDE = 50.0
 
 TABLE_ROWS = 12
 """Rows a run in the table beside a line chart."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Curves:
+    """A value of each run at some instants.
+
+    Attributes
+    ----------
+    ident, caption: of the figures.
+    y: the axis of the values.
+    values, times_s, rounds: an array for each run, each of shape (instants,).
+    """
+
+    ident: str
+    caption: str
+    y: axes.Axis
+    values: list[FloatArray]
+    times_s: list[FloatArray]
+    rounds: list[FloatArray]
 
 
 def learning(material: Material) -> str:
@@ -49,23 +69,21 @@ def _metric_charts(material: Material) -> str:
     shown = table(
         _curve_columns(material.labels, outcomes, name), f"{name} at evaluations", names=2
     )
-    against_time = [np.array(o.curve_s) for o in outcomes]
-    against_round = [np.array(o.curve_rounds, dtype=float) for o in outcomes]
-    drawn = ""
-    for ident, x, places in (
-        ("metric-time", _clock(against_time), against_time),
-        ("metric-rounds", material.rounds_axis, against_round),
-    ):
-        caption = f"{name[0].upper()}{name[1:]} against {x.name.partition(' (')[0]}"
-        lines = [Line(n, label, places[n], curves[n]) for n, label in enumerate(material.labels)]
-        drawn += figure(
-            ident,
-            caption,
-            line_chart(f"{ident}-plot", caption, said, x, y, lines, target=target)
-            + (disclosure("As a table", shown) if ident == "metric-time" else ""),
-            note=note,
-        )
-    return drawn
+    return _figures(
+        material,
+        _Curves(
+            "metric",
+            f"{name[0].upper()}{name[1:]}",
+            y,
+            curves,
+            [np.array(o.curve_s) for o in outcomes],
+            [np.array(o.curve_rounds, dtype=float) for o in outcomes],
+        ),
+        said,
+        note,
+        target,
+        disclosure("As a table", shown),
+    )
 
 
 def _loss_charts(material: Material) -> str:
@@ -100,15 +118,30 @@ def _charts(
     )
     times_s = [series.closed_s for series in material.every]
     rounds = [series.rounds.astype(float) for series in material.every]
+    return _figures(material, _Curves(ident, caption, y, values, times_s, rounds), said, note)
+
+
+def _figures(
+    material: Material,
+    curves: _Curves,
+    said: str,
+    note: str,
+    target: float | None = None,
+    below: str = "",
+) -> str:
+    """Draw a value of each run against time, with what stands `below`, and against rounds."""
     drawn = ""
-    for kind, x, places in (
-        ("time", _clock(times_s), times_s),
-        ("rounds", material.rounds_axis, rounds),
+    for kind, x, places, under in (
+        ("time", _clock(curves.times_s), curves.times_s, below),
+        ("rounds", material.rounds_axis, curves.rounds, ""),
     ):
-        title = f"{caption} against {x.name.partition(' (')[0]}"
-        lines = [Line(n, label, places[n], values[n]) for n, label in enumerate(material.labels)]
-        chart = line_chart(f"{ident}-{kind}-plot", title, said, x, y, lines)
-        drawn += figure(f"{ident}-{kind}", title, chart, note=note)
+        ident = f"{curves.ident}-{kind}"
+        caption = f"{curves.caption} against {x.name.partition(' (')[0]}"
+        lines = [
+            Line(n, label, places[n], curves.values[n]) for n, label in enumerate(material.labels)
+        ]
+        chart = line_chart(f"{ident}-plot", caption, said, x, curves.y, lines, target=target)
+        drawn += figure(ident, caption, chart + under, note=note)
     return drawn
 
 
