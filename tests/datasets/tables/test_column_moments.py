@@ -20,7 +20,8 @@ NUMBERS = hnp.arrays(
 @given(NUMBERS)
 def test_of_one_piece_they_are_numpys_to_the_last_bit(numbers: np.ndarray) -> None:
     mean, deviation = moments(numbers)
-    if numbers.std() > 1e-12 * np.abs(numbers).max():
+    # Of smaller numbers, numpy's own squares lose digits.
+    if numbers.std() > max(1e-140, 1e-12 * np.abs(numbers).max()):
         assert (mean, deviation) == (numbers.mean(), numbers.std())
 
 
