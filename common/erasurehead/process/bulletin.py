@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,6 +55,10 @@ class StatusServer:
         OSError: a file cannot be read; or the server cannot be reached, cannot prove who it is, or
             has trouble of its own.
         """
+        # Two megabytes, which only runs need that tell somebody.
+        import http.client
+        import ssl
+
         place = urlsplit(self.address)
         if place.scheme != "https" or place.hostname is None:
             raise RefusedError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,8 @@ INFINITE, NEITHER = 127, 126
 _ONE = 112
 
 
-def _make_meanings() -> FloatArray:
+@cache
+def _meanings() -> FloatArray:
     """Return what each code stands for, shape (256,)."""
     exponents, digits = np.divmod(np.arange(128), 16)
     values = np.where(
@@ -30,14 +31,16 @@ def _make_meanings() -> FloatArray:
     return np.concatenate([values, -values])
 
 
-def _make_codes(meanings: FloatArray) -> npt.NDArray[np.uint8]:
+@cache
+def _codes() -> npt.NDArray[np.uint8]:
     """Return the code of each float32 of size up to 1, by its first 16 bits.
 
     Those are enough to tell the nearest; what is just between two goes to the larger one in size.
     """
     bits = np.arange(1 << 16, dtype=np.uint32) << 16
     sizes = (bits & 0x7FFFFFFF).view(np.float32)
-    between = (meanings[:_ONE] + meanings[1 : _ONE + 1]) / 2
+    finite = _meanings()[: _ONE + 1]
+    between = (finite[:-1] + finite[1:]) / 2
     with np.errstate(invalid="ignore"):
         codes = np.searchsorted(between, sizes, side="right")
     codes[np.isposinf(sizes)], codes[np.isnan(sizes)] = INFINITE, NEITHER
@@ -56,8 +59,6 @@ class F1(VectorFormat):
     name = "f1"
     relative_error = 2.0**-5
     divisible = True
-    _meanings: ClassVar[FloatArray] = _make_meanings()
-    _codes: ClassVar[npt.NDArray[np.uint8]] = _make_codes(_meanings)
 
     def pack(self, values: FloatArray, rng: np.random.Generator) -> Packed:
         """Scale exactly, then look the nearest code up."""
@@ -65,7 +66,7 @@ class F1(VectorFormat):
         scaled = np.empty(len(values), dtype=_F4)
         with np.errstate(over="ignore", invalid="ignore"):
             np.multiply(values, math.ldexp(1.0, -exponent), out=scaled, casting="same_kind")
-        codes = self._codes[scaled.view(_U2)[1::2]]
+        codes = _codes()[scaled.view(_U2)[1::2]]
         scale = np.array([math.ldexp(1.0, exponent)], dtype=_F8)
         return Packed(self.name, len(values), (codes, scale))
 
@@ -77,5 +78,5 @@ class F1(VectorFormat):
         """Return the scaled values as float64; the scale is a peer's word, and may be anything."""
         codes, scale = packed.arrays
         with np.errstate(over="ignore", invalid="ignore"):
-            values: Vector = self._meanings[codes] * scale[0]
+            values: Vector = _meanings()[codes] * scale[0]
         return values
