@@ -339,11 +339,11 @@ def test_values_that_wait_on_disk_give_the_same_store(
     from erasurehead.datasets.tables import arranged, order
 
     source = table(town=RNG.choice(["Ulm", "Köln", "Bonn"], N_ROWS), x=X, w=RNG.random(N_ROWS), y=Y)
-    monkeypatch.setattr(order.RowOrder.__init__, "__defaults__", (most_listed,))
+    monkeypatch.setattr(order, "MOST_LISTED", most_listed)
     options = {"weight": "w", "offset": "x", "categorical": "town"}
     in_memory = make(source, **options).store
-    monkeypatch.setattr(kept.KeptValues.__init__, "__defaults__", (1000,))
-    monkeypatch.setattr(arranged.Arranged.__init__, "__defaults__", (16,))
+    monkeypatch.setattr(kept, "MOST_BYTES", 1000)
+    monkeypatch.setattr(arranged, "BUCKET_ROWS", 16)
     monkeypatch.setattr(text, "BLOCK_BYTES", 200)
     on_disk = make(source, **options).store
     assert_same_rows(on_disk.train, in_memory.train)

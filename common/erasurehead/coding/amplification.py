@@ -27,6 +27,9 @@ SEARCHED_STRAGGLERS = 12
 TRIES = 4
 """Exchanges of each straggler in a quick search."""
 
+MEASURED_SETS, MEASURED_TRIES = 300, 12
+"""Random sets, and exchanges of each straggler in either sweep, of a thorough search."""
+
 
 @dataclass(frozen=True)
 class Amplification:
@@ -134,23 +137,20 @@ def likely_worst(code: GradientCode) -> float:
     return max(found)
 
 
-def measure_amplification(
-    code: GradientCode, s: int, rng: np.random.Generator, n_sets: int = 300, tries: int = 12
-) -> Amplification:
+def measure_amplification(code: GradientCode, s: int, rng: np.random.Generator) -> Amplification:
     """Look where a code amplifies rounding: random sets, neighbours, and a search from the worst.
 
     Parameters
     ----------
     s: stragglers, at least 1 and less than the slots.
-    n_sets: random sets; `tries` as `StragglerSets.exchanged`, of two sweeps.
     """
     sets = StragglerSets(code, s, rng)
-    drawn, rows = sets.random(n_sets), sets.neighbours(PLACES)
+    drawn, rows = sets.random(MEASURED_SETS), sets.neighbours(PLACES)
     of_drawn = np.array([sets.amplification(late) for late in drawn])
     of_rows = np.array([sets.amplification(late) for late in rows])
     worst = 0.0
     for late in (drawn[int(np.argmax(of_drawn))], rows[int(np.argmax(of_rows))]):
-        found = sets.exchanged(sets.exchanged(late, tries), tries)
+        found = sets.exchanged(sets.exchanged(late, MEASURED_TRIES), MEASURED_TRIES)
         worst = max(worst, sets.amplification(found))
     return Amplification(
         float(np.median(of_drawn)),

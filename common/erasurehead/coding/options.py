@@ -89,9 +89,7 @@ def check_tolerance(code: str, n_workers: int, s: int) -> None:
         )
 
 
-def check_load(
-    code: str, n_tasks: int, c: float, option: str = "c", fitting: Iterable[int] | None = None
-) -> None:
+def check_load(code: str, n_tasks: int, c: float, fitting: Iterable[int] | None = None) -> None:
     """Raise UsageError unless 1 <= c <= n.
 
     Parameters
@@ -101,11 +99,11 @@ def check_load(
     if not (math.isfinite(c) and 1 <= c <= n_tasks):
         nearest = None if fitting is None else nearest_load(fitting, c)
         raise UsageError(
-            f"code '{code}' cannot put {option}={c:g} of {n_tasks} tasks on a worker;"
+            f"code '{code}' cannot put c={c:g} of {n_tasks} tasks on a worker;"
             + (
-                f" {option} must be 1 to {n_tasks}"
+                f" c must be 1 to {n_tasks}"
                 if nearest is None
-                else f" the nearest {option} that fits is {nearest}"
+                else f" the nearest c that fits is {nearest}"
             )
         )
 

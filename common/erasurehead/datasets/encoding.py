@@ -73,8 +73,6 @@ def one_hot_rows(
     numeric: Sequence[npt.NDArray[np.float64]],
     labels: npt.NDArray[np.float64],
     target: Target,
-    weights: npt.NDArray[np.float64] | None = None,
-    offsets: npt.NDArray[np.float64] | None = None,
 ) -> Encoded:
     """Encode a table and split it.
 
@@ -86,7 +84,6 @@ def one_hot_rows(
         deviation.
     labels: shape (rows,).
     target: what they are.
-    weights, offsets: of the rows (`CsrRows`), shape (rows,).
 
     Returns
     -------
@@ -117,8 +114,6 @@ def one_hot_rows(
             values=None if values is None else values[chosen].ravel(),
             labels=labels[chosen],
             n_columns=n_columns,
-            weights=None if weights is None else weights[chosen],
-            offsets=None if offsets is None else offsets[chosen],
         )
 
     return Encoded(target, take(train), take(test))

@@ -23,14 +23,15 @@ EXPECTED = "expected lines such as '1 3:0.5 7:1'"
 
 
 def read_svmlight(
-    paths: Sequence[Path], *, zero_based: bool = True, n_features: int | None = None
+    paths: Sequence[Path], *, zero_based: bool = True
 ) -> list[tuple[Any, FloatArray]]:
-    """Return the matrix and the labels of each file, with as many columns each.
+    """Return the matrix, shape (rows, columns), and the labels, shape (rows,), of each file.
+
+    All matrices have as many columns as the files tell together.
 
     Parameters
     ----------
     zero_based: columns count from 0, else from 1.
-    n_features: how many columns there are; None: as many as the files tell together.
 
     Raises
     ------
@@ -40,9 +41,7 @@ def read_svmlight(
     plain = [io.BytesIO(read_plain(path)) for path in paths]
     named = " and ".join(map(str, paths))
     try:
-        read = sklearn_datasets().load_svmlight_files(
-            plain, n_features=n_features, zero_based=zero_based
-        )
+        read = sklearn_datasets().load_svmlight_files(plain, zero_based=zero_based)
     except OverflowError:
         raise DataError(
             f"{named} names a column beyond {LARGEST_COLUMN}, which is the largest that can be"

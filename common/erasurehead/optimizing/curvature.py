@@ -22,6 +22,9 @@ step."""
 
 CHUNK_ROWS = 1 << 14
 
+TOLERANCE = 1e-3
+"""Of an eigenvalue: the share of it that the residual may be when power iteration stops."""
+
 
 class Curvature(Protocol):
     """The Hessian of the mean loss, or what bounds it everywhere. Each call may read the rows."""
@@ -156,7 +159,6 @@ def largest_eigenvalue(
     *,
     seed: int = 0,
     iterations: int = 100,
-    tolerance: float = 1e-3,
 ) -> float:
     """Estimate the largest eigenvalue of a positive semidefinite matrix by power iteration.
 
@@ -167,8 +169,8 @@ def largest_eigenvalue(
     times: returns the product of the matrix with a vector, as an array of its own.
     n: rows of the matrix.
     seed: of the start vector.
-    iterations: products at most.
-    tolerance: stop once the residual ||A v - lambda v|| is at most this share of lambda.
+    iterations: products at most; fewer if the residual ||A v - lambda v|| is at most `TOLERANCE`
+        of lambda.
 
     Returns
     -------
@@ -188,7 +190,7 @@ def largest_eigenvalue(
         # ||A v - q v||^2 = ||A v||^2 - q^2 for a unit vector v and q = v·A v.
         residual = math.sqrt(max(length * length - quotient * quotient, 0.0))
         estimate = quotient + residual
-        if residual <= tolerance * quotient:
+        if residual <= TOLERANCE * quotient:
             break
         vector = image
     return estimate

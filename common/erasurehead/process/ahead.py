@@ -11,6 +11,9 @@ from typing import TypeVar
 S = TypeVar("S")
 T = TypeVar("T")
 
+MAKERS = 2
+"""Threads of `mapped_ahead`; so many results wait at most."""
+
 
 @contextmanager
 def meanwhile(make: Callable[[], T]) -> Iterator[Future[T]]:
@@ -43,13 +46,13 @@ def ahead(pieces: Iterable[T]) -> Iterator[T]:
             yield piece  # type: ignore[misc]
 
 
-def mapped_ahead(make: Callable[[S], T], sources: Iterable[S], workers: int = 2) -> Iterator[T]:
-    """Yield what is made of each source, in their order; `workers` threads make the next ones."""
+def mapped_ahead(make: Callable[[S], T], sources: Iterable[S]) -> Iterator[T]:
+    """Yield what is made of each source, in their order; `MAKERS` threads make the next ones."""
     coming: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(workers) as makers:
+    with ThreadPoolExecutor(MAKERS) as makers:
         for source in sources:
             coming.append(makers.submit(make, source))
-            if len(coming) > workers:
+            if len(coming) > MAKERS:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()

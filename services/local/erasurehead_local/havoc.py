@@ -19,7 +19,6 @@ from erasurehead.errors import UsageError
 from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.faults import Fault
-from erasurehead_local.hatching import Hatching
 
 log = logging.getLogger(__name__)
 
@@ -106,13 +105,11 @@ class HarassedCluster(LocalCluster):
     Parameters
     ----------
     faults: in the order of their times.
-    turns, hatching: as of `LocalCluster`.
+    turns: as of `LocalCluster`.
     """
 
-    def __init__(
-        self, faults: Sequence[Fault], turns: int | None = None, hatching: Hatching | None = None
-    ) -> None:
-        super().__init__(turns=turns, hatching=hatching)
+    def __init__(self, faults: Sequence[Fault], turns: int | None) -> None:
+        super().__init__(turns=turns)
         self._faults = faults
         self._settings: dict[str, WorkerSettings] = {}
         self._havoc: Havoc | None = None

@@ -37,17 +37,16 @@ class Arranged:
         order: RowOrder,
         directory: Path,
         look: Callable[[Mapping[str, Array]], None],
-        bucket_rows: int = BUCKET_ROWS,
     ) -> None:
         n, n_test = order.n_rows, order.n_test
-        starts = [*range(0, n_test, bucket_rows), *range(n_test, n, bucket_rows)]
+        starts = [*range(0, n_test, BUCKET_ROWS), *range(n_test, n, BUCKET_ROWS)]
         self._edges: npt.NDArray[np.int64] = np.array([*starts, n])
         self._n_test = n_test
         self._spill = Spill(source.dtype, directory)
         self._names = [name for name in source.dtype.names or () if name != PLACE]
         filled = self._edges[:-1].copy()
-        for lo in range(0, n, bucket_rows):
-            hi = min(lo + bucket_rows, n)
+        for lo in range(0, n, BUCKET_ROWS):
+            hi = min(lo + BUCKET_ROWS, n)
             places = order.places(lo, hi)
             records = source.read(lo, hi)
             training = records[places >= n_test]

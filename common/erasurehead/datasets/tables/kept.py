@@ -36,13 +36,11 @@ class KeptValues:
     n_rows: so far.
     """
 
-    def __init__(
-        self, dtypes: Mapping[str, str], directory: Path, most_bytes: int = MOST_BYTES
-    ) -> None:
+    def __init__(self, dtypes: Mapping[str, str], directory: Path) -> None:
         self.n_rows = 0
         self._directory = directory
         self._dtype = np.dtype([*dtypes.items(), (PLACE, "<i4")])
-        self._most_rows = most_bytes // self._dtype.itemsize
+        self._most_rows = MOST_BYTES // self._dtype.itemsize
         # Memory that nothing was written to yet takes no room.
         self._columns = {
             name: np.empty(self._most_rows, dtype=dtype) for name, dtype in dtypes.items()

@@ -39,10 +39,10 @@ class RowOrder:
     DataError: fewer rows.
     """
 
-    def __init__(self, n_rows: int, most_listed: int = MOST_LISTED) -> None:
+    def __init__(self, n_rows: int) -> None:
         self.n_rows = n_rows
         self.n_test = -(-n_rows // ROWS_PER_TEST_ROW)
-        self._is_listed = n_rows <= most_listed
+        self._is_listed = n_rows <= MOST_LISTED
         if self._is_listed and n_rows < 2:
             split(n_rows)  # which says why not
         self._half_bits = np.uint64((n_rows.bit_length() + 1) // 2)

@@ -143,9 +143,10 @@ class Workshop:
     def ideal_s(self, cell: Cell, rounds: int) -> FloatArray:
         """Return what each of the first rounds costs by the drawn delays alone."""
         settings = self.settings(cell)
-        if settings.straggling.delay == "none":
+        delays = settings.delays()
+        if delays.delays_no_one:
             return np.zeros(0)
-        return ideal_round_s(settings.fitted(), settings.delays(), range(1, rounds + 1))
+        return ideal_round_s(settings.fitted(), delays, range(1, rounds + 1))
 
     def run(self, cell: Cell, console: Console, observers: Sequence[Observer]) -> RunSummary:
         """Run a cell from its beginning; what an earlier attempt left is removed.

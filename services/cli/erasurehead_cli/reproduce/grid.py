@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -127,10 +128,20 @@ class Cell:
         """The scheme as it stands in tables."""
         return label(self.template)
 
+    @cached_property
+    def coding(self) -> Coding:
+        """The scheme fitted to the workers."""
+        return Coding.of(parse(self.scheme), N_WORKERS)
+
     @property
     def exact(self) -> bool:
         """True when its rounds do what uncoded's do."""
-        return Coding.of(parse(self.scheme), N_WORKERS).exact
+        return self.coding.exact
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether several workers hold a task."""
+        return bool((self.coding.code.replication > 1).any())
 
     def rounds(self, base: int) -> int:
         """Rounds to run where uncoded runs `base`."""

@@ -12,11 +12,10 @@ from erasurehead.arrays import FloatArray
 from erasurehead.runs import Run
 from erasurehead_cli.reproduce.grid import SETTINGS, UNCODED, DataSet
 from erasurehead_cli.reproduce.results import Measured, Results
-from erasurehead_cli.reproduce.targets import ours
 from erasurehead_cli.results.figures import COLOURS, MARKERS, METRIC_NAMES, draw_figure, log_scale
 
 FEW = (UNCODED, "egc:c=3", "agc:c=3,r=11,scale=none", "agc:c=3,r=11")
-"""Drawn as curves, besides ours and the baselines with a cache; the tables have all."""
+"""Drawn as curves, besides all schemes with a cache; the tables have every scheme."""
 
 PANEL = (4.4, 3.6)
 
@@ -80,11 +79,10 @@ def _lateness(results: Results, measured: Measured) -> FloatArray:
 
 def _curves(results: Results, setting: str, sets: Sequence[DataSet], path: Path) -> Path:
     def panel(axes: Any, data_set: DataSet) -> None:
-        shown = [
-            x for x in results.labels(data_set, setting) if x in FEW or ours(x) or _baseline(x)
-        ]
-        for n, label in enumerate(shown):
-            first = results.cells(data_set, setting, label)[0]
+        labels = results.labels(data_set, setting)
+        firsts = [results.cells(data_set, setting, label)[0] for label in labels]
+        shown = [m for m in firsts if m.cell.label in FEW or m.cell.coding.remembers]
+        for n, first in enumerate(shown):
             axes.plot(
                 first.curve_s,
                 first.curve,
@@ -93,7 +91,7 @@ def _curves(results: Results, setting: str, sets: Sequence[DataSet], path: Path)
                 linestyle="-" if n < len(COLOURS) else "--",
                 markersize=3,
                 markevery=max(1, len(first.curve) // 8),
-                label=_short(label),
+                label=_short(first.cell.label),
             )
         log_scale(axes, "x")
         axes.tick_params(axis="x", labelsize="x-small")
@@ -169,10 +167,6 @@ def _speedups(results: Results, setting: str, sets: Sequence[DataSet], path: Pat
 def _every_label(results: Results, setting: str, sets: Sequence[DataSet]) -> list[str]:
     """Return the schemes run on any of the sets, so that all panels have the same rows."""
     return list(dict.fromkeys(x for each in sets for x in results.labels(each, setting)))
-
-
-def _baseline(label: str) -> bool:
-    return label.startswith("uncoded:") and "cache=" in label
 
 
 def _short(label: str) -> str:

@@ -44,11 +44,6 @@ class Claim:
         return median >= self.bound if self.at_least else median <= self.bound
 
 
-def ours(label: str) -> bool:
-    """Tell whether a scheme is one of ours: coded and cached."""
-    return ("sag" in label) and not label.startswith(UNCODED)
-
-
 def agc_claims(results: Results) -> Iterator[Claim]:
     """Yield what is asked of a round of ErasureHead under injected delays."""
     for data_set in results.sets("delays"):
@@ -61,7 +56,8 @@ def our_claims(results: Results) -> Iterator[Claim]:
     """Yield what is asked of cached decoding under injected delays."""
     for data_set in results.sets("delays"):
         for label in results.labels(data_set, "delays"):
-            if ours(label):
+            cell = results.cells(data_set, "delays", label)[0].cell
+            if cell.is_coded and cell.coding.remembers:
                 yield from _to_target(results, data_set, label)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -92,87 +93,92 @@ def comparison_figures(comparison: Comparison, directory: Path) -> list[Path]:
 
     The first and the last are the kinds of Figures 2 and 3 of arXiv 1901.09671.
     """
-    outcomes = comparison.outcomes
-    colours = {o.scheme: COLOURS[i % len(COLOURS)] for i, o in enumerate(outcomes)}
-
-    def metric_against_time(figure: Any) -> None:
-        axes = figure.subplots()
-        for i, outcome in enumerate(outcomes):
-            axes.plot(
-                outcome.curve_s,
-                outcome.curve,
-                color=colours[outcome.scheme],
-                marker=MARKERS[i % len(MARKERS)],
-                markersize=4,
-                markevery=max(1, len(outcome.curve) // 12),
-                label=outcome.scheme,
-            )
-        if comparison.target is not None:
-            axes.axhline(
-                comparison.target,
-                color="0.4",
-                linestyle="--",
-                linewidth=1,
-                label=f"target {comparison.target:.4f}",
-            )
-        axes.set_xlim(left=0)
-        axes.set_xlabel("wall clock (s)")
-        axes.set_ylabel(METRIC_NAMES.get(comparison.metric or "", comparison.metric))
-        axes.set_title(comparison.title)
-        axes.legend()
-
-    def round_times(figure: Any) -> None:
-        axes = figure.subplots()
-        scaled, unit = _seconds(np.concatenate([o.round_times_s for o in outcomes]))
-        ends = np.cumsum([len(o.round_times_s) for o in outcomes])[:-1]
-        positions = np.arange(len(outcomes))
-        boxes = axes.boxplot(
-            np.split(scaled, ends),
-            positions=positions,
-            widths=0.5,
-            showmeans=True,
-            patch_artist=True,
-            medianprops={"color": "black"},
-            meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": "black"},
-            flierprops={"marker": ".", "markersize": 4, "markeredgecolor": "0.4"},
-        )
-        for box, outcome in zip(boxes["boxes"], outcomes, strict=True):
-            box.set_facecolor(colours[outcome.scheme])
-            box.set_alpha(0.75)
-        _name_schemes(axes, outcomes)
-        axes.set_ylim(bottom=0)
-        axes.set_ylabel(f"time of a round ({unit})")
-        axes.set_title(f"{comparison.title} (diamond: mean)")
-
-    def speedups(figure: Any) -> None:
-        axes = figure.subplots()
-        positions = np.arange(len(outcomes))
-        kinds: list[tuple[str, Callable[[Outcome], float | None], str]] = [
-            ("a round", lambda o: o.speedup_per_round, "#56B4E9"),
-            ("to the target", lambda o: o.speedup_to_target, "#0072B2"),
-        ]
-        for i, (label, speedup, colour) in enumerate(kinds):
-            heights = [speedup(o) for o in outcomes]
-            bars = axes.bar(
-                positions + (i - 0.5) * 0.38,
-                [0.0 if h is None else h for h in heights],
-                0.36,
-                label=label,
-                color=colour,
-            )
-            axes.bar_label(bars, ["n/a" if h is None else f"{h:.1f}x" for h in heights], padding=2)
-        axes.axhline(1.0, color="0.4", linestyle="--", linewidth=1)
-        _name_schemes(axes, outcomes)
-        axes.margins(y=0.15)
-        axes.set_ylabel(f"times as fast as {comparison.baseline}")
-        axes.set_title(comparison.title)
-        axes.legend(loc="upper left")
-
-    width = max(6.4, 1.5 * len(outcomes))
-    drawn = [draw_figure(directory / "round-times.png", (width, 4.0), round_times)]
+    width = max(6.4, 1.5 * len(comparison.outcomes))
+    drawn = [("round-times", width, _round_times), ("speedup", width, _speedups)]
     if comparison.metric is not None:
-        drawn.insert(0, draw_figure(directory / "metric-time.png", (6.4, 4.0), metric_against_time))
-    return [*drawn, draw_figure(directory / "speedup.png", (width, 4.0), speedups)]
+        drawn.insert(0, ("metric-time", 6.4, _metric_against_time))
+    return [
+        draw_figure(directory / f"{name}.png", (wide, 4.0), partial(fill, comparison))
+        for name, wide, fill in drawn
+    ]
+
+
+def _metric_against_time(comparison: Comparison, figure: Any) -> None:
+    axes = figure.subplots()
+    for i, outcome in enumerate(comparison.outcomes):
+        axes.plot(
+            outcome.curve_s,
+            outcome.curve,
+            color=_colour(i),
+            marker=MARKERS[i % len(MARKERS)],
+            markersize=4,
+            markevery=max(1, len(outcome.curve) // 12),
+            label=outcome.scheme,
+        )
+    if comparison.target is not None:
+        axes.axhline(
+            comparison.target,
+            color="0.4",
+            linestyle="--",
+            linewidth=1,
+            label=f"target {comparison.target:.4f}",
+        )
+    axes.set_xlim(left=0)
+    axes.set_xlabel("wall clock (s)")
+    axes.set_ylabel(METRIC_NAMES.get(comparison.metric or "", comparison.metric))
+    axes.set_title(comparison.title)
+    axes.legend()
+
+
+def _round_times(comparison: Comparison, figure: Any) -> None:
+    axes, outcomes = figure.subplots(), comparison.outcomes
+    scaled, unit = _seconds(np.concatenate([o.round_times_s for o in outcomes]))
+    boxes = axes.boxplot(
+        np.split(scaled, np.cumsum([len(o.round_times_s) for o in outcomes])[:-1]),
+        positions=np.arange(len(outcomes)),
+        widths=0.5,
+        showmeans=True,
+        patch_artist=True,
+        medianprops={"color": "black"},
+        meanprops={"marker": "D", "markerfacecolor": "white", "markeredgecolor": "black"},
+        flierprops={"marker": ".", "markersize": 4, "markeredgecolor": "0.4"},
+    )
+    for i, box in enumerate(boxes["boxes"]):
+        box.set_facecolor(_colour(i))
+        box.set_alpha(0.75)
+    _name_schemes(axes, outcomes)
+    axes.set_ylim(bottom=0)
+    axes.set_ylabel(f"time of a round ({unit})")
+    axes.set_title(f"{comparison.title} (diamond: mean)")
+
+
+def _speedups(comparison: Comparison, figure: Any) -> None:
+    axes, outcomes = figure.subplots(), comparison.outcomes
+    positions = np.arange(len(outcomes))
+    kinds: list[tuple[str, Callable[[Outcome], float | None], str]] = [
+        ("a round", lambda o: o.speedup_per_round, "#56B4E9"),
+        ("to the target", lambda o: o.speedup_to_target, "#0072B2"),
+    ]
+    for i, (label, speedup, colour) in enumerate(kinds):
+        heights = [speedup(o) for o in outcomes]
+        bars = axes.bar(
+            positions + (i - 0.5) * 0.38,
+            [0.0 if h is None else h for h in heights],
+            0.36,
+            label=label,
+            color=colour,
+        )
+        axes.bar_label(bars, ["n/a" if h is None else f"{h:.1f}x" for h in heights], padding=2)
+    axes.axhline(1.0, color="0.4", linestyle="--", linewidth=1)
+    _name_schemes(axes, outcomes)
+    axes.margins(y=0.15)
+    axes.set_ylabel(f"times as fast as {comparison.baseline}")
+    axes.set_title(comparison.title)
+    axes.legend(loc="upper left")
+
+
+def _colour(number: int) -> str:
+    return COLOURS[number % len(COLOURS)]
 
 
 def draw_figure(path: Path, size: tuple[float, float], fill: Callable[[Any], None]) -> Path:

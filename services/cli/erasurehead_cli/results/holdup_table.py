@@ -43,13 +43,13 @@ class Stragglers:
 
     def round_over(self, record: RoundRecord) -> None:
         """Take a round."""
-        if record.load_shares and self._settings.straggling.delay != "none":
+        if record.load_shares:
             self._inject(np.array(record.load_shares))
         self.hold_ups.round_over(record)
         self._waiting.round_over(record)
 
     def columns(self) -> dict[str, list[str]]:
-        """Return heading -> one cell a slot, who holds the run up most first."""
+        """Return heading -> one cell a slot, the slot that holds the run up most first."""
         shown = [slot for slot in self.hold_ups.all() if slot.rounds or slot.gone_since]
         shown = shown[:MOST_ROWS]
         return {
@@ -86,7 +86,8 @@ class Stragglers:
             delays = self._settings.delays(len(shares))
         except UsageError:
             return  # a trace that is no longer there
-        self._waiting.injected = lambda round_: delays.delays_s(round_, shares)
+        if not delays.delays_no_one:
+            self._waiting.injected = lambda round_: delays.delays_s(round_, shares)
 
 
 def _is_chronic(slot: HoldUp) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
@@ -70,15 +70,9 @@ class TerminalProgress(Display):
 
 
 class NotebookProgress(Display):
-    """A bar and a line under a notebook's cell, redrawn at most four times a second.
+    """A bar and a line under a notebook's cell, redrawn at most four times a second."""
 
-    Parameters
-    ----------
-    clock: seconds, for the pace of drawing.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._due = -float("inf")
         self._rounds = 1
         self._handle: Any = None
@@ -94,8 +88,9 @@ class NotebookProgress(Display):
     def round_over(self, record: RoundRecord) -> None:
         """Redraw, if it is time to."""
         self._last = record
-        if self._clock() >= self._due:
-            self._due = self._clock() + REDRAW_INTERVAL_S
+        now = time.monotonic()
+        if now >= self._due:
+            self._due = now + REDRAW_INTERVAL_S
             self._draw("")
 
     def finished(self, summary: RunSummary) -> None:

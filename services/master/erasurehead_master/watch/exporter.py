@@ -213,8 +213,8 @@ class MasterMetrics(Observer, Collector):
         if afresh or n_workers != self._plan.code.n_workers:
             self._estimate = StragglerEstimate(n_workers)
         self._plan = plan
-        if plan.settings.straggling.delay != "none":
-            delays = plan.settings.delays(n_workers)
+        delays = plan.settings.delays(n_workers)
+        if not delays.delays_no_one:
             shares = np.asarray(plan.code.loads) / plan.code.n_tasks
             self._waiting.injected = lambda round_: delays.delays_s(round_, shares)
 

@@ -113,8 +113,8 @@ def record_trace(run: Run) -> RecordedTrace:
     total_s = table.total_s.copy()
     missing = ~table.seen
     scaled_s = np.zeros_like(total_s)
-    if run.settings.straggling.delay != "none":
-        delays = run.settings.delays()
+    delays = run.settings.delays()
+    if not delays.delays_no_one:
         rounds = [*zip(table.rounds.tolist(), share, strict=True)]
         injected_s = np.array([delays.delays_s(t, row) for t, row in rounds])
         twice_s = np.array([delays.delays_s(t, 2.0 * row) for t, row in rounds])
