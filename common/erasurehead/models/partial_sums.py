@@ -42,15 +42,13 @@ class CodedGradient:
         self._theta = np.asarray(theta, dtype=np.float64)
         self._part = part
         self._batch = batch
-        self._firsts = np.cumsum([0, *(len(chunk.labels) for chunk in rows.chunks)])
-        """Of each chunk, the place of its first row."""
-        firsts = self._firsts
-        self._bounds = firsts if batch is None else np.searchsorted(batch[0], firsts)
-        """Of each chunk, how many rows that count are before it."""
-        counting = np.diff(self._bounds) > 0
-        used = [i for i, c in enumerate(rows.chunks) if counting[i] and c.used_by(part)]
-        self._ahead = used[::-1]
+        self._ahead = list(reversed(rows.chunks_of[part]))
         """Chunks that are still to be worked through, the next one last."""
+        if batch is not None:
+            self._bounds = np.searchsorted(batch[0], rows.bounds)
+            """Of each chunk, how many rows that count are before it."""
+            counting = np.diff(self._bounds) > 0
+            self._ahead = [i for i in self._ahead if counting[i]]
         self._sums: list[FloatArray | None] = [None] * rows.n_vectors
         self.loss: FloatArray = np.zeros(rows.n_vectors)
         """Coded loss sums so far, shape (n_vectors,): decode weights apply to them as well."""
@@ -80,7 +78,7 @@ class CodedGradient:
         places, shares = self._batch
         here = slice(self._bounds[index], self._bounds[index + 1])
         shape = self._rows.n_parts, self._rows.n_vectors
-        return some_rows(chunk, places[here] - self._firsts[index], shares[here], shape)
+        return some_rows(chunk, places[here] - self._rows.bounds[index], shares[here], shape)
 
     @property
     def chunks_ahead(self) -> int:

@@ -9,8 +9,9 @@ results depend on nothing but the model.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,17 @@ class LocalRows:
     n_parts: int
     n_vectors: int
     n_bytes: int
+
+    @cached_property
+    def bounds(self) -> IntArray:
+        """The place of the first row of each chunk, and the number of rows."""
+        return np.cumsum([0, *(len(chunk.labels) for chunk in self.chunks)])
+
+    @cached_property
+    def chunks_of(self) -> Sequence[Sequence[int]]:
+        """Of each part, the numbers of the chunks that its rows are in."""
+        numbered = [(i, chunk) for i, chunk in enumerate(self.chunks) if len(chunk.labels)]
+        return [[i for i, chunk in numbered if chunk.used_by(part)] for part in range(self.n_parts)]
 
 
 def pieces(rows: CsrRows, n_rows: int) -> Iterator[Piece]:
