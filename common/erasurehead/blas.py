@@ -36,6 +36,22 @@ def dot(one: Vector, other: Vector) -> float:
     return product
 
 
+def dots(one: Vector, other: Vector) -> FloatArray:
+    """Return one·other of each piece of contiguous arrays of the same length.
+
+    Pieces have `LONGEST` numbers, and the last one what is left. Their sum does not depend on how
+    many of them are found at once.
+    """
+    whole = len(one) - len(one) % LONGEST
+    found = np.empty(-(-len(one) // LONGEST))
+    if whole:
+        heads = (vector[:whole].reshape(-1, LONGEST) for vector in (one, other))
+        found[: whole // LONGEST] = np.vecdot(*heads)
+    if whole < len(one):
+        found[-1] = np.dot(one[whole:], other[whole:])
+    return found
+
+
 def add_weighted(total: FloatArray, values: Vector, weight: float) -> None:
     """Add weight * values to a contiguous array of the same length."""
     native = values.dtype == np.float64

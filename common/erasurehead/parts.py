@@ -18,6 +18,10 @@ CHUNK = 2 * blas.LONGEST
 """Numbers of a vector that are worked on at once: few enough that some vectors fit a cache, enough
 that numpy takes longer to work on them than to begin."""
 
+STRETCH = 8 * CHUNK
+"""Numbers of a vector on which work of many short calls is done at once: in shorter ones, threads
+that begin the calls wait for each other."""
+
 
 def at_once(n_columns: int, work: Work) -> None:
     """Do work on all columns as one part."""
@@ -36,3 +40,14 @@ def chunks(part: slice) -> Iterator[tuple[int, slice]]:
 def n_chunks(n_columns: int) -> int:
     """Return into how many chunks so many columns fall."""
     return -(-n_columns // CHUNK)
+
+
+def stretches(part: slice) -> Iterator[slice]:
+    """Yield the stretches of a part, `STRETCH` columns each. They depend on the part."""
+    for lo in range(part.start, part.stop, STRETCH):
+        yield slice(lo, min(lo + STRETCH, part.stop))
+
+
+def pieces(here: slice) -> slice:
+    """Return which of a whole vector's `erasurehead.blas.dots` are those of a stretch."""
+    return slice(here.start // blas.LONGEST, -(-here.stop // blas.LONGEST))

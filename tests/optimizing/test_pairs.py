@@ -55,11 +55,12 @@ def two_loops(pairs: list[Pair], gamma: float, gradient: FloatArray) -> FloatArr
 
 
 def newton(memory: CurvaturePairs, gradient: FloatArray) -> FloatArray:
-    memory.gradient[:] = gradient
-    combination = memory.newton(memory.multiply_gradient())
-    found = combination.scale * gradient
+    memory.put_gradient(gradient, slice(0, len(gradient)))
+    products, square = memory.multiply_gradient()
+    assert square == pytest.approx(gradient @ gradient, rel=1e-5)
+    combination, found = memory.newton(products), np.empty(len(gradient))
     for _, here in chunks(slice(0, len(gradient))):
-        memory.add_to(found[here], combination, here)
+        found[here] = memory.combine(combination, here)
     return found
 
 
@@ -111,8 +112,8 @@ def test_what_is_left_is_predicted_from_a_farther_scale(
     pairs = some_pairs(30, count)
     memory, kept = filled(pairs, digits=digits), pairs[-10:]
     g = np.random.default_rng(9).normal(size=30)
-    memory.gradient[:] = g
-    found = memory.decrease(memory.multiply_gradient(), float(g @ g))
+    memory.put_gradient(g, slice(0, 30))
+    found = memory.decrease(*memory.multiply_gradient())
     if count == 1:
         assert found is None
         return
@@ -120,7 +121,7 @@ def test_what_is_left_is_predicted_from_a_farther_scale(
     assert far > memory.scale
     assert found == pytest.approx(0.5 * g @ dense_inverse(kept, far) @ g, rel=rtol)
     memory.clear()
-    assert memory.decrease(memory.multiply_gradient(), float(g @ g)) is None
+    assert memory.decrease(*memory.multiply_gradient()) is None
 
 
 @pytest.mark.parametrize(("digits", "rtol"), [("f8", 1e-9), ("f4", 1e-4)])
@@ -137,8 +138,8 @@ def test_of_many_parameters_as_of_few(n: int, digits: Digits, rtol: float) -> No
 
 def test_the_products_of_a_combination_follow_from_those_of_its_vector() -> None:
     memory, v = filled(some_pairs(30, 13)), np.random.default_rng(8).normal(size=30)
-    memory.gradient[:] = v
-    products = memory.multiply_gradient()
+    memory.put_gradient(v, slice(0, 30))
+    products, _ = memory.multiply_gradient()
     found = memory.products_of(memory.newton(products), products)
     memory.way[:] = newton(memory, v)
     np.testing.assert_allclose(found, memory.multiply_way(), rtol=1e-9, atol=1e-12)

@@ -21,7 +21,7 @@ from erasurehead.optimizing.retreat import Retreat
 from erasurehead.optimizing.steps import StepSize
 from erasurehead.optimizing.unit_curvature import AnchorSpread
 from erasurehead.optimizing.ways import Ways
-from erasurehead.parts import CHUNK, chunks, n_chunks
+from erasurehead.parts import STRETCH, pieces, stretches
 
 RENEWED_SHARE = 0.2
 """Share of the units that must be renewed from one pair to the next."""
@@ -267,11 +267,11 @@ class AnchoredLbfgs(Method):
         since = self._since if self._pair_begun else None
         if waits and since is None:
             self._since = np.empty(self.n_parameters), np.empty(self.n_parameters)
-        pair = np.zeros((n_chunks(self.n_parameters), 3))
+        pair = np.zeros((3, pieces(slice(0, self.n_parameters)).stop))
 
         def renew(part: slice) -> None:
-            scratch = np.empty((3, CHUNK))
-            for chunk, here in chunks(part):
+            scratch = np.empty((3, min(STRETCH, part.stop - part.start)))
+            for here in stretches(part):
                 moved, changed = scratch[:2, : here.stop - here.start]
                 move.go(self._mean, here, moved)
                 besides = None
@@ -283,7 +283,7 @@ class AnchoredLbfgs(Method):
                     moved += since[0][here]
                     changed += since[1][here]
                 if learns:
-                    pair[chunk] = self.steps.put(moved, changed, here)
+                    pair[:, pieces(here)] = self.steps.put(moved, changed, here)
                 elif waits and self._since is not None:
                     self._since[0][here], self._since[1][here] = moved, changed
 
@@ -295,7 +295,7 @@ class AnchoredLbfgs(Method):
                 self._of_step += way.products / len(self._heard)
         if not waits:
             self._begin_pair()
-        return np.asarray(pair.sum(axis=0)) if learns else None
+        return np.asarray(pair.sum(axis=1)) if learns else None
 
     def _goes_back(self, found: Finding) -> bool:
         """Return whether too much of the way down is lost; pairs are forgotten then."""

@@ -17,7 +17,7 @@ from erasurehead.optimizing.newton_steps import FIRST_STEP, PAIRS, Direction, Ne
 from erasurehead.optimizing.one_point import OnePoint
 from erasurehead.optimizing.pairs import Digits
 from erasurehead.optimizing.steps import StepSize
-from erasurehead.parts import CHUNK, chunks, n_chunks
+from erasurehead.parts import STRETCH, pieces, stretches
 
 SUFFICIENT = 1e-4
 """Share of the fall that the slope promises for a step not to be taken back (Armijo)."""
@@ -159,21 +159,21 @@ class Lbfgs(OnePoint):
     def _renew(self, found: Finding) -> FloatArray | None:
         """Take the gradient at theta, and a pair if that at the origin is known."""
         learns = found.is_exact and not math.isnan(self._loss)
-        pair = np.zeros((n_chunks(self.n_parameters), 3))
+        pair = np.zeros((3, pieces(slice(0, self.n_parameters)).stop))
 
         def renew(part: slice) -> None:
-            scratch = np.empty((2, CHUNK))
-            for chunk, here in chunks(part):
+            scratch = np.empty((2, min(STRETCH, part.stop - part.start)))
+            for here in stretches(part):
                 changed, step = scratch[:, : here.stop - here.start]
                 self.steps.renew(found.gradient, self._theta, here, changed)
                 if learns:
                     np.subtract(self._theta[here], self._origin[here], out=step)
-                    pair[chunk] = self.steps.put(step, changed, here)
+                    pair[:, pieces(here)] = self.steps.put(step, changed, here)
                 self._origin[here] = self._theta[here]
 
         self.steps.begin()
         self._in_parts(self.n_parameters, renew)
-        return np.asarray(pair.sum(axis=0)) if learns else None
+        return np.asarray(pair.sum(axis=1)) if learns else None
 
     def _go(self, along: Direction, eta: float) -> None:
         gone = self.steps.go(self._origin, along, eta, self._theta)

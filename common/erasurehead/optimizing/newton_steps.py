@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
-from erasurehead.blas import dot
+from erasurehead.blas import dots, squared_norm
 from erasurehead.errors import UsageError
 from erasurehead.optimizing.base import Problem
 from erasurehead.optimizing.metric import Metric
 from erasurehead.optimizing.pairs import Combination, CurvaturePairs, Digits, Squares
 from erasurehead.optimizing.step_cap import StepCap
-from erasurehead.parts import InParts, chunks, n_chunks
+from erasurehead.parts import InParts, pieces, stretches
 
 PAIRS = 10
 MOST_PAIRS = 100
@@ -33,12 +33,14 @@ class Direction:
     ----------
     newton: the combination of pairs and gradient that it is.
     products: with all pairs.
-    of_gradient: products of g with all pairs; None: H is as if there were none.
+    slope: g·H g.
+    decrease: how far the objective is above its minimum; None: too little is known.
     """
 
     newton: Combination
     products: FloatArray
-    of_gradient: FloatArray | None = None
+    slope: float
+    decrease: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,13 +133,13 @@ class NewtonSteps:
         changed: FloatArray,
         besides: FloatArray | None = None,
     ) -> None:
-        """Take a chunk of the gradient: the mean loss's and, at a point, the penalty's.
+        """Take a stretch of the gradient: the mean loss's and, at a point, the penalty's.
 
         Parameters
         ----------
         of_loss, at: shape (n_parameters,).
-        changed: how it has changed is put there, of the chunk's length.
-        besides: is added to the mean loss's gradient, of the chunk's length.
+        changed: how it has changed is put there, of the stretch's length.
+        besides: is added to the mean loss's gradient, of the stretch's length.
         """
         part = self.gradient[here]
         self._penalty.slope(at, here, part)
@@ -145,10 +147,11 @@ class NewtonSteps:
         if besides is not None:
             part += besides
         part *= self.metric.inverse_root[here]
+        self.pairs.put_gradient(part, here)
         np.subtract(part, self._before[here], out=changed)
 
-    def put(self, step: FloatArray, change: FloatArray, here: slice) -> tuple[float, float, float]:
-        """Put a chunk of a pair by; return its s·s, s·y and y·y.
+    def put(self, step: FloatArray, change: FloatArray, here: slice) -> tuple[FloatArray, ...]:
+        """Put a stretch of a pair by; return its s·s, s·y and y·y, of each piece (`blas.dots`).
 
         Parameters
         ----------
@@ -157,7 +160,7 @@ class NewtonSteps:
         """
         step *= self.metric.root[here]
         self.pairs.put(step, change, here)
-        return dot(step, step), dot(step, change), dot(change, change)
+        return dots(step, step), dots(step, change), dots(change, change)
 
     def turn(self, pair: FloatArray | None, of_step: FloatArray, *, begins: bool) -> Direction:
         """Return the direction of Newton's step, H g, once a pair is learnt from.
@@ -176,15 +179,16 @@ class NewtonSteps:
         if squares is not None and self._damping:
             squares, kept, pull = self._damped(squares)
         admitted = squares is not None and pairs.admits(squares)
-        pairs.gradient[:] = self.gradient
-        products = pairs.multiply_gradient()
+        products, square = pairs.multiply_gradient()
         if squares is not None and admitted:
             of_change = kept * (products - self._of_base) + pull * self._of_base
             pairs.learn(squares, of_step, of_change)
         if begins:
             self._of_base = pairs.only_kept(products)
         newton = pairs.newton(products)
-        return Direction(newton, pairs.products_of(newton, products), products)
+        slope = newton.scale * square + float(newton.weights @ products)
+        decrease = pairs.decrease(products, square)
+        return Direction(newton, pairs.products_of(newton, products), slope, decrease)
 
     def _damped(self, pair: Squares) -> tuple[Squares, float, float]:
         """Give the pair that was put some curvature if it has too little, or a negative one.
@@ -210,8 +214,8 @@ class NewtonSteps:
 
     def straight(self) -> Direction:
         """Return gamma_0 D^-1 g, the direction that pairs have no say in."""
-        none = np.zeros(self.pairs.n_products)
-        return Direction(Combination(self.pairs.first_scale, none), none)
+        none, scale = np.zeros(self.pairs.n_products), self.pairs.first_scale
+        return Direction(Combination(scale, none), none, scale * squared_norm(self.gradient))
 
     def go(self, start: FloatArray, along: Direction, size: float, out: FloatArray) -> Gone:
         """Put start - size H g into `out`, or a point nearer to the start if that is too far.
@@ -220,28 +224,24 @@ class NewtonSteps:
         ----------
         start: a point, shape (n_parameters,).
         """
-        found = np.zeros((n_chunks(len(out)), 3))
+        whole = slice(0, len(out))
+        squares, step = np.zeros(pieces(whole).stop), along.newton.times(-size)
 
         def move(part: slice) -> None:
-            np.multiply(self.gradient[part], along.newton.scale, out=out[part])
-            self.pairs.add_to(out[part], along.newton, part)
-            for chunk, here in chunks(part):
-                gradient, step = self.gradient[here], out[here]
-                found[chunk] = dot(step, step), dot(gradient, step), dot(gradient, gradient)
-                step *= self.metric.inverse_root[here]
-                step *= -size
-                step += start[here]
+            for here in stretches(part):
+                way = self.pairs.combine(step, here)
+                squares[pieces(here)] = dots(way, way)
+                np.multiply(way, self.metric.inverse_root[here], out=out[here])
+                out[here] += start[here]
 
         self._in_parts(len(out), move)
-        of_step, slope, square = found.sum(axis=0).tolist()
-        self.decrease = None
-        if along.of_gradient is not None:
-            self.decrease = self.pairs.decrease(along.of_gradient, square)
-        self._pull, self._slope = size, -size * slope
-        share = self.cap.share(size * math.sqrt(of_step))
+        self.decrease = along.decrease
+        slope = -size * along.slope
+        self._pull, self._slope = size, slope
+        share = self.cap.share(math.sqrt(squares.sum()))
         if share < 1.0:
             self.shorten(start, share, out)
-        return Gone(-size * share * slope, -size * share * along.products)
+        return Gone(share * slope, -size * share * along.products)
 
     def shorten(self, start: FloatArray, share: float, out: FloatArray) -> None:
         """Leave a share of the last step, from its start to `out`, in place."""
@@ -249,7 +249,7 @@ class NewtonSteps:
         self._slope *= share
 
         def move(part: slice) -> None:
-            for _, here in chunks(part):
+            for here in stretches(part):
                 way = out[here]
                 way -= start[here]
                 way *= share
@@ -271,6 +271,7 @@ class NewtonSteps:
         """Go on from what `state` returned; see `CurvaturePairs`."""
         self.gradient[:] = state["gradient"]
         self.pairs.load_state(state)
+        self.pairs.put_gradient(self.gradient, slice(0, len(self.gradient)))
         self._of_base = state["of_base"].copy()
         self.cap.load_state(state["lengths"])
         if self._damping:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtrs
 
 from erasurehead.arrays import FloatArray, Vector
 from erasurehead.blas import dot
@@ -52,6 +52,10 @@ class Combination:
     scale: float
     weights: FloatArray
 
+    def times(self, factor: float) -> Combination:
+        """Return it times a number."""
+        return Combination(factor * self.scale, factor * self.weights)
+
 
 class CurvaturePairs:
     """The last m pairs of a step s and the change y of the gradient along it.
@@ -78,7 +82,7 @@ class CurvaturePairs:
 
     Attributes
     ----------
-    gradient, way: for vectors to multiply with all pairs, shape (n_parameters,).
+    way: for a vector to multiply with all pairs, shape (n_parameters,).
     scale: gamma.
     """
 
@@ -99,14 +103,14 @@ class CurvaturePairs:
         self._in_parts = in_parts
         # Blocks make up the chunks of `erasurehead.parts`.
         n_rows = 2 * (keep + 1)
-        self._block = min(1 << (BLAS_NUMBERS // n_rows).bit_length() - 1, CHUNK)
-        n_padded = -(-n_parameters // self._block) * self._block
-        # Rows 2 i and 2 i + 1 are s and y of place i; there is always a place for another pair.
-        # What is beyond the parameters stays 0.
-        self._rows = np.zeros((n_rows, n_padded), dtype=digits)
-        self._asked = np.zeros((2, n_padded), dtype=digits)
-        self.gradient: Vector = self._asked[0, :n_parameters]
-        self.way: Vector = self._asked[1, :n_parameters]
+        self._block = min(1 << (BLAS_NUMBERS // (n_rows + 1)).bit_length() - 1, CHUNK)
+        n_blocks = -(-n_parameters // self._block)
+        # All rows of a block lie side by side, so that memory is read from one end to the other.
+        # Row 0 is the gradient, rows 2 i + 1 and 2 i + 2 are s and y of place i; there is always a
+        # place for another pair. What is beyond the parameters stays 0.
+        self._blocks = np.zeros((n_blocks, n_rows + 1, self._block), dtype=digits)
+        self._way = np.zeros(n_blocks * self._block, dtype=digits)
+        self.way: Vector = self._way[:n_parameters]
         self._gram: FloatArray = np.zeros((n_rows, n_rows))
         self._order: list[int] = []
         """Places, the oldest pair's first."""
@@ -117,43 +121,53 @@ class CurvaturePairs:
     @property
     def n_products(self) -> int:
         """Length of the products of a vector with all pairs, two for each place."""
-        return len(self._rows)
+        return len(self._gram)
 
     def clear(self) -> None:
         """Forget all pairs."""
         self._order = []
         self.scale = self.first_scale
 
-    def multiply_gradient(self) -> FloatArray:
-        """Return the products of `gradient` with all pairs, and with the one that was put.
+    def put_gradient(self, gradient: FloatArray, here: slice) -> None:
+        """Put some chunks of the gradient, of their length, where it is multiplied."""
+        self._write(0, gradient, here)
+
+    def multiply_gradient(self) -> tuple[FloatArray, float]:
+        """Return the products of the gradient with all pairs and with the one that was put; and
+        with itself.
 
         The shape is (n_products,); what belongs to no pair is 0.
         """
-        return self._multiply(self._asked[0], [*self._order, self._free])
+        found = self._multiply(None)
+        return self._only(found[1:], [*self._order, self._free]), float(found[0])
 
     def multiply_way(self) -> FloatArray:
         """Return the products of `way` with all pairs, shape (n_products,)."""
-        return self._multiply(self._asked[1], self._order)
+        if not self._order:
+            return np.zeros(self.n_products)
+        return self.only_kept(self._multiply(self._way)[1:])
 
     def put(self, step: FloatArray, change: FloatArray, here: slice) -> None:
-        """Put a part of a pair where it will be kept, if it is taken."""
-        row = 2 * self._free
+        """Put some chunks of a pair where it will be kept, if it is taken."""
+        row = 2 * self._free + 1
         with np.errstate(over="ignore"):  # it is not admitted then
-            self._rows[row, here], self._rows[row + 1, here] = step, change
+            self._write(row, step, here)
+            self._write(row + 1, change, here)
 
     def mix_change(self, share: float, vector: FloatArray, weight: float) -> tuple[float, float]:
         """Make y of the pair that was put share y + weight v; return its s·y and y·y.
 
         `vector` is v, shape (n_parameters,).
         """
-        step, change = self._rows[2 * self._free], self._rows[2 * self._free + 1]
+        row = 2 * self._free + 1
         found = np.zeros((n_chunks(self._n), 2))
 
         def mix(part: slice) -> None:
             for chunk, here in chunks(part):
-                mixed = share * change[here].astype(np.float64) + weight * vector[here]
-                found[chunk] = dot(step[here].astype(np.float64), mixed), dot(mixed, mixed)
-                change[here] = mixed
+                step, change = self._read(row, here), self._read(row + 1, here)
+                mixed = share * change + weight * vector[here]
+                found[chunk] = dot(step, mixed), dot(mixed, mixed)
+                self._write(row + 1, mixed, here)
 
         self._in_parts(self._n, mix)
         step_change, change_change = found.sum(axis=0).tolist()
@@ -165,11 +179,11 @@ class CurvaturePairs:
         admitted = curved > LEAST_CURVATURE * largest * pair.step_step
         if self._largest is not None:
             admitted &= pair.change_change <= MOST_CURVATURE * largest * curved
-        most = float(np.finfo(self._rows.dtype).max)
+        most = float(np.finfo(self._blocks.dtype).max)
         admitted &= max(pair.step_step, pair.change_change) < most
         if not admitted:
             # Places without a pair are multiplied, too.
-            self._rows[2 * self._free : 2 * self._free + 2] = 0.0
+            self._blocks[:, 2 * self._free + 1 : 2 * self._free + 3] = 0.0
         return admitted
 
     def learn(self, pair: Squares, of_step: FloatArray, of_change: FloatArray) -> None:
@@ -192,10 +206,7 @@ class CurvaturePairs:
 
     def only_kept(self, products: FloatArray) -> FloatArray:
         """Return products without that of a pair that was put and not taken."""
-        rows = self._rows_of(self._order)
-        kept = np.zeros(self.n_products)
-        kept[rows] = products[rows]
-        return kept
+        return self._only(products, self._order)
 
     def newton(self, products: FloatArray) -> Combination:
         """Return H v for a vector v of which the products with all pairs are known."""
@@ -204,10 +215,10 @@ class CurvaturePairs:
             of_steps, of_changes = self._split(products)
             gamma, step_change = self.scale, self._between(self._steps, self._changes)
             upper, curved = np.triu(step_change), np.diag(np.diag(step_change))
-            inner = solve_triangular(upper, of_steps, check_finite=False)
+            inner = _solve(upper, of_steps)
             change_change = self._between(self._changes, self._changes)
             middle = (curved + gamma * change_change) @ inner - gamma * of_changes
-            weights[self._steps] = solve_triangular(upper, middle, trans=1, check_finite=False)
+            weights[self._steps] = _solve(upper, middle, transposed=True)
             weights[self._changes] = -gamma * inner
         return Combination(self.scale, weights)
 
@@ -230,7 +241,7 @@ class CurvaturePairs:
             return None
         of_steps, of_changes = self._split(products)
         step_change = self._between(self._steps, self._changes)
-        inner = solve_triangular(np.triu(step_change), of_steps, check_finite=False)
+        inner = _solve(np.triu(step_change), of_steps)
         curved, steps = np.diag(step_change), np.diag(self._gram)[self._steps]
         image = self._between(self._changes, self._changes) @ inner
         left = square + float(inner @ image - 2.0 * (inner @ of_changes))
@@ -246,7 +257,7 @@ class CurvaturePairs:
         step_change = self._between(self._steps, self._changes)
         lower, curved = np.tril(step_change, -1), np.diag(step_change)
         inner = of_steps / self.scale + lower @ (of_changes / curved)
-        across = solve_triangular(self._factor(), inner, lower=True, check_finite=False)
+        across = _solve(self._factor(), inner, lower=True)
         learnt = float(of_changes @ (of_changes / curved)) - float(across @ across)
         return max(straight + learnt, 0.0)
 
@@ -257,22 +268,20 @@ class CurvaturePairs:
         found[rows] = what.scale * products[rows] + self._between(rows, rows) @ what.weights[rows]
         return found
 
-    def add_to(self, out: FloatArray, what: Combination, here: slice) -> None:
-        """Add the vectors of a combination on some chunks (`erasurehead.parts.chunks`), in place.
-
-        `out` has the chunks' length. The combination's own vector is left to the caller.
-        """
-        if self._order:
-            n_rows = self._n_rows
-            weights = what.weights[:n_rows].astype(self._rows.dtype)
-            found = np.matmul(weights, self._in_blocks(self._rows[:n_rows], here))
-            out += found.reshape(-1)[: len(out)]
+    def combine(self, what: Combination, here: slice) -> Vector:
+        """Return some chunks (`erasurehead.parts.chunks`) of a combination of the gradient and all
+        pairs, of their length."""
+        n_rows = self._n_rows if self._order else 0
+        weights = np.empty(n_rows + 1, dtype=self._blocks.dtype)
+        weights[0], weights[1:] = what.scale, what.weights[:n_rows]
+        found: Vector = np.matmul(weights, self._in_blocks(here)[:, : n_rows + 1]).reshape(-1)
+        return found[: here.stop - here.start]
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what a checkpoint must hold; partly the arrays themselves."""
+        """Return what a checkpoint must hold."""
         rows = self._rows_of(self._order)
         kept = {
-            f"pair_{place}": self._rows[2 * place : 2 * place + 2, : self._n]
+            f"pair_{place}": np.stack([self._flat(row) for row in self._rows_of([place])])
             for place in self._order
         }
         return kept | {
@@ -282,7 +291,7 @@ class CurvaturePairs:
         }
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Go on from what `state` returned, to the last bit.
+        """Go on from what `state` returned, to the last bit, once the gradient is put again.
 
         Raises
         ------
@@ -291,13 +300,14 @@ class CurvaturePairs:
         order = [int(place) for place in state.get("order", [self._keep + 1])]
         for place in order:
             pair = state.get(f"pair_{place}", np.zeros(0))
-            if place > self._keep or (pair.shape, pair.dtype) != ((2, self._n), self._rows.dtype):
+            if place > self._keep or (pair.shape, pair.dtype) != ((2, self._n), self._blocks.dtype):
                 raise DataError(
                     f"the checkpoint's pairs have shape {pair.shape} and type {pair.dtype}, and the"
-                    f" optimizer keeps {self._keep} of shape {(2, self._n)} as {self._rows.dtype};"
-                    " resume with the optimizer it was written by"
+                    f" optimizer keeps {self._keep} of shape {(2, self._n)} as"
+                    f" {self._blocks.dtype}; resume with the optimizer it was written by"
                 )
-            self._rows[2 * place : 2 * place + 2, : self._n] = pair
+            for row, values in zip(self._rows_of([place]), pair, strict=True):
+                self._write(row + 1, values, slice(0, self._n))
         rows = self._rows_of(order)
         self._gram[np.ix_(rows, rows)] = state["products"]
         self._order = order
@@ -327,7 +337,7 @@ class CurvaturePairs:
 
     def _between(self, some: Sequence[int], others: Sequence[int]) -> FloatArray:
         """Return the products of some rows with others, in these orders."""
-        return self._gram[np.ix_(some, others)]
+        return self._gram[some][:, others]
 
     def _split(self, products: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return products with all steps and with all changes, in order."""
@@ -340,31 +350,55 @@ class CurvaturePairs:
         between = self._between(self._steps, self._steps) / self.scale
         return np.asarray(np.linalg.cholesky(between + (lower / curved) @ lower.T))
 
-    def _in_blocks(self, rows: npt.NDArray[Any], here: slice) -> npt.NDArray[Any]:
-        """Return chunks of some rows as a view of shape (blocks, rows, length of a block)."""
-        n_blocks = -(-(here.stop - here.start) // self._block)
-        chunk = rows[:, here.start : here.start + n_blocks * self._block]
-        return chunk.reshape(len(rows), n_blocks, self._block).transpose(1, 0, 2)
+    def _in_blocks(self, here: slice) -> npt.NDArray[Any]:
+        """Return some chunks as a view of shape (blocks, rows, length of a block)."""
+        return self._blocks[here.start // self._block : -(-here.stop // self._block)]
 
-    def _multiply(self, vector: Vector, places: Sequence[int]) -> FloatArray:
-        """Return the products of a vector with the pairs in some places, 0 for others."""
-        n_rows, wanted = self._n_rows, self._rows_of(places)
+    def _write(self, row: int, values: Vector, here: slice) -> None:
+        """Write some chunks of a row, with what is in `values`."""
+        blocks, whole = self._in_blocks(here)[:, row], len(values) // self._block
+        blocks[:whole] = values[: whole * self._block].reshape(whole, self._block)
+        if whole < len(blocks):
+            rest = values[whole * self._block :]
+            blocks[whole, : len(rest)] = rest
+
+    def _read(self, row: int, here: slice) -> FloatArray:
+        """Return a copy of some chunks of a row, in double precision."""
+        found = self._in_blocks(here)[:, row].astype(np.float64).reshape(-1)
+        return found[: here.stop - here.start]
+
+    def _flat(self, product: int) -> Vector:
+        """Return a copy of the vector that a product is with, as it is kept."""
+        found: Vector = self._blocks[:, product + 1].reshape(-1)[: self._n]
+        return found
+
+    def _only(self, products: FloatArray, places: Sequence[int]) -> FloatArray:
+        """Return products with the pairs in some places, 0 for others; shape (n_products,)."""
+        rows = self._rows_of(places)
+        kept = np.zeros(self.n_products)
+        kept[rows] = products[rows]
+        return kept
+
+    def _multiply(self, vector: Vector | None) -> FloatArray:
+        """Return the products of a padded vector (None: the gradient) with the rows in use."""
+        n_rows = self._n_rows + 1
         of_chunks = np.zeros((n_chunks(self._n), n_rows))
 
         def multiply(part: slice) -> None:
             # In one call: threads that begin many short ones wait for each other to begin.
-            rows = self._in_blocks(self._rows[:n_rows], part)
-            column = self._in_blocks(vector[None], part)[:, 0, :, None]
-            found = np.matmul(rows, column)[:, :, 0]
-            first, begins = part.start // CHUNK, np.arange(0, len(found), CHUNK // self._block)
-            of_part = of_chunks[first : first + len(begins)]
+            rows = self._in_blocks(part)[:, :n_rows]
+            if vector is None:
+                columns = rows[:, 0]
+            else:
+                first = part.start // self._block
+                columns = vector.reshape(-1, self._block)[first : first + len(rows)]
+            found = np.matmul(rows, columns[:, :, None])[:, :, 0]
+            begins = np.arange(0, len(found), CHUNK // self._block)
+            of_part = of_chunks[part.start // CHUNK :][: len(begins)]
             np.add.reduceat(found, begins, axis=0, dtype=np.float64, out=of_part)
 
-        products = np.zeros(self.n_products)
-        if wanted:
-            self._in_parts(self._n, multiply)
-            products[wanted] = of_chunks.sum(axis=0)[wanted]
-        return products
+        self._in_parts(self._n, multiply)
+        return np.asarray(of_chunks.sum(axis=0))
 
     def _drop_what_depends(self) -> None:
         """Let the oldest pairs go until no step is a combination of others, to rounding."""
@@ -375,3 +409,11 @@ class CurvaturePairs:
                 del self._order[0]
             else:
                 return
+
+
+def _solve(
+    triangular: FloatArray, right: FloatArray, *, lower: bool = False, transposed: bool = False
+) -> FloatArray:
+    """Solve T x = right, or T' x = right, without what scipy takes to look at them."""
+    found, _ = dtrtrs(triangular, right, lower=lower, trans=transposed)
+    return np.asarray(found)
