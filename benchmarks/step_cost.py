@@ -3,10 +3,12 @@
     python benchmarks/step_cost.py [--columns 241915] [--support 90000] [--units 10]
         [--arrivals 3] [--rounds 200] [--page docs/optimisers.md]
 
-A quadratic whose units have some of the columns each; gradients of random units arrive, and both
-methods are fed alike. A step is what the master does from the last arrival until the next point is
-known: it sums up what is remembered, learns from it, and moves. What anchored L-BFGS does while it
-waits (looking ahead to units that can arrive) is told beside it.
+A quadratic whose units have some of the columns each; gradients of random units arrive, and all
+methods are fed alike, in turns. The *path* of a step is what the master does from the round's last
+result until the next point is known: it takes the result, sums up what is remembered, learns from
+it, and moves. The *whole* step is that and what it did with the round's earlier results when they
+came. What anchored L-BFGS does before any has come (looking ahead to units that can arrive) is told
+beside it.
 """
 
 from __future__ import annotations
@@ -32,15 +34,21 @@ from erasurehead.optimizing.steps import Constant
 from erasurehead.optimizing.unit_curvature import UnitCurvature
 from erasurehead_master.run.descent import Descent
 from erasurehead_master.run.two_cores import TwoCores
+from erasurehead_master.shell.allocator import keep_freed_memory
 
 WARM_UP = 30
 """Rounds, after which there are ten pairs."""
+
+TURN = 10
+"""Rounds of one method, before it is another's turn."""
 
 COMMON = 0.3
 """Share of a unit's columns that all have."""
 
 PLAIN = "gradient-descent"
 METHODS_SHOWN = (PLAIN, "diagonal", "anchored-lbfgs")
+
+CORES = TwoCores()
 
 
 @dataclass(frozen=True)
@@ -111,35 +119,72 @@ def make_descent(optimizer: str, problem: Diagonal, arrivals: int) -> Descent:
     size = method.unit if isinstance(method.unit, float) else 1.0 / problem.largest()
     code = CODES.build("uncoded", units, None, np.random.default_rng(0))
     estimate = ESTIMATES.build("sag", code, columns, False)
-    return Descent(method, Constant(eta=size), estimate, 1, TwoCores().do)
+    return Descent(method, Constant(eta=size), estimate, 1, CORES.do)
 
 
-def measure(
-    optimizer: str, problem: Diagonal, arrivals: int, rounds: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return the seconds of each step, and of looking ahead in each round."""
-    units = len(problem.supports)
-    descent = make_descent(optimizer, problem, arrivals)
-    rng = np.random.default_rng(1)
-    step_s, ahead_s = [], []
-    for round_ in range(1, WARM_UP + rounds + 1):
+class Played:
+    """A run of a method, round by round.
+
+    Parameters
+    ----------
+    optimizer: the method's name.
+    problem: what units send.
+    arrivals: how many units a round closes after, besides those that are due.
+
+    Attributes
+    ----------
+    path_s: seconds of each step's path: taking the round's last result, decoding, and moving.
+    whole_s: those, and of what was done with the round's other results before the last one came.
+    ahead_s: of looking ahead to all units before any result came.
+    """
+
+    def __init__(self, optimizer: str, problem: Diagonal, arrivals: int) -> None:
+        self._descent = make_descent(optimizer, problem, arrivals)
+        self._problem, self._arrivals, self._round = problem, arrivals, 0
+        self._rng = np.random.default_rng(1)
+        self.path_s: list[float] = []
+        self.whole_s: list[float] = []
+        self.ahead_s: list[float] = []
+
+    def play(self, rounds: int, *, counts: bool = True) -> None:
+        """Play some rounds, whether or not they count."""
+        for _ in range(rounds):
+            ahead_s, early_s, path_s = self._play()
+            if counts:
+                self.ahead_s.append(ahead_s)
+                self.whole_s.append(early_s + path_s)
+                self.path_s.append(path_s)
+
+    def _play(self) -> tuple[float, float, float]:
+        descent, units = self._descent, len(self._problem.supports)
+        self._round += 1
         due = [unit for slots in descent.begin() for unit in slots]
-        begun = time.perf_counter()
-        while descent.has_work:
-            descent.work()
-        ahead_s.append(time.perf_counter() - begun)
-        heard = list(dict.fromkeys([*rng.permutation(units)[:arrivals].tolist(), *due]))
+        ahead_s = self._wait()
+        first = self._rng.permutation(units)[: self._arrivals].tolist()
+        heard = list(dict.fromkeys([*first, *due]))
         theta = descent.slice(None)
-        for unit in heard:
-            descent.estimate.take(problem.sent(unit, theta), 1.0)
+        sent = [self._problem.sent(unit, theta) for unit in heard]
         weights = np.isin(np.arange(units), heard).astype(float)
         error = float(np.mean((weights - 1.0) ** 2))
         decoding = Decoding(1.0, weights, error, 1.0, units - len(heard), {})
+        early_s = 0.0
+        for vector in sent[:-1]:
+            begun = time.perf_counter()
+            descent.take(vector, 1.0)
+            early_s += time.perf_counter() - begun + self._wait()
         begun = time.perf_counter()
-        outcome = descent.step(decoding, round_)
-        step_s.append(time.perf_counter() - begun)
+        descent.take(sent[-1], 1.0)
+        outcome = descent.step(decoding, self._round)
+        path_s = time.perf_counter() - begun
         assert outcome.diverged is None
-    return np.array(step_s[WARM_UP:]), np.array(ahead_s[WARM_UP:])
+        return ahead_s, early_s, path_s
+
+    def _wait(self) -> float:
+        """Do what a master does while it waits; return the seconds that takes."""
+        begun = time.perf_counter()
+        while self._descent.has_work:
+            self._descent.work()
+        return time.perf_counter() - begun
 
 
 def main() -> None:
@@ -154,33 +199,46 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--page", type=Path)
     given = parser.parse_args()
+    keep_freed_memory()
     rows = []
-    plain_s = np.nan
     for what, support in ((f"{given.support:,} columns", given.support), ("all", given.columns)):
         problem = make_problem(given.columns, support, given.units)
-        for optimizer in METHODS_SHOWN:
-            step_s, ahead_s = measure(optimizer, problem, given.arrivals, given.rounds)
-            middle_s = float(np.median(step_s))
-            plain_s = middle_s if optimizer == PLAIN else plain_s
-            quarters = np.quantile(step_s, (0.25, 0.75)) * 1e3
+        played = {name: Played(name, problem, given.arrivals) for name in METHODS_SHOWN}
+        for run in played.values():
+            run.play(WARM_UP, counts=False)
+        for _ in range(0, given.rounds, TURN):
+            for run in played.values():
+                run.play(TURN)
+        plain_s = float(np.median(played[PLAIN].path_s))
+        for name, run in played.items():
+            path_s, whole_s = float(np.median(run.path_s)), float(np.median(run.whole_s))
             rows.append(
                 [
-                    f"{optimizer}, units on {what}",
-                    f"{middle_s * 1e3:.2f} ms ({quarters[0]:.2f} to {quarters[1]:.2f})",
-                    f"{np.median(ahead_s) * 1e3:.2f} ms",
-                    f"{middle_s / plain_s:.2f}",
+                    f"{name}, units on {what}",
+                    of_seconds(run.path_s),
+                    of_seconds(run.whole_s),
+                    f"{np.median(run.ahead_s) * 1e3:.2f} ms",
+                    f"{path_s / plain_s:.2f}",
+                    f"{whole_s / plain_s:.2f}",
                 ]
             )
             print(" | ".join(rows[-1]), flush=True)
-    head = ["method", "step", "meanwhile", "over gradient descent"]
+    head = ["method", "path", "whole", "ahead", "path over plain", "whole over plain"]
     said = (
         f"{given.columns:,} parameters, {given.units} units, {given.arrivals} arrivals a round, ten"
-        " pairs; medians (quartiles)"
+        f" pairs; medians (quartiles) of {given.rounds} rounds, in turns of {TURN}; *plain* is the"
+        f" path of {PLAIN}"
     )
     text = f"{said}.\n\n{table(head, rows)}"
     print(text)
     if given.page is not None:
         write_section(given.page, "step-cost", text)
+
+
+def of_seconds(seconds: list[float]) -> str:
+    """Return the median and the quartiles, in ms."""
+    low, middle, high = np.quantile(seconds, (0.25, 0.5, 0.75)) * 1e3
+    return f"{middle:.2f} ms ({low:.2f} to {high:.2f})"
 
 
 if __name__ == "__main__":

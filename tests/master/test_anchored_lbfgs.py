@@ -258,7 +258,8 @@ def test_it_resumes_between_any_two_rounds_to_the_last_bit(digits: Digits) -> No
 
 @pytest.mark.parametrize("on_supports", [False, True])
 def test_looking_ahead_changes_no_bit(on_supports: bool) -> None:
-    """To all units, to some, or to none, as time allows."""
+    """To all units, to some, or to none, as time allows; nor does taking in what has arrived
+    before more arrives."""
     rng = np.random.default_rng(0)
     make = partial(AnchoredLbfgs, age=4)
     calm, busy = (some_units(make, n_parameters=300, on_supports=on_supports) for _ in range(2))
@@ -267,10 +268,14 @@ def test_looking_ahead_changes_no_bit(on_supports: bool) -> None:
         here = list(dict.fromkeys([*units, *due]))
         calm.close(*here)
         busy.descent.begin()
-        for _ in range(rng.integers(0, 9)):
-            if busy.descent.has_work:
-                busy.descent.work()
-        busy.close(*here)
+
+        def work(most: int) -> None:
+            for _ in range(rng.integers(0, most)):
+                if busy.descent.has_work:
+                    busy.descent.work()
+
+        work(9)
+        busy.close(*here, between=partial(work, 4))
         assert same(busy.descent.state(), calm.descent.state())
         assert not busy.descent.has_work
 

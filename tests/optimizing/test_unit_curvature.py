@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from erasurehead.arrays import FloatArray
-from erasurehead.optimizing.finding import Renewal, UnitGradient
 from erasurehead.optimizing.unit_curvature import AnchorSpread, UnitCurvature
 
 N_UNITS, N_PARAMETERS = 4, 6
@@ -35,10 +34,6 @@ def found(spread: AnchorSpread, mean: FloatArray) -> FloatArray:
     out = np.empty(N_PARAMETERS)
     spread.put(mean, ALL, out)
     return out
-
-
-def unit_gradient(point: FloatArray) -> UnitGradient:
-    return UnitGradient(point, None, np.zeros(0), 0.0)
 
 
 @given(st.integers(0, 10_000))
@@ -68,7 +63,12 @@ def test_anchors_move_one_by_one_as_if_they_were_taken_afresh() -> None:
     moved, afresh = spread_of(diagonals), spread_of(diagonals)
     moved.take(dict(enumerate(anchors)))
     point = rng.standard_normal(N_PARAMETERS)
-    moved.move([Renewal(u, 1.0, unit_gradient(point), unit_gradient(anchors[u])) for u in (0, 2)])
+    before = found(moved, anchors.mean(axis=0))
+    for round_ in ("is given up", "is absorbed"):
+        for unit in (0, 2):
+            moved.move(unit, point, anchors[unit])
+        assert found(moved, anchors.mean(axis=0)).tobytes() == before.tobytes()
+        moved.forget() if round_ == "is given up" else moved.absorb()
     anchors[[0, 2]] = point
     afresh.take(dict(enumerate(anchors)))
     mean = anchors.mean(axis=0)

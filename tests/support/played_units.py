@@ -85,17 +85,21 @@ class PlayedUnits:
         due = [unit for slots in self.descent.begin() for unit in slots]
         self.close(*dict.fromkeys([*units, *due]), spoil=spoil)
 
-    def close(self, *units: int, spoil: Callable[[FloatArray], FloatArray] | None = None) -> None:
-        """Let the round that has begun close."""
+    def close(
+        self,
+        *units: int,
+        spoil: Callable[[FloatArray], FloatArray] | None = None,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Let the round that has begun close; after each arrival, do what comes between."""
         self.round += 1
         theta = self.descent.slice(None)
         for unit in units:
             values, support, loss = self.sent(unit, theta)
             if spoil is not None and unit == units[0]:
                 values = spoil(values)
-            self.descent.estimate.take(
-                CodedVector(unit, support, values.astype(self._dtype), loss), 1.0
-            )
+            self.descent.take(CodedVector(unit, support, values.astype(self._dtype), loss), 1.0)
+            between()
         weights = np.isin(np.arange(self.n_units), units).astype(float)
         error = float(np.mean((weights - 1) ** 2))
         decoding = Decoding(1.0, weights, error, 1.0, self.n_units - len(units), {})

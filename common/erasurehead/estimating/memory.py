@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,7 +51,9 @@ class Memory:
 
         sum_u c h_u + sum_arrived c (y - h)     or     sum_arrived c y + sum_missing c h,
 
-    whichever reads fewer values. Besides a vector for each unit there are two of all parameters.
+    whichever reads fewer values. Where it is clear that the memory will be summed, h is subtracted
+    on arrival, too, as long as no more has arrived than is missing: then nothing is left to do at
+    the end. Besides a vector for each unit there are two of all parameters.
 
     Parameters
     ----------
@@ -63,6 +65,7 @@ class Memory:
     round: how many rounds have begun.
     known: what is remembered of each unit.
     fresh: of each unit that arrived in this round, its first vector.
+    sums: the round will end with the new sum of what is remembered; set between rounds.
     joined: which of them are of an earlier round, and of how many rounds ago.
     total_loss: sum_u c_u of the remembered losses.
 
@@ -78,6 +81,9 @@ class Memory:
         self.known = [NOTHING] * len(self.units)
         self.fresh: dict[int, CodedVector] = {}
         self.joined: dict[int, int] = {}
+        self.sums = False
+        self._replaced: set[int] = set()
+        """Units whose known vectors were subtracted from the sum of those that arrived."""
         self.total_loss = 0.0
         self._total = Accumulator(n_parameters)
         self._arrived = Accumulator(n_parameters)
@@ -91,7 +97,10 @@ class Memory:
 
     @property
     def arrived(self) -> FloatArray:
-        """sum_u c_u y_u over the units that arrived, from `close` until the work of `renewal`."""
+        """sum_u c_u y_u over the units that arrived, from `close` until the work of `renewal`.
+
+        Not where the memory `sums`.
+        """
         return self._arrived.sum
 
     @property
@@ -130,6 +139,7 @@ class Memory:
         self._joint.drop()
         self.fresh = {}
         self.joined = {}
+        self._replaced = set()
 
     def arrive(self, vector: CodedVector, in_parts: InParts, shares: Sequence[Share] = ()) -> None:
         """Take a vector, unless its unit has arrived in this round.
@@ -142,6 +152,8 @@ class Memory:
         self.fresh[unit] = vector
         own = (self._arrived, self.units.weights[unit])
         self._joint.add(vector.support, vector.values, [own, *shares])
+        if self.sums and self.known[unit].round != NEVER and not self._by_size()[0]:
+            self._replace(unit)
         if self._joint.is_full:
             self._joint.flush(in_parts)
 
@@ -182,6 +194,15 @@ class Memory:
         old = self.known[unit]
         self._total.add(old.support, old.values, -self.units.weights[unit])
         self.known[unit] = replace(NOTHING, loss=old.loss)
+
+    def settle(self, in_parts: InParts) -> None:
+        """Add up what waits to be added up, while results are awaited; no bit depends on it."""
+        self._joint.flush(in_parts)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing waits."""
+        return self._joint.is_empty
 
     def close(self, in_parts: InParts) -> None:
         """End the round's arrivals."""
@@ -267,13 +288,25 @@ class Memory:
                 self.known[index] = Remembered(support, values, float(loss), int(round_))
 
     def _fewer(self) -> tuple[bool, list[int]]:
-        """Return the units of the smaller part of what is known, and whether it is the missing."""
+        """Return the units of the smaller part of what is known, and whether it is the missing.
+
+        Those that were subtracted count as missing: they would have to be added again.
+        """
+        return self._by_size(self._replaced)
+
+    def _by_size(self, replaced: Collection[int] = ()) -> tuple[bool, list[int]]:
         parts: tuple[list[int], list[int]] = ([], [])
         sizes = [0, 0]
         for index, unit in enumerate(self.known):
             if unit.round != NEVER:
-                missing = index not in self.fresh
+                missing = index not in self.fresh or index in replaced
                 parts[missing].append(index)
                 sizes[missing] += len(unit.values)
         afresh = sizes[1] <= sizes[0]
         return afresh, parts[afresh]
+
+    def _replace(self, unit: int) -> None:
+        """Subtract what is known of a unit that has arrived."""
+        known = self.known[unit]
+        self._joint.add(known.support, known.values, [(self._arrived, -self.units.weights[unit])])
+        self._replaced.add(unit)

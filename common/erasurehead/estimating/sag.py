@@ -44,6 +44,7 @@ class SagEstimate(GradientEstimate):
 
     def begin(self) -> None:
         """Start a round with nothing in it."""
+        self.memory.sums = self.must_sum_memory
         self.memory.begin()
         self._decoded.begin()
 

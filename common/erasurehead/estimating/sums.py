@@ -91,6 +91,11 @@ class JointSums:
             accumulator.add(support, values, weight)
 
     @property
+    def is_empty(self) -> bool:
+        """Whether none wait."""
+        return not self._pending
+
+    @property
     def is_full(self) -> bool:
         """Whether enough wait."""
         return len(self._pending) >= PENDING_VECTORS

@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
+from erasurehead.optimizing.arriving import Arriving
 from erasurehead.optimizing.base import Method, Move, Problem, RoundKind, Unit
-from erasurehead.optimizing.finding import Ages, Finding, UnitGradient
+from erasurehead.optimizing.finding import Ages, Finding, Renewal, UnitGradient
 from erasurehead.optimizing.guard import CurvatureGuard, Verdict
 from erasurehead.optimizing.mean_anchor import MeanMove
 from erasurehead.optimizing.metric import POWER
@@ -58,7 +59,7 @@ class AnchoredLbfgs(Method):
     is taken out of a and g, with all pairs, until it is heard again. No step is many times longer
     than the last (`StepCap`).
 
-    Memory: 11 vectors of all parameters besides those of the pairs, one for each round from which
+    Memory: 13 vectors of all parameters besides those of the pairs, one for each round from which
     something is remembered, and the curvature of each unit on the columns that its rows have.
 
     Parameters
@@ -106,6 +107,7 @@ class AnchoredLbfgs(Method):
         self._ways = Ways(self.steps, self.penalty, self._in_parts)
         self._theta, self._mean = problem.start.copy(), problem.start.copy()
         self._spread = self._find_spread()
+        self._arriving = Arriving(self.n_parameters, self._spread, self._in_parts)
         self._retreat = Retreat(problem.start)
         self._losses: dict[int, float] = {}
         """What each unit adds to the mean loss, at its anchor."""
@@ -154,6 +156,12 @@ class AnchoredLbfgs(Method):
         if self._spread is not None:
             self._spread.look_along(unit, point, known.point)
 
+    def arrived(self, renewal: Renewal) -> None:
+        """Find what the step must know of a unit's way, and add it to those of others."""
+        if renewal.known is not None and renewal.unit in self._heard:
+            self._ways.look_along(renewal.fresh.point, renewal.known)
+            self._arriving.take(renewal)
+
     def step(self, found: Finding, size: StepSize) -> Move:
         """Absorb what has arrived, or reject it, and move theta."""
         eta = size.size(found)
@@ -166,9 +174,7 @@ class AnchoredLbfgs(Method):
         elif verdict is Verdict.BLAMED:
             self.steps.pairs.clear()
             self._begin_pair()
-        self._ways.forget()
-        if self._spread is not None:
-            self._spread.forget()
+        self._forget_round()
         if self._heard:
             of_step, begins = self._of_step, not self._renewed
             along = self.steps.turn(pair, of_step, begins=begins)
@@ -186,8 +192,9 @@ class AnchoredLbfgs(Method):
         self.steps.pairs.clear()
         self.guard.reset()
         self._spread = self._find_spread()
+        self._arriving = Arriving(self.n_parameters, self._spread, self._in_parts)
         self._retreat.begin_again()
-        self._ways.forget()
+        self._forget_round()
         self._heard, self._pair_begun = frozenset(), False
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -256,11 +263,10 @@ class AnchoredLbfgs(Method):
                 self.steps.pairs.clear()
             self._heard, self._pair_begun = move.heard, False
             self._retreat.others()
-        if self._spread is not None:
-            if move.afresh:
-                self._spread.take(move.anchors)
-            else:
-                self._spread.move(found.renewals)
+        if not move.afresh:
+            self._arriving.settle(found.renewals)
+        elif self._spread is not None:
+            self._spread.take(move.anchors)
         self._renewed |= {renewal.unit for renewal in found.renewals}
         enough = len(self._renewed) >= RENEWED_SHARE * self.rounds.n_units
         learns, waits = self._pair_begun and enough, self._pair_begun and not enough
@@ -273,7 +279,7 @@ class AnchoredLbfgs(Method):
             scratch = np.empty((3, min(STRETCH, part.stop - part.start)))
             for here in stretches(part):
                 moved, changed = scratch[:2, : here.stop - here.start]
-                move.go(self._mean, here, moved)
+                move.go(self._mean, self._arriving.ways, here, moved)
                 besides = None
                 if self._spread is not None:
                     besides = scratch[2, : here.stop - here.start]
@@ -315,6 +321,11 @@ class AnchoredLbfgs(Method):
         """
         losses = sum(self._losses[unit] for unit in sorted(self._heard))
         return self.rounds.n_units / len(self._heard) * losses + self.penalty.value(self._mean)
+
+    def _forget_round(self) -> None:
+        """Forget what was found while the round was open."""
+        self._ways.forget()
+        self._arriving.forget()
 
     def _find_spread(self) -> AnchorSpread | None:
         """Return what the mean anchor leaves out, with no unit in it."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import DataError
 from erasurehead.optimizing.curvature import Curvature
-from erasurehead.optimizing.finding import Ages, Finding, UnitGradient
+from erasurehead.optimizing.finding import Ages, Finding, Renewal, UnitGradient
 from erasurehead.optimizing.penalty import Penalty
 from erasurehead.optimizing.steps import StepSize
 from erasurehead.optimizing.unit_curvature import UnitCurvature
@@ -197,6 +197,13 @@ class Method(ABC):
         ----------
         point: the query, as units receive it.
         known: what is remembered of the unit.
+        """
+
+    def arrived(self, renewal: Renewal) -> None:  # noqa: B027
+        """Take in a result of the open round while others are awaited.
+
+        Asked of methods that follow units, between `overdue` and `step`, for none or the first of
+        the renewals that the step will be handed, in their order. The step must come to the same.
         """
 
     def forget_units(self, rounds: RoundKind) -> None:

@@ -20,16 +20,14 @@ class MeanMove:
     Attributes
     ----------
     anchors: of all units of which anchors are remembered, if the round is absorbed.
-    taken: anchors of what has arrived, each once, with the share of all units that take it; or, if
-        the mean is taken afresh, those of all units.
-    left: anchors that arrivals leave, in the same way; none, if the mean is taken afresh.
+    taken: if the mean is taken afresh, the anchors of all units, each once, with the share of all
+        units that take it.
     afresh: the mean is taken afresh: of other units than before, or all have arrived.
     others: the units are not those that the mean was of, or were not in between.
     """
 
     anchors: Mapping[int, FloatArray]
     taken: Sequence[tuple[FloatArray, float]]
-    left: Sequence[tuple[FloatArray, float]]
     afresh: bool
     others: bool
 
@@ -42,27 +40,26 @@ class MeanMove:
         # A unit that was forgotten and is back has no anchor that it leaves.
         others = now.keys() != heard or anchors.keys() != heard
         afresh = others or len(arrived) == len(heard)
-        if afresh:
-            return cls(now, _shares(now.values(), len(now)), (), afresh, others)
-        left = _shares([anchors[unit] for unit in arrived], len(now))
-        return cls(now, _shares(arrived.values(), len(now)), left, afresh, others)
+        return cls(now, _shares(now.values(), len(now)) if afresh else (), afresh, others)
 
     @property
     def heard(self) -> frozenset[int]:
         """The units of the mean."""
         return frozenset(self.anchors)
 
-    def go(self, mean: FloatArray, here: slice, moved: FloatArray) -> None:
-        """Move a part of the mean, shape (n_parameters,), and put into `moved` by how much."""
+    def go(self, mean: FloatArray, ways: FloatArray, here: slice, moved: FloatArray) -> None:
+        """Move a part of the mean, and put into `moved` by how much.
+
+        Unless the mean is taken afresh, it moves by the sum of arrivals' `ways`. Both have the
+        shape (n_parameters,).
+        """
         part = mean[here]
         if self.afresh:
             np.negative(part, out=moved)
+            for anchor, share in self.taken:
+                blas.add_weighted(moved, anchor[here], share)
         else:
-            moved[:] = 0.0
-        for anchor, share in self.taken:
-            blas.add_weighted(moved, anchor[here], share)
-        for anchor, share in self.left:
-            blas.add_weighted(moved, anchor[here], -share)
+            np.multiply(ways[here], 1.0 / len(self.anchors), out=moved)
         part += moved
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from erasurehead.arrays import FloatArray, IntArray
-from erasurehead.optimizing.finding import Renewal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +47,7 @@ class AnchorSpread:
 
     Where only n' of n units are heard, they stand for all, and the sum is n/n' times theirs.
 
-    Memory: two vectors of all parameters, the curvatures, and while a round is open as much again
+    Memory: three vectors of all parameters, the curvatures, and while a round is open as much again
     as these.
 
     Parameters
@@ -65,11 +64,14 @@ class AnchorSpread:
         self._n_units = n_units
         self._total, self._of_anchors = np.zeros(n_parameters), np.zeros(n_parameters)
         """sum_u C_u and sum_u C_u a_u of the units that are heard."""
+        self._moved, self._moves = np.empty(n_parameters), False
+        """The second sum after the round's arrivals, if there are any."""
         self._scale = 1.0
         self._ahead: dict[int, tuple[FloatArray, FloatArray, FloatArray]] = {}
 
     def take(self, anchors: Mapping[int, FloatArray]) -> None:
         """Begin with the anchors of these units, which are all that are heard."""
+        self._moves = False
         self._take_total(anchors)
         if len({id(anchor) for anchor in anchors.values()}) == 1:
             np.multiply(self._total, next(iter(anchors.values())), out=self._of_anchors)
@@ -95,13 +97,20 @@ class AnchorSpread:
     def forget(self) -> None:
         """Forget what was found ahead: the round is over."""
         self._ahead.clear()
+        self._moves = False
 
-    def move(self, renewals: Sequence[Renewal]) -> None:
-        """Let units that are heard move their anchors."""
-        for renewal in renewals:
-            assert renewal.known is not None
-            change = self.look_along(renewal.unit, renewal.fresh.point, renewal.known.point)
-            self._curvatures[renewal.unit].add_to(self._of_anchors, change)
+    def move(self, unit: int, point: FloatArray, anchor: FloatArray) -> None:
+        """Let a unit that is heard move its anchor to a point, if the round is absorbed."""
+        if not self._moves:
+            self._moved[:] = self._of_anchors
+            self._moves = True
+        self._curvatures[unit].add_to(self._moved, self.look_along(unit, point, anchor))
+
+    def absorb(self) -> None:
+        """Go on from where units have moved in the round."""
+        if self._moves:
+            self._of_anchors, self._moved = self._moved, self._of_anchors
+            self._moves = False
 
     def put(self, mean: FloatArray, here: slice, out: FloatArray) -> None:
         """Put a chunk of the sum into `out`, of the chunk's length.

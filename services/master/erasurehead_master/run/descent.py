@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -68,7 +68,7 @@ class Descent:
     that was taken are kept here. A late result joins the next step then, at the point that was
     broadcast in its own round, unless its unit has arrived in time or that was too long ago.
 
-    Memory with `anchored-lbfgs`, in vectors of all parameters: 11 of the method, 2 m + 4 of its m
+    Memory with `anchored-lbfgs`, in vectors of all parameters: 13 of the method, 2 m + 4 of its m
     pairs (in single precision, as for large models, half as much), a gradient and an anchor of each
     unit, on the columns of its rows also the unit's curvature, 3 that were sent in the last rounds,
     and 3 of the estimate.
@@ -124,6 +124,12 @@ class Descent:
         """Vectors that join the next step, and of which rounds they are."""
         self._unseen: deque[int] = deque()
         """Known units that the method has not looked ahead to in the round that is open."""
+        self._renewals: dict[int, Renewal] = {}
+        """What the units that have arrived in it change, in order of arrival."""
+        self._untold: deque[int] = deque()
+        """Those of them that the method has not taken in."""
+        self._unsettled = False
+        """Vectors wait to be added up."""
         self._prepare_estimate()
         self._missing = self._nobody_missing()
 
@@ -138,6 +144,9 @@ class Descent:
         The round should not close without one slot of each of these groups, if one can arrive.
         """
         self.estimate.begin()
+        self._renewals = {}
+        self._untold.clear()
+        self._unsettled = False
         memory = self._followed()
         point = self._tell(follows=memory is not None)
         if memory is None:
@@ -167,13 +176,21 @@ class Descent:
 
     @property
     def has_work(self) -> bool:
-        """True while the method may look ahead to what can arrive in the round that is open."""
-        return bool(self._unseen)
+        """True while the method may take in what has arrived in the round that is open, or look
+        ahead to what can."""
+        return bool(self._untold or self._unseen or self._unsettled)
 
     def work(self) -> None:
-        """Let the method look ahead to one unit."""
+        """Add up what has arrived, let the method take in one arrival, or look ahead to a unit."""
         memory = self._followed()
         assert memory is not None
+        if self._unsettled:
+            self._unsettled = False
+            memory.settle(self._in_parts)
+            return
+        if self._untold:
+            self.method.arrived(self._renewal(memory, self._untold.popleft()))
+            return
         unit = self._unseen.popleft()
         known = memory.known[unit]
         point = self._broadcasts.of(memory.round, known.support)
@@ -184,6 +201,16 @@ class Descent:
         """Return a fresh copy of the point to broadcast, on a support (None: all parameters)."""
         query = self.method.query
         return query.copy() if support is None else query[support]
+
+    def take(self, vector: CodedVector, weight: float | None) -> None:
+        """Take an arrival with the weight that `Decoder.arrive` returned for its symbol."""
+        self.estimate.take(vector, weight)
+        memory = self._followed()
+        if memory is not None:
+            unit = memory.units.of_symbol[vector.symbol]
+            if memory.fresh[unit] is vector:
+                self._untold.append(unit)
+                self._unsettled = not memory.is_settled
 
     def late(self, vector: CodedVector, age: int) -> None:
         """Offer one vector of a result that is `age` rounds old."""
@@ -202,6 +229,8 @@ class Descent:
         self._prepare_estimate()
         self._missing = self._nobody_missing()
         self._unseen.clear()
+        self._untold.clear()
+        self._unsettled = False
         self._late.clear()
         if keep_memory:
             self.estimate.load_state(old.state())
@@ -257,6 +286,8 @@ class Descent:
     def step(self, decoding: Decoding, round_: int) -> StepOutcome:
         """Decode, and let the method step unless something is not finite."""
         self._unseen.clear()
+        self._untold.clear()
+        self._unsettled = False
         if self.told is not None:
             self.told.close()
         memory = self._followed()
@@ -278,7 +309,7 @@ class Descent:
         slope = self._slope(gradient) if self._with_slope else math.nan
         found = Finding(round_, loss, gradient, decoding.decode_error)
         if memory is not None:
-            renewals = list(self._renewals(memory))
+            renewals = [self._renewal(memory, unit) for unit in memory.fresh]
             anchors = [self._anchors.get(unit) for unit in range(len(memory.known))]
             found = replace(found, renewals=renewals, ages=memory.ages, anchors=anchors)
         move = self.method.step(found, self.size)
@@ -288,6 +319,7 @@ class Descent:
             self.estimate.absorb()
             for renewal in found.renewals:
                 self._anchors.move(renewal.unit, renewal.fresh.point)
+        self._renewals = {}
         if memory is not None:
             for unit in move.forgets:
                 memory.forget(unit)
@@ -341,19 +373,20 @@ class Descent:
                 self.estimate.join(vector, memory.round - round_)
         self._late.clear()
 
-    def _renewals(self, memory: Memory) -> Iterator[Renewal]:
-        """Yield what the arrivals of the round change."""
-        for unit, vector in memory.fresh.items():
-            share = memory.units.weights[unit] / self.total_weight
+    def _renewal(self, memory: Memory, unit: int) -> Renewal:
+        """Return what the arrival of a unit in the round changes, always the same object."""
+        renewal = self._renewals.get(unit)
+        if renewal is None:
+            vector, known, anchor = memory.fresh[unit], memory.known[unit], self._anchors.get(unit)
             point = self._broadcasts.of(memory.round - memory.joined.get(unit, 0), vector.support)
             assert point is not None
-            known, anchor = memory.known[unit], self._anchors.get(unit)
-            yield Renewal(
+            self._renewals[unit] = renewal = Renewal(
                 unit,
-                share,
+                memory.units.weights[unit] / self.total_weight,
                 fresh=_at(point, vector),
                 known=None if anchor is None else _at(anchor, known),
             )
+        return renewal
 
 
 def _at(point: FloatArray, vector: CodedVector | Remembered) -> UnitGradient:

@@ -73,7 +73,7 @@ class RoundLedger:
         """Take an arrival."""
         start = self._stopwatch()
         for vector, weight in zip(fold.vectors, fold.weights, strict=True):
-            self._descent.estimate.take(vector, weight)
+            self._descent.take(vector, weight)
         self._decode_s += self._stopwatch() - start
 
     def fold_late(self, late: FoldLate) -> None:
