@@ -39,11 +39,11 @@ def ages(text: str, n_rounds: int) -> np.ndarray:
     }
     settings = load(RunSettings, given, environment={})
     coding = settings.fitted()
-    unit_of_slot = coding.code.unit_of_slot
+    unit_of_arrival = coding.code.unit_of_arrival
     last = np.full(coding.code.n_units, -1)
     found = []
     for played in play_rounds(coding, settings.delays(), n_rounds, SEED):
-        last[unit_of_slot[[arrival.slot for arrival in played.arrivals]]] = played.round
+        last[unit_of_arrival[[arrival.slot for arrival in played.arrivals]]] = played.round
         if last.min() > 0:
             found.append(played.round - last)
     return np.array(found)

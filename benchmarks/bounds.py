@@ -83,8 +83,8 @@ class Problem:
 class View:
     """What a stop rule sees."""
 
-    def __init__(self, built_decoder: Decoder, n_workers: int) -> None:
-        self.decoder, self.n_workers = built_decoder, n_workers
+    def __init__(self, built_decoder: Decoder, n_arrivals: int) -> None:
+        self.decoder, self.n_arrivals = built_decoder, n_arrivals
         self.n_arrived, self.elapsed_s = 0, 0.0
 
 

@@ -196,7 +196,7 @@ class Workshop:
         }
         settings = load(RunSettings, {**written, "delay": "none"}, environment={})
         code = settings.fitted().code
-        units = code.unit_of_slot
+        units = code.unit_of_arrival
         rng = np.random.default_rng((0x5A1, case.seed))
         settings = load(
             RunSettings, {**written, "delay": self._delay(case, units, rng)}, environment={}

@@ -75,7 +75,7 @@ def frc_in_parts(
     assert block_of_worker is not None
     seen = np.zeros(block_of_worker.count, dtype=np.int64)
     of_slot = np.empty(n_workers, dtype=np.int64)
-    for worker, block in enumerate(block_of_worker.of_slot):
+    for worker, block in enumerate(block_of_worker.of_symbol):
         order = (np.arange(c) + seen[block]) % c
         seen[block] += 1
         of_slot[c * worker : c * (worker + 1)] = c * block + order

@@ -52,7 +52,7 @@ def test_any_load_gives_balanced_blocks_and_groups(k: int, n: int, c: int, seed:
         assert sizes.max() - sizes.min() <= 1
     assert code.tolerance == groups_of(code).sizes.min() - 1
     dense = code.matrix.toarray()
-    expected = groups_of(code).of_slot[:, None] == groups_of(code).of_task[None, :]
+    expected = groups_of(code).of_symbol[:, None] == groups_of(code).of_task[None, :]
     np.testing.assert_array_equal(dense, expected)
 
 
@@ -75,7 +75,7 @@ def test_tolerance_is_exact_by_enumeration(k: int, n: int | None, c: int) -> Non
 
     def always_covered(stragglers: int) -> bool:
         return all(
-            len(set(np.delete(groups_of(code).of_slot, gone))) == groups_of(code).count
+            len(set(np.delete(groups_of(code).of_symbol, gone))) == groups_of(code).count
             for gone in itertools.combinations(range(k), stragglers)
         )
 
@@ -95,7 +95,7 @@ def test_an_adversary_erases_whole_blocks(k: int, c: int) -> None:
     """arXiv 1711.06771: of all sets of k - r stragglers, those are worst that hold (k-r)/c blocks
     alone, and leave an error of k - r tasks; stragglers too few for one more block erase none."""
     code = make(f"frc:c={c}", k)
-    by_group = np.argsort(groups_of(code).of_slot, kind="stable")
+    by_group = np.argsort(groups_of(code).of_symbol, kind="stable")
     for r in range(1, k):
         worst = max(
             unrecovered(code, list(arrived)) for arrived in itertools.combinations(range(k), r)
@@ -109,7 +109,7 @@ def test_an_adversary_of_thirty_workers(c: int, r: int) -> None:
     """k = 30: the (k-r)/c first groups gone leave an error of k - r; 100 random sets of as many
     stragglers never more, and k C(k-c, r)/C(k, r) on average, two thirds of it or less."""
     code, rng = make(f"frc:c={c}", 30), np.random.default_rng(0)
-    gone = np.isin(groups_of(code).of_slot, np.arange((30 - r) // c))
+    gone = np.isin(groups_of(code).of_symbol, np.arange((30 - r) // c))
     assert gone.sum() == 30 - r
     assert unrecovered(code, np.flatnonzero(~gone).tolist()) == pytest.approx(30 - r, abs=1e-9)
     by_chance = [unrecovered(code, rng.permutation(30)[:r].tolist()) for _ in range(100)]
@@ -121,7 +121,7 @@ def test_an_adversary_of_thirty_workers(c: int, r: int) -> None:
 
 
 def test_the_seed_decides_who_shares_a_group() -> None:
-    one, again, other = (groups_of(make("frc:c=3", 30, seed=s)).of_slot for s in (1, 1, 2))
+    one, again, other = (groups_of(make("frc:c=3", 30, seed=s)).of_symbol for s in (1, 1, 2))
     assert one.tolist() == again.tolist()
     assert one.tolist() != other.tolist()
 

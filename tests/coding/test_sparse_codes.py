@@ -207,7 +207,7 @@ def test_coupon_collector_arrivals() -> None:
     waits = []
     for seed in range(400):
         code = make("coupon:c=10", 200, 100, seed)
-        _, first = np.unique(groups_of(code).of_slot, return_index=True)
+        _, first = np.unique(groups_of(code).of_symbol, return_index=True)
         waits.append(first.max() + 1)
     assert np.mean(waits) == pytest.approx(29.29, abs=4 * np.std(waits) / 20)
 

@@ -60,8 +60,8 @@ def test_groups_are_the_slots_with_the_same_symbol(spec: str, k: int) -> None:
         assert code.n_units == k
         return
     dense, groups = code.matrix.toarray(), code.groups
-    np.testing.assert_array_equal(dense, groups.of_slot[:, None] == groups.of_task[None, :])
-    assert code.unit_of_slot.tolist() == groups.of_slot.tolist()
+    np.testing.assert_array_equal(dense, groups.of_symbol[:, None] == groups.of_task[None, :])
+    assert code.unit_of_arrival.tolist() == groups.of_symbol.tolist()
     assert code.n_units == np.count_nonzero(groups.sizes)
     assert groups.sizes.sum() == k
     assert groups.block_sizes.sum() == code.n_tasks

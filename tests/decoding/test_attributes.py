@@ -83,7 +83,7 @@ def test_first_copies_have_weights_near_one(code: str, text: str) -> None:
     groups = decoder.code.groups
     assert groups is not None
     for slots, _, decoding in rounds(decoder):
-        covered = np.isin(groups.of_task, groups.of_slot[list(slots)])
+        covered = np.isin(groups.of_task, groups.of_symbol[list(slots)])
         assert len(set(decoding.task_weights[covered])) == 1
         assert not decoding.task_weights[~covered].any()
 

@@ -75,7 +75,7 @@ def test_reports_equal_the_weights_for_every_arrival_set(
 def test_only_the_first_copy_counts(order: list[int], size: int) -> None:
     code = frc(12, 3)
     weights, decoding = decode(build(code, "none"), order[:size])
-    per_group = np.bincount(groups_of(code).of_slot, weights, minlength=4)
+    per_group = np.bincount(groups_of(code).of_symbol, weights, minlength=4)
     assert set(per_group) <= {0.0, 1.0}
     assert decoding.decode_error == pytest.approx(np.mean(per_group == 0))
 
@@ -164,7 +164,7 @@ def test_coverage_scale_is_b_over_m() -> None:
     by_count: dict[int, list[FloatArray]] = {}
     for r in range(1, 9):
         for arrived in all_sets(8, r):
-            m = len(set(groups_of(code).of_slot[list(arrived)]))
+            m = len(set(groups_of(code).of_symbol[list(arrived)]))
             _, decoding = decode(decoder, list(arrived))
             assert decoding.scale == pytest.approx(4 / m)
             by_count.setdefault(m, []).append(decoding.task_weights)
@@ -193,7 +193,7 @@ def test_relative_errors_of_the_three_scales(
     chance = covered_distribution(30, 3, 11)
     assert chance.sum() == pytest.approx(1.0)
     decoder = build(code, scale, r=11)
-    first_slots = [int(np.flatnonzero(groups_of(code).of_slot == b)[0]) for b in range(10)]
+    first_slots = [int(np.flatnonzero(groups_of(code).of_symbol == b)[0]) for b in range(10)]
     aligned, apart = 0.0, 0.0
     for m in range(1, 11):
         alpha = decode(decoder, first_slots[:m])[1].task_weights

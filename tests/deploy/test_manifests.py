@@ -234,7 +234,7 @@ def test_every_group_has_a_worker_of_the_standard_pool() -> None:
     for seed in range(5):
         code = Coding.of(parse(settings.scheme), settings.workers, settings.tasks, seed).code
         assert code.groups is not None
-        assert set(code.groups.of_slot[:6].tolist()) == set(range(code.groups.count))
+        assert set(code.groups.of_symbol[:6].tolist()) == set(range(code.groups.count))
 
 
 def test_the_configurations_are_ones_we_take(objects: list[dict[str, Any]], tmp_path: Path) -> None:

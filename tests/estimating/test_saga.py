@@ -80,7 +80,7 @@ def test_any_weights_on_any_supports_give_the_formula(seed: int) -> None:
         held: dict[int, float] = {}
         news = rng.normal(size=(groups_of(code).count, parameters))
         for slot in sorted(rng.permutation(k)[: rng.integers(0, k + 1)].tolist()):
-            block = int(groups_of(code).of_slot[slot])
+            block = int(groups_of(code).of_symbol[slot])
             support = None if rng.random() < 0.3 else supports[block]
             vector = news[block].copy() if support is None else np.zeros(parameters)
             if support is not None:

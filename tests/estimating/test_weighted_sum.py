@@ -77,7 +77,7 @@ def ordered_sums(spec: str, k: int, orders: list[tuple[int, ...]]) -> list[tuple
         estimate.begin()
         for slot in order:
             weight = decoder.arrive(slot)
-            block = groups_of(code).of_slot[slot]
+            block = groups_of(code).of_symbol[slot]
             sent = CodedVector(slot, None, per_block[block], float(per_block[block, 0]))
             estimate.take(sent, weight)
         gradient, loss = estimate.finish(decoder.finish())

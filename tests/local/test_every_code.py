@@ -68,6 +68,8 @@ EXACT = [
     ("graph:d=3 / component / exact / saga", 6),
     ("cyclic-sums:c=2 / circular / exact / sag", 6),
     ("regular:c=3 / least-squares / exact / svrg:every=4", 6),
+    ("frc:c=3,parts=tasks", 6),
+    ("frc:c=2,parts=tasks / first-copy / exact / saga", 6),
 ]
 
 # These take what there is when a few workers have answered.
@@ -89,6 +91,7 @@ APPROXIMATE = [
     ("design / one-step:scale=optimal / fraction:r=6", 7),
     ("osgc:p=0.1/0.1/0.2/0.2/0.3/0.3 / fixed / fraction:r=5", 6),
     ("matched-cyclic:c=3,p=0.2 / fixed:shrink=mse / fraction:r=5", 6),
+    ("frc:c=3,parts=tasks / first-copy:scale=group / fraction:r=7", 6),
 ]
 
 # Counts seconds instead of answers.
@@ -102,6 +105,7 @@ CACHED = [
     ("uncoded:r=4,cache=sag", 6),
     ("graph:d=3 / component / fraction:r=3 / saga", 6),
     ("cyclic-mds:s=1 / least-squares / fraction:r=4 / sag", 6),
+    ("cached:c=3,r=7,parts=tasks", 6),
 ]
 
 

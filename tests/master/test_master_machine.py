@@ -136,7 +136,7 @@ def test_equal_workers_are_erased_equally_often(virtual: Virtual) -> None:
     code = cluster.machine.plan.code
     covered = np.zeros(10)
     for record in cluster.records:
-        groups = {int(groups_of(code).of_slot[a.slot]) for a in record.arrivals}
+        groups = {int(groups_of(code).of_symbol[a.slot]) for a in record.arrivals}
         covered[list(groups)] += 1
     expected_share = 1 - 0.23867  # Lemma 2 at (30, 30, 3, 11)
     assert covered.mean() / 1500 == pytest.approx(expected_share, abs=0.01)
@@ -786,6 +786,7 @@ FAULTS = st.lists(
             "agc:c=2,deadline_s=0.3",
             "frc:c=2,groups=balanced / deadline:after_s=0.3",
             "osgc / fixed / fraction:r=3 / sag",
+            "cached:c=2,r=3,parts=tasks",
         ]
     ),
     latency_seed=st.integers(0, 1000),

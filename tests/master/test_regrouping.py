@@ -69,7 +69,7 @@ def slow_slots(seed: int) -> list[int]:
 
 def most_in_a_group(cluster: VirtualCluster, slots: list[int]) -> int:
     code = cluster.machine.plan.code
-    return int(np.bincount(groups_of(code).of_slot[slots]).max())
+    return int(np.bincount(groups_of(code).of_symbol[slots]).max())
 
 
 def test_balanced_groups_spread_the_slow_slots_and_erase_less() -> None:

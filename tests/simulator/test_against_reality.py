@@ -79,3 +79,37 @@ def test_a_simulated_run_is_the_real_one(scheme: str, batch: float, small_store:
     np.testing.assert_allclose(
         virtual.theta, real.theta, rtol=1e-12, atol=1e-12 * np.abs(real.theta).max()
     )
+
+
+@pytest.mark.parametrize("cache", ["", " / saga"])
+def test_so_is_one_whose_workers_send_task_by_task(
+    cache: str, small_store: Path, tmp_path: Path
+) -> None:
+    """Rounds close at the fourth of eight tasks, in the middle of what a worker does."""
+    rng = np.random.default_rng(3)
+    # Halves of them are 0.2 s apart from each other and from wholes, up to the fifth result.
+    delays_s = np.array([rng.permutation([0.5, 1.4, 2.2, 3.6]) for _ in range(ROUNDS)])
+    np.savez(tmp_path / "delays.npz", delays_s=delays_s)
+    given = {
+        "store": str(small_store),
+        "workers": WORKERS,
+        "rounds": ROUNDS,
+        "step": "0.5",
+        "scheme": f"frc:c=2,parts=tasks / first-copy:scale=coverage / fraction:r=4{cache}",
+        "delay": f"trace:file={tmp_path / 'delays.npz'}",
+    }
+    settings = load(RunSettings, given, environment={})
+    real, virtual = Watch(), Watch()
+    train(settings, [real])
+    simulate(settings, [virtual])
+    for r, v in zip(real.records, virtual.records, strict=True):
+        assert r.reason == v.reason
+        assert [a.slot for a in r.arrivals] == [a.slot for a in v.arrivals]
+        assert [a.delay_s for a in r.arrivals] == [a.delay_s for a in v.arrivals]
+        assert (r.decode_error, r.erased_tasks) == (v.decode_error, v.erased_tasks)
+        assert r.train_loss == pytest.approx(v.train_loss, rel=1e-12)
+    # The quickest worker sent both tasks, and two others one of theirs each, which counts.
+    assert any(r.reason == "4 of 8 arrived" and len(r.arrivals) == 3 for r in real.records)
+    np.testing.assert_allclose(
+        virtual.theta, real.theta, rtol=1e-12, atol=1e-12 * np.abs(real.theta).max()
+    )

@@ -80,7 +80,7 @@ def rounds(scheme: str, optimizer: str, seed: int = 0) -> tuple[int, float]:
     while not (gaps.all and gaps.all[-1] <= GAP):
         assert cluster.finished is None
         assert cluster.clock.step()
-    unit_of = cluster.machine.plan.code.unit_of_slot
+    unit_of = cluster.machine.plan.code.unit_of_arrival
     units = [len({unit_of[arrival.slot] for arrival in r.arrivals}) for r in cluster.records[1:]]
     return len(gaps.all), float(np.mean(units)) / cluster.machine.plan.code.n_units
 

@@ -47,6 +47,11 @@ SCHEMES = [
     "cyclic-mds:s=2,field=complex / least-squares / fraction:r=4",
     "cyclic-sums:c=2 / circular / fraction:r=3",
     "frc:c=2 / first-copy:scale=coverage / adaptive",
+    "frc:c=3,parts=tasks",
+    "frc:c=3,parts=tasks / first-copy:scale=group / fraction:r=5",
+    "frc:c=2,parts=tasks / first-copy / deadline:after_s=0.05,minimum=3",
+    "frc:c=3,parts=tasks / first-copy:scale=coverage / adaptive",
+    "frc:c=2,parts=tasks / first-copy:scale=coverage / residual:epsilon=0.3",
 ]
 
 
@@ -57,6 +62,7 @@ SCHEMES = [
         "frc:c=2,groups=balanced / first-copy / adaptive",
         "osgc / fixed / fraction:r=4",
         "osgc / fixed / fraction:r=4 / sag",
+        "frc:c=2,groups=balanced,parts=tasks / fraction:r=7",
     ],
 )
 def test_tasks_are_placed_anew_in_the_same_rounds(scheme: str, small_store: Path) -> None:
@@ -108,7 +114,15 @@ def test_the_timeline_is_the_virtual_clusters(
         assert record.erased_tasks == round_.decoding.erased_tasks
 
 
-@pytest.mark.parametrize("scheme", ["cached:r=1", "uncoded:r=2,cache=sag", "agc:c=2,r=2,cache=sag"])
+@pytest.mark.parametrize(
+    "scheme",
+    [
+        "cached:r=1",
+        "uncoded:r=2,cache=sag",
+        "agc:c=2,r=2,cache=sag",
+        "cached:c=3,r=3,parts=tasks",
+    ],
+)
 def test_units_that_a_method_waits_for_are_waited_for_in_the_timeline(
     scheme: str, small_store: Path
 ) -> None:
@@ -136,21 +150,28 @@ def test_units_that_a_method_waits_for_are_waited_for_in_the_timeline(
         assert record.arrivals == tuple(round_.arrivals)
 
 
+@pytest.mark.parametrize("pass_s", [0.0, 0.1])
 @pytest.mark.parametrize(
     "delay", ["persistent:count=2,slow_s=1", "shifted-exponential:shift_s=0.5,mean_s=0.4"]
 )
-def test_equal_times_are_dealt_with_alike(delay: str, small_store: Path) -> None:
+@pytest.mark.parametrize(
+    "scheme", ["agc:c=2,r=3", "frc:c=3,parts=tasks / first-copy / fraction:r=7"]
+)
+def test_equal_times_are_dealt_with_alike(
+    scheme: str, delay: str, pass_s: float, small_store: Path
+) -> None:
     """Slots with equal delays answer in the order in which they were sent the model."""
-    settings = chosen(small_store, scheme="agc:c=2,r=3", delay=delay)
+    settings = chosen(small_store, scheme=scheme, delay=delay)
     store = Store.open(small_store)
     records = Records()
-    run_virtually(make_plan(settings, store, None), store, [records], 0.1)
+    run_virtually(make_plan(settings, store, None), store, [records], pass_s)
     delays = DELAYS.build(delay, 6, 0)
     for record, round_ in zip(
-        records.all, play_rounds(settings.fitted(), delays, 12, 0, 0.1), strict=True
+        records.all, play_rounds(settings.fitted(), delays, 12, 0, pass_s), strict=True
     ):
         assert [a.slot for a in record.arrivals] == [a.slot for a in round_.arrivals]
         assert record.closed_s == round_.closed_s
+        assert record.erased_tasks == round_.decoding.erased_tasks
 
 
 def test_columns_sum_up_the_rounds(small_store: Path) -> None:

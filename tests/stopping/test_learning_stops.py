@@ -34,8 +34,8 @@ class Round:
     arrivals: list[tuple[int, float]] = field(default_factory=list)
 
     @property
-    def n_workers(self) -> int:
-        return self.decoder.code.n_workers
+    def n_arrivals(self) -> int:
+        return self.decoder.code.n_arrivals
 
     def play(self, rule: StopRule, times_s: FloatArray) -> tuple[str, float]:
         """Let slots arrive at these times (inf: never) until the rule closes; why, and when."""
@@ -210,7 +210,7 @@ def cached_choice(delays: FloatArray, round_: Round, progress: float) -> list[fl
     order = np.argsort(delays, axis=1)
     costs = []
     for r in range(1, code.n_workers + 1):
-        first = groups_of(code).of_slot[order[:, :r]]
+        first = groups_of(code).of_symbol[order[:, :r]]
         phi = np.mean([len(set(row)) for row in first.tolist()]) / groups_of(code).count
         if phi == 1:
             break
@@ -229,7 +229,7 @@ def test_with_a_cache_adaptive_weighs_staleness(base_s: float, progress: float) 
     delays = base_s + rng.exponential(0.5, size=(400, 30))
     round_ = make_round()
     rule = adaptive(round_, f"warmup=5,progress={progress}")
-    rule.remember(groups_of(round_.decoder.code).of_slot.tolist())
+    rule.remember(groups_of(round_.decoder.code).of_symbol.tolist())
     for row in delays:
         round_.play(rule, row)
     costs = cached_choice(delays, round_, progress)
@@ -259,7 +259,7 @@ def test_adaptive_resumes_from_its_state(cached: bool) -> None:
     whole, first, second = adaptive(round_), adaptive(round_), adaptive(round_)
     if cached:
         for rule in (whole, first, second):
-            rule.remember(groups_of(round_.decoder.code).of_slot.tolist())
+            rule.remember(groups_of(round_.decoder.code).of_symbol.tolist())
     for row in delays[:40]:
         round_.play(whole, row)
         round_.play(first, row)
@@ -335,7 +335,7 @@ def test_what_was_learnt_of_groups_is_kept_unless_they_are_others() -> None:
     text = "frc:c=2,groups=balanced / first-copy:scale=group / fraction:r=3"
     coding = Coding.of(parse(text), 6)
     session, resumed = coding.begin(), coding.begin()
-    slots = np.flatnonzero(groups_of(coding.code).of_slot != 2).tolist()
+    slots = np.flatnonzero(groups_of(coding.code).of_symbol != 2).tolist()
     for _ in range(300):
         session.stop.observe([(slot, 0.1) for slot in slots], 1.0)
     resumed.stop.load_state(session.stop.state())

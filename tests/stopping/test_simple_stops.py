@@ -25,8 +25,8 @@ class Round:
     elapsed_s: float = 0.0
 
     @property
-    def n_workers(self) -> int:
-        return self.decoder.code.n_workers
+    def n_arrivals(self) -> int:
+        return self.decoder.code.n_arrivals
 
     def arrive(self, *slots: int) -> None:
         for slot in slots:

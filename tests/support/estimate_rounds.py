@@ -72,7 +72,7 @@ def play_round(
 
     class View:
         decoder = session.decoder
-        n_workers = code.n_workers
+        n_arrivals = code.n_arrivals
         elapsed_s = 0.0
         n_arrived = 0
 

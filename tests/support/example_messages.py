@@ -48,6 +48,7 @@ ASSIGN = Assign(
     delay="none",
     delay_seed=0,
     load_share=0.5,
+    delay_shares=np.ones(1),
     heartbeat_interval_s=1.0,
     silence_limit_s=5.0,
     dense_share=0.7,

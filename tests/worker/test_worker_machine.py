@@ -75,8 +75,8 @@ def step(round_: int) -> Received:
     return Received(Step(0, round_, packed(np.zeros(3))))
 
 
-def done(round_: int, part: int = 0, last: bool = True) -> PartDone:
-    return PartDone(round_, part, last, np.ones((1, 3)), np.ones(1), 0.01)
+def done(round_: int, part: int = 0) -> PartDone:
+    return PartDone(round_, part, np.ones((1, 3)), np.ones(1), 0.01)
 
 
 def sent(actions: list[Action]) -> list[object]:
@@ -464,12 +464,17 @@ def test_each_vector_of_each_part_has_a_packer_of_its_own_until_the_next_assignm
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(FORMATS, "_entries", {**FORMATS._entries, "counted": Counted})
-    assign = replace(ASSIGN, vector_format="counted", coefficients=np.ones((2, 2, 2)))
+    assign = replace(
+        ASSIGN,
+        vector_format="counted",
+        coefficients=np.ones((2, 2, 2)),
+        delay_shares=np.array([1.0, 0.0]),
+    )
     machine = ready_worker(assign)
 
     def counts(round_: int) -> list[int]:
         machine.handle(Received(Step(0, round_, Packed("counted", 3, (np.zeros(3),)))), 0.0)
-        parts = [PartDone(round_, p, p == 1, np.ones((2, 3)), np.ones(2), 0.0) for p in (0, 1)]
+        parts = [PartDone(round_, p, np.ones((2, 3)), np.ones(2), 0.0) for p in (0, 1)]
         found: list[int] = []
         for part in parts:
             result = sent(machine.handle(part, 0.0))[0]
@@ -504,15 +509,77 @@ def test_a_part_it_does_not_know_is_said(assign: Assign, words: str) -> None:
 
 
 def test_a_result_of_two_parts_is_sent_part_by_part() -> None:
-    machine = ready_worker(replace(ASSIGN, coefficients=np.ones((2, 1, 2))))
+    parts = {"coefficients": np.ones((2, 1, 2)), "delay_shares": np.array([1.0, 0.0])}
+    machine = ready_worker(replace(ASSIGN, **parts))
     machine.handle(step(1), 0.0)
-    (first,) = sent(machine.handle(done(1, 0, last=False), 0.0))
+    then = machine.handle(done(1, 0), 0.0)
+    (first,) = sent(then)
+    assert isinstance(then[-1], Compute)
+    assert then[-1].part == 1
     between = machine.phase
     (second,) = sent(machine.handle(done(1, 1), 0.0))
     assert isinstance(first, Result)
     assert isinstance(second, Result)
     assert (first.part, second.part) == (0, 1)
     assert (between, machine.phase) == (Phase.COMPUTING, Phase.IDLE)
+
+
+THREE_TASKS = replace(
+    ASSIGN,
+    delay="persistent:fraction=1,slow_s=3",
+    heartbeat_interval_s=60.0,
+    silence_limit_s=300.0,
+    coefficients=np.eye(3)[:, np.newaxis],
+    delay_shares=np.full(3, 1 / 3),
+)
+
+
+def test_a_delay_passes_evenly_over_tasks_that_are_sent_one_by_one() -> None:
+    machine = ready_worker(THREE_TASKS)
+    machine.handle(step(1), 0.0)
+    now = 0.0
+    for part in range(3):
+        assert machine.phase is Phase.DELAYED
+        assert machine.wake_at == now + 1.0
+        now = machine.wake_at
+        (compute,) = machine.handle(Woke(), now)
+        assert isinstance(compute, Compute)
+        assert (compute.round, compute.part) == (1, part)
+        now += 0.25
+        (result,) = sent(machine.handle(done(1, part), now))
+        assert isinstance(result, Result)
+        assert (result.part, result.delay_s) == (part, 1.0)
+        machine.validate()
+    assert machine.phase is Phase.IDLE
+    assert machine.abandoned == 0
+
+
+@pytest.mark.parametrize("while_delayed", [True, False])
+def test_a_newer_round_cuts_the_tasks_that_are_left(while_delayed: bool) -> None:
+    """What was sent is sent; the newer round begins with the first task again."""
+    machine = ready_worker(THREE_TASKS)
+    machine.handle(step(1), 0.0)
+    machine.handle(Woke(), 1.0)
+    assert len(sent(machine.handle(done(1, 0), 1.0))) == 1
+    if not while_delayed:
+        machine.handle(Woke(), 2.0)
+    assert isinstance(machine.handle(step(2), 2.5)[0], Abandon)
+    assert machine.abandoned == 1
+    assert machine.handle(done(1, 1), 2.6) == [], "a part of the old round is not sent"
+    (compute,) = machine.handle(Woke(), 3.5)
+    assert isinstance(compute, Compute)
+    assert (compute.round, compute.part) == (2, 0)
+
+
+def test_a_worker_that_is_asked_to_end_sends_all_its_tasks_first() -> None:
+    machine = ready_worker(replace(THREE_TASKS, delay="none"))
+    machine.handle(step(1), 0.0)
+    machine.handle(Shutdown("asked to end"), 0.1)
+    for part in range(2):
+        machine.handle(done(1, part), 0.2)
+        assert machine.phase is Phase.COMPUTING
+    *_, leave = machine.handle(done(1, 2), 0.3)
+    assert isinstance(leave, Exit)
 
 
 EVENTS = st.lists(

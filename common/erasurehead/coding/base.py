@@ -2,9 +2,11 @@
 
 Notation (docs/codes.md): k slots (workers), n tasks with gradients g_1..g_n. The code's matrix A
 has one row a *symbol*, one column a task; symbol i is the coded gradient y_i = sum_j A[i, j] g_j.
-Nearly every code has one symbol a slot, so row i is slot i. Two families need more:
+Nearly every code has one symbol a slot, so row i is slot i. Some need more:
 
 * partial gradient codes answer a round in two parts, each one symbol (`n_parts` = 2);
+* codes with *partial results* send each task of a slot as a part that counts by itself
+  (`counts_parts`);
 * complex codes answer with the real and the imaginary part of one symbol, two real vectors in one
   part (`n_vectors` = 2).
 
@@ -40,8 +42,10 @@ class GradientCode:
     tolerance: any set of this many stragglers still lets the sum of all task gradients be decoded
         exactly; 0 where there is no such guarantee.
     n_parts: results a slot sends a round.
+    counts_parts: each part is an arrival by itself, and a slot's time passes evenly over its parts;
+        else a slot has arrived with its last part.
     n_vectors: real vectors in one result.
-    groups: of slots that send the same symbol, if the code is made of them (repetition).
+    groups: of equal symbols, if the code is made of them (repetition).
     fewer_suffice: whether fewer than k - `tolerance` arrivals ever hold the full gradient: False:
         never (with probability one), True: now and then, None: the code does not say.
     shared_tasks: how many tasks any two slots share, in a block design; None in other codes.
@@ -53,6 +57,7 @@ class GradientCode:
     n_workers: int
     tolerance: int = 0
     n_parts: int = 1
+    counts_parts: bool = False
     n_vectors: int = 1
     groups: Groups | None = None
     fewer_suffice: bool | None = None
@@ -82,17 +87,44 @@ class GradientCode:
         """
         if self.groups is None:
             return np.arange(self.n_symbols, dtype=np.int64)
-        return self.groups.of_slot
+        return self.groups.of_symbol
 
     @property
-    def unit_of_slot(self) -> IntArray:
-        """The first unit that each slot renews when it arrives, shape (k,)."""
-        return self.unit_of_symbol[:: self.symbols_per_slot]
+    def arrivals_per_slot(self) -> int:
+        """Arrivals of a slot in a round: one, or one a part where parts count."""
+        return self.n_parts if self.counts_parts else 1
+
+    @property
+    def n_arrivals(self) -> int:
+        """Arrivals of a round to which all slots answer. Number `slot * arrivals_per_slot + part`
+        is that of a part where parts count, number `slot` that of a slot where they do not."""
+        return self.n_workers * self.arrivals_per_slot
+
+    @cached_property
+    def arrival_of_symbol(self) -> IntArray:
+        """The number of the arrival with which a symbol comes, shape (n_symbols,)."""
+        return np.arange(self.n_symbols) * self.n_arrivals // max(1, self.n_symbols)
+
+    @property
+    def unit_of_arrival(self) -> IntArray:
+        """The first unit that each arrival renews, shape (n_arrivals,)."""
+        return self.unit_of_symbol[:: self.n_symbols // self.n_arrivals]
 
     @cached_property
     def n_units(self) -> int:
-        """Different units that slots renew."""
-        return len(np.unique(self.unit_of_slot))
+        """Different units that arrivals renew."""
+        return len(np.unique(self.unit_of_arrival))
+
+    @property
+    def delay_shares(self) -> FloatArray:
+        """How much of an injected delay is waited out before each part, shape (n_parts,).
+
+        All of it before the first one, unless parts count: a worker that is slow is as slow at
+        each of its tasks.
+        """
+        if self.counts_parts:
+            return np.full(self.n_parts, 1.0 / self.n_parts)
+        return np.asarray(np.arange(self.n_parts) == 0, dtype=np.float64)
 
     def symbols(self, slot: int, part: int = 0) -> range:
         """Return the rows of A that arrive with this part of this slot's answer."""
@@ -140,19 +172,25 @@ class GradientCode:
         return counts
 
 
-def repetition_code(name: str, groups: Groups) -> GradientCode:
-    """Build the code in which each slot sends the plain sum of its group's block.
+def repetition_code(name: str, groups: Groups, n_parts: int = 1) -> GradientCode:
+    """Build the code in which each symbol is the plain sum of its group's block.
 
-    It tolerates as many stragglers as the smallest group has slots, less one.
+    It tolerates as many stragglers as the smallest group has symbols, less one.
+
+    Parameters
+    ----------
+    n_parts: symbols of a slot, each of another group: results that count by themselves.
     """
     by_block = np.argsort(groups.of_task, kind="stable").astype(np.int64)
     blocks = np.split(by_block, np.cumsum(groups.block_sizes)[:-1])
-    rows = [(blocks[b], np.ones(len(blocks[b]))) for b in groups.of_slot]
+    rows = [(blocks[b], np.ones(len(blocks[b]))) for b in groups.of_symbol]
     return GradientCode(
         name=name,
         matrix=matrix_from_rows(rows, len(groups.of_task)),
-        n_workers=len(groups.of_slot),
+        n_workers=len(groups.of_symbol) // n_parts,
         tolerance=max(0, int(groups.sizes.min()) - 1),
+        n_parts=n_parts,
+        counts_parts=n_parts > 1,
         groups=groups,
     )
 

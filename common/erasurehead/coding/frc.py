@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, IntArray
 from erasurehead.coding.balance import balanced_groups
 from erasurehead.coding.base import GradientCode, repetition_code
 from erasurehead.coding.groups import Groups
@@ -30,6 +30,7 @@ def frc(
     c: int | None = None,
     groups: Literal["shuffled", "consecutive", "balanced"] = "shuffled",
     p: str | None = None,
+    parts: Literal["whole", "tasks"] = "whole",
 ) -> GradientCode:
     """Return the fractional repetition code with about `c` tasks a slot.
 
@@ -48,16 +49,23 @@ def frc(
         `balanced` puts reliable slots together with unreliable ones, so that every block is
         answered about equally often (`erasurehead.coding.balance`).
     p: straggler probabilities for `balanced`, ``0.3`` or ``0.1/0.2/...``; default: those known.
+    parts: `whole`: a slot answers with the sum over its block, at the end; `tasks`: with the
+        gradient of each task as soon as it is done, and the slots of a group begin with different
+        tasks (as arXiv 2405.19509). All blocks then have c tasks, and n defaults to c B.
 
     Raises
     ------
     UsageError: no such code; the sentence names the nearest loads there are. Or `balanced`
-        without probabilities, or p without `balanced`.
+        without probabilities, or p without `balanced`; or n tasks that make blocks of different
+        sizes, of which single tasks are to be sent.
     """
+    asked_tasks = n_tasks
     n_tasks = n_workers if n_tasks is None else n_tasks
     n_blocks = usual_count(n_workers, n_tasks)
     if c is not None:
         n_blocks = block_count(n_workers, n_tasks, c)
+    if parts == "tasks":
+        n_tasks = _whole_blocks(asked_tasks, n_blocks, c or _nearest(n_tasks, n_blocks))
     if groups == "balanced":
         what = "groups=balanced of code 'frc'"
         known = straggler_probabilities(n_workers, p, probabilities, what)
@@ -71,7 +79,42 @@ def frc(
         group_of_slot = blocks_of(n_workers, n_blocks)
         if groups == "shuffled":
             group_of_slot = rng.permutation(group_of_slot)
+    if parts == "tasks":
+        return _task_by_task(group_of_slot, n_tasks // n_blocks)
     return repetition_code("frc", Groups(group_of_slot, blocks_of(n_tasks, n_blocks)))
+
+
+def _whole_blocks(asked_tasks: int | None, n_blocks: int, c: int) -> int:
+    """Return the number of tasks that make blocks of equal sizes: the one asked for, or c B.
+
+    Raises
+    ------
+    UsageError: the tasks asked for do not make blocks of c.
+    """
+    if asked_tasks is None:
+        return c * n_blocks
+    if asked_tasks != c * n_blocks:
+        raise UsageError(
+            f"{asked_tasks} tasks do not make blocks of {c} tasks each, as parts=tasks of code"
+            f" 'frc' needs them; use {c * n_blocks} tasks, or leave the number of tasks out"
+        )
+    return asked_tasks
+
+
+def _task_by_task(block_of_slot: IntArray, c: int) -> GradientCode:
+    """Return the code whose slots send the c tasks of their blocks one by one.
+
+    The slots of a group begin at places that are spread evenly over its block.
+    """
+    copies = np.bincount(block_of_slot)
+    seen = np.zeros(len(copies), dtype=np.int64)
+    of_symbol = np.empty((len(block_of_slot), c), dtype=np.int64)
+    for slot, block in enumerate(block_of_slot):
+        begin = seen[block] * c // copies[block]
+        of_symbol[slot] = c * block + (begin + np.arange(c)) % c
+        seen[block] += 1
+    groups = Groups(of_symbol.ravel(), np.arange(c * len(copies), dtype=np.int64))
+    return repetition_code("frc", groups, n_parts=c)
 
 
 def usual_count(n_workers: int, n_tasks: int) -> int:

@@ -1,4 +1,4 @@
-"""Groups of slots that send the same symbol: the structure of repetition codes."""
+"""Groups of equal symbols: the structure of repetition codes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from erasurehead.arrays import IntArray
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Slots in groups, tasks in blocks: every slot of group b sends the plain sum of block b.
+    """Symbols in groups, tasks in blocks: every symbol of group b is the plain sum of block b.
+
+    Where slots send one symbol each, the groups are groups of slots.
 
     Attributes
     ----------
-    of_slot: the group of each slot, shape (k,). A group may have no slot at all (batched coupon
-        collector).
+    of_symbol: the group of each symbol, shape (n_symbols,). A group may have none at all (batched
+        coupon collector).
     of_task: the group whose block each task is in, shape (n,). Blocks partition the tasks.
     """
 
-    of_slot: IntArray
+    of_symbol: IntArray
     of_task: IntArray
 
     @cached_property
@@ -31,8 +33,8 @@ class Groups:
 
     @cached_property
     def sizes(self) -> IntArray:
-        """Slots per group, shape (B,)."""
-        return np.bincount(self.of_slot, minlength=self.count).astype(np.int64)
+        """Symbols per group, shape (B,)."""
+        return np.bincount(self.of_symbol, minlength=self.count).astype(np.int64)
 
     @cached_property
     def block_sizes(self) -> IntArray:

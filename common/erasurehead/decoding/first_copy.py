@@ -33,6 +33,8 @@ class FirstCopyDecoder(Decoder):
     * ``coverage``: tasks over covered tasks, which is B/m for equal blocks; exact when m = B, and
       unbiased given m when all blocks are equally likely to be covered.
 
+    Where slots send task by task, groups are those of the parts that hold a task.
+
     Parameters
     ----------
     code: a repetition code.
@@ -41,7 +43,8 @@ class FirstCopyDecoder(Decoder):
 
     Raises
     ------
-    UsageError: the code has no groups of equal slots, or the context lacks what `scale` needs.
+    UsageError: the code has no groups of equal slots, or the context lacks what `scale` needs; or
+        `scale` takes how often a slot is late, and parts of it are late more or less often.
     """
 
     sums_first_copies = True
@@ -66,7 +69,7 @@ class FirstCopyDecoder(Decoder):
         self.groups = groups
         self.scale = scale
         self._group_weights: Callable[[], FloatArray] | None = None
-        self._group_of_slot: list[int] = groups.of_slot.tolist()
+        self._group_of_symbol: list[int] = groups.of_symbol.tolist()
         self._block_of_task = groups.of_task
         self._block_sizes = groups.block_sizes
         self._size: list[int] = groups.block_sizes.tolist()
@@ -76,6 +79,12 @@ class FirstCopyDecoder(Decoder):
             raise UsageError(
                 f"p={p} of decoder 'first-copy' is for scale=group, and the scale is {scale};"
                 " leave it out or use scale=group"
+            )
+        if code.counts_parts and (scale == "unbiased" or p is not None):
+            raise UsageError(
+                f"scale={scale}{'' if p is None else ' with p'} of decoder 'first-copy' knows how"
+                f" often whole results are late, and code '{code.name}' with parts=tasks sends task"
+                " by task; use scale=coverage, or scale=group without p"
             )
         if scale == "unbiased":
             if context.stop_arrivals is None:
@@ -89,7 +98,7 @@ class FirstCopyDecoder(Decoder):
         elif scale == "group" and p is not None:
             given = checked_probabilities(numbers(p, code.n_workers, "p"), code.n_workers)
             erased = np.ones(groups.count)
-            np.multiply.at(erased, groups.of_slot, given)
+            np.multiply.at(erased, groups.of_symbol, given)
             self._weights = 1.0 / np.maximum(1.0 - erased, 1.0 / GREATEST_WEIGHT)
         elif scale == "group":
             self._group_weights = context.group_weights
@@ -100,8 +109,11 @@ class FirstCopyDecoder(Decoder):
                     " use scale=coverage"
                 )
         self.uses_probabilities = self._group_weights is not None
-        # Groups of as many slots are heard as often. The scale of `coverage` depends on which are.
-        alike = np.ptp(groups.sizes) == 0
+        # Groups of as many slots are heard as often, if each task is the first of as many, and so
+        # on. The scale of `coverage` depends on which are.
+        places = np.zeros((groups.count, code.n_parts))
+        np.add.at(places, (groups.of_symbol, np.arange(code.n_symbols) % code.n_parts), 1)
+        alike = not np.ptp(places, axis=0).any()
         if scale == "coverage":
             alike &= np.ptp(groups.block_sizes) == 0
         self.unbiased = scale in ("unbiased", "group") or bool(alike)
@@ -127,7 +139,7 @@ class FirstCopyDecoder(Decoder):
 
     def arrive(self, symbol: int) -> float | None:
         """Take one symbol: the block's weight for its first copy, else 0.0."""
-        group = self._group_of_slot[symbol]
+        group = self._group_of_symbol[symbol]
         if self._covered[group]:
             return 0.0
         self._covered[group] = 1

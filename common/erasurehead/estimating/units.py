@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -46,6 +47,7 @@ class Units:
         self.n_held = len(set(self.of_symbol))
         self._largest = max(map(abs, self.weights))
         self._symbols_per_slot = code.symbols_per_slot
+        self._arrival_of_symbol: list[int] = code.arrival_of_symbol.tolist()
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -53,10 +55,20 @@ class Units:
     @cached_property
     def slots(self) -> list[frozenset[int]]:
         """For each unit, the slots that send it."""
+        n_symbols = len(self.of_symbol)
+        return self._gathered([symbol // self._symbols_per_slot for symbol in range(n_symbols)])
+
+    @cached_property
+    def arrivals(self) -> list[frozenset[int]]:
+        """For each unit, the arrivals of a round that renew it (`GradientCode.n_arrivals`)."""
+        return self._gathered(self._arrival_of_symbol)
+
+    def _gathered(self, of_symbol: Sequence[int]) -> list[frozenset[int]]:
+        """Return for each unit what its symbols have."""
         found: list[set[int]] = [set() for _ in self.weights]
-        for symbol, unit in enumerate(self.of_symbol):
-            found[unit].add(symbol // self._symbols_per_slot)
-        return [frozenset(slots) for slots in found]
+        for unit, number in zip(self.of_symbol, of_symbol, strict=True):
+            found[unit].add(number)
+        return [frozenset(numbers) for numbers in found]
 
     def multiple(self, unit: int, weight: float) -> float:
         """Return weight / c, or another number where c is next to nothing: any one will do."""

@@ -99,6 +99,7 @@ class Coding:
     def _around(cls, code: GradientCode, scheme: Scheme, n_tasks: int | None, seed: int) -> Coding:
         """Make the coding of a code, once the other parts are seen to fit it."""
         rule, decoder, _ = _build_parts(scheme, code)
+        fitting.check_parts_are_told_apart(scheme, decoder)
         exact = rule.waits_for_all
         if exact:
             fitting.check_every_task_is_held(scheme, code)
@@ -106,7 +107,7 @@ class Coding:
         # Of one parameter only: it is looked at, and never used.
         estimate = ESTIMATES.build(scheme.estimate, code, 1, exact)
         sums = decoder.sums_first_copies and estimate.memory is None
-        erased = rule.arrivals is not None and rule.arrivals + code.tolerance < code.n_workers
+        erased = rule.arrivals is not None and rule.arrivals + code.tolerance < code.n_arrivals
         return cls(
             scheme=scheme,
             asked_tasks=n_tasks,
@@ -129,9 +130,10 @@ class Coding:
         """
         rule, decoder, learnt = _build_parts(self.scheme, self.code, slots)
         if self.remembers and self.snapshot_every is None:
-            rule.remember(self.code.unit_of_slot.tolist())
+            rule.remember(self.code.unit_of_arrival.tolist())
         if decoder.uses_probabilities or self.places_by is not None:
-            rule = LearningStop(rule, learnt.slots, learnt.groups)
+            per_slot = self.code.arrivals_per_slot
+            rule = LearningStop(rule, learnt.slots, learnt.groups, per_slot)
         if self.snapshot_every is not None:
             rule = SnapshotStop(rule, self.snapshot_every)
         return Session(decoder, rule, learnt)

@@ -27,6 +27,15 @@ def check_every_task_is_held(scheme: Scheme, code: GradientCode) -> None:
         )
 
 
+def check_parts_are_told_apart(scheme: Scheme, decoder: Decoder) -> None:
+    """Raise UsageError if parts of a slot's answer arrive alone, and the decoder weighs slots."""
+    if decoder.code.counts_parts and not decoder.sums_first_copies:
+        raise UsageError(
+            f"decoder '{scheme.decoder}' weighs whole results of workers, and code '{scheme.code}'"
+            " sends the gradient of each task by itself; use first-copy, or leave parts=tasks out"
+        )
+
+
 def check_all_arrivals_are_exact(scheme: Scheme, decoder: Decoder) -> None:
     """Raise UsageError if every round would wait for a gradient that the decoder never gets.
 

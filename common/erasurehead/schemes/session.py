@@ -36,8 +36,9 @@ class Learnt:
         """Start from what a code and a stop rule say, and from `slots` if it is there already."""
         groups = None
         if code.groups is not None:
-            groups = GroupErasures(code.groups.of_slot, _first_guess(code.groups, stop, slots))
-        return cls(slots or _before_any_round(code.n_workers, stop), groups)
+            guess = _first_guess(code, code.groups, stop, slots)
+            groups = GroupErasures(code.groups.of_symbol, guess)
+        return cls(slots or _before_any_round(code, stop), groups)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,21 +57,22 @@ class Session:
     learnt: Learnt
 
 
-def _before_any_round(n_workers: int, stop: StopRule) -> StragglerEstimate:
+def _before_any_round(code: GradientCode, stop: StopRule) -> StragglerEstimate:
     """Return an estimate that starts from 1 - r/k where the r-th arrival ends a round, else 1/2."""
-    missing = 0.5 if stop.arrivals is None else 1.0 - stop.arrivals / n_workers
+    missing = 0.5 if stop.arrivals is None else 1.0 - stop.arrivals / code.n_arrivals
     missing = min(max(missing, 0.01), 0.99)
-    return StragglerEstimate(n_workers, prior=(2.0 * missing, 2.0 * (1.0 - missing)))
+    return StragglerEstimate(code.n_workers, prior=(2.0 * missing, 2.0 * (1.0 - missing)))
 
 
-def _first_guess(groups: Groups, stop: StopRule, slots: StragglerEstimate | None) -> FloatArray:
+def _first_guess(
+    code: GradientCode, groups: Groups, stop: StopRule, slots: StragglerEstimate | None
+) -> FloatArray:
     """Return how often each group is likely to be erased, before any round has shown it."""
     if stop.waits_for_all:
         return np.zeros(groups.count)
-    n_workers = len(groups.of_slot)
     if slots is None and stop.arrivals is not None:
-        return uncovered_probability(n_workers, groups.sizes, stop.arrivals)
-    p = np.full(n_workers, 0.5) if slots is None else slots.probabilities
+        return uncovered_probability(code.n_arrivals, groups.sizes, stop.arrivals)
+    p = np.full(code.n_workers, 0.5) if slots is None else slots.probabilities
     erased = np.ones(groups.count)
-    np.multiply.at(erased, groups.of_slot, p)
+    np.multiply.at(erased, groups.of_symbol, np.repeat(p, code.arrivals_per_slot))
     return erased

@@ -90,7 +90,13 @@ def agc(
     return _repetition(Spec("frc", {"c": str(c)}), stop, scale, cache)
 
 
-def cached(*, c: int | None = None, r: int | None = None, delta: float | None = None) -> Scheme:
+def cached(
+    *,
+    c: int | None = None,
+    r: int | None = None,
+    delta: float | None = None,
+    parts: str | None = None,
+) -> Scheme:
     """Return short rounds of fractional repetition that remember what each group sent last.
 
     It is made for methods that know of each remembered gradient where it was taken, and wait for
@@ -101,7 +107,8 @@ def cached(*, c: int | None = None, r: int | None = None, delta: float | None = 
     ----------
     c: tasks per worker; default: those of three workers for a block of rows.
     r: arrivals that close a round.
-    delta: their share of the workers, in (0, 1]; default: a tenth, but 2 arrivals at least.
+    delta: their share of all, in (0, 1]; default: a tenth, but 2 arrivals at least.
+    parts: ``tasks``: workers send each task as soon as it is done, and r counts tasks; see `frc`.
 
     Raises
     ------
@@ -111,7 +118,8 @@ def cached(*, c: int | None = None, r: int | None = None, delta: float | None = 
     assert stop is not None
     if r is None:
         stop = Spec(stop.name, {**stop.options, "least": str(LEAST_ARRIVALS)})
-    code = Spec("frc", {} if c is None else {"c": str(c)})
+    given = {"c": c, "parts": parts}
+    code = Spec("frc", {key: str(value) for key, value in given.items() if value is not None})
     return _repetition(code, stop, None, "sag")
 
 

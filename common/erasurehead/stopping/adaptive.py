@@ -84,7 +84,7 @@ class AdaptiveStop(StopRule):
                 f" noise={noise:g}, most_error={most_error:g}, progress={progress:g}; it needs"
                 " warmup >= 1, explore >= 2, noise >= 0, most_error > 0 and 0 < progress < 1"
             )
-        self.n_workers = code.n_workers
+        self.n_arrivals = code.n_arrivals
         self.by = by
         self.warmup = first
         self._warmup_is_given = warmup is not None
@@ -92,24 +92,24 @@ class AdaptiveStop(StopRule):
         self.noise = noise
         self.most_error = most_error
         self.contraction = -math.log1p(-progress)
-        self.r = code.n_workers
+        self.r = code.n_arrivals
         """The number of arrivals predicted best."""
         self._exact_reason = exact_reason(code)
         self._n_closed = 0
-        self._seen = np.zeros(self.n_workers)
-        self._time_s = np.zeros(self.n_workers)
-        self._error = np.ones(self.n_workers)
-        self._renewed = np.zeros(self.n_workers)
-        self._unit_of_slot: IntArray | None = None
+        self._seen = np.zeros(self.n_arrivals)
+        self._time_s = np.zeros(self.n_arrivals)
+        self._error = np.ones(self.n_arrivals)
+        self._renewed = np.zeros(self.n_arrivals)
+        self._unit_of_arrival: IntArray | None = None
         self._n_units = 0
         self._is_followed = False
         self._why = ""
         self._begin()
 
-    def remember(self, unit_of_slot: Sequence[int]) -> None:
+    def remember(self, unit_of_arrival: Sequence[int]) -> None:
         """Be told that an arrival renews the remembered value of its slot's unit."""
-        self._unit_of_slot = np.array(unit_of_slot)
-        self._n_units = len(set(unit_of_slot))
+        self._unit_of_arrival = np.array(unit_of_arrival)
+        self._n_units = len(set(unit_of_arrival))
         if not self._warmup_is_given:
             self.warmup = 1
 
@@ -142,9 +142,9 @@ class AdaptiveStop(StopRule):
         """Learn from a closed round and choose the next r."""
         m = min(len(arrivals_s), self._n_judged)
         if m:
-            slots = [slot for slot, _ in arrivals_s[:m]]
+            arrivals = [arrival for arrival, _ in arrivals_s[:m]]
             times_s = np.array([after_s for _, after_s in arrivals_s[:m]])
-            self._learn(times_s, self._shares_renewed(slots), duration_s)
+            self._learn(times_s, self._shares_renewed(arrivals), duration_s)
         self._n_closed += 1
         if self._n_closed >= self.warmup:
             self._choose()
@@ -183,7 +183,7 @@ class AdaptiveStop(StopRule):
         )
 
     def _begin(self) -> None:
-        self._errors = np.ones(self.n_workers)
+        self._errors = np.ones(self.n_arrivals)
         self._n_judged = 0
         self._decided = False
         self._was_exact = False
@@ -198,24 +198,24 @@ class AdaptiveStop(StopRule):
         if self._exploring:
             if elapsed_s < PATIENCE * predicted_s:
                 return None
-            return f"{n} of {self.n_workers} arrived; looked further for {elapsed_s:.3g} s"
+            return f"{n} of {self.n_arrivals} arrived; looked further for {elapsed_s:.3g} s"
         if self.by == "deadline":
             if elapsed_s < predicted_s:
                 return None
             return f"deadline of {predicted_s:.3g} s{self._why}"
-        return f"{n} of {self.n_workers} arrived{self._why}" if n >= self.r else None
+        return f"{n} of {self.n_arrivals} arrived{self._why}" if n >= self.r else None
 
-    def _shares_renewed(self, slots: list[int]) -> FloatArray:
-        """Return the share of all units that the first 1, 2, ... of the slots renew."""
-        shares = np.zeros(len(slots))
-        if self._unit_of_slot is not None:
-            _, first = np.unique(self._unit_of_slot[slots], return_index=True)
+    def _shares_renewed(self, arrivals: list[int]) -> FloatArray:
+        """Return the share of all units that the first 1, 2, ... of the arrivals renew."""
+        shares = np.zeros(len(arrivals))
+        if self._unit_of_arrival is not None:
+            _, first = np.unique(self._unit_of_arrival[arrivals], return_index=True)
             shares[first] = 1.0 / self._n_units
         return np.cumsum(shares)
 
     def _learn(self, times_s: FloatArray, renewed: FloatArray, duration_s: float) -> None:
         """Average in what this round says about each r."""
-        m, k = len(times_s), self.n_workers
+        m, k = len(times_s), self.n_arrivals
         truncated = self._decided and not self._was_exact
         if truncated and self.by == "deadline" and not self._exploring:
             # Only rounds that were fast enough would show their r-th arrival, and the deadline
@@ -249,7 +249,7 @@ class AdaptiveStop(StopRule):
         best = int(np.argmin(cost))
         self.r = best + 1
         stale = ""
-        if self._unit_of_slot is not None:
+        if self._unit_of_arrival is not None:
             stale = f", renewing {self._renewed[best]:.0%} of the cache,"
         self._why = (
             f"; r={self.r} predicted best, {self._time_s[best]:.3g} s{stale} at"
@@ -258,7 +258,7 @@ class AdaptiveStop(StopRule):
 
     def _rounds_needed(self) -> tuple[FloatArray, BoolArray]:
         """Return rounds to target over those of exact gradients, and whether r may be chosen."""
-        if self._unit_of_slot is None:
+        if self._unit_of_arrival is None:
             return 1.0 + self.noise * self._error, self._error <= self.most_error
         if self._is_followed:
             return followed_rounds(self._renewed), self._renewed > 0

@@ -15,11 +15,11 @@ class RoundView(Protocol):
 
     @property
     def n_arrived(self) -> int:
-        """Slots whose (last) result of this round is in."""
+        """Slots whose (last) result of this round is in; parts, where these count."""
 
     @property
-    def n_workers(self) -> int:
-        """k, all slots of the code, filled or not."""
+    def n_arrivals(self) -> int:
+        """How many there would be of all slots of the code, filled or not."""
 
     @property
     def elapsed_s(self) -> float:
@@ -53,9 +53,9 @@ class StopRule(ABC):
     """True when it judges by what earlier rounds were like, and by whether what does not arrive is
     remembered (`remember`)."""
 
-    def remember(self, unit_of_slot: Sequence[int]) -> None:  # noqa: B027
-        """Be told that an arrival renews the remembered value of its slot's unit, so that what
-        does not arrive is stale, not lost. Said once, before the first round."""
+    def remember(self, unit_of_arrival: Sequence[int]) -> None:  # noqa: B027
+        """Be told that each arrival renews the remembered value of its unit, so that what does not
+        arrive is stale, not lost. Said once, before the first round."""
 
     def follow(self) -> None:  # noqa: B027
         """Be told that the method knows where each remembered value was taken, and waits for those
@@ -71,7 +71,10 @@ class StopRule(ABC):
         the deadline."""
 
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:  # noqa: B027
-        """Learn from a closed round: (slot, seconds after opening) in order, and its duration."""
+        """Learn from a closed round: (arrival, seconds after opening) in order, and its duration.
+
+        Arrivals are numbered as by `GradientCode.n_arrivals`.
+        """
 
     def sums_all(self, round_: RoundView) -> bool:
         """True when the estimate of a round that closes now is the sum of all that arrived,

@@ -7,7 +7,7 @@ import math
 from erasurehead.coding.base import GradientCode
 from erasurehead.errors import UsageError
 from erasurehead.stopping.base import RoundView, StopRule
-from erasurehead.stopping.exact import exact_reason
+from erasurehead.stopping.exact import everyone, exact_reason
 
 
 class DeadlineStop(StopRule):
@@ -17,7 +17,8 @@ class DeadlineStop(StopRule):
     ----------
     code: for k.
     after_s: seconds, positive.
-    minimum: arrivals without which the round goes on after the deadline, 1 to k.
+    minimum: arrivals without which the round goes on after the deadline, 1 to k; to k times the
+        parts of a slot, where parts count.
 
     Raises
     ------
@@ -27,10 +28,11 @@ class DeadlineStop(StopRule):
     def __init__(self, code: GradientCode, *, after_s: float, minimum: int = 1) -> None:
         if not (math.isfinite(after_s) and after_s > 0):
             raise UsageError(f"a deadline of {after_s:g} s cannot be met; after_s must be positive")
-        k = code.n_workers
-        if not 1 <= minimum <= k:
+        most = code.n_arrivals
+        if not 1 <= minimum <= most:
             raise UsageError(
-                f"minimum={minimum} arrivals do not fit {k} workers; minimum must be 1 to {k}"
+                f"minimum={minimum} arrivals do not fit {everyone(code)}; minimum must be 1 to"
+                f" {most}"
             )
         self.after_s = self._after_s = after_s
         self.minimum = minimum

@@ -21,10 +21,18 @@ class ExactStop(StopRule):
         return self._reason if round_.decoder.exact else None
 
 
+def everyone(code: GradientCode) -> str:
+    """Return the words for who may arrive in a round."""
+    each = f" with {code.n_parts} results each" if code.counts_parts else ""
+    return f"{code.n_workers} workers{each}"
+
+
 def exact_reason(code: GradientCode) -> str:
     """Return the words for a round that closed because waiting longer gains nothing."""
     if code.groups is None:
         return "exact"
+    if code.counts_parts:
+        return f"all {code.groups.count} tasks covered"
     count, held = code.groups.count, int(np.count_nonzero(code.groups.sizes))
     if held < count:
         return f"all {held} groups covered, {count - held} held by no slot"

@@ -7,7 +7,7 @@ import math
 from erasurehead.coding.base import GradientCode
 from erasurehead.errors import UsageError
 from erasurehead.stopping.base import RoundView, StopRule
-from erasurehead.stopping.exact import exact_reason
+from erasurehead.stopping.exact import everyone, exact_reason
 
 
 class FractionStop(StopRule):
@@ -18,9 +18,9 @@ class FractionStop(StopRule):
     Parameters
     ----------
     code: for k.
-    r: arrivals, 1 to k.
-    delta: share of the slots, in (0, 1]; r = ceil(delta k). Give one of the two.
-    least: with delta, r is at least so much (all slots, if there are fewer).
+    r: arrivals, 1 to k; to k times the parts of a slot, where parts count.
+    delta: share of these, in (0, 1]; r = ceil(delta k). Give one of the two.
+    least: with delta, r is at least so much (all, if there are fewer).
 
     Raises
     ------
@@ -35,7 +35,7 @@ class FractionStop(StopRule):
         delta: float | None = None,
         least: int | None = None,
     ) -> None:
-        k = code.n_workers
+        k = code.n_arrivals
         if (r is None) == (delta is None):
             raise UsageError(
                 "stop rule 'fraction' needs either r (arrivals) or delta (their share of the"
@@ -46,8 +46,8 @@ class FractionStop(StopRule):
         if delta is not None:
             if not 0 < delta <= 1:
                 raise UsageError(
-                    f"delta={delta:g} is not a share of the {k} workers; it must be above 0 and at"
-                    " most 1"
+                    f"delta={delta:g} is not a share of the {everyone(code)}; it must be above 0"
+                    " and at most 1"
                 )
             # 0.1 * 30 is above 3 in floating point, and means 3.
             r = min(max(least or 1, math.ceil(delta * k - 1e-9)), k)
@@ -59,7 +59,7 @@ class FractionStop(StopRule):
         assert r is not None
         if not 1 <= r <= k:
             raise UsageError(
-                f"r={r} arrivals cannot close a round of {k} workers; r must be 1 to {k}"
+                f"r={r} arrivals cannot close a round of {everyone(code)}; r must be 1 to {k}"
             )
         self.arrivals = self._r = r
         self._reason = f"{r} of {k} arrived"

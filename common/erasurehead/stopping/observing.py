@@ -18,15 +18,22 @@ ESTIMATE, ERASURES = "estimate_", "erasures_"
 class LearningStop(StopRule):
     """Judges as `rule` does, and counts the slots that arrived in time: p_i belongs to this rule.
 
+    Where parts count, a slot was in time if one of its parts was.
+
     Parameters
     ----------
     rule: the rule in force.
     estimate: the straggler probabilities of the same slots.
-    erasures: of the groups that the slots make up, if there are any.
+    erasures: of the groups that the arrivals make up, if there are any.
+    per_slot: arrivals of a slot in a round (`GradientCode.arrivals_per_slot`).
     """
 
     def __init__(
-        self, rule: StopRule, estimate: StragglerEstimate, erasures: GroupErasures | None = None
+        self,
+        rule: StopRule,
+        estimate: StragglerEstimate,
+        erasures: GroupErasures | None = None,
+        per_slot: int = 1,
     ) -> None:
         self.rule = rule
         self.waits_for_all = rule.waits_for_all
@@ -34,7 +41,7 @@ class LearningStop(StopRule):
         self.adapts = rule.adapts
         self.estimate = estimate
         self.erasures = erasures
-        self._n_workers = len(estimate.probabilities)
+        self._shape = len(estimate.probabilities), per_slot
 
     def follow(self) -> None:
         """Tell the rule."""
@@ -50,11 +57,11 @@ class LearningStop(StopRule):
 
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:
         """Count a closed round."""
-        arrived = np.zeros(self._n_workers, dtype=bool)
-        arrived[[slot for slot, _ in arrivals_s]] = True
-        self.estimate.observe(arrived)
+        arrived = np.zeros(self._shape, dtype=bool)
+        arrived.ravel()[[arrival for arrival, _ in arrivals_s]] = True
+        self.estimate.observe(np.asarray(arrived.any(axis=1)))
         if self.erasures is not None:
-            self.erasures.observe(arrived)
+            self.erasures.observe(arrived.ravel())
         self.rule.observe(arrivals_s, duration_s)
 
     def state(self) -> dict[str, FloatArray]:

@@ -43,4 +43,4 @@ class ResidualStop(StopRule):
         error = round_.decoder.error()
         if error > self.epsilon:
             return None
-        return f"decode error {error:.3g} after {round_.n_arrived} of {round_.n_workers}"
+        return f"decode error {error:.3g} after {round_.n_arrived} of {round_.n_arrivals}"

@@ -38,13 +38,13 @@ class SnapshotStop(StopRule):
         """Return why the round may close now, or None."""
         if not self._due:
             return self.rule.judge(round_)
-        complete = round_.decoder.exact or round_.n_arrived == round_.n_workers
-        return f"snapshot: {round_.n_arrived} of {round_.n_workers} arrived" if complete else None
+        complete = round_.decoder.exact or round_.n_arrived == round_.n_arrivals
+        return f"snapshot: {round_.n_arrived} of {round_.n_arrivals} arrived" if complete else None
 
     def sums_all(self, round_: RoundView) -> bool:
         """True in the round of a snapshot once all slots, or one of every group, have arrived."""
         grouped = round_.decoder.code.groups is not None
-        complete = round_.n_arrived == round_.n_workers or (grouped and round_.decoder.exact)
+        complete = round_.n_arrived == round_.n_arrivals or (grouped and round_.decoder.exact)
         return self._due and complete
 
     def observe(self, arrivals_s: Sequence[tuple[int, float]], duration_s: float) -> None:

@@ -18,7 +18,7 @@ FORGETTING = 0.98
 
 
 class GroupErasures:
-    """The weights 1/(1-q_b), with q_b the share of rounds in which no slot of group b was in time.
+    """The weights 1/(1-q_b), with q_b the share of rounds in which nothing of group b was in time.
 
     Whole groups are counted, not slots: where a round closes as soon as enough groups are covered,
     or at the r-th arrival, slots do not straggle independently, and the product of their
@@ -29,20 +29,20 @@ class GroupErasures:
 
     Parameters
     ----------
-    group_of_slot: shape (k,), from 0 to B - 1.
+    group_of_arrival: of each slot, or of each part where parts count, from 0 to B - 1.
     guess: q_b before any round, shape (B,), in [0, 1]; it is forgotten like a round.
     """
 
-    def __init__(self, group_of_slot: IntArray, guess: FloatArray) -> None:
-        self._group_of_slot = group_of_slot
+    def __init__(self, group_of_arrival: IntArray, guess: FloatArray) -> None:
+        self._group_of_arrival = group_of_arrival
         self._rounds = np.full(1, GUESS_ROUNDS)
         self._covered = GUESS_ROUNDS * (1.0 - guess)
         self._squares = np.zeros(1)
 
     def observe(self, arrived: npt.NDArray[np.bool_]) -> None:
-        """Count one round; `arrived` has shape (k,)."""
+        """Count one round; `arrived` is as long as `group_of_arrival`."""
         covered = np.zeros(len(self._covered), dtype=bool)
-        covered[self._group_of_slot[arrived]] = True
+        covered[self._group_of_arrival[arrived]] = True
         self._rounds *= FORGETTING
         self._covered *= FORGETTING
         self._squares *= FORGETTING**2

@@ -32,7 +32,7 @@ from msgspec import Meta, Struct
 from erasurehead.errors import ErasureHeadError
 from erasurehead.wire.vectors.base import Packed
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 """Raised whenever an old peer could misread a new message."""
 
 _LARGEST = sys.float_info.max
@@ -174,6 +174,8 @@ class Assign(Struct, frozen=True, forbid_unknown_fields=True):
     delay: Text
     delay_seed: Count
     load_share: Number
+    delay_shares: Floats
+    """How much of a round's delay is waited out before each part of a result, shape (parts,)."""
     heartbeat_interval_s: Seconds
     silence_limit_s: Seconds
     dense_share: Number

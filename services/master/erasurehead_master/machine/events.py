@@ -62,7 +62,7 @@ class Woke(Struct, frozen=True):
 
 
 class Wanted(Struct, frozen=True):
-    """The open round is not enough without one slot of each of these groups, if one can arrive."""
+    """The open round is not enough without one arrival of each of these groups, if one can come."""
 
     groups: tuple[frozenset[int], ...]
 

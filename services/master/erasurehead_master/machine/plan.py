@@ -215,6 +215,7 @@ class RunPlan:
             delay=settings.straggling.delay,
             delay_seed=settings.run.seed,
             load_share=len(tasks) / code.n_tasks,
+            delay_shares=code.delay_shares,
             heartbeat_interval_s=settings.membership.heartbeat_interval_s,
             silence_limit_s=settings.membership.silence_limit_s,
             dense_share=settings.wire.dense_share,

@@ -35,8 +35,9 @@ class Rounds:
     """The state of the current round. Implements `erasurehead.stopping.base.RoundView`.
 
     A round is *open* from `open` until `closed` holds the reason it closed for; `close` then
-    returns its decoding. Arrivals are reported once per (slot, part); a slot has arrived when
-    its last part is in.
+    returns its decoding. Arrivals are reported once per (slot, part). A slot has arrived when
+    its last part is in; where parts count, each is an arrival, and `arrivals` has the first one of
+    each slot. Arrivals are numbered as by `GradientCode.n_arrivals`.
 
     Parameters
     ----------
@@ -50,13 +51,20 @@ class Rounds:
         self.is_open = False
         self.closed: str | None = None
         self.arrivals: list[Arrival] = []
-        self._arrived: set[int] = set()
-        """Their slots."""
+        self.came: list[tuple[int, float]] = []
+        """The arrivals by number, and their seconds after opening, in order."""
         self.wake_at: float | None = None
+        self._arrived: set[int] = set()
+        """The arrivals by number."""
         self._waiting: set[int] = set()
+        """Slots that may still send something."""
+        self._done: set[int] = set()
+        """Slots of which all is in."""
         self._wanted: list[Set[int]] = []
         self._enough: str | None = None
         self._parts: set[tuple[int, int]] = set()
+        self._spent: dict[int, tuple[float, float]] = {}
+        """Seconds of computing and of delay, of the parts that are in of each slot."""
         self._sent: set[int] = set()
         self._opened = 0.0
         self._now = 0.0
@@ -65,8 +73,8 @@ class Rounds:
 
     @property
     def n_arrived(self) -> int:
-        """Slots whose last part is in."""
-        return len(self.arrivals)
+        """Slots whose last part is in; parts, where these count."""
+        return len(self.came)
 
     @property
     def n_sent(self) -> int:
@@ -74,9 +82,9 @@ class Rounds:
         return len(self._sent)
 
     @property
-    def n_workers(self) -> int:
-        """k."""
-        return self.code.n_workers
+    def n_arrivals(self) -> int:
+        """How many there would be of all slots of the code, filled or not."""
+        return self.code.n_arrivals
 
     @property
     def elapsed_s(self) -> float:
@@ -100,24 +108,27 @@ class Rounds:
         self._enough = None
         self._parts.clear()
         self.arrivals = []
+        self.came = []
         self._arrived = set()
+        self._done = set()
+        self._spent.clear()
         self.decoder.begin()
         deadline_s = self.stop.deadline_s()
         self.wake_at = None if deadline_s is None else now + deadline_s
         self._deadline_s, self._due_s = deadline_s or 0.0, 0.0
 
     def want(self, groups: Sequence[Set[int]]) -> None:
-        """Keep the open round open, whatever the stop rule says, until a slot of each group is in.
+        """Keep the open round open, whatever the stop rule says, until one of each group is in.
 
-        A group none of whose slots can still arrive is not waited for. Who wants groups follows
-        units, which the stop rule is told.
+        Groups are of arrivals, by number. One of which nothing can still arrive is not waited for.
+        Who wants groups follows units, which the stop rule is told.
         """
         self.stop.follow()
         self._wanted = [group for group in groups if not group & self._arrived]
 
     def join(self, slot: int) -> bool:
-        """Let a slot take part in the open round; False if its result is in already."""
-        if slot in self._arrived:
+        """Let a slot take part in the open round; False if all of it is in already."""
+        if slot in self._done:
             return False
         self._waiting.add(slot)
         self._sent.add(slot)
@@ -140,21 +151,35 @@ class Rounds:
     ) -> tuple[float | None, ...]:
         """Take one result that `expects` allowed; return the decoder's weight of each vector."""
         self._now = now
-        code = self.code
+        code, after_s = self.code, now - self._opened
         weights = tuple([self.decoder.arrive(s) for s in code.symbols(slot, part)])
+        first = complete = True
         if code.n_parts > 1:
+            before = self._spent.get(slot)
+            first = before is None
+            if before is not None:
+                compute_s, delay_s = before[0] + compute_s, before[1] + delay_s
+            self._spent[slot] = compute_s, delay_s
             self._parts.add((slot, part))
             complete = all((slot, p) in self._parts for p in range(code.n_parts))
-        else:
-            complete = True
         if complete:
             self._waiting.discard(slot)
-            self._arrived.add(slot)
-            self.arrivals.append(Arrival(slot, now - self._opened, compute_s, delay_s))
-            if self._wanted:
-                self._wanted = [group for group in self._wanted if slot not in group]
+            self._done.add(slot)
+        if first if code.counts_parts else complete:
+            self.arrivals.append(Arrival(slot, after_s, compute_s, delay_s))
+        if code.counts_parts:
+            self._count(slot * code.n_parts + part, after_s)
+        elif complete:
+            self._count(slot, after_s)
         self._judge()
         return weights
+
+    def _count(self, number: int, after_s: float) -> None:
+        """Take note of an arrival."""
+        self._arrived.add(number)
+        self.came.append((number, after_s))
+        if self._wanted:
+            self._wanted = [group for group in self._wanted if number not in group]
 
     def lose(self, slot: int, now: float) -> None:
         """Nothing more will come from this slot in this round."""
@@ -183,7 +208,10 @@ class Rounds:
             self.wake_at += missed_s
 
     def close(self) -> tuple[Decoding, tuple[int, ...]]:
-        """Close the round; return its decoding and the stragglers (slots it was sent to)."""
+        """Close the round; return its decoding and the stragglers.
+
+        These are slots that it was sent to, and of which no result was in time.
+        """
         if self.closed is None:
             raise RuntimeError("the round has no reason to close yet")
         self.is_open = False
@@ -192,8 +220,9 @@ class Rounds:
         if self.stop.sums_all(self) and not decoding.erased_tasks:
             whole = np.ones(self.code.n_tasks)
             decoding = replace(decoding, task_weights=whole, decode_error=0.0)
-        self.stop.observe([(a.slot, a.after_s) for a in self.arrivals], self.elapsed_s)
-        return decoding, tuple(sorted(self._sent - self._arrived))
+        self.stop.observe(self.came, self.elapsed_s)
+        heard = {arrival.slot for arrival in self.arrivals}
+        return decoding, tuple(sorted(self._sent - heard))
 
     def abandon(self) -> None:
         """Forget the open round without decoding it."""
@@ -201,13 +230,16 @@ class Rounds:
 
     def validate(self) -> None:
         """Assert every invariant (on in tests)."""
-        arrived = {a.slot for a in self.arrivals}
-        assert len(arrived) == len(self.arrivals), "a slot arrived twice"
-        assert arrived == self._arrived
-        assert not arrived & self._waiting, "a slot is waited for although it arrived"
-        assert arrived <= self._sent
+        heard = {a.slot for a in self.arrivals}
+        assert len(heard) == len(self.arrivals), "a slot arrived twice"
+        assert self._arrived == {number for number, _ in self.came}
+        assert len(self._arrived) == len(self.came), "something arrived twice"
+        assert {number // self.code.arrivals_per_slot for number in self._arrived} == heard
+        assert self._done <= heard
+        assert not self._done & self._waiting, "a slot is waited for although all of it is in"
+        assert heard <= self._sent
         assert self._waiting <= self._sent
-        assert all(0 <= s < self.n_workers for s in self._sent)
+        assert all(0 <= s < self.code.n_workers for s in self._sent)
         times = [a.after_s for a in self.arrivals]
         assert times == sorted(times), "arrivals out of order"
         assert self.is_open or self.wake_at is None
@@ -220,10 +252,15 @@ class Rounds:
         reason = self.stop.judge(self)
         if reason is None:
             self._nobody_left()
-        elif self._wanted and any(group & self._waiting for group in self._wanted):
+        elif self._wanted and any(map(self._may_come, self._wanted)):
             self._enough = self._enough or reason
         else:
             self.closed = reason if self._enough is None else self._enough + WAITED
+
+    def _may_come(self, group: Set[int]) -> bool:
+        """Return whether one of these arrivals, of which none has come, may still come."""
+        per_slot = self.code.arrivals_per_slot
+        return any(number // per_slot in self._waiting for number in group)
 
     def _nobody_left(self) -> None:
         """Close a round that can learn nothing more, unless it has nothing at all."""

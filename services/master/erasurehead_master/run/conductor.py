@@ -333,7 +333,7 @@ class Conductor(Generic[Parcel]):
 
     def _stepped(self, record: RoundRecord, outcome: StepOutcome) -> RoundRecord:
         """Return the record with what the course of the run says of the round."""
-        for slots in outcome.given_up:
+        for slots in dict.fromkeys(outcome.given_up):  # those of several tasks are told of once
             named = f"slot{'s' if len(slots) > 1 else ''} {', '.join(map(str, sorted(slots)))}"
             left_out = f"the rows of {named} are left out until a worker sends their gradient"
             self._reporter.notice("warning", left_out)

@@ -139,9 +139,9 @@ class Descent:
         return self.method.model
 
     def begin(self) -> tuple[frozenset[int], ...]:
-        """Forget the last round's arrivals; return of which slots the method wants to hear.
+        """Forget the last round's arrivals; return which arrivals the method wants to hear.
 
-        The round should not close without one slot of each of these groups, if one can arrive.
+        The round should not close without one of each of these groups, if one can arrive.
         """
         self.estimate.begin()
         self._renewals = {}
@@ -154,7 +154,7 @@ class Descent:
         self._broadcasts.open(memory.round, point)
         # Units with the same anchor one after another: the method may look at it once.
         self._unseen = deque(sorted(memory.heard, key=lambda unit: memory.known[unit].round))
-        return tuple(memory.units.slots[unit] for unit in self.method.overdue(memory.ages))
+        return tuple(memory.units.arrivals[unit] for unit in self.method.overdue(memory.ages))
 
     @property
     def missing(self) -> tuple[int, int]:

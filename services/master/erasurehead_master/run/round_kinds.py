@@ -12,7 +12,7 @@ from erasurehead.stopping import STOPS
 from erasurehead.theory.moments import uncovered_probability
 
 USUAL_SHARE = 0.1
-"""Share of the slots that is taken to arrive where a stop rule does not count arrivals."""
+"""Share of all arrivals that is taken to arrive where a stop rule does not count arrivals."""
 
 
 def kind_of_rounds(
@@ -32,12 +32,12 @@ def kind_of_rounds(
     memory = estimate.memory
     if memory is None or not estimate.sums_memory:
         return RoundKind(coding.exact and whole, whole=whole, unbiased=coding.unbiased)
-    slots = [len(slots) for slots in memory.units.slots if slots]
+    copies = [len(arrivals) for arrivals in memory.units.arrivals if arrivals]
     if coding.exact:
-        return RoundKind(True, len(slots), len(slots))
-    n_slots = coding.code.n_workers
+        return RoundKind(True, len(copies), len(copies))
+    n_arrivals = coding.code.n_arrivals
     arrivals = STOPS.build(coding.scheme.stop, coding.code).arrivals
     if arrivals is None:
-        arrivals = max(2, round(USUAL_SHARE * n_slots))
-    missed = uncovered_probability(n_slots, slots, min(arrivals, n_slots))
-    return RoundKind(False, len(slots), float(len(slots) - missed.sum()), curvatures)
+        arrivals = max(2, round(USUAL_SHARE * n_arrivals))
+    missed = uncovered_probability(n_arrivals, copies, min(arrivals, n_arrivals))
+    return RoundKind(False, len(copies), float(len(copies) - missed.sum()), curvatures)

@@ -80,7 +80,9 @@ ARRIVAL = Metric(
     SECONDS,
 )
 ROUND_ARRIVALS = Metric(
-    "erasurehead_round_arrivals", "gauge", "Slots whose result was in when the last round closed."
+    "erasurehead_round_arrivals",
+    "gauge",
+    "Slots of which a result was in when the last round closed.",
 )
 ERASED_TASKS = Metric(
     "erasurehead_erased_tasks_total", "counter", "Tasks that no survivor of their round covered."

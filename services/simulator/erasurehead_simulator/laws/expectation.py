@@ -43,7 +43,8 @@ def expect(
     """Return what lemmas, bounds and order statistics say of a scheme.
 
     Nothing, where the master regroups the tasks of slots that differ after
-    `regroup_after_rounds`: what holds for the first placement does not for the next.
+    `regroup_after_rounds`: what holds for the first placement does not for the next. And nothing
+    where parts count: those of a slot come one after another, and the formulas are of slots.
 
     With `waits`, the run's method waits for units that are overdue, and of what would hold without
     these waits only bounds are left.
@@ -55,7 +56,7 @@ def expect(
     code, session = coding.code, coding.begin()
     decoder, stop = session.decoder, session.stop
     moves = coding.places_by is not None and regroup_after_rounds > 0
-    if moves and not times_are_alike(code, delays, pass_s):
+    if code.counts_parts or (moves and not times_are_alike(code, delays, pass_s)):
         return Expectation()
     claims = list(time_claims(code, decoder, stop, delays, pass_s))
     if stop.waits_for_all:

@@ -88,7 +88,7 @@ class Independent:
     def missing_groups(self, groups: Groups) -> FloatArray:
         """The product over the group."""
         missing = np.ones(groups.count)
-        np.multiply.at(missing, groups.of_slot, self.late)
+        np.multiply.at(missing, groups.of_symbol, self.late)
         return missing
 
     def covered_groups(self, groups: Groups) -> FloatArray:

@@ -94,11 +94,17 @@ def record_trace(run: Run) -> RecordedTrace:
 
     Raises
     ------
-    DataError: the run is unfinished, closed no round, had no arrival, or is damaged.
+    DataError: the run is unfinished, closed no round, had no arrival, or is damaged; or its
+        results were parts of what a slot computes.
     """
     if run.summary is None or run.start is None or not run.summary.rounds:
         raise DataError(f"run {run.path} closed no round; there is nothing to trace")
     start = run.start
+    if run.settings.fitted().code.counts_parts:
+        raise DataError(
+            f"run {run.path} sent results task by task, whose times are not those of whole results;"
+            " take the trace of a run without parts=tasks"
+        )
     table = _Table(run.summary.rounds, run.settings.coding.workers)
     shares = np.full(run.settings.coding.workers, 1.0 / start.n_tasks)
     shares[: len(start.loads)] = np.array(start.loads) / start.n_tasks

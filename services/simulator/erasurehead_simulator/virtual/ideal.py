@@ -37,7 +37,7 @@ def ideal_round_s(
     code = coding.code
     load_shares = code.loads / code.n_tasks
     played = Rounds(coding.begin())
-    slots_of_unit = [] if overdue is None else Units(code).slots
+    renewing = [] if overdue is None else Units(code).arrivals
     heard: dict[int, int] = {}
     if took_part is None:
         took_part = np.ones((len(rounds), code.n_workers), dtype=np.bool_)
@@ -48,11 +48,11 @@ def ideal_round_s(
             continue
         played.open(0.0, present)
         if overdue is not None:
-            ages = [t - heard[u] if u in heard else None for u in range(len(slots_of_unit))]
-            played.want([slots_of_unit[unit] for unit in overdue(ages)])
+            ages = [t - heard[u] if u in heard else None for u in range(len(renewing))]
+            played.want([renewing[unit] for unit in overdue(ages)])
         _play(played, delays.delays_s(t, load_shares), present)
-        arrived = {arrival.slot for arrival in played.arrivals}
-        heard |= {unit: t for unit, slots in enumerate(slots_of_unit) if slots & arrived}
+        arrived = [number for number, _ in played.came]
+        heard |= {unit: t for unit, of in enumerate(renewing) if not of.isdisjoint(arrived)}
         played.close()
         lasted_s[i] = played.elapsed_s
     return lasted_s
@@ -60,12 +60,12 @@ def ideal_round_s(
 
 def _play(played: Rounds, delays_s: FloatArray, present: Sequence[int]) -> None:
     """Let results come in until the open round closes."""
-    for slot in sorted(present, key=lambda slot: delays_s[slot]):
-        now = float(delays_s[slot])
+    waited = np.cumsum(played.code.delay_shares)
+    due = [(float(delays_s[slot] * w), p, slot) for p, w in enumerate(waited) for slot in present]
+    for now, part, slot in sorted(due, key=lambda result: result[:2]):
         if played.wake_at is not None and played.wake_at <= now:
             played.wake(played.wake_at)
-        for part in range(played.code.n_parts):
-            if played.expects(slot, part):
-                played.arrive(slot, part, now)
+        if played.expects(slot, part):
+            played.arrive(slot, part, now)
         if played.closed is not None:
             return

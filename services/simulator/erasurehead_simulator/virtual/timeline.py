@@ -39,7 +39,8 @@ def no_units(coding: Coding) -> None:
 class PlayedRound:
     """One round; times count from the start of the run.
 
-    `renewed_share` is that of what a cache would remember, groups or slots, that arrivals renewed.
+    `arrivals` has the first one of each slot; `renewed_share` is the share of what a cache would
+    remember, groups or slots, that arrivals renewed.
     """
 
     round: int
@@ -90,47 +91,49 @@ def play_rounds(
             shares = code.loads / code.n_tasks
             compute_s = compute_times_s(code, pass_s)
             rounds, overdue = Rounds(session), waits(coding)
-            slots_of_unit = None if overdue is None else Units(code).slots
+            renewing = None if overdue is None else Units(code).arrivals
             all_slots = range(code.n_workers)
         opened = now
         rounds.open(now, all_slots)
-        if overdue is not None and slots_of_unit is not None:
-            ages = [round_ - heard[u] if u in heard else None for u in range(len(slots_of_unit))]
-            rounds.want([slots_of_unit[unit] for unit in overdue(ages)])
+        if overdue is not None and renewing is not None:
+            ages = [round_ - heard[u] if u in heard else None for u in range(len(renewing))]
+            rounds.want([renewing[unit] for unit in overdue(ages)])
         delays_s = delays.delays_s(round_, shares)
         # The same sums in the same order as events under a virtual clock, so that both agree to
-        # the last bit: the delay ends, then part after part is computed.
-        at = (opened + delays_s)[:, np.newaxis] + compute_s[:, :1]
-        for part in range(1, code.n_parts):
-            at = np.column_stack([at, at[:, -1] + compute_s[:, part]])
+        # the last bit: of each part, its share of the delay ends, then it is computed.
+        waited_s = np.outer(delays_s, code.delay_shares)
+        at = np.full_like(waited_s, opened)
+        for part in range(code.n_parts):
+            at[:, part:] = (at[:, part] + waited_s[:, part] + compute_s[:, part])[:, np.newaxis]
         order = sending_order(seed, round_, code.n_workers)
-        now = _play(rounds, at, order, compute_s, delays_s)
+        now = _play(rounds, at, order, compute_s, waited_s)
         assert rounds.closed is not None
         reason, arrivals = rounds.closed, rounds.arrivals
+        arrived = [number for number, _ in rounds.came]
         decoding, _ = rounds.close()
-        renewed = np.unique(code.unit_of_slot[[arrival.slot for arrival in arrivals]])
-        if slots_of_unit is not None:
-            arrived = {arrival.slot for arrival in arrivals}
-            heard |= {u: round_ for u, slots in enumerate(slots_of_unit) if slots & arrived}
+        renewed = np.unique(code.unit_of_arrival[arrived])
+        if renewing is not None:
+            heard |= {u: round_ for u, of in enumerate(renewing) if not of.isdisjoint(arrived)}
         share = len(renewed) / code.n_units
         yield PlayedRound(round_, opened, now, reason, decoding, arrivals, share)
 
 
 def _play(
-    rounds: Rounds, at: FloatArray, order: IntArray, compute_s: FloatArray, delays_s: FloatArray
+    rounds: Rounds, at: FloatArray, order: IntArray, compute_s: FloatArray, waited_s: FloatArray
 ) -> float:
     """Let results come in at the times `at`, shape (k, parts), until the round closes; return when.
 
-    Of equal times, the slot that was sent the model first comes first.
+    Of equal times, an earlier part comes first, and of the same part that of the slot which was
+    sent the model first.
     """
-    n_parts = at.shape[1]
-    sent = at[order]
-    ranked = np.argsort(sent, axis=None, kind="stable")
-    times = sent.ravel()[ranked].tolist()
-    slots = order[ranked // n_parts]
-    part_of = (ranked % n_parts).tolist()
-    computed = compute_s[slots, ranked % n_parts].tolist()
-    delayed = delays_s[slots].tolist()
+    k = len(at)
+    sent = at[order].T.ravel()
+    ranked = np.argsort(sent, kind="stable")
+    times = sent[ranked].tolist()
+    slots, parts = order[ranked % k], ranked // k
+    part_of = parts.tolist()
+    computed = compute_s[slots, parts].tolist()
+    delayed = waited_s[slots, parts].tolist()
     arrive = rounds.arrive
     for i, slot in enumerate(slots.tolist()):
         now: float = times[i]

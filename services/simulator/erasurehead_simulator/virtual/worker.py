@@ -113,9 +113,9 @@ class VirtualWorker:
                 self._assign = action.assign
                 rows, support = site.arithmetic.load(action)
                 site.clock.after(0.0, lambda: self.deliver(events.Loaded(rows, support)))
-            case actions.Compute(round_, theta):
+            case actions.Compute(round_, part, theta):
                 self._job += 1
-                self._compute(self._job, round_, theta, 0)
+                self._compute(self._job, round_, part, theta)
             case actions.Abandon():
                 self._job += 1
             case actions.Exit():
@@ -124,7 +124,7 @@ class VirtualWorker:
             case _:
                 pass
 
-    def _compute(self, job: int, round_: int, theta: Vector, part: int) -> None:
+    def _compute(self, job: int, round_: int, part: int, theta: Vector) -> None:
         assign = self._assign
         assert assign is not None
         spent_s = self._site.timing.compute_s(assign.slot, part)
@@ -133,9 +133,6 @@ class VirtualWorker:
             if job != self._job or not self.alive:
                 return
             values, loss = self._site.arithmetic.gradient(assign, round_, theta, part)
-            more = part + 1 < assign.coefficients.shape[0]
-            self.deliver(events.PartDone(round_, part, not more, values, loss, spent_s))
-            if more and job == self._job:
-                self._compute(job, round_, theta, part + 1)
+            self.deliver(events.PartDone(round_, part, values, loss, spent_s))
 
         self._site.clock.after(spent_s, done)

@@ -33,9 +33,10 @@ class Feed(Struct, frozen=True):
 
 
 class Compute(Struct, frozen=True):
-    """Drop any older work and compute the coded gradient at this model."""
+    """Compute one part of the coded gradient at this model; answer with `PartDone`."""
 
     round: int
+    part: int
     theta: Vector
     """The model's parameters on the support of the rows."""
 

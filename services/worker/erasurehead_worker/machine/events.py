@@ -35,7 +35,6 @@ class PartDone(Struct, frozen=True):
 
     round: int
     part: int
-    last: bool
     values: npt.NDArray[np.float64]
     loss: npt.NDArray[np.float64]
     compute_s: float

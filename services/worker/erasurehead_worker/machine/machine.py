@@ -136,8 +136,11 @@ class Worker:
         self._retry_at = now
         self._retry_s = FIRST_RETRY_S
         self._step: Step | None = None
+        self._part = 0
+        """Of the result of the round at hand: the one that is delayed or computed."""
         self._until = math.inf
         self._delay_s = 0.0
+        """Of the round at hand."""
         self._delays: DelayModel | None = None
         self._models: Models | None = None
         self._model: Vector | None = None
@@ -361,25 +364,41 @@ class Worker:
         self._model = self._models.take(step)
         assert self._delays is not None
         self._delay_s = self._delays.delay_s(step.round, self.assign.slot, self.assign.load_share)
-        if self._delay_s > 0:
+        self._begin_part(0, now)
+
+    # Time and work
+
+    def _begin_part(self, part: int, now: float) -> None:
+        """Wait out the part's share of the injected delay, then compute it."""
+        self._part = part
+        wait_s = self._part_delay_s
+        if wait_s > 0:
             self.phase = Phase.DELAYED
-            self._until = now + self._delay_s
+            self._until = now + wait_s
         else:
             self._compute()
 
-    # Time and work
+    @property
+    def _part_delay_s(self) -> float:
+        assert self.assign is not None
+        return self._delay_s * float(self.assign.delay_shares[self._part])
 
     def _compute(self) -> None:
         assert self._model is not None
         self.phase = Phase.COMPUTING
         self._until = math.inf
-        self._actions.append(Compute(self.round, self._model))
+        self._actions.append(Compute(self.round, self._part, self._model))
 
     def _part_done(self, done: PartDone, now: float) -> None:
         assign = self.assign
-        if self.phase is not Phase.COMPUTING or done.round != self.round or assign is None:
+        at_hand = self.phase is Phase.COMPUTING and (done.round, done.part) == (
+            self.round,
+            self._part,
+        )
+        if not at_hand or assign is None:
             return
-        if done.last:
+        last = done.part + 1 == len(self._packers)
+        if last:
             self._step = None
             self.phase = Phase.IDLE
         packers = self._packers[done.part]
@@ -392,11 +411,13 @@ class Worker:
                 vectors=tuple([p.pack(v) for p, v in zip(packers, done.values, strict=True)]),
                 loss=done.loss.tolist(),
                 compute_s=done.compute_s,
-                delay_s=self._delay_s,
+                delay_s=self._part_delay_s,
             ),
             now,
         )
-        if done.last and self._leaving is not None:
+        if not last:
+            self._begin_part(done.part + 1, now)
+        elif self._leaving is not None:
             self._leave(self._leaving, now)
 
     def _shut_down(self, reason: str, now: float, *, at_once: bool) -> None:

@@ -180,30 +180,29 @@ class WorkerLoop:
         if event is _DONE:
             self._work = None
         elif event is not None:
-            last = isinstance(event, PartDone) and event.last
-            if last:
+            done = isinstance(event, PartDone)
+            if done:
                 self._work = None  # rather than find out by another turn of the loop
             self._handle(event, time.monotonic())
-            if last:
+            if done and self._ordered is None:  # else the turn goes on with the next part
                 self._turns.give_back()
 
     def _compute(self, sums: PartialSums, ordered: Compute) -> Iterator[Event | None]:
-        """Yield None after a chunk of arithmetic, `PartDone` after a part."""
-        for part in range(sums.n_parts):
-            computation = self._computation = sums.gradient(part, ordered.theta, ordered.round)
-            spent_s = 0.0
-            finished = False
-            while not finished:
-                start = time.perf_counter()
-                finished = computation.advance()
-                chunk_s = time.perf_counter() - start
-                spent_s += chunk_s
-                self._tally.compute_s += chunk_s
-                self._tally.chunks += 1
-                if not finished:
-                    yield None
-            last = part + 1 == sums.n_parts
-            yield PartDone(ordered.round, part, last, computation.values, computation.loss, spent_s)
+        """Yield None after a chunk of arithmetic, `PartDone` at the end."""
+        part = ordered.part
+        computation = self._computation = sums.gradient(part, ordered.theta, ordered.round)
+        spent_s = 0.0
+        finished = False
+        while not finished:
+            start = time.perf_counter()
+            finished = computation.advance()
+            chunk_s = time.perf_counter() - start
+            spent_s += chunk_s
+            self._tally.compute_s += chunk_s
+            self._tally.chunks += 1
+            if not finished:
+                yield None
+        yield PartDone(ordered.round, part, computation.values, computation.loss, spent_s)
 
     def _handle(self, event: Event, now: float) -> None:
         for action in self._machine.handle(event, now):
@@ -221,7 +220,8 @@ class WorkerLoop:
                     log.debug("the master does not read; dropped %s", message.kind)
             case Compute():
                 self._ordered = action
-                if self._sums is not None and self._sums.n_entries >= LONG_ENTRIES:
+                long = self._sums is not None and self._sums.n_entries >= LONG_ENTRIES
+                if long and not self._turns.granted:
                     self._turns.ask()
             case Abandon():
                 self._turns.give_back()
