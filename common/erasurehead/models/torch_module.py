@@ -43,8 +43,8 @@ def torch_build(build: Build) -> Build:
     """Let a function of a plug-in be named as a model: ``torch:package.module:function``.
 
     A plug-in is loaded where its user says so, and other functions are let be named by the user of
-    a process alone (`erasurehead.settings.plugins`): nobody who sends a message decides what a
-    worker runs.
+    a process alone (`erasurehead.settings.plugins`): no sender of a message decides what a worker
+    runs.
 
     Parameters
     ----------
@@ -272,7 +272,7 @@ class TorchModule(Model):
 
 
 def _torch() -> Any:
-    """Return torch, which only those need who have such a model."""
+    """Return torch, which only users of such a model need."""
     try:
         import torch
     except ImportError:

@@ -36,7 +36,7 @@ class FileLock:
     Parameters
     ----------
     path: the file; it is made, and removed when the lock is given back.
-    owner: what others are told who find it locked.
+    owner: what a process reads that finds it locked.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class FileLock:
                 raise
             if self._named():
                 break
-            os.close(self._file)  # the one who had it removed the file after it was opened here
+            os.close(self._file)  # its holder removed the file after it was opened here
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, owner.encode(), 0)
 

@@ -92,7 +92,7 @@ class DescentSettings(MainSection):
         gt=0,
         le=1,
         allow_inf_nan=False,
-        description="share of its rows that every task uses in a round, drawn anew for each (below"
+        description="share of its rows that every task uses in a round, other ones in each (below"
         " 1 for optimizers and schemes that remember no gradients of other rows)",
     )
     rounds: int = Field(300, ge=1, description="rounds to run at most")

@@ -134,7 +134,7 @@ class HoldUps:
         )
 
     def all(self) -> list[HoldUp]:
-        """Return what is known of each slot, who holds the run up most first."""
+        """Return what is known of each slot, the one that holds the run up most first."""
         found = [self.of(slot) for slot in range(self._n)]
         return sorted(found, key=lambda s: (s.gone_since == 0, -_or_zero(s.late_now), s.slot))
 

@@ -1,7 +1,7 @@
 """What the processes of a node must know to work for a run that an engine has started.
 
 Orders cross to other machines as plain values, so that another version of this package, which may
-be installed there, can read who sent them and say so.
+be installed there, can read which version sent them and say so.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Wanted(BaseModel):
 
 
 class Orders(BaseModel):
-    """Which workers a node is to run for whom.
+    """Which workers a node is to run, for which master.
 
     Attributes
     ----------

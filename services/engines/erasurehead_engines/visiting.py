@@ -1,4 +1,4 @@
-"""Looking at a cluster's nodes before anything starts: what is installed, and whom they reach.
+"""Looking at a cluster's nodes before anything starts: what is installed, and what they reach.
 
 A visitor is a function that crosses to a node by value, not by the name of its module: so it also
 arrives where this package is missing or is another version.

@@ -39,7 +39,7 @@ def sample_rows(text: str, separator: str) -> list[list[str]]:
             if len(found) > SAMPLE_ROWS:
                 break
     except csv.Error:
-        pass  # whoever reads the rows in earnest says what is wrong
+        pass  # what is wrong is said when the rows are read in earnest
     return found
 
 

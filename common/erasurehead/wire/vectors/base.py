@@ -63,9 +63,9 @@ class VectorFormat(ABC):
     relative_error: the largest rounding error of a value, as a share of the vector's largest value:
         max |unpack(pack(x)) - x| <= relative_error * max |x|.
     value_by_value: what comes out for a value depends on this value alone, and is always the same.
-        So whoever is sent a part of a vector receives that part of what others receive.
+        So a receiver of a part of a vector has that part of what others receive.
     divisible: the first array has one number for each value, and the others serve any part of them:
-        who is sent a part of the numbers receives that part of what others receive.
+        a receiver of a part of the numbers has that part of what others receive.
     feedback: its packers add what rounding took from one vector to the next. Only then may a format
         that rounds coarsely serve a cache, which adds the same vectors up again and again.
     """

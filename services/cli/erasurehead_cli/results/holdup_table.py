@@ -64,7 +64,7 @@ class Stragglers:
         }
 
     def sentences(self) -> list[str]:
-        """Return who is gone, who is chronic, and what waiting for everybody would have cost."""
+        """Say which workers are gone or chronic, and what waiting for all would have cost."""
         every = self.hold_ups.all()
         gone = [f"{s.called}, since round {s.gone_since}" for s in every if s.gone_since]
         chronic = [f"{s.called}, since round {s.chronic_since}" for s in every if _is_chronic(s)]

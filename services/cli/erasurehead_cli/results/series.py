@@ -100,7 +100,7 @@ class Series:
     arrival_sum_s: sum of a slot's arrival times.
     reasons: why rounds closed.
     n_late: results of earlier rounds that were still heard.
-    stragglers: who held the run up.
+    stragglers: the slots that held the run up.
     """
 
     run: Run

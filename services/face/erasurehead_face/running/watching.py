@@ -38,7 +38,7 @@ def display_of(progress: bool | None) -> Display | None:
 
 @contextlib.contextmanager
 def watched(observers: Sequence[Observer], progress: bool | None) -> Iterator[list[Observer]]:
-    """Yield all who watch a run: those given, and a display; `progress` as for `display_of`."""
+    """Yield the given observers and a display; `progress` as for `display_of`."""
     display = display_of(progress)
     try:
         yield [*observers, *([] if display is None else [display])]

@@ -42,7 +42,7 @@ def enough(reason: str) -> Ending:
 
 
 def asked(reason: str) -> Ending:
-    """Return the end that somebody wished for who lets the master close the open round."""
+    """Return an end that was asked for and leaves the master time to close the open round."""
     return Ending(EXIT_OK, reason, handover=True)
 
 

@@ -8,7 +8,7 @@ from erasurehead_master.machine.membership import Membership
 
 FIRST_WORD_S = 5.0
 SECOND_WORD_S = 60.0
-"""Seconds until the master says again who is waited for; they double."""
+"""Seconds until the master says again which workers it waits for; they double."""
 
 
 class Gathering:
@@ -52,7 +52,7 @@ class Gathering:
         self.wake_at = self._ends_at
 
     def word(self, now: float) -> str | None:
-        """Return a sentence on who is waited for, after some seconds and then ever more rarely."""
+        """Name the workers the master waits for, after some seconds and then ever more rarely."""
         if now < self._tell_at:
             return None
         self._tell_s = max(SECOND_WORD_S, 2 * self._tell_s)

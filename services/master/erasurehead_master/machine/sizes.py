@@ -171,6 +171,6 @@ class Sizes(Generic[Kept]):
             yield suspect, not suspect.size.dwarfs(size)
 
     def release(self) -> Iterator[Suspect[Kept]]:
-        """Yield all that wait, because nobody is left who could say otherwise."""
+        """Yield all that wait, because no worker is left that could say otherwise."""
         suspects, self.suspects = self.suspects, []
         yield from suspects

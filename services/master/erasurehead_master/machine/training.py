@@ -204,7 +204,7 @@ class Training:
         return blamed
 
     def _release_suspects(self, now: float) -> None:
-        """Take what waits to be compared if nobody is left who could send anything else."""
+        """Take what waits to be compared if no worker is left that could send anything else."""
         if not self._sizes.suspects and not self._lost:
             return
         waiting = {suspect.slot for suspect in self._sizes.suspects}

@@ -12,7 +12,7 @@ MOST_NAMED = 8
 
 
 class Naming:
-    """Turns rounds into sentences about those who are late, and those who are missed."""
+    """Turns rounds into sentences about workers that are late, and workers that are missed."""
 
     def __init__(self) -> None:
         self.hold_ups = HoldUps()
