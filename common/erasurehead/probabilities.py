@@ -11,5 +11,5 @@ LEAST_PROBABILITY = 1e-4
 
 
 def away_from_certainty(probabilities: FloatArray) -> FloatArray:
-    """Return probabilities no closer to 0 and 1 than `LEAST_PROBABILITY`."""
+    """Return probabilities, of the same shape, no closer to 0 and 1 than `LEAST_PROBABILITY`."""
     return np.clip(probabilities, LEAST_PROBABILITY, 1.0 - LEAST_PROBABILITY)

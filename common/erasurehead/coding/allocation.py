@@ -25,7 +25,8 @@ def reliability(p: FloatArray) -> FloatArray:
 def optimal_row_sums(p: FloatArray, n_tasks: int) -> tuple[FloatArray, float]:
     """Return Y* and the least value n^2/Delta of sum_i delta_i Y_i^2 subject to sum_i Y_i = n.
 
-    arXiv 2510.22539, Theorem 1: Y_i* = n delta_i^-1 / Delta, Delta = sum_i (1-p_i)/p_i.
+    arXiv 2510.22539, Theorem 1: Y_i* = n delta_i^-1 / Delta, Delta = sum_i (1-p_i)/p_i. `p` and Y*
+    have the shape (k,).
     """
     weight = reliability(p)
     total = float(weight.sum())
@@ -36,7 +37,7 @@ def capped_row_sums(p: FloatArray, n_tasks: int, caps: FloatArray) -> tuple[Floa
     """Return the optimal Y with Y_i <= caps_i, and its value: water-filling.
 
     Y_i = min(caps_i, t / delta_i): slots over their caps are set to them, and the others share the
-    rest again.
+    rest again. `p`, `caps` and Y have the shape (k,).
 
     Raises
     ------
@@ -68,7 +69,7 @@ def interval_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[IntArr
 
     Returns
     -------
-    (tasks, coefficients) of each slot.
+    (tasks, coefficients) of each slot, two arrays of shape (load,).
     """
     ends = np.cumsum(row_sums) * (n_tasks / float(row_sums.sum()))
     starts = np.concatenate([[0.0], ends[:-1]])
@@ -86,7 +87,7 @@ def interval_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[IntArr
 
 
 def default_counts(n_tasks: int, n_workers: int) -> IntArray:
-    """Return b with sum n + k - 1, as even as can be: (2, ..., 2, 1) for n = k."""
+    """Return b of shape (k,) and sum n + k - 1, as even as can be: (2, ..., 2, 1) for n = k."""
     total = n_tasks + n_workers - 1
     counts = np.full(n_workers, total // n_workers, dtype=np.int64)
     counts[: total % n_workers] += 1
@@ -97,7 +98,8 @@ def shared_task_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[Int
     """Scheme I of arXiv 2510.22539: task 0 on every slot, the others on one slot each.
 
     Entries of task 0 are Y_i - (b_i - 1), negative or above 1 as soon as the p_i differ; the error
-    bound n^2/Delta does not hold then. For reproduction only.
+    bound n^2/Delta does not hold then. For reproduction only. Returns what `interval_allocation`
+    does.
     """
     rows: list[tuple[IntArray, FloatArray]] = []
     first = 1
@@ -111,7 +113,7 @@ def shared_task_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[Int
 def chain_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[IntArray, FloatArray]]:
     """Scheme II of arXiv 2510.22539: neighbouring slots share one task, the others are exclusive.
 
-    Signs as for Scheme I. For reproduction only.
+    Signs as for Scheme I. For reproduction only. Returns what `interval_allocation` does.
     """
     rows: list[tuple[IntArray, FloatArray]] = []
     position, carried = 0, 0.0

@@ -44,7 +44,7 @@ def balanced_groups(probabilities: FloatArray, n_groups: int) -> IntArray:
 
 
 def erasure_cost(total_strength: FloatArray) -> FloatArray:
-    """Return q/(1-q) for q = exp(-strength)."""
+    """Return q/(1-q) for q = exp(-strength), of the same shape."""
     return 1.0 / np.expm1(total_strength)
 
 

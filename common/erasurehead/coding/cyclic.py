@@ -59,5 +59,5 @@ def cyclic_code_from_null_space(name: str, H: FloatArray) -> GradientCode:
 
 
 def cyclic_tasks(slot: int, load: int, n_tasks: int) -> IntArray:
-    """Return the tasks slot, slot + 1, ..., slot + load - 1 (mod n)."""
+    """Return the tasks slot, slot + 1, ..., slot + load - 1 (mod n), shape (load,)."""
     return np.arange(slot, slot + load, dtype=np.int64) % n_tasks

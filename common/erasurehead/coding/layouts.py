@@ -24,7 +24,7 @@ def laid_cyclically(copies: IntArray, n_tasks: int) -> list[IntArray]:
 
 
 def holders(tasks_of_slot: list[IntArray], n_tasks: int) -> list[IntArray]:
-    """Return the slots that hold each task, ascending."""
+    """Return the slots that hold each task, n arrays of shape (replication,), ascending."""
     found: list[list[int]] = [[] for _ in range(n_tasks)]
     for slot, tasks in enumerate(tasks_of_slot):
         for task in tasks:
@@ -37,8 +37,8 @@ def balanced_random(
 ) -> list[IntArray]:
     """Return the tasks of each slot: every task on `copies` random slots, loads equal to +-1.
 
-    A random list of all copies is dealt out; a task that meets a slot twice swaps with a random
-    other place until none does.
+    Returns k arrays of shape (load,). A random list of all copies is dealt out; a task that meets a
+    slot twice swaps with a random other place until none does.
 
     Raises
     ------

@@ -19,6 +19,10 @@ class UnknownProbabilitiesError(UsageError):
 def numbers(text: str, count: int, what: str) -> FloatArray:
     """Read one number for all slots, or one a slot separated by slashes: ``0.1/0.2/0.4``.
 
+    Returns
+    -------
+    Shape (count,).
+
     Raises
     ------
     UsageError: not numbers, or neither one nor `count` of them.
@@ -58,7 +62,7 @@ def straggler_probabilities(
 
 
 def checked_probabilities(p: FloatArray, n_workers: int) -> FloatArray:
-    """Return p moved into [1e-4, 1 - 1e-4], or raise UsageError for what is no probability."""
+    """Return p, shape (k,), moved into [1e-4, 1 - 1e-4], or raise UsageError for other numbers."""
     if len(p) != n_workers:
         raise UsageError(f"{len(p)} straggler probabilities do not fit {n_workers} workers")
     bad = np.flatnonzero(~((p > 0) & (p < 1)))

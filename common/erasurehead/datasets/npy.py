@@ -71,7 +71,12 @@ class Npy(Preset):
         }
 
     def encode(self) -> Encoded:
-        """Return the rows."""
+        """Return the rows.
+
+        Raises
+        ------
+        DataError: a file is damaged or does not hold numbers, or rows and labels do not match.
+        """
         parts = [(_rows(x), _labels(y)) for x, y in self._files]
         rows, (path, label_path) = parts[0][0], self._files[0]
         for (x, y), (x_path, y_path) in zip(parts, self._files, strict=True):

@@ -34,6 +34,10 @@ class Preset(ABC):
     scratch: a folder on the disk that has the room for what encoding cannot keep in memory.
     progress: is told how many rows have been read, where there may be many.
     assumed: filled by `encode`; sentences on what was taken for granted, and how to say otherwise.
+
+    Raises
+    ------
+    UsageError: --from, --download or an option means nothing here, or does not fit.
     """
 
     name: ClassVar[str]

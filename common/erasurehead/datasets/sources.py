@@ -113,7 +113,12 @@ def read_pinned(path: Path, pinned: Pinned) -> bytes:
 
 
 def needed(source: Path | None, pinned: Pinned, name: str) -> Path:
-    """Return the source, or say which file is needed."""
+    """Return the source, or say which file is needed.
+
+    Raises
+    ------
+    UsageError: there is no source.
+    """
     if source is None:
         raise UsageError(
             f"prepare {name} needs the file {pinned.name} ({pinned.where}): give it with --from,"
@@ -123,7 +128,12 @@ def needed(source: Path | None, pinned: Pinned, name: str) -> Path:
 
 
 def pandas() -> ModuleType:
-    """Import pandas, or say how to get it."""
+    """Import pandas, or say how to get it.
+
+    Raises
+    ------
+    UsageError: it is not installed.
+    """
     try:
         import pandas as module
     except ImportError:
@@ -132,7 +142,12 @@ def pandas() -> ModuleType:
 
 
 def pyarrow(part: str = "") -> Any:
-    """Import pyarrow, or a part of it, or say how to get it."""
+    """Import pyarrow, or a part of it, or say how to get it.
+
+    Raises
+    ------
+    UsageError: it is not installed.
+    """
     try:
         return importlib.import_module(f"pyarrow.{part}" if part else "pyarrow")
     except ImportError:
@@ -142,7 +157,12 @@ def pyarrow(part: str = "") -> Any:
 
 
 def sklearn_datasets() -> Any:
-    """Import scikit-learn's data sets, or say how to get them."""
+    """Import scikit-learn's data sets, or say how to get them.
+
+    Raises
+    ------
+    UsageError: it is not installed.
+    """
     try:
         import sklearn.datasets as module
     except ImportError:

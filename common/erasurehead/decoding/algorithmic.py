@@ -25,6 +25,10 @@ class AlgorithmicDecoder(HoldingDecoder):
     code: any.
     context: not used.
     steps: T, at least 1.
+
+    Raises
+    ------
+    UsageError: `steps` is below 1.
     """
 
     def __init__(self, code: GradientCode, context: DecoderContext, *, steps: int = 20) -> None:

@@ -32,6 +32,10 @@ class LeastSquaresDecoder(HoldingDecoder):
     code: any.
     context: not used.
     cache: arrival sets whose weights are remembered, least recently used dropped first.
+
+    Raises
+    ------
+    UsageError: `cache` is below 0.
     """
 
     exact_when_decodable = True

@@ -30,6 +30,10 @@ class SvrgEstimate(GradientEstimate):
     ----------
     code, n_parameters, ordered: as for `SagaEstimate`, whose formula this is.
     every: rounds from one snapshot to the next, at least 1.
+
+    Raises
+    ------
+    UsageError: `every` is below 1.
     """
 
     unbiased: ClassVar[bool] = True

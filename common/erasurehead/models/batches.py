@@ -20,7 +20,7 @@ STREAM = 0xBA7C
 
 
 def rows_of_round(seed: int, round_: int, first: int, n_rows: int, share: float) -> IntArray:
-    """Return which rows of a task a round uses, counted from 0, ascending.
+    """Return which rows of a task a round uses, shape (rows used,), counted from 0, ascending.
 
     They are `share` of the rows, to the nearest whole number and at least one. Every set of so many
     rows is equally likely, and rounds are independent: the rows with the smallest of `n_rows` raw

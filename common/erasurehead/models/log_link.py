@@ -21,7 +21,7 @@ such numbers overflows."""
 def loss_and_derivative(
     p: float, margins: FloatArray, labels: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the loss of each row for a power p, and its derivative in the margin."""
+    """Return each row's loss for a power p, shape (rows,), and its derivative in the margin."""
     m = np.clip(margins, -MOST, MOST)
     # exp((2 - p) m) and y exp((1 - p) m), of which the derivative is the difference.
     mean_side = np.exp(m) if p == 1 else np.ones_like(m) if p == 2 else np.exp((2 - p) * m)

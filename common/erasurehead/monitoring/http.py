@@ -109,7 +109,12 @@ class HealthServer:
 
 
 def parse_address(bind: str) -> tuple[str, int]:
-    """Return host and port of an address; a port alone means loopback."""
+    """Return host and port of an address; a port alone means loopback.
+
+    Raises
+    ------
+    UsageError: it is no address.
+    """
     host, colon, port = bind.rpartition(":")
     if not colon:
         host = "127.0.0.1"

@@ -25,6 +25,10 @@ class BimodalDelay(DelayModel):
     factor: how many times slower, at least 1.
     base_s: seconds that a healthy worker takes for the work of all tasks.
     jitter: mean of the exponential part, relative to the fixed one.
+
+    Raises
+    ------
+    UsageError: an option is out of range.
     """
 
     slots_are_alike = False

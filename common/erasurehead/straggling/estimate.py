@@ -29,6 +29,10 @@ class StragglerEstimate:
     n_workers: k.
     prior: (a, b) of the Beta prior, both positive; a/(a+b) is the guess before any round.
     forgetting: in (0, 1]; about 1 / (1 - forgetting) rounds are remembered.
+
+    Raises
+    ------
+    UsageError: `prior` or `forgetting` is out of range.
     """
 
     def __init__(

@@ -20,6 +20,10 @@ class ExponentialDelay(DelayModel):
     ----------
     mean_s: mean delay in seconds.
     rate: 1 / mean_s, per second.
+
+    Raises
+    ------
+    UsageError: neither option is given, or both, or one that is not positive.
     """
 
     def __init__(

@@ -23,6 +23,10 @@ class GilbertElliottDelay(DelayModel):
     ----------
     p_gb, p_bg: transition probabilities, not both 0.
     slow_s, fast_s: delay in the bad and in the good state, in seconds.
+
+    Raises
+    ------
+    UsageError: an option is out of range, or both probabilities are 0.
     """
 
     def __init__(

@@ -24,6 +24,10 @@ class PersistentDelay(DelayModel):
     count: number of slow slots.
     slow_s: their delay in seconds.
     jitter_s: mean of an exponential delay added to every slot, in seconds.
+
+    Raises
+    ------
+    UsageError: neither `fraction` nor `count` is given, or both, or an option is out of range.
     """
 
     slots_are_alike = False

@@ -23,6 +23,10 @@ class UnequalExponentialDelay(DelayModel):
     ----------
     shift_s: seconds that every slot takes at least.
     low, high: range of the rates, per second.
+
+    Raises
+    ------
+    UsageError: an option is out of range.
     """
 
     slots_are_alike = False

@@ -14,7 +14,7 @@ from erasurehead.arrays import FloatArray, IntArray
 
 
 def relative_variance(bits: IntArray, spread: float) -> FloatArray:
-    """Return omega_i = D / (2^b_i - 1)^2, infinite for no bits; D: parameters / 4."""
+    """Return omega_i = D / (2^b_i - 1)^2, shape (k,), infinite for no bits; D: parameters / 4."""
     levels = np.exp2(bits) - 1.0
     omega: FloatArray = np.full(levels.shape, np.inf)
     np.divide(spread, levels**2, out=omega, where=levels > 0)
@@ -24,13 +24,13 @@ def relative_variance(bits: IntArray, spread: float) -> FloatArray:
 def quantized_reliability(p: FloatArray, bits: IntArray, spread: float) -> FloatArray:
     """Return (1 - p_i) / (p_i + omega_i), which takes the place of (1 - p_i) / p_i; 0 if silent.
 
-    The least error of fixed weights is n^2 over the sum of it.
+    The least error of fixed weights is n^2 over the sum of it. All arrays have the shape (k,).
     """
     return (1.0 - p) / (p + relative_variance(bits, spread))
 
 
 def best_bits(p: FloatArray, budget: int, spread: float) -> IntArray:
-    """Return the b_i >= 0 that add up to `budget` and make the sum of reliabilities largest.
+    """Return the b_i >= 0, shape (k,), that add up to `budget` and make reliabilities add up most.
 
     Each slot's term is flat at first, so giving one bit at a time to the slot that gains most can
     fail; this is dynamic programming over slots and bits, O(k budget^2).

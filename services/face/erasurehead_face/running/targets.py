@@ -77,7 +77,12 @@ class Targets:
 
 
 def coded(given: Array, target: Target, classes: Array | None, what: str) -> FloatArray:
-    """Return labels in the code of a target; see `Targets.alike`."""
+    """Return labels in the code of a target; see `Targets.alike`.
+
+    Raises
+    ------
+    DataError: a label is none of the classes, or no number.
+    """
     if classes is None:
         return as_numbers(given, what)
     places = np.minimum(np.searchsorted(classes, given), len(classes) - 1)
