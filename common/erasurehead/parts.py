@@ -18,7 +18,7 @@ CHUNK = 2 * blas.LONGEST
 """Numbers of a vector that are worked on at once: few enough that some vectors fit a cache, enough
 that numpy takes longer to work on them than to begin."""
 
-STRETCH = 8 * CHUNK
+STRETCH = 4 * CHUNK
 """Numbers of a vector on which work of many short calls is done at once: in shorter ones, threads
 that begin the calls wait for each other."""
 

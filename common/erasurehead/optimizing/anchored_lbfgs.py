@@ -279,7 +279,7 @@ class AnchoredLbfgs(Method):
             scratch = np.empty((3, min(STRETCH, part.stop - part.start)))
             for here in stretches(part):
                 moved, changed = scratch[:2, : here.stop - here.start]
-                move.go(self._mean, self._arriving.ways, here, moved)
+                move.go(self._mean, self._arriving, here, moved)
                 besides = None
                 if self._spread is not None:
                     besides = scratch[2, : here.stop - here.start]
@@ -292,8 +292,9 @@ class AnchoredLbfgs(Method):
                     pair[:, pieces(here)] = self.steps.put(moved, changed, here)
                 elif waits and self._since is not None:
                     self._since[0][here], self._since[1][here] = moved, changed
+                self.steps.multiply(here)
 
-        self.steps.begin()
+        self.steps.begin(multiplies=True)
         self._in_parts(self.n_parameters, renew)
         for renewal in found.renewals if self._pair_begun else ():
             if renewal.known is not None:

@@ -170,8 +170,9 @@ class Lbfgs(OnePoint):
                     np.subtract(self._theta[here], self._origin[here], out=step)
                     pair[:, pieces(here)] = self.steps.put(step, changed, here)
                 self._origin[here] = self._theta[here]
+                self.steps.multiply(here)
 
-        self.steps.begin()
+        self.steps.begin(multiplies=found.is_exact)
         self._in_parts(self.n_parameters, renew)
         return np.asarray(pair.sum(axis=1)) if learns else None
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from erasurehead import blas
 from erasurehead.arrays import FloatArray
+from erasurehead.optimizing.arriving import Arriving
 from erasurehead.optimizing.finding import Finding
 
 
@@ -47,11 +48,10 @@ class MeanMove:
         """The units of the mean."""
         return frozenset(self.anchors)
 
-    def go(self, mean: FloatArray, ways: FloatArray, here: slice, moved: FloatArray) -> None:
-        """Move a part of the mean, and put into `moved` by how much.
+    def go(self, mean: FloatArray, ways: Arriving, here: slice, moved: FloatArray) -> None:
+        """Move a stretch of the mean, shape (n_parameters,), and put into `moved` by how much.
 
-        Unless the mean is taken afresh, it moves by the sum of arrivals' `ways`. Both have the
-        shape (n_parameters,).
+        Unless the mean is taken afresh, it moves by the ways of what has arrived.
         """
         part = mean[here]
         if self.afresh:
@@ -59,7 +59,8 @@ class MeanMove:
             for anchor, share in self.taken:
                 blas.add_weighted(moved, anchor[here], share)
         else:
-            np.multiply(ways[here], 1.0 / len(self.anchors), out=moved)
+            ways.put(here, moved)
+            moved *= 1.0 / len(self.anchors)
         part += moved
 
 

@@ -120,10 +120,16 @@ class NewtonSteps:
         """Products of the gradient at which the next pair begins, with all pairs."""
         self._pull = self._slope = 0.0
         """Of the last step s, from the gradient g: B s = -pull g, and g·s."""
+        self._multiplies = False
+        """The gradient is multiplied with pairs as it is renewed; not where damping may yet change
+        the pair that was put."""
 
-    def begin(self) -> None:
-        """Get ready for another gradient."""
+    def begin(self, *, multiplies: bool) -> None:
+        """Get ready for another gradient, and, if asked, for its products with pairs."""
         self.gradient, self._before = self._before, self.gradient
+        self._multiplies = multiplies and not self._damping
+        if self._multiplies:
+            self.pairs.begin()
 
     def renew(
         self,
@@ -162,6 +168,12 @@ class NewtonSteps:
         self.pairs.put(step, change, here)
         return dots(step, step), dots(step, change), dots(change, change)
 
+    def multiply(self, here: slice) -> None:
+        """Multiply a stretch of the gradient with pairs, if that was asked, once all that is to be
+        put there is put: it is still at hand."""
+        if self._multiplies:
+            self.pairs.multiply(here)
+
     def turn(self, pair: FloatArray | None, of_step: FloatArray, *, begins: bool) -> Direction:
         """Return the direction of Newton's step, H g, once a pair is learnt from.
 
@@ -183,8 +195,9 @@ class NewtonSteps:
         if squares is not None and admitted:
             of_change = kept * (products - self._of_base) + pull * self._of_base
             pairs.learn(squares, of_step, of_change)
+        products = pairs.only_kept(products)
         if begins:
-            self._of_base = pairs.only_kept(products)
+            self._of_base = products
         newton = pairs.newton(products)
         slope = newton.scale * square + float(newton.weights @ products)
         decrease = pairs.decrease(products, square)
@@ -228,7 +241,8 @@ class NewtonSteps:
         squares, step = np.zeros(pieces(whole).stop), along.newton.times(-size)
 
         def move(part: slice) -> None:
-            for here in stretches(part):
+            # From the end, of which more is left in the cache.
+            for here in reversed([*stretches(part)]):
                 way = self.pairs.combine(step, here)
                 squares[pieces(here)] = dots(way, way)
                 np.multiply(way, self.metric.inverse_root[here], out=out[here])

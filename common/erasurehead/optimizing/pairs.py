@@ -112,8 +112,12 @@ class CurvaturePairs:
         self._way = np.zeros(n_blocks * self._block, dtype=digits)
         self.way: Vector = self._way[:n_parameters]
         self._gram: FloatArray = np.zeros((n_rows, n_rows))
+        self._of_gradient: FloatArray | None = None
+        """Products of the gradient's chunks, as far as they were found."""
         self._order: list[int] = []
         """Places, the oldest pair's first."""
+        self._of_order: FloatArray | None = None
+        """`_factor` of these pairs, once it was asked for."""
 
     def __len__(self) -> int:
         return len(self._order)
@@ -125,20 +129,31 @@ class CurvaturePairs:
 
     def clear(self) -> None:
         """Forget all pairs."""
-        self._order = []
+        self._order, self._of_order = [], None
         self.scale = self.first_scale
 
     def put_gradient(self, gradient: FloatArray, here: slice) -> None:
         """Put some chunks of the gradient, of their length, where it is multiplied."""
         self._write(0, gradient, here)
 
+    def begin(self) -> None:
+        """Let the gradient be multiplied stretch by stretch."""
+        self._of_gradient = np.zeros((n_chunks(self._n), self._n_rows + 1))
+
+    def multiply(self, here: slice) -> None:
+        """Multiply a stretch of the gradient with all pairs and with the one that was put."""
+        assert self._of_gradient is not None
+        self._multiply_part(None, here, self._of_gradient)
+
     def multiply_gradient(self) -> tuple[FloatArray, float]:
         """Return the products of the gradient with all pairs and with the one that was put; and
         with itself.
 
-        The shape is (n_products,); what belongs to no pair is 0.
+        The shape is (n_products,); what belongs to no pair is 0. Unless all stretches were
+        multiplied since `begin`, that is done now.
         """
-        found = self._multiply(None)
+        of_chunks, self._of_gradient = self._of_gradient, None
+        found = self._multiply(None) if of_chunks is None else of_chunks.sum(axis=0)
         return self._only(found[1:], [*self._order, self._free]), float(found[0])
 
     def multiply_way(self) -> FloatArray:
@@ -202,6 +217,7 @@ class CurvaturePairs:
         self.scale = pair.step_change / pair.change_change
         self._order.append(self._free)
         del self._order[: -self._keep]
+        self._of_order = None
         self._drop_what_depends()
 
     def only_kept(self, products: FloatArray) -> FloatArray:
@@ -310,7 +326,7 @@ class CurvaturePairs:
                 self._write(row + 1, values, slice(0, self._n))
         rows = self._rows_of(order)
         self._gram[np.ix_(rows, rows)] = state["products"]
-        self._order = order
+        self._order, self._of_order = order, None
         self.first_scale, self.scale = (float(scale) for scale in state["scales"])
 
     @property
@@ -345,10 +361,13 @@ class CurvaturePairs:
 
     def _factor(self) -> FloatArray:
         """Return the Cholesky factor of S'S / gamma + L C^-1 L', L and C as in v·B v."""
-        step_change = self._between(self._steps, self._changes)
-        lower, curved = np.tril(step_change, -1), np.diag(step_change)
-        between = self._between(self._steps, self._steps) / self.scale
-        return np.asarray(np.linalg.cholesky(between + (lower / curved) @ lower.T))
+        if self._of_order is None:
+            step_change = self._between(self._steps, self._changes)
+            lower, curved = np.tril(step_change, -1), np.diag(step_change)
+            between = self._between(self._steps, self._steps) / self.scale
+            whole = between + (lower / curved) @ lower.T
+            self._of_order = np.linalg.cholesky(whole).astype(np.float64, copy=False)
+        return self._of_order
 
     def _in_blocks(self, here: slice) -> npt.NDArray[Any]:
         """Return some chunks as a view of shape (blocks, rows, length of a block)."""
@@ -381,24 +400,22 @@ class CurvaturePairs:
 
     def _multiply(self, vector: Vector | None) -> FloatArray:
         """Return the products of a padded vector (None: the gradient) with the rows in use."""
-        n_rows = self._n_rows + 1
-        of_chunks = np.zeros((n_chunks(self._n), n_rows))
-
-        def multiply(part: slice) -> None:
-            # In one call: threads that begin many short ones wait for each other to begin.
-            rows = self._in_blocks(part)[:, :n_rows]
-            if vector is None:
-                columns = rows[:, 0]
-            else:
-                first = part.start // self._block
-                columns = vector.reshape(-1, self._block)[first : first + len(rows)]
-            found = np.matmul(rows, columns[:, :, None])[:, :, 0]
-            begins = np.arange(0, len(found), CHUNK // self._block)
-            of_part = of_chunks[part.start // CHUNK :][: len(begins)]
-            np.add.reduceat(found, begins, axis=0, dtype=np.float64, out=of_part)
-
-        self._in_parts(self._n, multiply)
+        of_chunks = np.zeros((n_chunks(self._n), self._n_rows + 1))
+        self._in_parts(self._n, lambda part: self._multiply_part(vector, part, of_chunks))
         return np.asarray(of_chunks.sum(axis=0))
+
+    def _multiply_part(self, vector: Vector | None, part: slice, of_chunks: FloatArray) -> None:
+        # In one call: threads that begin many short ones wait for each other to begin.
+        rows = self._in_blocks(part)[:, : of_chunks.shape[1]]
+        if vector is None:
+            columns = rows[:, 0]
+        else:
+            first = part.start // self._block
+            columns = vector.reshape(-1, self._block)[first : first + len(rows)]
+        found = np.matmul(rows, columns[:, :, None])[:, :, 0]
+        begins = np.arange(0, len(found), CHUNK // self._block)
+        of_part = of_chunks[part.start // CHUNK :][: len(begins)]
+        np.add.reduceat(found, begins, axis=0, dtype=np.float64, out=of_part)
 
     def _drop_what_depends(self) -> None:
         """Let the oldest pairs go until no step is a combination of others, to rounding."""
