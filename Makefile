@@ -9,7 +9,8 @@ BIN    := $(VENV)/bin
 # Tests at a time; more than cores, since many wait for processes.
 JOBS   ?= 4
 # With worksteal each begins with folders of its own, so that tests that wait and tests that compute
-# run side by side; in the end each takes over from who has most left.
+# run side by side; in the end each takes over from who has most left. Linear algebra has one thread
+# in each: threads of more processes than cores wait for each other.
 
 # A stamp says that .venv holds what one extra of pyproject.toml asks for, in this pyproject's form.
 DEV    := $(VENV)/.erasurehead-dev
@@ -36,7 +37,7 @@ reproduce: $(DEMO)  ## the paper's experiments, and ours against them (some hour
 	    --seeds $(or $(SEEDS),3) --results docs/results.md
 
 test: $(DEV)  ## run all tests
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal tests
 
 lint: $(DEV)  ## ruff (lint, format) and mypy --strict
 	$(BIN)/ruff check .

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from erasurehead.parts import CHUNK, Work, chunks
 Pair = tuple[FloatArray, FloatArray]
 
 
+@cache
 def hessian(n: int, seed: int = 0) -> FloatArray:
     rng = np.random.default_rng(seed)
     basis = np.linalg.qr(rng.normal(size=(n, n)))[0]
