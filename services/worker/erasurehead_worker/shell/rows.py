@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 import logging
-import secrets
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from erasurehead.datasets.store import Store
-from erasurehead.errors import DataError, ErasureHeadError, UsageError, reason_of
+from erasurehead.errors import DataError, ErasureHeadError, UsageError
 from erasurehead.models.batches import Batches
 from erasurehead.models.partial_sums import PartialSums, PartialSumsBuilder
-from erasurehead.process.durable import replace_file
 from erasurehead.rows import CsrRows
 from erasurehead.wire.messages import Assign, Task
 from erasurehead_worker.machine.actions import Load
+from erasurehead_worker.shell.row_cache import RowCache
 
 log = logging.getLogger(__name__)
 
 PIECE_ROWS = 1 << 15
 """Rows read from a mapped store between two looks at the inbox."""
-
-OPTIONAL = ("values", "weights", "offsets")
-"""Arrays that rows need not have."""
-
-_DAMAGED = (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
-"""What reading an archive of arrays raises when it was cut off, changed or is something else."""
 
 
 class RowSource:
@@ -45,7 +34,7 @@ class RowSource:
 
     def __init__(self, store: str | None = None, cache: Path | None = None) -> None:
         self._store = store
-        self._cache = cache
+        self._cache = None if cache is None else RowCache(cache)
         self._load: Load | None = None
         self._builder: PartialSumsBuilder | None = None
         self._chunks: list[Task] = []
@@ -64,10 +53,7 @@ class RowSource:
         builder = self._begin(load)
         try:
             for i, (lo, hi) in enumerate(assign.row_ranges.tolist()):
-                if train is None:
-                    pieces = self._from_cache(assign, lo, hi)
-                else:
-                    pieces = _pieces(train, lo, hi)
+                pieces = self._cached(assign, lo, hi) if train is None else _pieces(train, lo, hi)
                 for rows in pieces:
                     builder.add(i, rows)
                     yield None
@@ -96,7 +82,7 @@ class RowSource:
         if self._cache is not None:
             self._chunks.append(task)
             if task.chunk + 1 == task.chunks:
-                self._keep(load.assign, index, self._chunks)
+                self._cache.keep(load.assign, index, self._chunks)
                 self._chunks = []
 
     def finish(self) -> Iterator[PartialSums | None]:
@@ -113,6 +99,12 @@ class RowSource:
             load.model, assign.coefficients, assign.dense_share, batches
         )
         return self._builder
+
+    def _cached(self, assign: Assign, lo: int, hi: int) -> Iterator[CsrRows]:
+        rows = None if self._cache is None else self._cache.rows(assign, lo, hi)
+        if rows is None:
+            raise DataError(f"rows {lo} to {hi} are not on this machine")
+        yield rows
 
     def _open(self, assign: Assign) -> CsrRows | None:
         """Return the training rows of the store if it is here and the right one."""
@@ -131,69 +123,6 @@ class RowSource:
                 f"store {location} has digest {store.digest:.12}, the master's {assign.digest:.12}"
             )
         return store.train
-
-    # Rows kept on disk
-
-    def _file(self, assign: Assign, lo: int, hi: int) -> Path | None:
-        if self._cache is None:
-            return None
-        if not assign.digest.isalnum():
-            return None  # it came over the wire, and must not lead out of the cache
-        return self._cache / assign.digest / f"rows-{lo}-{hi}.npz"
-
-    def _from_cache(self, assign: Assign, lo: int, hi: int) -> Iterator[CsrRows]:
-        """Yield the rows of one task.
-
-        Raises
-        ------
-        DataError: they are not kept, or no longer whole; ask the master for them.
-        """
-        path = self._file(assign, lo, hi)
-        missing = DataError(f"rows {lo} to {hi} are not on this machine")
-        if path is None:
-            raise missing
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-                rows = CsrRows(
-                    indptr=kept["indptr"],
-                    indices=kept["indices"],
-                    labels=kept["labels"],
-                    n_columns=assign.columns,
-                    **{name: kept[name] if name in kept.files else None for name in OPTIONAL},
-                )
-        except FileNotFoundError:
-            raise missing from None
-        except _DAMAGED as error:
-            log.warning("kept rows %s cannot be read and are asked for again: %s", path, error)
-            raise missing from None
-        yield rows
-
-    def _keep(self, assign: Assign, index: int, chunks: list[Task]) -> None:
-        """Write a whole streamed task; a half-written file is never found under its name."""
-        lo, hi = assign.row_ranges[index].tolist()
-        path = self._file(assign, lo, hi)
-        if path is None:
-            return
-        arrays: dict[str, npt.NDArray[Any]] = {
-            "indptr": np.concatenate(
-                [
-                    np.zeros(1, np.int64),
-                    np.cumsum(np.concatenate([np.diff(c.indptr) for c in chunks])),
-                ]
-            ),
-            "indices": np.concatenate([c.indices for c in chunks]),
-            "labels": np.concatenate([c.labels for c in chunks]),
-        }
-        for name in OPTIONAL:
-            pieces = [getattr(chunk, name) for chunk in chunks]
-            if pieces[0] is not None:
-                arrays[name] = np.concatenate(pieces)
-        partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, lambda file: np.savez(file, **arrays), partial)  # type: ignore[arg-type]
-        except OSError as error:
-            log.warning("cannot keep streamed rows in %s: %s", path.parent, reason_of(error))
 
 
 def _pieces(train: CsrRows, lo: int, hi: int) -> Iterator[CsrRows]:
