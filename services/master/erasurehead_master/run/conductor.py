@@ -11,13 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic
 
-import numpy as np
-
 from erasurehead.arrays import FloatArray
-from erasurehead.finishing.course import Step as CourseStep
+from erasurehead.finishing.course import Step
 from erasurehead.records import Observer, RoundRecord, RunSummary
-from erasurehead.wire.messages import Assign, Step, ToWorker
-from erasurehead.wire.vectors.base import ROUNDING, Packed, Packer
+from erasurehead.wire.messages import Assign, ToWorker
 from erasurehead_master.machine.actions import (
     Action,
     CloseRound,
@@ -36,7 +33,7 @@ from erasurehead_master.machine.actions import (
 from erasurehead_master.machine.events import Enough, Event, Stepped, Unreachable, Wanted
 from erasurehead_master.machine.machine import Master
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.machine.supports import BySupport, Support
+from erasurehead_master.run.broadcast import Broadcast
 from erasurehead_master.run.descent import Descent, StepOutcome
 from erasurehead_master.run.finishing import Finishing
 from erasurehead_master.run.ledger import NO_TIMES, RoundLedger, RunTimes
@@ -44,7 +41,6 @@ from erasurehead_master.run.naming import Naming
 from erasurehead_master.run.pending import PendingEvaluation
 from erasurehead_master.run.reporting import Reporter
 from erasurehead_master.run.seams import Clock, Keeper, Parcel, Post, Rating, RowReader, Usage
-from erasurehead_master.run.told import Holders
 
 
 class Conductor(Generic[Parcel]):
@@ -111,13 +107,7 @@ class Conductor(Generic[Parcel]):
         self._actions: deque[Action] = deque()
         self._closed: RoundRecord | None = None
         """Of the round whose step the machine is told of."""
-        self._rng = np.random.default_rng((self.plan.settings.run.seed, ROUNDING))
-        self._packers: BySupport[Packer] = BySupport()
-        self._parcels: BySupport[Parcel] = BySupport()
-        """The open round's model."""
-        self._changes: BySupport[Parcel] = BySupport()
-        """How it differs from that of the round before, where workers are told that."""
-        self._holders = Holders()
+        self._broadcast = Broadcast(descent, post, self.plan.settings.run.seed)
 
     @property
     def wake_at(self) -> float:
@@ -217,7 +207,7 @@ class Conductor(Generic[Parcel]):
             case Fold():
                 self._ledger.fold(action)
             case SendStep():
-                self._broadcast(action)
+                self._send_step(action)
             case CloseRound():
                 self._close(action)
             case OpenRound(round_):
@@ -234,7 +224,7 @@ class Conductor(Generic[Parcel]):
                 self._evaluate()
             case Rebuild(plan, keep_memory):
                 self.plan = plan
-                self._packers.clear()
+                self._broadcast.rebuild()
                 self._descent.rebuild(plan, keep_memory=keep_memory)
             case Notice(level, text):
                 self._reporter.notice(level, text)
@@ -243,7 +233,7 @@ class Conductor(Generic[Parcel]):
 
     def _send(self, peer: bytes, message: ToWorker) -> None:
         if isinstance(message, Assign):
-            self._holders.lost(peer)
+            self._broadcast.assigned(peer)
         if not self._post.send(peer, self._post.wrap(message)):
             self._ask_machine(Unreachable(peer))
 
@@ -254,52 +244,14 @@ class Conductor(Generic[Parcel]):
         wanted = self._ledger.open(now)
         if wanted:
             self._ask_machine(Wanted(wanted))
-        self._parcels.clear()
-        self._changes.clear()
-        self._holders.open()
+        self._broadcast.open()
 
-    def _broadcast(self, step: SendStep) -> None:
-        """Send the model; it is packed once for each distinct support."""
+    def _send_step(self, step: SendStep) -> None:
         start = self._stopwatch()
-        lost: list[bytes] = []
-        send, holders = self._post.send, self._holders
-        tells = self._descent.told is not None
-        for peer, support in step.targets:
-            changes = tells and holders.can_add(peer)
-            parcels = self._changes if changes else self._parcels
-            parcel = parcels.get(support)
-            if parcel is None:
-                parcel = parcels.put(support, self._wrapped(step, support, changes=changes))
-            if send(peer, parcel):
-                holders.told(peer)
-            else:
-                lost.append(peer)
+        unreachable = self._broadcast.send(step)
         self._ledger.encoded(self._stopwatch() - start)
-        for peer in lost:
+        for peer in unreachable:
             self._ask_machine(Unreachable(peer))
-
-    def _wrapped(self, step: SendStep, support: Support, *, changes: bool) -> Parcel:
-        """Return what all workers with this support are sent.
-
-        `changes`: they have the model of the round before, and are told how this one differs.
-        """
-        told = self._descent.told
-        if told is not None:
-            model = told.difference(support) if changes else told.whole(support)
-        else:
-            model = self._packed(step, support)
-        return self._post.wrap(Step(step.epoch, step.round, model))
-
-    def _packed(self, step: SendStep, support: Support) -> Packed:
-        """Return the model on a support in the run's format."""
-        packer = self._packers.get(support)
-        if packer is None:
-            packer = self._packers.put(support, step.format.packer(self._rng))
-        model = packer.pack(self._descent.slice(support))
-        if self._descent.must_be_told:
-            values = np.asarray(step.format.unpack(model), dtype=np.float64)
-            self._descent.received(support, values)
-        return model
 
     def _close(self, action: CloseRound) -> None:
         """Decode, step, let the machine open the next round, then report this one."""
@@ -338,7 +290,7 @@ class Conductor(Generic[Parcel]):
             left_out = f"the rows of {named} are left out until a worker sends their gradient"
             self._reporter.notice("warning", left_out)
         self._finishing.step(
-            CourseStep(
+            Step(
                 record.round,
                 record.closed_s,
                 outcome.train_loss,
