@@ -3,7 +3,10 @@
 A slot that took part in a round was *late* in it if its result did not come before the round
 closed, or came after twice the median time of those that did. Where rounds do not wait, every slot
 is late now and then, and equal ones equally often. So a slot counts as a *chronic* straggler only
-where chance does not explain it beside the median slot. Pure: no clock, no I/O.
+where chance does not explain it beside the median slot. Nor does it where a round was over too soon
+for anybody to be slow: a slot that is heard of within `CLEAR_S` after the median arrival, by its
+result of that round or of a newer one, was late by noise. And what passes within `ENDURING_S` is a
+hiccup of its machine, however many rounds that were. Pure: no clock, no I/O.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import Array, FloatArray
 from erasurehead.records import RoundRecord
 
 FORGETTING = 0.98
@@ -33,6 +36,12 @@ CLEAR_S = 0.005
 
 CHANCE = 1e-6
 """That a slot like the others is late so many rounds in a row."""
+
+ENDURING_S = 1.0
+"""For which chance does not explain a slot's lateness, before that is called chronic."""
+
+MOST_OPEN = 64
+"""Rounds whose late slots may still be heard of, at most."""
 
 _ROUNDS = 0
 """The column of sums that counts rounds."""
@@ -70,6 +79,26 @@ class HoldUp:
     def called(self) -> str:
         """The slot, and its worker's name if it is known."""
         return f"worker {self.worker} (slot {self.slot})" if self.worker else f"slot {self.slot}"
+
+
+@dataclass(slots=True)
+class _Open:
+    """A round of which it is not known yet who was late by more than noise.
+
+    Attributes
+    ----------
+    noise_s: seconds after its opening until which being late is noise.
+    due_s: the same on the clock of the run.
+    slots: that took part, those that arrived first.
+    counted: one round of each, and whether it was late in it, shape (slots, 2).
+    n_arrived: how many arrived.
+    """
+
+    noise_s: float
+    due_s: float
+    slots: Array
+    counted: FloatArray
+    n_arrived: int
 
 
 class HoldUps:
@@ -110,8 +139,16 @@ class HoldUps:
         np.maximum(behind_s, 0.0, out=behind_s)
         self._ever[slots] += folded
         self._now[slots] = FORGETTING * self._now[slots] + folded
-        self._row[slots] = np.where(late > 0, self._row[slots] + 1, 0)
-        return self._judge(record.round)
+        noise_s = median_s + CLEAR_S
+        due_s = record.opened_s + noise_s if len(slots) > len(taken) else record.opened_s
+        of = _Open(noise_s, due_s, slots, folded[:, :2], len(taken))
+        if self._open or due_s > record.closed_s:
+            self._open[record.round] = of
+            self._settle(record)
+        else:
+            self._count(of)
+        self._heard[taken] = record.round
+        return self._judge(record.round, record.closed_s)
 
     def of(self, slot: int) -> HoldUp:
         """Return what is known of a slot."""
@@ -140,12 +177,45 @@ class HoldUps:
 
     # Bookkeeping
 
+    def _settle(self, record: RoundRecord) -> None:
+        """Count the rounds of which it is now known who was late by more than noise."""
+        for late in record.late:
+            of = self._open.get(late.round)
+            if of is not None and late.after_s <= of.noise_s:
+                self._heard[late.slot] = max(self._heard[late.slot], late.round)
+        came_s = np.full(self._n, np.inf)
+        came_s[[a.slot for a in record.arrivals]] = [
+            record.opened_s + a.after_s for a in record.arrivals
+        ]
+        while self._open:
+            round_, of = next(iter(self._open.items()))
+            if of.due_s > record.closed_s and len(self._open) <= MOST_OPEN:
+                break
+            del self._open[round_]
+            missed = of.slots[of.n_arrived :]
+            heard = (self._heard[missed] >= round_) | (came_s[missed] <= of.due_s)
+            of.counted[of.n_arrived :][heard, 1] = 0.0
+            self._count(of)
+
+    def _count(self, of: _Open) -> None:
+        slots = of.slots
+        self._judged[slots] = FORGETTING * self._judged[slots] + of.counted
+        self._seen[slots] += 1
+        self._row[slots] = np.where(of.counted[:, 1] > 0, self._row[slots] + 1, 0)
+
     def _begin(self, n_slots: int) -> None:
         self._n = 0
         self._ever = self._now = np.zeros((0, 3))
         """Of each slot: rounds, late ones, and seconds behind; of all rounds, and of the last."""
+        self._judged = np.zeros((0, 2))
+        """Of each slot, of the last settled rounds: rounds, and those late beyond noise."""
+        self._seen = self._heard = np.zeros(0, dtype=np.int64)
+        """Settled rounds, and the newest round of which a result has come."""
         self._row = self._chronic = self._spells = np.zeros(0, dtype=np.int64)
         """Late rounds without another between them, `HoldUp.chronic_since`, `HoldUp.spells`."""
+        self._suspect_s = np.zeros(0)
+        """On the clock of the run: since when chance does not explain a slot's lateness."""
+        self._open: dict[int, _Open] = {}
         self._gone: dict[int, int] = {}
         self._last_names: dict[int, str] = {}
         self._grow(n_slots)
@@ -153,10 +223,12 @@ class HoldUps:
     def _grow(self, n_slots: int) -> None:
         more = n_slots - self._n
         self._n = n_slots
-        self._ever, self._now = (
-            np.append(sums, np.zeros((more, 3)), axis=0) for sums in (self._ever, self._now)
+        self._ever, self._now, self._judged = (
+            np.append(sums, np.zeros((more, sums.shape[1])), axis=0)
+            for sums in (self._ever, self._now, self._judged)
         )
-        for name in ("row", "chronic", "spells"):
+        self._suspect_s = np.append(self._suspect_s, np.full(more, np.inf))
+        for name in ("seen", "heard", "row", "chronic", "spells"):
             zeros = np.zeros(more, dtype=np.int64)
             setattr(self, f"_{name}", np.append(getattr(self, f"_{name}"), zeros))
 
@@ -170,13 +242,14 @@ class HoldUps:
                 self._gone[slot] = record.round
         self.workers = record.workers
 
-    def _judge(self, round_: int) -> list[HoldUp]:
-        weight, late_now, _ = self._now.T
+    def _judge(self, round_: int, now_s: float) -> list[HoldUp]:
+        weight, late_now = self._judged.T
         # As below, but quicker: nearly always nobody is a chronic straggler, or about to be one.
         suspicious = (late_now >= 0.5 * weight) | (self._row >= FEWEST_ROUNDS) | (self._chronic > 0)
         if not suspicious.any():
+            self._suspect_s.fill(np.inf)
             return []
-        rounds = self._ever[:, _ROUNDS]
+        rounds = self._seen
         known = rounds >= FEWEST_ROUNDS
         if known.sum() < 2:
             return []
@@ -187,7 +260,8 @@ class HoldUps:
         in_a_row = max(FEWEST_ROUNDS, math.log(CHANCE) / math.log(usual))
         chronic = known & ((share >= np.maximum(0.5, usual + 6 * spread)) | (self._row >= in_a_row))
         over = (self._row == 0) & (share < usual + 2 * spread)
-        begun = chronic & (self._chronic == 0)
+        self._suspect_s = np.where(chronic, np.minimum(self._suspect_s, now_s), np.inf)
+        begun = (self._chronic == 0) & (now_s - self._suspect_s >= ENDURING_S)
         ended = (self._chronic > 0) & over
         self._chronic[begun] = round_
         self._spells[begun] += 1
