@@ -55,6 +55,7 @@ GROUND = {
     "records",
     "registry",
     "rows",
+    "words",
 }
 """Modules at the top of the library, on which every folder stands."""
 

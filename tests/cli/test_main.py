@@ -197,6 +197,24 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert "Traceback" not in said
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+def test_an_output_that_has_no_room_is_one_sentence() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "erasurehead_cli", "settings", "--markdown"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == EXIT_USAGE
+    assert done.stderr == (
+        "erasurehead: cannot write the output: No space left on device; make room, or send it"
+        " elsewhere\n"
+    )
+
+
 def test_an_unfinished_run_is_refused(
     make_run: MakeRun, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -89,7 +89,7 @@ def test_a_run_away_from_its_store_predicts_from_any_directory(
     ("labels", "told"),
     [
         (["", ""], []),
-        (["yes", ""], ["accuracy=1", "(1 rows that have a label)"]),
+        (["yes", ""], ["accuracy=1", "(of 1 row with a label)"]),
         (["yes", "no"], ["accuracy=1"]),
     ],
 )

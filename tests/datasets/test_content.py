@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 from pathlib import Path
 
@@ -66,6 +68,22 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "cut").write_bytes(gzip.compress(bytes(1000))[:-5])
     with pytest.raises(DataError, match=r"cannot read .*cut: "):
         content_of(tmp_path / "cut")
+
+
+@pytest.mark.parametrize(
+    ("held", "told"),
+    [
+        (bz2.compress(b"a,b\n1,2\n"), "data is compressed by bzip2, .*; unpack it$"),
+        (lzma.compress(b"a,b\n1,2\n"), "data is compressed by xz, .*; unpack it$"),
+        (b"SQLite format 3\x00", "data is an SQLite database, .*; export the table as CSV$"),
+    ],
+)
+def test_what_nothing_here_reads_is_called_what_it_is(
+    tmp_path: Path, held: bytes, told: str
+) -> None:
+    (tmp_path / "data").write_bytes(held)
+    with pytest.raises(DataError, match=told):
+        content_of(tmp_path / "data")
 
 
 @pytest.mark.parametrize("sparse", [False, True])

@@ -23,7 +23,8 @@ from erasurehead.rows import Target
 @pytest.mark.parametrize(
     ("kind", "counts", "text", "whole", "target"),
     [
-        ("auto", [5], False, True, "numbers"),
+        ("auto", [5], False, True, "classes"),
+        ("numbers", [5], False, True, "numbers"),
         ("auto", [5, 5], False, False, "two classes"),
         ("auto", [5, 5, 5], False, False, "numbers"),
         ("auto", [5, 5, 5], False, True, "classes"),
@@ -54,7 +55,7 @@ def test_classes_are_coded_and_keep_their_names() -> None:
     ("counts", "target", "sentence"),
     [
         ([1, 1, 1], "two classes", "the label has 3 distinct values; two classes need exactly two"),
-        ([3], "classes", "the label has the same value in every row"),
+        ([3], "classes", "the label has the same value in every row, a, so there is nothing to"),
         ([2, 1, 2], "classes", "the label has the class b in one row only; leave such rows out"),
     ],
 )

@@ -139,7 +139,7 @@ def test_the_largest_column_that_can_be_read(tmp_path: Path) -> None:
             "has classes of 9007199254740992 or more, where two whole numbers may be read as one",
         ),
         ("", {}, "has no row; name a file with rows"),
-        ("1 1:1\n", {}, "the source has 1 rows; at least 2 are needed"),
+        ("1 1:1\n", {}, "the source has 1 row; at least 2 are needed"),
         ("1 1:1\n-1 2:x\n", {}, "cannot be read as svmlight: .*expected lines such as '1 3:0.5"),
         ("x,y\n1,2\n", {}, "cannot be read as svmlight"),
         ("1 1:1\n-1 2:nan\n", {}, "row 2 of .* holds a number that is not finite; fill it in"),

@@ -17,7 +17,7 @@ from erasurehead.datasets.encodings.table import TableEncoding
 from erasurehead.datasets.manifest import ENCODING
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
-from erasurehead.errors import DataError, UsageError
+from erasurehead.errors import DataError, ErasureHeadError, UsageError
 from tests.support.small_rows import assert_same_rows, matrix_of
 
 N_ROWS = 20
@@ -358,13 +358,21 @@ def test_options_that_do_not_fit(
         (b"x,y\n1,2\n3,4,5,6\n", "line 3 of .* has 4 fields, the header 2; give every row as"),
         (b"x,y\n\xff\xfe,2\n", "cannot be read as a table: "),
         (b"x,y\n", "has 0 rows; at least 2 are needed"),
-        (b"x,y\n1,2\n", "has 1 rows; at least 2 are needed"),
+        (b"x,y\r1,2\r", "its lines end as on old Macs, with CR alone; convert it"),
+        (b"PK\x03\x04sheet", r"it is a ZIP archive; give text or Parquet \(a spreadsheet: save"),
+        (b"x,z\n1,2\n", "has no column 'y'; its columns: x, z$"),
+        (
+            b",".join(b"c%d" % i for i in range(30)) + b"," + b"l" * 99 + b"\n1,2\n",
+            "its columns: c0, c1, .*, c19 and 11 more$",
+        ),
+        (b"l" * 99 + b"\x07,z\n1,2\n", "its columns: l{40}..., z$"),
+        (b"x,y\n1,2\n", "has 1 row; at least 2 are needed"),
     ],
 )
 def test_files_that_are_no_tables(kitchen: Kitchen, content: bytes, sentence: str) -> None:
     path = kitchen.place / "t.csv"
     path.write_bytes(content)
-    with pytest.raises(DataError, match=sentence) as refused:
+    with pytest.raises(ErasureHeadError, match=sentence) as refused:
         kitchen.store(path, target="y")
     assert "\n" not in str(refused.value)
 

@@ -84,7 +84,7 @@ def test_numbers_with_one_mark_are_no_categories(make: Prepare) -> None:
         ),
         (
             {"missing": "?"},
-            r"has 1 missing values, the first in row 37 \('\?'; missing= says which",
+            r"has 1 missing value, the first in row 37 \('\?'; missing= says which",
         ),
     ):
         with pytest.raises(DataError, match=sentence):

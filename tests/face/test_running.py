@@ -105,6 +105,14 @@ def test_rows_with_other_columns_are_refused(table: Table) -> None:
         run.predict(table.X[:, :2])
 
 
+def test_rows_are_scored_by_a_label_each(table: Table) -> None:
+    """numpy would stretch a single one over all rows, and say how good that is."""
+    run = eh.simulate(*table, pass_s=1.0, **SETTINGS)
+    assert set(run.score(table.X[:3], table.y[:3])) >= {"accuracy"}
+    with pytest.raises(eh.DataError, match="X has 3 rows and there are 1 labels; give one label"):
+        run.score(table.X[:3], table.y[:1])
+
+
 def test_a_run_that_diverges_is_an_error_that_has_the_run(table: Table) -> None:
     given = {**SETTINGS, "step": 1e300, "model": "least-squares"}
     with np.errstate(over="ignore"), pytest.raises(eh.RunError, match="diverged") as error:

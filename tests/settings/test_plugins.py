@@ -115,7 +115,8 @@ def test_what_a_run_recorded_loads_nothing(folder: Path) -> None:
         (None, "there is no plug-in"),
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named"),
         ("x = 1\ny = x / 0\n", "ZeroDivisionError: division by zero (faulty.py, line 2)"),
-        ("def f(:\n", "SyntaxError"),
+        ("def f(:\n", "SyntaxError: invalid syntax (faulty.py, line 1); mend it"),
+        ("import nothing_of_that_name", "(faulty.py, line 1); mend it"),
         (TWIN.format(name="frc"), "code 'frc' exists already; choose another name"),
     ],
 )
@@ -131,7 +132,9 @@ def test_a_faulty_file_is_told_in_one_sentence(folder: Path, code: str | None, w
 
 def test_a_module_that_is_not_there_is_told(folder: Path) -> None:
     _, refused = load(folder, {"plugin": ["nowhere"]})
-    assert "plug-in nowhere failed while it was loaded: ModuleNotFoundError" in refused
+    assert "there is no module nowhere to load as a plug-in; name a module that" in refused
+    _, refused = load(folder, {"plugin": ["nowhere.at_all"]})
+    assert "there is no module nowhere.at_all to load" in refused
 
 
 def test_what_is_no_list_of_names_is_refused(folder: Path) -> None:

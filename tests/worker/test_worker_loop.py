@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -119,6 +120,20 @@ def test_streamed_rows_of_columns_that_there_are_not_end_the_worker(master: Mast
     master.worker.join(20)
     (ending,) = master.endings
     assert ending.code == EXIT_INTERNAL
+
+
+@pytest.mark.timeout(30)
+def test_a_babbling_stranger_fills_no_log(master: Master, caplog: pytest.LogCaptureFixture) -> None:
+    """What answers at the address may be no master: a web server, say."""
+    master.hear()
+    master.router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # wait for room, and drop nothing
+    with caplog.at_level(logging.WARNING):
+        for _ in range(200):
+            master.router.send_multipart([master.peer, b"HTTP/1.0 400 Bad request"])
+        master.say(Stop("finished", "all rounds done"))
+        master.worker.join(20)
+    refused = [r for r in caplog.records if "refused a message of the master" in r.message]
+    assert 1 <= len(refused) <= 4
 
 
 def test_default_names_differ_even_within_a_process() -> None:

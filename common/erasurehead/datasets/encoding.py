@@ -15,6 +15,7 @@ from erasurehead.datasets.manifest import COLUMNS_OF_INT32
 from erasurehead.datasets.tables.moments import moments, standardised
 from erasurehead.errors import DataError
 from erasurehead.rows import CsrRows, Target
+from erasurehead.words import counted
 
 ROWS_PER_TEST_ROW = 5
 SPLIT_SEED = 0
@@ -60,7 +61,8 @@ def split(n_rows: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """
     if n_rows < 2:
         raise DataError(
-            f"the source has {n_rows} rows; at least 2 are needed, one to train and one to test"
+            f"the source has {counted(n_rows, 'row')}; at least 2 are needed, one to train and one"
+            " to test"
         )
     # The legacy generator on purpose: published sizes and results were made with this split.
     order = np.random.RandomState(SPLIT_SEED).permutation(n_rows)

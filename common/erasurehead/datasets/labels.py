@@ -11,6 +11,7 @@ import numpy as np
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.errors import DataError
 from erasurehead.rows import Target
+from erasurehead.words import counted
 
 Kind = Literal["two-classes", "numbers"]
 """What a user says that labels are, where they can be made either way."""
@@ -50,7 +51,9 @@ def target_of(
     """Return what labels are.
 
     Two distinct values are two classes, further texts are classes, and so are 3 to `FEW` whole
-    numbers that occur twice each at least; all else are numbers. What the user says comes first.
+    numbers that occur twice each at least; all else are numbers. One value in all rows counts as
+    classes, which `check_classes` refuses: there is nothing to learn. What the user says comes
+    first.
 
     Parameters
     ----------
@@ -63,7 +66,7 @@ def target_of(
     if len(counts) == 2:
         return "two classes"
     few_whole = whole and 2 < len(counts) <= FEW and min(counts) > 1
-    return "classes" if text or few_whole else "numbers"
+    return "classes" if text or few_whole or len(counts) == 1 else "numbers"
 
 
 def check_classes(
@@ -85,12 +88,13 @@ def check_classes(
     """
     if target == "two classes" and len(names) != 2:
         raise DataError(
-            f"{what} has {len(names)} distinct values; two classes need exactly two, or use"
-            " labels=classes or labels=numbers"
+            f"{what} has {counted(len(names), 'distinct value')}; two classes need exactly two, or"
+            " use labels=classes or labels=numbers"
         )
     if len(names) < 2:
         raise DataError(
-            f"{what} has the same value in every row; classes need two distinct values at least"
+            f"{what} has the same value in every row, {names[0]}, so there is nothing to learn;"
+            " name another target, or say labels=numbers if it is a quantity all the same"
         )
     if len(names) > 2 and min(counts) < 2:
         once = names[int(np.argmin(counts))]

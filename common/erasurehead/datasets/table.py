@@ -19,6 +19,7 @@ from erasurehead.datasets.tables.text import checked_form
 from erasurehead.datasets.tables.wanted import Wanted
 from erasurehead.errors import UsageError
 from erasurehead.registry import nearest
+from erasurehead.words import listed
 
 
 class TablePreset(Preset):
@@ -126,7 +127,7 @@ class TablePreset(Preset):
             if column not in known:
                 raise UsageError(
                     f"{table.path} has no column '{column}'{nearest(column, known)};"
-                    f" its columns: {', '.join(known)}"
+                    f" its columns: {listed(known)}"
                 )
         for column in (*wanted.categorical, *wanted.numeric, *per_row):
             if column == wanted.target:

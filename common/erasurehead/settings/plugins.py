@@ -25,6 +25,9 @@ from erasurehead.errors import UsageError
 ENTRY_POINTS = "erasurehead.plugins"
 """An installed distribution names its modules under this group."""
 
+_MACHINERY = {__file__, importlib.__file__}
+"""Whose frames say nothing of where a plug-in fails."""
+
 _loaded: dict[str, None] = {}
 """Names in the order of loading; files by their whole path."""
 
@@ -66,7 +69,22 @@ def _load_installed() -> None:
 
 @functools.cache
 def _load_module(name: str) -> None:
+    if not _is_there(name):
+        raise UsageError(
+            f"there is no module {name} to load as a plug-in; name a module that Python can import,"
+            " or a file that ends in .py"
+        )
     _run(functools.partial(importlib.import_module, name), name)
+
+
+def _is_there(name: str) -> bool:
+    """Tell whether a module is found; what fails in its packages is told by the import itself."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+    except Exception:
+        return True
 
 
 def _allow(module: str, function: str) -> None:
@@ -108,9 +126,17 @@ def _run(load: Callable[[], object], what: str) -> None:
     except UsageError as error:
         raise UsageError(f"plug-in {what}: {error}") from None
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
         reason = " ".join(str(error).split()) or "no reason given"
         raise UsageError(
             f"plug-in {what} failed while it was loaded: {type(error).__name__}: {reason}"
-            f" ({Path(where.filename).name}, line {where.lineno}); mend it or leave it out"
+            f"{_place(error)}; mend it or leave it out"
         ) from None
+
+
+def _place(error: Exception) -> str:
+    """Return the last line of Python that is a user's to mend; none if the error says it itself."""
+    if isinstance(error, SyntaxError):
+        return ""  # its text names file and line
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if not f.filename.startswith("<") and f.filename not in _MACHINERY]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Collection, Sequence
 from importlib import import_module
@@ -9,7 +10,13 @@ from typing import Annotated
 
 import typer
 
-from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, ErasureHeadError
+from erasurehead.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    ErasureHeadError,
+    reason_of,
+)
 from erasurehead.process.version import installed_version
 from erasurehead_cli.console.options import SettingsCommand
 
@@ -34,6 +41,9 @@ COMMANDS = (
 )
 """In the order of the help page. Each is a module of `commands`, which has a function or a group of
 commands of that name."""
+
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Errors of a write to a disk that is full, or gone."""
 
 
 def application(wanted: Collection[str] = COMMANDS) -> typer.Typer:
@@ -107,6 +117,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # must not try to flush into the closed pipe when it ends.
         sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123
         return EXIT_OK
+    except OSError as error:
+        # Files of our own are written with care elsewhere, so this was standard output, of which
+        # errors have no name. The interpreter must not try to flush it when it ends.
+        if error.errno not in NO_ROOM or error.filename is not None:
+            raise
+        sys.stdout = open("/dev/null", "w")  # noqa: SIM115, PTH123
+        return _say(
+            f"cannot write the output: {reason_of(error)}; make room, or send it elsewhere",
+            EXIT_USAGE,
+        )
     return code if isinstance(code, int) else EXIT_OK
 
 

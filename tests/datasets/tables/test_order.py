@@ -54,5 +54,5 @@ def test_a_computed_order_is_as_random_as_one_could_wish() -> None:
 
 
 def test_one_row_cannot_be_split() -> None:
-    with pytest.raises(DataError, match="the source has 1 rows; at least 2 are needed"):
+    with pytest.raises(DataError, match="the source has 1 row; at least 2 are needed"):
         RowOrder(1)

@@ -64,9 +64,14 @@ def test_empty_fields_beyond_the_header_are_left_out() -> None:
     ("text", "sentence"),
     [
         ("1,2\n3,4,5\n", "line 8 of t.csv has 3 fields, the header 2; give every row as many"),
-        ("1,2\n\n3\n", "line 9 of t.csv has 1 fields, the header 2"),
-        ('1,"2\n2"\n3\n', "line 9 of t.csv has 1 fields, the header 2"),
-        (f'1,"{"x" * 200_000}\n', "t.csv cannot be read as a table: field larger than field limit"),
+        ("1,2\n\n3\n", "line 9 of t.csv has 1 field, the header 2"),
+        ('1,"2\n2"\n3\n', "line 9 of t.csv has 1 field, the header 2"),
+        (
+            '1,2\n"3,4\n5,6\n7,8\n',
+            "the row that begins in line 8 of t.csv and ends in line 10 has 1 field, the header 2;"
+            r" give every row as many \(a quotation mark that is open",
+        ),
+        (f'1,"{"x" * 200_000}\n', "field larger than field limit .* after line 6; close"),
     ],
 )
 def test_ragged_rows_are_named_by_their_line(text: str, sentence: str) -> None:

@@ -82,7 +82,7 @@ def test_rows_that_are_not_like_the_header_are_named(tmp_path: Path) -> None:
     """Far down as well, where blocks before it were all right."""
     path = tmp_path / "t.csv"
     path.write_text("a,b\n" + "1,2\n" * 5 + "3\n" + "4,5\n")
-    with pytest.raises(DataError, match=r"line 7 of .* has 1 fields, the header 2"):
+    with pytest.raises(DataError, match=r"line 7 of .* has 1 field, the header 2"):
         read(path, ["a", "b"])
     path.write_text("a,b\n" + "1,2,\n" * 5 + "3,4,5\n")
     with pytest.raises(DataError, match=r"line 7 of .* has 3 fields, the header 2"):

@@ -19,6 +19,7 @@ from erasurehead.datasets.tables.source import open_table
 from erasurehead.datasets.tables.values import missing
 from erasurehead.errors import DataError
 from erasurehead.rows import CsrRows
+from erasurehead.words import counted, listed
 
 AS_IN_TRAINING = "give it as in the table that the model was trained on"
 
@@ -65,7 +66,7 @@ class _Alike:
             if name not in table.names:
                 raise DataError(
                     f"{table.path} has no column '{name}', which the model was trained on; its"
-                    f" columns: {', '.join(table.names)}"
+                    f" columns: {listed(table.names)}"
                 )
         self._wanted = needed + ([encoding.target] if encoding.target in table.names else [])
         dates = {c.name for c in encoding.categorical if c.type == "text"}
@@ -112,8 +113,9 @@ class _Alike:
         mask = missing(columns[name], self._marks())
         if mask is not None:
             raise DataError(
-                f"column '{name}' of {piece.path} has {int(mask.sum())} missing values, the first"
-                f" in row {piece.rows[int(mask.argmax())]}; fill them in or leave the rows out"
+                f"column '{name}' of {piece.path} has {counted(int(mask.sum()), 'missing value')},"
+                f" the first in row {piece.rows[int(mask.argmax())]}; fill them in or leave the"
+                " rows out"
             )
         return columns[name]
 

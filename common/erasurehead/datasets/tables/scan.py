@@ -31,6 +31,7 @@ from erasurehead.datasets.tables.values import numbers as as_numbers
 from erasurehead.datasets.tables.wanted import Wanted
 from erasurehead.errors import DataError
 from erasurehead.process.ahead import ahead
+from erasurehead.words import counted
 
 OTHERWISE = (
     "correct it, say missing= if it means a missing value, or name the column in categorical= if"
@@ -124,8 +125,8 @@ class _Scan:
         n_rows = 0 if kept is None else kept.n_rows
         if kept is None or n_rows < 2:
             raise DataError(
-                f"{self.table.path} has {n_rows} rows; at least 2 are needed, one to train and one"
-                " to test"
+                f"{self.table.path} has {counted(n_rows, 'row')}; at least 2 are needed, one to"
+                " train and one to test"
             )
         if self.left_out:
             assumed.append(
@@ -192,8 +193,8 @@ class _Scan:
                 gap = self.gaps[name]
                 told = f" ('{gap.text}'; missing= says which texts are)" if gap.text else ""
                 raise DataError(
-                    f"column '{name}' of {gap.path} has {gap.count} missing values, the first in"
-                    f" row {gap.row}{told}; fill them in or leave the rows out"
+                    f"column '{name}' of {gap.path} has {counted(gap.count, 'missing value')}, the"
+                    f" first in row {gap.row}{told}; fill them in or leave the rows out"
                     " (incomplete=leave-out)"
                 )
 

@@ -72,8 +72,15 @@ def is_parquet(path: Path) -> bool:
     ------
     DataError: it cannot be read, or has the name of one and is none.
     """
-    if content_of(path) == "parquet":
+    content = content_of(path)
+    if content == "parquet":
         return True
+    if content in ("array", "arrays"):
+        kind = "an array of numpy" if content == "array" else "a ZIP archive"
+        raise DataError(
+            f"{path} cannot be read as a table: it is {kind}; give text or Parquet (a spreadsheet:"
+            " save the sheet as CSV; a zipped file: unpack it)"
+        )
     if ".parquet" in path.suffixes:
         raise DataError(
             f"{path} cannot be read as a table: it is called a Parquet file and is none; name it"

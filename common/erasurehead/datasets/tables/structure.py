@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from erasurehead.errors import DataError
+from erasurehead.words import counted
 
 SEPARATORS = {",": "comma", ";": ";", "\t": "tab", "|": "|"}
 SAMPLE_ROWS = 200
@@ -102,15 +103,31 @@ def repaired(text: str, separator: str, width: int, first_line: int, path: objec
     """
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=separator, lineterminator="\n")
+    line = 0
     try:
         for line, row in fields(text, separator):
             if not _fits(row, width):
-                raise DataError(
-                    f"line {first_line + line - 1} of {path} has {len(row)} fields, the header"
-                    f" {width}; give every row as many fields as the header (a field that holds a"
-                    f" {SEPARATORS.get(separator, separator)} needs quotation marks)"
-                )
+                raise DataError(_misfit(row, width, separator, first_line + line - 1, path))
             writer.writerow(row[:width])
     except csv.Error as error:
-        raise DataError(f"{path} cannot be read as a table: {error}") from None
+        raise DataError(
+            f"{path} cannot be read as a table: {error}, in the row after line"
+            f" {first_line + line - 1}; close the quotation mark that is open there"
+        ) from None
     return out.getvalue().encode()
+
+
+def _misfit(row: Sequence[str], width: int, separator: str, last: int, path: object) -> str:
+    """Return the sentence on a row of other fields than the header has; it ends in line `last`."""
+    # An open mark may take the end of the last line along, after which there is no other.
+    begun = last - sum(value.count("\n") for value in row) + row[-1].endswith("\n")
+    has = f"{counted(len(row), 'field')}, the header {width}; give every row as many"
+    if begun < last:
+        return (
+            f"the row that begins in line {begun} of {path} and ends in line {last} has {has}"
+            " (a quotation mark that is open goes on over the ends of lines: close it)"
+        )
+    return (
+        f"line {last} of {path} has {has} (a field that holds a"
+        f" {SEPARATORS.get(separator, separator)} needs quotation marks)"
+    )

@@ -103,6 +103,11 @@ def _sample(path: Path) -> str:
             first = first[: first.rfind(b"\n") + 1] or first
     if first.startswith(UTF16_MARKS):
         raise DataError(f"{path} cannot be read as a table: it is UTF-16 text; convert it to UTF-8")
+    if b"\r" in first and b"\n" not in first:
+        raise DataError(
+            f"{path} cannot be read as a table: its lines end as on old Macs, with CR alone;"
+            " convert it, for example with tr '\\r' '\\n'"
+        )
     return first.removeprefix(UTF8_MARK).decode("utf-8", errors="replace")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from erasurehead.errors import UsageError
+from erasurehead.words import counted
 from erasurehead_cli.console.options import RunPluginOption, UnfinishedOption
 
 
@@ -93,8 +94,8 @@ def predict(
     known = ~np.isnan(labels)
     if known.any():
         weights = found.rows.weights
-        counted = None if weights is None else np.asarray(weights)[known]
-        metrics = metrics_of(model, outputs[known], labels[known], counted)
-        of = "" if known.all() else f" ({known.sum()} rows that have a label)"
+        own = None if weights is None else np.asarray(weights)[known]
+        metrics = metrics_of(model, outputs[known], labels[known], own)
+        of = "" if known.all() else f" (of {counted(int(known.sum()), 'row')} with a label)"
         typer.echo(" ".join(f"{name}={value:.6g}" for name, value in metrics.items()) + of)
-    typer.echo(f"{len(outputs)} rows: {path}")
+    typer.echo(f"{counted(len(outputs), 'row')}: {path}")

@@ -14,6 +14,7 @@ import numpy as np
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows
+from erasurehead.words import counted
 
 FORMATS = "an array, a scipy sparse matrix or a data frame of numbers"
 
@@ -43,10 +44,7 @@ def rows_of(matrix: Any, labels: FloatArray | None, what: str = "X") -> CsrRows:
         )
     if labels is None:
         labels = np.full(n_rows, np.nan)
-    if len(labels) != n_rows:
-        raise DataError(
-            f"{what} has {n_rows} rows and there are {len(labels)} labels; give one label a row"
-        )
+    check_length(labels, n_rows, what)
     ones = bool((csr.data == 1.0).all())
     return CsrRows(
         indptr=csr.indptr.astype(np.int64),
@@ -55,6 +53,21 @@ def rows_of(matrix: Any, labels: FloatArray | None, what: str = "X") -> CsrRows:
         labels=labels,
         n_columns=n_columns,
     )
+
+
+def check_length(labels: Array, n_rows: int, what: str) -> None:
+    """Refuse other than one label a row of the matrix that is `what` in words; numpy would stretch
+    a single one over all rows.
+
+    Raises
+    ------
+    DataError: there are more, or fewer.
+    """
+    if len(labels) != n_rows:
+        raise DataError(
+            f"{what} has {counted(n_rows, 'row')} and there are {len(labels)} labels; give one"
+            " label a row"
+        )
 
 
 def labels_of(y: Any, what: str = "y") -> Array:

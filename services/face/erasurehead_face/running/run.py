@@ -27,7 +27,7 @@ from erasurehead.rows import CsrRows
 from erasurehead.runs import Run as RecordedRun
 from erasurehead.runs.new_rows import Reading, check_meaning, read_rows
 from erasurehead.settings.tree import RunSettings
-from erasurehead_face.running.arrays import labels_of, rows_of
+from erasurehead_face.running.arrays import check_length, labels_of, rows_of
 from erasurehead_face.running.kept import Kept
 from erasurehead_face.running.targets import coded, decoded, predicted_labels
 
@@ -176,12 +176,18 @@ class Run:
 
         Parameters
         ----------
-        y: the labels of a matrix; those of a store are in it.
+        y: the labels of a matrix, shape (rows,); those of a store are in it.
+
+        Raises
+        ------
+        DataError: there are other columns than in training, or not as many labels as rows.
         """
         rows = self._rows(X)
         labels = np.asarray(rows.labels)
         if y is not None:
-            labels = coded(labels_of(y), self.model.target, self.classes, "y")
+            given = labels_of(y)
+            check_length(given, len(labels), "X")
+            labels = coded(given, self.model.target, self.classes, "y")
         weights = None if rows.weights is None else np.asarray(rows.weights)
         return metrics_of(self.model, outputs_on(rows, self.model, self.theta), labels, weights)
 

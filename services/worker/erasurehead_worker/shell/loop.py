@@ -20,6 +20,7 @@ from erasurehead.errors import ErasureHeadError
 from erasurehead.models.partial_sums import CodedGradient, PartialSums
 from erasurehead.network import sockets
 from erasurehead.network.handshakes import Handshakes
+from erasurehead.network.limits import LogLimit
 from erasurehead.process.pulse import Pulse
 from erasurehead.process.signals import SignalWatch
 from erasurehead.wire.frames import decode, encode
@@ -96,6 +97,8 @@ class WorkerLoop:
         self._sums: PartialSums | None = None
         self._work: Iterator[Event | None] | None = None
         self._computation: CodedGradient | None = None
+        # What listens there may be no master at all, and answer every attempt to connect.
+        self._refusals = LogLimit(burst=3, per_s=0.05)
 
     def run(self) -> Exit:
         """Work until the master or a signal ends it; return the exit code and the reason."""
@@ -161,7 +164,10 @@ class WorkerLoop:
         try:
             message = decode(frames, TO_WORKER)
         except ProtocolError as error:
-            log.warning("refused a message of the master (%s): %s", error.reason, error)
+            told = f"refused a message of the master ({error.reason}): {error}"
+            line = self._refusals.admit(error.reason, told, time.monotonic())
+            if line is not None:
+                log.warning("%s", line)
             return
         self._handle(Received(message), time.monotonic())
 
