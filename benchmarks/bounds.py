@@ -50,8 +50,6 @@ MANY, LATE = 10, 20
 """c and r for Theorem 3, which allows targets down to 3 c exp(-c r/n) sigma^2/(mu n) only: with
 c = 3 and r = 11 that is more than the first gap."""
 
-EPOCH = 20
-
 
 class Problem:
     """f(x) = (1/n) sum_j f_j(x), f_j(x) = (n/2) ||X_j (x - z_j)||^2, with the spectrum of its

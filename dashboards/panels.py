@@ -108,14 +108,12 @@ def number(
     query: str,
     *,
     unit: str = "short",
-    width: int = 4,
     height: int = 4,
     decimals: int | None = None,
     warn: float | None = None,
-    legend: str = "",
 ) -> Json:
     """Return a panel with the latest value in large figures, orange from `warn` on."""
-    panel = _panel("stat", title, description, [(query, legend)], width, height)
+    panel = _panel("stat", title, description, [(query, "")], 4, height)
     steps: list[Json] = [{"color": "green", "value": None}]
     if warn is not None:
         steps.append({"color": "orange", "value": warn})
@@ -139,18 +137,17 @@ def heatmap(
     description: str,
     query: str,
     *,
-    unit: str = "s",
     width: int = 8,
     height: int = 8,
 ) -> Json:
-    """Return a heatmap of a histogram's buckets over time; the query keeps the label `le`."""
+    """Return a heatmap of buckets of seconds over time; the query keeps the label `le`."""
     panel = _panel("heatmap", title, description, [(query, "{{le}}")], width, height)
     panel["targets"][0]["format"] = "heatmap"
     panel["fieldConfig"] = {"defaults": {}, "overrides": []}
     panel["options"] = {
         "calculate": False,
         "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64, "exponent": 0.5},
-        "yAxis": {"unit": unit, "axisPlacement": "left"},
+        "yAxis": {"unit": "s", "axisPlacement": "left"},
         "cellGap": 1,
         "legend": {"show": True},
         "tooltip": {"mode": "single", "yHistogram": False},
@@ -158,12 +155,12 @@ def heatmap(
     return panel
 
 
-def text(title: str, markdown: str, *, width: int = 12, height: int = 10) -> Json:
+def text(title: str, markdown: str) -> Json:
     """Return a panel of text."""
     return {
         "type": "text",
         "title": title,
-        "gridPos": {"x": 0, "y": 0, "w": width, "h": height},
+        "gridPos": {"x": 0, "y": 0, "w": 12, "h": 10},
         "options": {"mode": "markdown", "content": markdown},
     }
 

@@ -46,7 +46,7 @@ from erasurehead_master.run.planning import PlannedRun
 from erasurehead_simulator.virtual.virtual_run import run_virtually
 from tests.support.played_runs import make_record, make_start, write_run
 
-AMAZON, COVERTYPE, KC = DATA_SETS
+AMAZON, _, KC = DATA_SETS
 EVERYTHING = build_grid([d.name for d in DATA_SETS], list(SETTINGS), 2)
 
 # --- the grid

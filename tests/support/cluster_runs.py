@@ -74,14 +74,14 @@ def nurseries() -> list[psutil.Process]:
     return found
 
 
-def wait_until(done: Callable[[], bool], limit_s: float = 60.0) -> None:
-    """Wait for a condition.
+def wait_until(done: Callable[[], bool]) -> None:
+    """Wait for a condition, a minute at most.
 
     Raises
     ------
     AssertionError: it has not come within the limit.
     """
-    until = time.monotonic() + limit_s
+    until = time.monotonic() + 60.0
     while not done():
         assert time.monotonic() < until
         time.sleep(0.05)

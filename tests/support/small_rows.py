@@ -9,17 +9,17 @@ from erasurehead.datasets.manifest import Provenance
 from erasurehead.rows import CsrRows
 
 
-def rows_of(n_rows: int, *, n_columns: int = 6, ones: bool = True, seed: int = 0) -> CsrRows:
-    """Return rows of zero to three entries."""
+def rows_of(n_rows: int, *, ones: bool = True, seed: int = 0) -> CsrRows:
+    """Return rows of zero to three entries in six columns."""
     rng = np.random.default_rng(seed)
     indptr = np.concatenate([[0], np.cumsum(rng.integers(0, 4, n_rows))])
     nnz = int(indptr[-1])
     return CsrRows(
         indptr=indptr,
-        indices=rng.integers(0, n_columns, nnz).astype(np.int32),
+        indices=rng.integers(0, 6, nnz).astype(np.int32),
         values=None if ones else rng.standard_normal(nnz),
         labels=rng.choice([-1.0, 1.0], n_rows),
-        n_columns=n_columns,
+        n_columns=6,
     )
 
 
