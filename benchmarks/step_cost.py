@@ -133,7 +133,8 @@ class Played:
 
     Attributes
     ----------
-    path_s: seconds of each step's path: taking the round's last result, decoding, and moving.
+    path_s: seconds of each step's path: taking the round's last result, summing up, moving, and
+        beginning the next round.
     whole_s: those, and of what was done with the round's other results before the last one came.
     ahead_s: of looking ahead to all units before any result came.
     """
@@ -142,6 +143,7 @@ class Played:
         self._descent = make_descent(optimizer, problem, arrivals)
         self._problem, self._arrivals, self._round = problem, arrivals, 0
         self._rng = np.random.default_rng(1)
+        self._due = self._descent.begin()
         self.path_s: list[float] = []
         self.whole_s: list[float] = []
         self.ahead_s: list[float] = []
@@ -158,7 +160,7 @@ class Played:
     def _play(self) -> tuple[float, float, float]:
         descent, units = self._descent, len(self._problem.supports)
         self._round += 1
-        due = [unit for slots in descent.begin() for unit in slots]
+        due = [unit for slots in self._due for unit in slots]
         ahead_s = self._wait()
         first = self._rng.permutation(units)[: self._arrivals].tolist()
         heard = list(dict.fromkeys([*first, *due]))
@@ -175,6 +177,7 @@ class Played:
         begun = time.perf_counter()
         descent.take(sent[-1], 1.0)
         outcome = descent.step(decoding, self._round)
+        self._due = descent.begin()
         path_s = time.perf_counter() - begun
         assert outcome.diverged is None
         return ahead_s, early_s, path_s

@@ -59,7 +59,7 @@ class AnchoredLbfgs(Method):
     is taken out of a and g, with all pairs, until it is heard again. No step is many times longer
     than the last (`StepCap`).
 
-    Memory: 13 vectors of all parameters besides those of the pairs, one for each round from which
+    Memory: 12 vectors of all parameters besides those of the pairs, one for each round from which
     something is remembered, and the curvature of each unit on the columns that its rows have.
 
     Parameters

@@ -46,7 +46,7 @@ class Lbfgs(OnePoint):
     A round that erasures have left inexact has other rows than the next one: it teaches nothing,
     and is followed by a step gamma_0 D^-1 g, for which H is not asked.
 
-    Memory: 6 vectors of all parameters besides those of the pairs.
+    Memory: 5 vectors of all parameters besides those of the pairs.
 
     Parameters
     ----------

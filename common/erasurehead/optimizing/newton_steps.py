@@ -111,7 +111,7 @@ class NewtonSteps:
         largest = self.metric.largest
         first_scale = math.nan if largest is None else first_step / largest
         self.pairs = CurvaturePairs(n, largest, first_scale, keep, digits, in_parts)
-        self.gradient, self._before = np.zeros(n), np.zeros(n)
+        self.gradient = np.zeros(n)
         self.decrease: float | None = None
         """How far the objective is above its minimum, as seen from where the last step started
         (`CurvaturePairs.decrease`); None: too little is known."""
@@ -126,7 +126,6 @@ class NewtonSteps:
 
     def begin(self, *, multiplies: bool) -> None:
         """Get ready for another gradient, and, if asked, for its products with pairs."""
-        self.gradient, self._before = self._before, self.gradient
         self._multiplies = multiplies and not self._damping
         if self._multiplies:
             self.pairs.begin()
@@ -147,14 +146,15 @@ class NewtonSteps:
         changed: how it has changed is put there, of the stretch's length.
         besides: is added to the mean loss's gradient, of the stretch's length.
         """
-        part = self.gradient[here]
-        self._penalty.slope(at, here, part)
-        part += of_loss[here]
+        part, fresh = self.gradient[here], np.empty(len(changed))
+        self._penalty.slope(at, here, fresh)
+        fresh += of_loss[here]
         if besides is not None:
-            part += besides
-        part *= self.metric.inverse_root[here]
-        self.pairs.put_gradient(part, here)
-        np.subtract(part, self._before[here], out=changed)
+            fresh += besides
+        fresh *= self.metric.inverse_root[here]
+        self.pairs.put_gradient(fresh, here)
+        np.subtract(fresh, part, out=changed)
+        part[:] = fresh
 
     def put(self, step: FloatArray, change: FloatArray, here: slice) -> tuple[FloatArray, ...]:
         """Put a stretch of a pair by; return its s·s, s·y and y·y, of each piece (`blas.dots`).
@@ -222,7 +222,8 @@ class NewtonSteps:
             return pair, 1.0, 0.0
         kept = (1.0 - self._damping) * foreseen / (foreseen - pair.step_change)
         pull = (kept - 1.0) * self._pull
-        step_change, change_change = self.pairs.mix_change(kept, self._before, pull)
+        # The gradient that the change is added to is the new one without it.
+        step_change, change_change = self.pairs.mix_change(kept - pull, self.gradient, pull)
         return Squares(pair.step_step, step_change, change_change), kept, pull
 
     def straight(self) -> Direction:

@@ -22,8 +22,9 @@ Digits = Literal["f8", "f4"]
 LARGE = 1 << 16
 """Parameters from which pairs take longer to read than all else of a step."""
 
-BLAS_NUMBERS = 9000
-"""Numbers in the largest matrix to hand to BLAS at once; see `erasurehead.blas.LONGEST`."""
+BLOCK = 1024
+"""Numbers of each row that lie side by side: enough that products are found at the speed of memory,
+few enough that what they are multiplied with stays at hand."""
 
 LEAST_CURVATURE = 1e-8
 """A pair of less curvature than this share of the largest teaches nothing but rounding."""
@@ -103,7 +104,7 @@ class CurvaturePairs:
         self._in_parts = in_parts
         # Blocks make up the chunks of `erasurehead.parts`.
         n_rows = 2 * (keep + 1)
-        self._block = min(1 << (BLAS_NUMBERS // (n_rows + 1)).bit_length() - 1, CHUNK)
+        self._block = min(1 << (n_parameters - 1).bit_length(), BLOCK)
         n_blocks = -(-n_parameters // self._block)
         # All rows of a block lie side by side, so that memory is read from one end to the other.
         # Row 0 is the gradient, rows 2 i + 1 and 2 i + 2 are s and y of place i; there is always a
@@ -290,7 +291,9 @@ class CurvaturePairs:
         n_rows = self._n_rows if self._order else 0
         weights = np.empty(n_rows + 1, dtype=self._blocks.dtype)
         weights[0], weights[1:] = what.scale, what.weights[:n_rows]
-        found: Vector = np.matmul(weights, self._in_blocks(here)[:, : n_rows + 1]).reshape(-1)
+        # BLAS takes half as long again for matrices as small as that, and threads for larger ones.
+        rows = self._in_blocks(here)[:, : n_rows + 1]
+        found: Vector = np.einsum("r,brk->bk", weights, rows).reshape(-1)
         return found[: here.stop - here.start]
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -412,7 +415,7 @@ class CurvaturePairs:
         else:
             first = part.start // self._block
             columns = vector.reshape(-1, self._block)[first : first + len(rows)]
-        found = np.matmul(rows, columns[:, :, None])[:, :, 0]
+        found = np.vecdot(rows, columns[:, None])
         begins = np.arange(0, len(found), CHUNK // self._block)
         of_part = of_chunks[part.start // CHUNK :][: len(begins)]
         np.add.reduceat(found, begins, axis=0, dtype=np.float64, out=of_part)

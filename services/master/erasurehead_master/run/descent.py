@@ -68,7 +68,7 @@ class Descent:
     that was taken are kept here. A late result joins the next step then, at the point that was
     broadcast in its own round, unless its unit has arrived in time or that was too long ago.
 
-    Memory with `anchored-lbfgs`, in vectors of all parameters: 13 of the method, 2 m + 4 of its m
+    Memory with `anchored-lbfgs`, in vectors of all parameters: 12 of the method, 2 m + 4 of its m
     pairs (in single precision, as for large models, half as much), a gradient and an anchor of each
     unit, on the columns of its rows also the unit's curvature, 3 that were sent in the last rounds,
     and 3 of the estimate.
@@ -130,6 +130,10 @@ class Descent:
         """Those of them that the method has not taken in."""
         self._unsettled = False
         """Vectors wait to be added up."""
+        self._is_opened = True
+        """Nothing is left to be found of the round that is open before its first arrival."""
+        self._at_query = math.nan
+        """The penalty at the query, if it is opened."""
         self._prepare_estimate()
         self._missing = self._nobody_missing()
 
@@ -148,10 +152,13 @@ class Descent:
         self._untold.clear()
         self._unsettled = False
         memory = self._followed()
-        point = self._tell(follows=memory is not None)
+        if self.told is not None:
+            self.told.tell(self.method.query)
         if memory is None:
             return ()
-        self._broadcasts.open(memory.round, point)
+        self._is_opened = False
+        if self.must_be_told:
+            self._open(memory)
         # Units with the same anchor one after another: the method may look at it once.
         self._unseen = deque(sorted(memory.heard, key=lambda unit: memory.known[unit].round))
         return tuple(memory.units.arrivals[unit] for unit in self.method.overdue(memory.ages))
@@ -178,12 +185,15 @@ class Descent:
     def has_work(self) -> bool:
         """True while the method may take in what has arrived in the round that is open, or look
         ahead to what can."""
-        return bool(self._untold or self._unseen or self._unsettled)
+        return bool(self._untold or self._unseen or self._unsettled) or not self._is_opened
 
     def work(self) -> None:
         """Add up what has arrived, let the method take in one arrival, or look ahead to a unit."""
         memory = self._followed()
         assert memory is not None
+        if not self._is_opened:
+            self._open(memory)
+            return
         if self._unsettled:
             self._unsettled = False
             memory.settle(self._in_parts)
@@ -231,6 +241,7 @@ class Descent:
         self._unseen.clear()
         self._untold.clear()
         self._unsettled = False
+        self._is_opened = True
         self._late.clear()
         if keep_memory:
             self.estimate.load_state(old.state())
@@ -292,11 +303,13 @@ class Descent:
             self.told.close()
         memory = self._followed()
         if memory is not None:
+            self._open(memory)
             self._join_late(memory)
         gradient, loss_sum = self.estimate.finish(decoding)
         gradient /= self.total_weight
         norm = math.sqrt(squared_norm(gradient))
-        loss = loss_sum / self.total_weight + self.method.penalty.value(self.method.query)
+        penalty = self._at_query if memory is not None else self._penalty()
+        loss = loss_sum / self.total_weight + penalty
         if not (norm < DIVERGED_ABOVE and loss < DIVERGED_ABOVE):
             self.estimate.reject()
             return StepOutcome(
@@ -337,15 +350,20 @@ class Descent:
             else (),
         )
 
-    def _tell(self, *, follows: bool) -> FloatArray:
-        """Return the point at which workers are asked, as they have it.
+    def _open(self, memory: Memory) -> None:
+        """Keep the point at which workers are asked, as they have it, unless that is done.
 
-        Where nobody follows units, it may be the method's own array.
+        It can wait until they have been sent it.
         """
-        query = self.method.query
-        if self.told is not None:
-            return self.told.tell(query)
-        return (self._as_received or np.copy)(query) if follows else query
+        if not self._is_opened:
+            self._is_opened = True
+            query = self.method.query
+            point = (self._as_received or np.copy)(query) if self.told is None else self.told.point
+            self._broadcasts.open(memory.round, point)
+            self._at_query = self._penalty()
+
+    def _penalty(self) -> float:
+        return self.method.penalty.value(self.method.query)
 
     def _slope(self, gradient: FloatArray) -> float:
         whole = gradient.copy()

@@ -44,8 +44,14 @@ class Told:
         """The point of the last round that is over."""
         self._difference: Packed | None = None
 
+    @property
+    def point(self) -> FloatArray:
+        """The point of the round that is open, an array that does not change."""
+        assert self._point is not None
+        return self._point
+
     def tell(self, query: FloatArray) -> FloatArray:
-        """Return the point of the round that opens, a fresh array.
+        """Return the point of the round that opens.
 
         `query` has the shape (n_parameters,); the first point is the query itself.
         """
