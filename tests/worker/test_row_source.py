@@ -179,6 +179,14 @@ def test_rows_of_another_digest_are_not_found(store: Store, tmp_path: Path) -> N
         last(RowSource(None, cache).read(load_of(plan, digest="f" * 64)))
 
 
+def kept_rows(plan: RunPlan, store: Store, cache: Path) -> tuple[Load, PartialSums, Path]:
+    """Stream rows into a cache; return what was asked for, the sums, and the last file."""
+    load = load_of(plan)
+    sums = read_by_stream(RowSource(None, cache), load, plan, store)
+    lo, hi = load.assign.row_ranges[-1]
+    return load, sums, cache / store.digest / f"rows-{lo}-{hi}.npz"
+
+
 def damaged_versions(whole: bytes) -> list[bytes]:
     flipped = bytearray(whole)
     # More bytes than are between two arrays, which no checksum covers.
@@ -196,12 +204,8 @@ def test_damaged_kept_rows_are_asked_for_again(
     Rows that were read before the damage was met must not be counted twice. (A cut-off archive
     used to end the worker with a traceback.)
     """
-    plan = plan_of(store)
-    load = load_of(plan)
-    cache = tmp_path / "cache"
-    first = read_by_stream(RowSource(None, cache), load, plan, store)
-    lo, hi = load.assign.row_ranges[-1]
-    path = cache / store.digest / f"rows-{lo}-{hi}.npz"
+    plan, cache = plan_of(store), tmp_path / "cache"
+    load, first, path = kept_rows(plan, store, cache)
     path.write_bytes(damaged_versions(path.read_bytes())[which])
     again = read_by_stream(RowSource(None, cache), load, plan, store)
     assert "asked for again" in caplog.text
@@ -211,12 +215,8 @@ def test_damaged_kept_rows_are_asked_for_again(
 
 def test_kept_rows_that_cannot_be_are_asked_for_again(store: Store, tmp_path: Path) -> None:
     """A whole archive with columns out of range fails only after other tasks were added."""
-    plan = plan_of(store)
-    load = load_of(plan)
-    cache = tmp_path / "cache"
-    first = read_by_stream(RowSource(None, cache), load, plan, store)
-    lo, hi = load.assign.row_ranges[-1]
-    path = cache / store.digest / f"rows-{lo}-{hi}.npz"
+    plan, cache = plan_of(store), tmp_path / "cache"
+    load, first, path = kept_rows(plan, store, cache)
     with np.load(path) as kept:
         arrays = dict(kept)
     arrays["indices"] = arrays["indices"] + plan.n_parameters
