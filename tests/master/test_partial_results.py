@@ -25,14 +25,10 @@ from erasurehead_master.run.setup import make_descent
 from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.timing import Timing
+from tests.support.master_scene import start_all
 from tests.support.virtual_run import make_virtual, some_rows
 
 SLOW = "persistent:count=2,slow_s=3,jitter_s=1"
-
-
-def start_all(cluster: VirtualCluster) -> None:
-    for slot in range(cluster.machine.plan.code.n_workers):
-        cluster.start(f"w{slot}", slot)
 
 
 def run(scheme: str, **settings: Any) -> VirtualCluster:

@@ -28,6 +28,7 @@ from erasurehead_simulator.virtual.arithmetic import RealArithmetic
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.timing import Timing
 from tests.support.grouped import groups_of
+from tests.support.master_scene import start_all
 from tests.support.virtual_run import make_virtual, some_rows
 
 Virtual = Callable[..., VirtualCluster]
@@ -37,11 +38,6 @@ OSGC = "osgc / fixed / fraction:r=20"
 SLOW = "persistent:count=6,slow_s=20,jitter_s=1"
 AFTER = 25
 """The default of refit.regroup_after_rounds."""
-
-
-def start_all(cluster: VirtualCluster) -> None:
-    for slot in range(cluster.machine.plan.code.n_workers):
-        cluster.start(f"w{slot}", slot)
 
 
 def regroupings(cluster: VirtualCluster) -> list[int]:
