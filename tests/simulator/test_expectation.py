@@ -244,6 +244,11 @@ def test_many_workers_have_an_upper_bound() -> None:
         ("agc:c=3,r=5", "persistent:count=3,slow_s=1"),
         ("agc:c=3,r=5", "bimodal:base_s=1"),
         ("agc:c=4,r=6", "unequal-exponential"),
+        ("frc:c=3,parts=tasks / first-copy / fraction:r=5", "exponential:mean_s=0.5"),
+        (
+            "frc:c=3,parts=tasks / first-copy / deadline:after_s=1",
+            "shifted-exponential:shift_s=1,mean_s=1",
+        ),
     ],
 )
 def test_nothing_is_claimed_where_no_formula_holds(scheme: str, delay: str) -> None:

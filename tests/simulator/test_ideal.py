@@ -85,6 +85,17 @@ def test_a_deadline_closes_between_arrivals() -> None:
     assert ideal_round_s(coding, GivenDelays(table), [1, 2, 3]).tolist() == [1.0, 1.5, 0.3]
 
 
+@given(seed=st.integers(0, 10_000), r=st.integers(1, 36))
+def test_tasks_that_are_sent_one_by_one_come_at_thirds_of_a_delay(seed: int, r: int) -> None:
+    """Closed at the r-th of them all, or when each task is there."""
+    coding = build(f"frc:c=3,parts=tasks / first-copy / fraction:r={r}", 12)
+    table = np.random.default_rng(seed).exponential(0.5, (4, 12))
+    matrix = coding.code.matrix.toarray()
+    thirds = [np.outer(row, coding.code.delay_shares.cumsum()).ravel() for row in table]
+    expected = [min(np.sort(row)[r - 1], coverage_time(matrix, row)) for row in thirds]
+    assert ideal_round_s(coding, GivenDelays(table), range(1, 5)) == pytest.approx(expected)
+
+
 def test_delays_are_drawn_for_each_slots_own_load() -> None:
     delays = GivenDelays(np.ones((1, 6)))
     ideal_round_s(build("egc:c=2", 6), delays, [1])

@@ -62,6 +62,14 @@ def test_a_run_that_waits_for_all_is_traced_as_it_was(
     assert trace.pass_s == pytest.approx(0.6)
 
 
+def test_a_run_of_partial_results_is_no_trace_of_whole_ones(
+    small_store: Path, tmp_path: Path
+) -> None:
+    run = played(tmp_path / "run", small_store, scheme="cached:parts=tasks", rounds=3)
+    with pytest.raises(DataError, match="take the trace of a run without parts=tasks"):
+        record_trace(run)
+
+
 def test_injected_delays_of_stragglers_are_known_from_the_seed(
     small_store: Path, tmp_path: Path
 ) -> None:
