@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.markup import escape
 from rich.table import Table
 
 from erasurehead_cli.results import figures
 from erasurehead_cli.results.number_format import seconds, size
+from erasurehead_cli.results.scheme_cell import SchemeCell
 from erasurehead_simulator.laws.quantities import Quantity
 from erasurehead_simulator.planner.results import SearchResult, Trial
 
@@ -39,7 +39,7 @@ def table(result: SearchResult, title: str, workers: int) -> Table:
         mark, style = ("*", "bold") if trial in frontier else (" ", "")
         held.add_row(
             f"{size(stored_bytes(result, trial, workers))} {mark}",
-            escape(trial.candidate.text),
+            SchemeCell(trial.candidate.text),
             _times(trial),
             "-" if math.isinf(trial.median_rounds) else f"{trial.median_rounds:.0f}",
             _round(trial),

@@ -11,6 +11,7 @@ from rich.table import Table
 from erasurehead.errors import EXIT_DIVERGED, EXIT_INTERRUPTED, EXIT_NO_WORKERS, EXIT_OK
 from erasurehead_cli.results.comparison import Comparison
 from erasurehead_cli.results.number_format import fixed, seconds, times
+from erasurehead_cli.results.scheme_cell import SchemeCell
 
 ENDS = {
     EXIT_OK: "done",
@@ -73,8 +74,8 @@ def console_table(comparison: Comparison) -> Table:
             table.add_column(name, overflow="fold", min_width=_least_width(shown[name]))
         else:
             table.add_column(_folded(name), justify="right", no_wrap=True)
-    for row in zip(*shown.values(), strict=True):
-        table.add_row(*map(escape, row))
+    for scheme, *numbers in zip(*shown.values(), strict=True):
+        table.add_row(SchemeCell(scheme), *map(escape, numbers))
     return table
 
 
