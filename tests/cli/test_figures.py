@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 import sys
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,6 +39,27 @@ def test_a_comparison_has_its_three_figures(make_run: MakeRun, tmp_path: Path) -
     assert [path.name for path in drawn] == ["metric-time.png", "round-times.png", "speedup.png"]
     for path in drawn:
         assert_png(path)
+
+
+def test_names_of_schemes_do_not_run_into_each_other(make_run: MakeRun, tmp_path: Path) -> None:
+    """The demo's schemes: one of three words, and an axis that is named after it."""
+    named = ("uncoded with gradient-descent", "uncoded", "egc:c=3", "cached")
+    played = compare_runs([make_run(f"agc:c=2,r={n + 1}", 0.1) for n in range(len(named))])
+    outcomes = tuple(replace(o, scheme=n) for o, n in zip(played.outcomes, named, strict=True))
+    comparison = replace(played, outcomes=outcomes, baseline=named[0])
+    kept: list[Any] = []
+
+    def fill(figure: Any) -> None:
+        figures._speedups(comparison, figure)
+        kept.append(figure)
+
+    figures.draw_figure(tmp_path / "speedup.png", (6.4, 4.0), fill)
+    kept[0].canvas.draw()
+    (axes,) = kept[0].axes
+    places = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert all(left.x1 + 4 < right.x0 for left, right in pairwise(places))
+    named_axis = axes.yaxis.label.get_window_extent()
+    assert named_axis.height < 0.9 * axes.get_window_extent().height
 
 
 @pytest.mark.parametrize("n_schemes", [1, 9])

@@ -12,6 +12,7 @@ import numpy as np
 
 from erasurehead.process.durable import replace_file
 from erasurehead.records import RoundRecord
+from erasurehead_cli.results.scheme_cell import folded
 
 if TYPE_CHECKING:
     from erasurehead_cli.results.comparison import Comparison, Outcome
@@ -23,6 +24,8 @@ MISSING = "no figures: matplotlib is not installed (pip install 'erasurehead[fig
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DPI = 150
+LINE_CHARACTERS = 54
+"""That have room below the axes of a figure; each scheme beyond four makes it wider."""
 
 METRIC_NAMES = {
     "auc": "test AUC",
@@ -172,7 +175,7 @@ def _speedups(comparison: Comparison, figure: Any) -> None:
     axes.axhline(1.0, color="0.4", linestyle="--", linewidth=1)
     _name_schemes(axes, outcomes)
     axes.margins(y=0.15)
-    axes.set_ylabel(f"times as fast as {comparison.baseline}")
+    axes.set_ylabel("\n".join(["times as fast as", *folded(comparison.baseline, 30)]))
     axes.set_title(comparison.title)
     axes.legend(loc="upper left")
 
@@ -213,7 +216,8 @@ def _seconds(values: Sequence[float] | np.ndarray[Any, Any]) -> tuple[np.ndarray
 
 
 def _name_schemes(axes: Any, outcomes: Sequence[Outcome]) -> None:
-    """Put the schemes below their bars or boxes, each name on two lines."""
-    names = [outcome.scheme.replace(":", ":\n", 1) for outcome in outcomes]
+    """Put the schemes below their bars or boxes, each folded into the room that it has."""
+    room = max(LINE_CHARACTERS // len(outcomes), 12)
+    names = ["\n".join(folded(outcome.scheme, room)) for outcome in outcomes]
     axes.set_xticks(range(len(names)), names)
     axes.grid(visible=False, axis="x")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.table import Table
 
 from erasurehead_cli.results import figures
 from erasurehead_cli.results.number_format import seconds, size
-from erasurehead_cli.results.scheme_cell import SchemeCell
+from erasurehead_cli.results.scheme_cell import SchemeCell, folded
 from erasurehead_simulator.laws.quantities import Quantity
 from erasurehead_simulator.planner.results import SearchResult, Trial
 
@@ -127,8 +126,7 @@ def draw(result: SearchResult, title: str, workers: int, path: Path) -> list[Pat
 
 def _in_lines(scheme: str) -> str:
     """Break a scheme between its parts and options, so that a label stays beside its point."""
-    wrapped = textwrap.wrap(scheme.replace(",", ", "), LABEL_CHARACTERS, break_on_hyphens=False)
-    return "\n".join(wrapped).replace(", ", ",")
+    return "\n".join(folded(scheme, LABEL_CHARACTERS))
 
 
 def to_json(result: SearchResult, workers: int) -> dict[str, Any]:
