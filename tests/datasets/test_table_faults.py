@@ -164,6 +164,24 @@ def test_ids_that_nobody_called_categories_are_at_least_said(make: Prepare) -> N
     assert not make(ids, numeric="shop").assumed
 
 
+def test_a_column_of_names_is_said_to_teach_nothing(make: Prepare) -> None:
+    """It becomes a column of the store for every name; the user may have had too little sleep."""
+    names = [f"name {i // 2 if i < 100 else i}" for i in range(N_ROWS)]
+    made = make(table(x=X, name=names, y=Y))
+    (said,) = [s for s in made.assumed if "a text of its own" in s]
+    assert "column 'name' of" in said
+    assert "in 200 of 300 rows" in said
+    assert not [
+        s
+        for asked in ({"categorical": "name", "numeric": "x"}, {"numeric": "x"})
+        for s in make(table(x=X, name=names, y=Y), **asked).assumed
+        if "a text of its own" in s
+    ]
+    pairs = [f"name {i % 200}" for i in range(N_ROWS)]
+    made = make(table(x=X, name=pairs, y=Y))
+    assert not [s for s in made.assumed if "a text of its own" in s]
+
+
 def test_classes_that_are_ids(make: Prepare) -> None:
     """Two of them were one float, and one class."""
     y = [str(2**53 + i % 2) for i in range(N_ROWS)]

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from erasurehead.errors import DataError, UsageError
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
-from erasurehead.runs import Claim, Run, RunWriter, appender, recorded_rounds
+from erasurehead.runs import Claim, Run, RunWriter, appender, lines_beyond, recorded_rounds
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings, SlurmSettings
 
@@ -511,3 +511,25 @@ def test_what_was_called_an_objective_is_read_as_a_model(tmp_path: Path) -> None
     run = Run.open(tmp_path / "run")
     assert run.start == START
     assert run.learnt.name == "logistic"
+
+
+@pytest.mark.parametrize(
+    ("held", "recorded", "beyond"),
+    [
+        (["{}"], 0, 1),
+        (['{"round": 1}'], 1, 0),
+        (['{"round": 1}', '{"rou'], 1, 0),
+        (['{"round": 1}', "damaged", '{"round": 3}', '{"rou'], 1, 2),
+    ],
+)
+def test_a_torn_last_line_is_no_damage_and_one_in_the_middle_is(
+    tmp_path: Path, held: list[str], recorded: int, beyond: int
+) -> None:
+    text = "\n".join(held) + ("" if held[-1] == '{"rou' else "\n")
+    (tmp_path / "rounds.jsonl").write_text(text)
+    assert recorded_rounds(tmp_path) == recorded
+    assert lines_beyond(tmp_path, recorded) == beyond
+
+
+def test_without_records_nothing_is_beyond_them(tmp_path: Path) -> None:
+    assert lines_beyond(tmp_path, 0) == 0

@@ -14,9 +14,9 @@ for a whole one. JSON has no NaN and no infinity: both are written as null and r
 """
 
 from erasurehead.runs.claim import Claim
-from erasurehead.runs.lines import recorded_rounds
+from erasurehead.runs.lines import lines_beyond, recorded_rounds
 from erasurehead.runs.origin import Origin
 from erasurehead.runs.reader import Run
 from erasurehead.runs.writer import RunWriter
 
-__all__ = ["Claim", "Origin", "Run", "RunWriter", "recorded_rounds"]
+__all__ = ["Claim", "Origin", "Run", "RunWriter", "lines_beyond", "recorded_rounds"]

@@ -19,6 +19,20 @@ def offset_after(directory: Path, round_: int) -> int:
     return max((end for at, end in _sound_lines(directory) if at <= round_), default=0)
 
 
+def lines_beyond(directory: Path, round_: int) -> int:
+    """Return how many whole lines come after the record of `round_`.
+
+    After the last of `recorded_rounds` there is none, or the file was damaged: a process that dies
+    leaves at most a line without an end.
+    """
+    path = directory / ROUNDS
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        file.seek(offset_after(directory, round_))
+        return sum(line.endswith(b"\n") for line in file)
+
+
 def _sound_lines(directory: Path) -> Iterator[tuple[int, int]]:
     """Yield (round, offset of the line's end) up to the first line that is not the next round."""
     path = directory / ROUNDS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,9 @@ from erasurehead.datasets.tables.wanted import Wanted
 from erasurehead.errors import DataError
 from erasurehead.process.ahead import ahead
 from erasurehead.words import counted
+
+FEWEST_TO_TELL = 20
+"""Rows of a table of which it is told that a column says something else in most of them."""
 
 OTHERWISE = (
     "correct it, say missing= if it means a missing value, or name the column in categorical= if"
@@ -243,6 +246,18 @@ class _Scan:
         if reader.dtype == NumberReader.dtype:
             self.numbers.add(name)
 
+    def _like_names(self, categorical: Sequence[CategoryReader], n_rows: int) -> Iterator[str]:
+        """Yield a sentence on each column of which half of the rows have a value of their own."""
+        for reader in categorical:
+            once = int((reader.distinct.counts == 1).sum())
+            if n_rows >= FEWEST_TO_TELL and once >= n_rows / 2:
+                yield (
+                    f"column '{reader.name}' of {self.table.path} has a text of its own in"
+                    f" {once:,} of {n_rows:,} rows, of which nothing can be learnt for other rows;"
+                    " if it holds names or ids, name the columns to learn from in categorical= and"
+                    " numeric="
+                )
+
     def _found(self, kept: KeptValues, assumed: list[str]) -> ReadTable:
         wanted = self.wanted
         target = self.readers[wanted.target]
@@ -262,10 +277,13 @@ class _Scan:
             for reader in numeric
             if reader.largest >= LARGEST_EXACT and not wanted.named
         ]
+        categorical = [reader for reader in features if isinstance(reader, CategoryReader)]
+        if not wanted.named:
+            assumed += self._like_names(categorical, kept.n_rows)
         return ReadTable(
             kept,
             target.finish(assumed),
-            [reader for reader in features if isinstance(reader, CategoryReader)],
+            categorical,
             numeric,
             weights=bool(wanted.weight),
             offsets=bool(wanted.offset),

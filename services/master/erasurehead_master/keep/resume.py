@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from erasurehead.errors import UsageError
 from erasurehead.records import RunSummary
-from erasurehead.runs import Run, recorded_rounds
+from erasurehead.runs import Run, lines_beyond, recorded_rounds
 from erasurehead.settings.tree import RunSettings
+from erasurehead.words import counted
 from erasurehead_master.keep.checkpoint import DIRECTORY, CheckpointDirectory, Snapshot
 
 IDENTITY = (
@@ -74,6 +75,12 @@ def find_resume_point(settings: RunSettings, digest: str) -> ResumePoint | None:
     last = recorded_rounds(directory)
     checkpoints = CheckpointDirectory(directory / DIRECTORY, settings.checkpoint.keep)
     snapshot, notices = checkpoints.load(last)
+    if beyond := lines_beyond(directory, last):
+        notices.insert(
+            0,
+            f"line {last + 1} of {directory / 'rounds.jsonl'} is damaged, so that line and the"
+            f" {counted(beyond - 1, 'round')} recorded after it are left out, and made again",
+        )
     if snapshot is not None:
         _check_data(settings, digest, snapshot)
     return ResumePoint(snapshot, finished, tuple(notices))
