@@ -11,12 +11,13 @@ import numpy.typing as npt
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.optimizing.arriving import Arriving
-from erasurehead.optimizing.base import Method, Move, Problem, RoundKind, Unit
+from erasurehead.optimizing.base import Move, Problem, RoundKind, Unit
 from erasurehead.optimizing.finding import Ages, Finding, Renewal, UnitGradient
 from erasurehead.optimizing.guard import CurvatureGuard, Verdict
 from erasurehead.optimizing.mean_anchor import MeanMove
 from erasurehead.optimizing.metric import POWER
 from erasurehead.optimizing.newton_steps import FIRST_STEP, PAIRS, NewtonSteps
+from erasurehead.optimizing.one_point import OnePoint
 from erasurehead.optimizing.pairs import LARGE, Digits
 from erasurehead.optimizing.retreat import Retreat
 from erasurehead.optimizing.steps import StepSize
@@ -37,7 +38,7 @@ ROUNDING = 1e-15
 """Of losses, relative; less than that between two of them says nothing of a curvature."""
 
 
-class AnchoredLbfgs(Method):
+class AnchoredLbfgs(OnePoint):
     """theta <- a - H g / sigma: the minimum of the model that all units share.
 
     A remembered gradient belongs to its *anchor*, the point at which it was taken. a is the mean
@@ -105,7 +106,7 @@ class AnchoredLbfgs(Method):
         self.steps = NewtonSteps(problem, power, first_step, pairs, digits, GROWTH, self._in_parts)
         self.guard = CurvatureGuard()
         self._ways = Ways(self.steps, self.penalty, self._in_parts)
-        self._theta, self._mean = problem.start.copy(), problem.start.copy()
+        self._mean = problem.start.copy()
         self._spread = self._find_spread()
         self._arriving = Arriving(self.n_parameters, self._spread, self._in_parts)
         self._retreat = Retreat(problem.start)
@@ -121,16 +122,6 @@ class AnchoredLbfgs(Method):
         """Products with all pairs of what the mean anchor moved since then."""
         self._since: tuple[FloatArray, FloatArray] | None = None
         """What it and the gradient moved since then, if that is more than the last round."""
-
-    @property
-    def query(self) -> FloatArray:
-        """Theta."""
-        return self._theta
-
-    @property
-    def model(self) -> FloatArray:
-        """Theta."""
-        return self._theta
 
     @property
     def predicted_decrease(self) -> float | None:
@@ -199,8 +190,7 @@ class AnchoredLbfgs(Method):
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold; the method's own arrays."""
-        state = {
-            "theta": self._theta,
+        state = super().state() | {
             "mean": self._mean,
             "heard": np.array(sorted(self._heard), dtype=np.int64),
             "renewed": np.array(sorted(self._renewed), dtype=np.int64),
@@ -217,7 +207,7 @@ class AnchoredLbfgs(Method):
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from `state`."""
-        self._theta[:] = self._vector(state, "theta")
+        super().load_state(state)
         self._mean[:] = self._vector(state, "mean")
         self._vector(state, "gradient")
         self._vector(state, "best")
