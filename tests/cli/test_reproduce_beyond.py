@@ -157,19 +157,23 @@ def test_a_run_without_three_workers_ends(laboratory: Laboratory) -> None:
 def test_another_checkout_is_run_by_its_own_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """This one stands for it: of another nothing but command line and files is used, either."""
+    """This one stands for it: of another nothing but command line and files is used, either.
+
+    With exact rounds, so that both runs have the same models whoever comes first.
+    """
     monkeypatch.setattr(grid, "N_WORKERS", 3)
     earlier = Earlier(Path(__file__).parents[2])
     laboratory = Laboratory(tmp_path, 1e-3, earlier)
     for place in (laboratory.store(KC.name), laboratory.earlier_store(KC.name)):
         made_up(place, "numbers")
-    trial = Trial(KC, "iid", replace(grid.EARLIER[-1], rounds=42), 0)
+    trial = Trial(KC, "iid", replace(grid.EARLIER[-1], scheme="uncoded", rounds=42), 0)
     reached = laboratory.run(trial)
     assert reached is not None
     assert (reached.rounds, reached.build) == (42, earlier.build)
     [(at, closed_s)] = reached.marks
     assert 0.0 < closed_s < reached.wall_s
-    ours = laboratory.run(Trial(KC, "iid", replace(grid.DESCENT, rounds=42, most_s=1e6), 0))
+    descent = replace(grid.DESCENT, scheme="uncoded", rounds=42, most_s=1e6)
+    ours = laboratory.run(Trial(KC, "iid", descent, 0))
     assert ours is not None
     assert ours.marks[0][0] - EVERY_ROUNDS < at <= ours.marks[0][0]
     laboratory.keep(trial, "run", reached)
