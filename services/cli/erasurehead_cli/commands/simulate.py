@@ -12,7 +12,13 @@ from erasurehead.settings.yaml_file import as_yaml
 from erasurehead_cli.console.options import FiguresOption, Given, QuietOption, with_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
+
+    from erasurehead.schemes.coding import Coding
+    from erasurehead_simulator.laws.quantities import Expectation
+    from erasurehead_simulator.virtual.timeline import Timeline
 
 NO_STORE = "none"
 
@@ -75,9 +81,6 @@ def _with_gradients(
     from erasurehead_cli.results import beside_theory
     from erasurehead_cli.results.whole import print_whole
     from erasurehead_master.run.planning import PlannedRun
-    from erasurehead_master.run.waiting import overdue_units
-    from erasurehead_simulator.laws.expectation import expect
-    from erasurehead_simulator.virtual.compute_times import round_pass_s
     from erasurehead_simulator.virtual.virtual_run import run_virtually
 
     planned = PlannedRun.of(settings, Store.open(settings.problem.store), None)
@@ -95,9 +98,7 @@ def _with_gradients(
 
     summary = recorded_run.run_recorded(planned, run, out, console, quiet=quiet)
     if not quiet and summary.rounds:
-        delays, coding = settings.delays(), planned.plan.coding
-        after, waits = settings.refit.regroup_after_rounds, overdue_units(settings, coding)
-        records = Run.open(out).records
+        coding, records = planned.plan.coding, Run.open(out).records
         print_whole(
             console,
             beside_theory.table(
@@ -106,13 +107,7 @@ def _with_gradients(
                 [len(r.arrivals) for r in records],
                 [r.erased_tasks / coding.code.n_tasks for r in records],
                 [r.decode_error for r in records],
-                expect(
-                    coding,
-                    delays,
-                    round_pass_s(settings, pass_s),
-                    after,
-                    waits=waits is not None,
-                ),
+                _expected(settings, coding, pass_s),
             ),
         )
     recorded_run.report(out, console, draw=draw, quiet=quiet)
@@ -122,19 +117,12 @@ def _with_gradients(
 def _without_gradients(
     settings: RunSettings, pass_s: float, console: Console, *, quiet: bool
 ) -> int:
-    import shutil
     import time
 
-    import numpy as np
-
-    from erasurehead.process.durable import replace_file
     from erasurehead_cli.console import recorded_run
     from erasurehead_cli.results import beside_theory
     from erasurehead_cli.results.number_format import seconds
     from erasurehead_cli.results.whole import print_whole
-    from erasurehead_master.run.waiting import overdue_units
-    from erasurehead_simulator.laws.expectation import expect
-    from erasurehead_simulator.virtual.compute_times import round_pass_s
     from erasurehead_simulator.virtual.timeline import timeline_of
 
     begun = time.monotonic()
@@ -145,19 +133,7 @@ def _without_gradients(
     played = timeline_of(settings, coding, pass_s)
     took_s = time.monotonic() - begun
     if out is not None:
-        made = False
-        try:
-            out.mkdir(parents=True)
-            made = True
-            columns, text = played.columns(), as_yaml(settings).encode()
-            replace_file(out / "timeline.npz", lambda file: np.savez(file, **columns))
-            replace_file(out / "config.yaml", lambda file: file.write(text))
-        except OSError as error:
-            if made:
-                shutil.rmtree(out, ignore_errors=True)
-            raise UsageError(
-                f"cannot write {out}: {reason_of(error)}; name another directory with --out"
-            ) from None
+        _write_timeline(out, played, settings)
     if quiet:
         return EXIT_OK
     print_whole(
@@ -169,13 +145,7 @@ def _without_gradients(
             played.n_arrived,
             played.erased_share,
             played.decode_error,
-            expect(
-                coding,
-                settings.delays(),
-                round_pass_s(settings, pass_s),
-                settings.refit.regroup_after_rounds,
-                waits=overdue_units(settings, coding) is not None,
-            ),
+            _expected(settings, coding, pass_s),
         ),
     )
     lines = {
@@ -187,3 +157,41 @@ def _without_gradients(
         lines["columns"] = [str(out / "timeline.npz")]
     recorded_run.print_lines(lines, console)
     return EXIT_OK
+
+
+def _expected(settings: RunSettings, coding: Coding, pass_s: float) -> Expectation:
+    """Return what the theory says of rounds of these settings."""
+    from erasurehead_master.run.waiting import overdue_units
+    from erasurehead_simulator.laws.expectation import expect
+    from erasurehead_simulator.virtual.compute_times import round_pass_s
+
+    return expect(
+        coding,
+        settings.delays(),
+        round_pass_s(settings, pass_s),
+        settings.refit.regroup_after_rounds,
+        waits=overdue_units(settings, coding) is not None,
+    )
+
+
+def _write_timeline(out: Path, played: Timeline, settings: RunSettings) -> None:
+    """Write numbers and settings into a directory of their own, or leave nothing."""
+    import shutil
+
+    import numpy as np
+
+    from erasurehead.process.durable import replace_file
+
+    made = False
+    try:
+        out.mkdir(parents=True)
+        made = True
+        columns, text = played.columns(), as_yaml(settings).encode()
+        replace_file(out / "timeline.npz", lambda file: np.savez(file, **columns))
+        replace_file(out / "config.yaml", lambda file: file.write(text))
+    except OSError as error:
+        if made:
+            shutil.rmtree(out, ignore_errors=True)
+        raise UsageError(
+            f"cannot write {out}: {reason_of(error)}; name another directory with --out"
+        ) from None
