@@ -20,6 +20,8 @@ print("loaded", __name__)
 CODES.register("{name}", lambda *context: uncoded(*context))
 """
 
+PATHS = os.environ.get("PYTHONPATH", "")
+
 LOAD = """
 import sys
 from pathlib import Path
@@ -47,7 +49,7 @@ def load(
     values = (f"GIVEN = {given!r}", f"CONFIG = {config and str(config)!r}", f"{recorded=}")
     script = "\n".join(values).replace("recorded=", "RECORDED = ")
     script += LOAD.replace("config=CONFIG", "config=CONFIG and Path(CONFIG)")
-    searched = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
+    searched = os.pathsep.join([str(folder), PATHS])
     done = subprocess.run(
         [sys.executable, "-c", script],
         cwd=folder,
@@ -76,6 +78,14 @@ def test_a_file_is_loaded_before_its_names_are_looked_up(folder: Path) -> None:
 
 def test_a_module_is_loaded_by_its_name(folder: Path) -> None:
     printed, refused = load(folder, {"plugin": ["twin"], "scheme": "twin / first-copy / exact"})
+    assert not refused
+    assert "loaded twin\n" in printed
+
+
+def test_a_module_in_the_working_directory_is_found_by_an_installed_command(folder: Path) -> None:
+    """Python puts the folder of the command first, not the one that the user is in (`-P`)."""
+    settings: dict[str, object] = {"plugin": ["twin"], "scheme": "twin / first-copy / exact"}
+    printed, refused = load(folder, settings, PYTHONSAFEPATH="1", PYTHONPATH=PATHS)
     assert not refused
     assert "loaded twin\n" in printed
 
@@ -132,7 +142,7 @@ def test_a_faulty_file_is_told_in_one_sentence(folder: Path, code: str | None, w
 
 def test_a_module_that_is_not_there_is_told(folder: Path) -> None:
     _, refused = load(folder, {"plugin": ["nowhere"]})
-    assert "there is no module nowhere to load as a plug-in; name a module that" in refused
+    assert "there is no module nowhere to load as a plug-in, neither where Python looks" in refused
     _, refused = load(folder, {"plugin": ["nowhere.at_all"]})
     assert "there is no module nowhere.at_all to load" in refused
 

@@ -69,10 +69,10 @@ def _load_installed() -> None:
 
 @functools.cache
 def _load_module(name: str) -> None:
-    if not _is_there(name):
+    if not (_is_there(name) or _is_here(name)):
         raise UsageError(
-            f"there is no module {name} to load as a plug-in; name a module that Python can import,"
-            " or a file that ends in .py"
+            f"there is no module {name} to load as a plug-in, neither where Python looks nor in"
+            f" {Path.cwd()}; name a module, or a file that ends in .py"
         )
     _run(functools.partial(importlib.import_module, name), name)
 
@@ -85,6 +85,20 @@ def _is_there(name: str) -> bool:
         return False
     except Exception:
         return True
+
+
+def _is_here(name: str) -> bool:
+    """Look for a module in the working directory, and have Python look there from now on.
+
+    An installed command looks beside itself instead, other than `python -m` and a script. The
+    directory comes last, so that no file in it takes the place of a module of Python's own.
+    """
+    here = str(Path.cwd())
+    sys.path.append(here)
+    if _is_there(name):
+        return True
+    sys.path.remove(here)
+    return False
 
 
 def _allow(module: str, function: str) -> None:
