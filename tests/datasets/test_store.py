@@ -115,6 +115,12 @@ def test_column_numbers_take_eight_bytes_when_four_are_too_few(tmp_path: Path) -
     assert opened.train.indices[0] == last
 
 
+def test_rows_of_a_name_that_there_is_not_are_refused(small_store: Store) -> None:
+    """They were the test rows."""
+    with pytest.raises(UsageError, match="a store has no rows called 'tests'; name 'train' or"):
+        small_store.matrix("tests")  # type: ignore[arg-type]
+
+
 def test_mapped_arrays_are_read_only(small_store: Store) -> None:
     assert isinstance(small_store.train.indices, np.memmap)
     with pytest.raises(ValueError, match="read-only"):

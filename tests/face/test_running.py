@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -125,6 +125,26 @@ def test_a_run_that_diverges_is_an_error_that_has_the_run(table: Table) -> None:
     [
         (lambda X, y: eh.train(X, y, resume=True), "give it as out"),
         (lambda X, y: eh.train("stores/x", y), "y is given beside the store"),
+        (
+            lambda X, y: eh.train(X, y, observers=cast(Any, [3])),
+            "observers holds 3, which is no observer",
+        ),
+        (
+            lambda X, y: eh.train(X, y, observers=cast(Any, Observer())),
+            "observers is a single observer; give",
+        ),
+        (
+            lambda X, y: eh.simulate(X, y, pass_s=1.0, observers=cast(Any, ["a"])),
+            "observers holds 'a', which is no observer",
+        ),
+        (
+            lambda X, y: eh.torch_model(cast(Any, None)),
+            "build=None of a torch model is no function; give",
+        ),
+        (
+            lambda X, y: eh.torch_model(str, cast(Any, 3)),
+            "loss=3 of a torch model is no function; give",
+        ),
         (lambda X, y: eh.simulate(X, y, out="x"), "'out' means nothing here"),
         (lambda X, y: eh.simulate(X, y), "nothing takes any time"),
         (lambda X, y: eh.plan(X, y, target="auc=0.5", scheme="uncoded"), "chooses the scheme"),

@@ -119,7 +119,13 @@ class Store:
         Its entries and their columns are the store's own mapped arrays, read-only and not copied;
         the pointers to its rows are, in the columns' type (`CsrRows.matrix`), and so are entries
         that are all one, which a store leaves out. To change it, take a ``copy()``.
+
+        Raises
+        ------
+        UsageError: there are no rows of that name.
         """
+        if split not in ("train", "test"):
+            raise UsageError(f"a store has no rows called {split!r}; name 'train' or 'test'")
         return (self.train if split == "train" else self.test).matrix()
 
     @classmethod

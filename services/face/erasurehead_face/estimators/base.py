@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,10 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         UsageError, RunError: as `fit`.
         KeyboardInterrupt: the fit was interrupted; the estimator has what was learnt so far.
         """
+        if not (is_number(self.tol) and self.tol >= 0):
+            raise UsageError(
+                f"tol={self.tol!r} is no gap; give a number of at least 0, or 0 for all rounds"
+            )
         given: Settings = {
             **penalty,
             "model": spec,
@@ -177,6 +182,11 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         return Handed(rows, taken(rows, np.arange(0)), target, None)
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a parameter is a real number, which neither a text nor a truth value is."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def elastic_net(strength: float, l1_ratio: float) -> Settings:
     """Return the settings of a penalty beside the mean loss.
 
@@ -184,8 +194,8 @@ def elastic_net(strength: float, l1_ratio: float) -> Settings:
     ------
     UsageError: the share of the L1 norm is not in [0, 1].
     """
-    if not 0 <= l1_ratio <= 1:
-        raise UsageError(f"l1_ratio={l1_ratio} is no share; give a number from 0 to 1")
+    if not (is_number(l1_ratio) and 0 <= l1_ratio <= 1):
+        raise UsageError(f"l1_ratio={l1_ratio!r} is no share; give a number from 0 to 1")
     return {"l2": strength * (1 - l1_ratio), "l1": strength * l1_ratio}
 
 

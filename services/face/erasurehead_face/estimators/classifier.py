@@ -26,6 +26,7 @@ from erasurehead_face.estimators.base import (
     CodedEstimator,
     checked_weights,
     elastic_net,
+    is_number,
     mean_one,
 )
 from erasurehead_face.estimators.callbacks import FitCallbacks, with_callbacks
@@ -212,8 +213,8 @@ class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
         return fitted
 
     def _check_parameters(self) -> None:
-        if not self.C > 0:
-            raise UsageError(f"C={self.C} is no inverse strength; give a number above 0")
+        if not (is_number(self.C) and self.C > 0):
+            raise UsageError(f"C={self.C!r} is no inverse strength; give a number above 0")
 
     def _model_for(self, n_classes: int) -> tuple[str, Target]:
         """Return the model's text for so many classes, and the code of its labels."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK
@@ -118,8 +119,8 @@ def workers_of(n_jobs: int) -> int:
 
     Raises
     ------
-    ValueError: it is 0.
+    ValueError: it is 0, or no whole number.
     """
-    if n_jobs == 0:
-        raise ValueError("n_jobs=0 has no meaning; give a number of workers, -1 or None")
+    if not isinstance(n_jobs, Integral) or n_jobs == 0:
+        raise ValueError(f"n_jobs={n_jobs!r} has no meaning; give a number of workers, -1 or None")
     return n_jobs if n_jobs > 0 else max(1, usable_cores() + 1 + n_jobs)

@@ -19,6 +19,7 @@ from erasurehead_face.estimators.base import (
     CodedEstimator,
     checked_weights,
     elastic_net,
+    is_number,
     mean_one,
 )
 from erasurehead_face.estimators.callbacks import FitCallbacks, with_callbacks
@@ -147,8 +148,8 @@ class CodedRegressor(RegressorMixin, CodedEstimator):  # type: ignore[misc]
         return self._fitted(MODELS.build(self._spec_of(), self.n_features_in_, None), theta)
 
     def _check_parameters(self) -> None:
-        if not self.alpha >= 0:
-            raise UsageError(f"alpha={self.alpha} is no strength; give a number of at least 0")
+        if not (is_number(self.alpha) and self.alpha >= 0):
+            raise UsageError(f"alpha={self.alpha!r} is no strength; give a number of at least 0")
         target = getattr(MODELS.factory(Spec.parse(self.model).name), "target", "numbers")
         if target != "numbers":
             raise UsageError(f"model '{self.model}' is for classes; take CodedClassifier")

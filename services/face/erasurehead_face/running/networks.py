@@ -55,8 +55,14 @@ def torch_model(
 
     Raises
     ------
-    UsageError: the function cannot be handed over, or cloudpickle is not installed.
+    UsageError: it is no function, or cannot be handed over, or cloudpickle is not installed.
     """
+    if not callable(build) or not (loss is None or callable(loss)):
+        what, given = ("loss", loss) if callable(build) else ("build", build)
+        raise UsageError(
+            f"{what}={given!r:.60} of a torch model is no function; give a class of modules or a"
+            " function that builds one, and a loss of outputs and labels (not what it returns)"
+        )
     named = _named(build) if loss is None else None
     options = {"build": named or _handed_over(build, loss)}
     if shape is not None:

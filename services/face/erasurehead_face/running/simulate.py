@@ -15,6 +15,7 @@ from erasurehead_face.running.arguments import Settings, settings_from
 from erasurehead_face.running.kept import Kept
 from erasurehead_face.running.problem import Problem
 from erasurehead_face.running.run import Run, concluded
+from erasurehead_face.running.watching import check_observers
 from erasurehead_simulator.virtual.timeline import Timeline, timeline_of
 from erasurehead_simulator.virtual.virtual_run import check_time_passes, run_virtually
 
@@ -95,6 +96,7 @@ def simulate(
                 " rows and nobody learns; leave it out"
             )
         return _timeline(settings, pass_s, config)
+    check_observers(observers)
     problem = Problem.of(X, y, settings, config, sample_weight, offset, test)
     check_time_passes(problem.settings, pass_s)
     kept, planned = Kept(), problem.planned

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from erasurehead.errors import UsageError
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 
 REDRAW_INTERVAL_S = 0.25
@@ -38,13 +39,37 @@ def display_of(progress: bool | None) -> Display | None:
 
 @contextlib.contextmanager
 def watched(observers: Sequence[Observer], progress: bool | None) -> Iterator[list[Observer]]:
-    """Yield the given observers and a display; `progress` as for `display_of`."""
+    """Yield the given observers and a display; `progress` as for `display_of`.
+
+    Raises
+    ------
+    UsageError: what is given are no observers.
+    """
+    check_observers(observers)
     display = display_of(progress)
     try:
         yield [*observers, *([] if display is None else [display])]
     finally:
         if display is not None:
             display.close()
+
+
+def check_observers(observers: Sequence[Observer]) -> None:
+    """Refuse what could not be told of a run: it would fail when the first round is over.
+
+    Raises
+    ------
+    UsageError: it is no list of observers.
+    """
+    each = observers if isinstance(observers, Sequence) else [observers]
+    for given in each:
+        if not isinstance(given, Observer):
+            raise UsageError(
+                f"observers holds {given!r:.60}, which is no observer; give a list of objects of a"
+                " class that is derived from erasurehead.records.Observer"
+            )
+    if each is not observers:
+        raise UsageError("observers is a single observer; give a list: observers=[...]")
 
 
 def in_notebook() -> bool:
