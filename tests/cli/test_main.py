@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_USAGE, BindError
 from erasurehead_cli import main as command
+from erasurehead_cli.console.options import SettingsCommand
 from tests.support.played_runs import MakeRun
 
 BAD = [
@@ -148,6 +150,22 @@ def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(command, "application", lambda _: interrupted)
     assert command.main([]) == EXIT_INTERRUPTED
+
+
+def test_an_interrupted_command_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """typer ends with 130 and an empty line, if it is left to deal with it."""
+    app = typer.Typer()
+    app.callback()(lambda: None)
+
+    @app.command(cls=SettingsCommand)
+    def plan() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "application", lambda _: app)
+    assert command.main(["plan"]) == EXIT_INTERRUPTED
+    assert capsys.readouterr().err.strip() == "erasurehead: interrupted"
 
 
 def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,6 +158,13 @@ class SettingsCommand(TyperCommand):
                 parameter.help = escape(settings[parameter.name].help)  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an interrupt is typer's `Abort`, for typer itself ends without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
 
 _CONFIG = typer.Option(
     "--config",
