@@ -159,7 +159,7 @@ class SettingsCommand(TyperCommand):
         super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an interrupt is typer's `Abort`, for typer itself ends without a word."""
+        """Run the command; an interrupt is `typer.Abort`, for typer ends without a word."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
