@@ -51,15 +51,13 @@ class Rounds:
         self.is_open = False
         self.closed: str | None = None
         self.arrivals: list[Arrival] = []
-        self.came: list[tuple[int, float]] = []
-        """The arrivals by number, and their seconds after opening, in order."""
         self.wake_at: float | None = None
-        self._arrived: set[int] = set()
+        self.arrived: set[int] = set()
         """The arrivals by number."""
+        self._came: list[tuple[int, float]] = []
+        """The arrivals by number, and their seconds after opening, where parts count."""
         self._waiting: set[int] = set()
         """Slots that may still send something."""
-        self._done: set[int] = set()
-        """Slots of which all is in."""
         self._wanted: list[Set[int]] = []
         self._enough: str | None = None
         self._parts: set[tuple[int, int]] = set()
@@ -74,7 +72,14 @@ class Rounds:
     @property
     def n_arrived(self) -> int:
         """Slots whose last part is in; parts, where these count."""
-        return len(self.came)
+        return len(self.arrived)
+
+    @property
+    def came(self) -> Sequence[tuple[int, float]]:
+        """The arrivals by number, and their seconds after opening, in order."""
+        if self.code.counts_parts:
+            return self._came
+        return [(arrival.slot, arrival.after_s) for arrival in self.arrivals]
 
     @property
     def n_sent(self) -> int:
@@ -108,9 +113,8 @@ class Rounds:
         self._enough = None
         self._parts.clear()
         self.arrivals = []
-        self.came = []
-        self._arrived = set()
-        self._done = set()
+        self._came = []
+        self.arrived = set()
         self._spent.clear()
         self.decoder.begin()
         deadline_s = self.stop.deadline_s()
@@ -124,11 +128,11 @@ class Rounds:
         Who wants groups follows units, which the stop rule is told.
         """
         self.stop.follow()
-        self._wanted = [group for group in groups if not group & self._arrived]
+        self._wanted = [group for group in groups if not group & self.arrived]
 
     def join(self, slot: int) -> bool:
         """Let a slot take part in the open round; False if all of it is in already."""
-        if slot in self._done:
+        if self._is_complete(slot):
             return False
         self._waiting.add(slot)
         self._sent.add(slot)
@@ -153,33 +157,50 @@ class Rounds:
         self._now = now
         code, after_s = self.code, now - self._opened
         weights = tuple([self.decoder.arrive(s) for s in code.symbols(slot, part)])
-        first = complete = True
-        if code.n_parts > 1:
-            before = self._spent.get(slot)
-            first = before is None
-            if before is not None:
-                compute_s, delay_s = before[0] + compute_s, before[1] + delay_s
-            self._spent[slot] = compute_s, delay_s
-            self._parts.add((slot, part))
-            complete = all((slot, p) in self._parts for p in range(code.n_parts))
-        if complete:
+        if code.n_parts == 1:
             self._waiting.discard(slot)
-            self._done.add(slot)
-        if first if code.counts_parts else complete:
             self.arrivals.append(Arrival(slot, after_s, compute_s, delay_s))
-        if code.counts_parts:
-            self._count(slot * code.n_parts + part, after_s)
-        elif complete:
-            self._count(slot, after_s)
+            self.arrived.add(slot)
+            if self._wanted:
+                self._want_no_more(slot)
+        else:
+            self._take_part(slot, part, after_s, compute_s, delay_s)
         self._judge()
         return weights
 
-    def _count(self, number: int, after_s: float) -> None:
-        """Take note of an arrival."""
-        self._arrived.add(number)
-        self.came.append((number, after_s))
-        if self._wanted:
-            self._wanted = [group for group in self._wanted if number not in group]
+    def _take_part(
+        self, slot: int, part: int, after_s: float, compute_s: float, delay_s: float
+    ) -> None:
+        """Take one of several results of a slot."""
+        counts = self.code.counts_parts
+        before = self._spent.get(slot)
+        if before is not None:
+            compute_s, delay_s = before[0] + compute_s, before[1] + delay_s
+        self._spent[slot] = compute_s, delay_s
+        self._parts.add((slot, part))
+        complete = self._is_complete(slot)
+        if complete:
+            self._waiting.discard(slot)
+        if before is None if counts else complete:
+            self.arrivals.append(Arrival(slot, after_s, compute_s, delay_s))
+        if counts:
+            number = slot * self.code.n_parts + part
+            self._came.append((number, after_s))
+            self.arrived.add(number)
+            self._want_no_more(number)
+        elif complete:
+            self.arrived.add(slot)
+            self._want_no_more(slot)
+
+    def _want_no_more(self, number: int) -> None:
+        """An arrival is in: groups that it is one of are not waited for."""
+        self._wanted = [group for group in self._wanted if number not in group]
+
+    def _is_complete(self, slot: int) -> bool:
+        """Return whether all results of a slot are in."""
+        if self.code.n_parts == 1:
+            return slot in self.arrived
+        return all((slot, part) in self._parts for part in range(self.code.n_parts))
 
     def lose(self, slot: int, now: float) -> None:
         """Nothing more will come from this slot in this round."""
@@ -221,7 +242,9 @@ class Rounds:
             whole = np.ones(self.code.n_tasks)
             decoding = replace(decoding, task_weights=whole, decode_error=0.0)
         self.stop.observe(self.came, self.elapsed_s)
-        heard = {arrival.slot for arrival in self.arrivals}
+        heard = self.arrived
+        if self.code.counts_parts:
+            heard = {arrival.slot for arrival in self.arrivals}
         return decoding, tuple(sorted(self._sent - heard))
 
     def abandon(self) -> None:
@@ -232,11 +255,11 @@ class Rounds:
         """Assert every invariant (on in tests)."""
         heard = {a.slot for a in self.arrivals}
         assert len(heard) == len(self.arrivals), "a slot arrived twice"
-        assert self._arrived == {number for number, _ in self.came}
-        assert len(self._arrived) == len(self.came), "something arrived twice"
-        assert {number // self.code.arrivals_per_slot for number in self._arrived} == heard
-        assert self._done <= heard
-        assert not self._done & self._waiting, "a slot is waited for although all of it is in"
+        assert self.arrived == {number for number, _ in self.came}
+        assert len(self.arrived) == len(self.came), "a part arrived twice"
+        assert {number // self.code.arrivals_per_slot for number in self.arrived} == heard
+        waited = [slot for slot in self._waiting if self._is_complete(slot)]
+        assert not waited, "a slot is waited for although all of it is in"
         assert heard <= self._sent
         assert self._waiting <= self._sent
         assert all(0 <= s < self.code.n_workers for s in self._sent)

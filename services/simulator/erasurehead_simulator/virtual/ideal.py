@@ -51,8 +51,7 @@ def ideal_round_s(
             ages = [t - heard[u] if u in heard else None for u in range(len(renewing))]
             played.want([renewing[unit] for unit in overdue(ages)])
         _play(played, delays.delays_s(t, load_shares), present)
-        arrived = [number for number, _ in played.came]
-        heard |= {unit: t for unit, of in enumerate(renewing) if not of.isdisjoint(arrived)}
+        heard |= {unit: t for unit, of in enumerate(renewing) if not of.isdisjoint(played.arrived)}
         played.close()
         lasted_s[i] = played.elapsed_s
     return lasted_s

@@ -109,9 +109,9 @@ def play_rounds(
         now = _play(rounds, at, order, compute_s, waited_s)
         assert rounds.closed is not None
         reason, arrivals = rounds.closed, rounds.arrivals
-        arrived = [number for number, _ in rounds.came]
+        arrived = rounds.arrived
         decoding, _ = rounds.close()
-        renewed = np.unique(code.unit_of_arrival[arrived])
+        renewed = np.unique(code.unit_of_arrival[list(arrived)])
         if renewing is not None:
             heard |= {u: round_ for u, of in enumerate(renewing) if not of.isdisjoint(arrived)}
         share = len(renewed) / code.n_units
