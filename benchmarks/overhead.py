@@ -22,6 +22,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,6 +43,7 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import Result, Step
 from erasurehead_local.train import train
+from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
 from erasurehead_worker.machine.actions import Load
 from erasurehead_worker.shell.rows import RowSource
@@ -178,26 +180,53 @@ def gradient(sums: PartialSums, theta: npt.NDArray[np.float64]) -> npt.NDArray[n
     return values
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("store")
-    parser.add_argument("--workers", type=int, default=30)
-    parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--scheme", default="uncoded")
-    parser.add_argument("--against", type=Path, help="another checkout of this repository")
-    parser.add_argument("--alternations", type=int, default=5)
-    given = parser.parse_args()
-    if given.against is not None:
-        arguments = [str(Path(given.store).resolve()), "--scheme", given.scheme]
-        arguments += ["--workers", str(given.workers), "--rounds", str(given.rounds + WARM_UP)]
-        arguments += ["--step", "0.01", "--evaluate-every-rounds", "1000000"]
-        arguments += ["--optimizer", "gradient-descent", "--l2", "0"]
-        print(f"{given.store}, {given.workers} workers, {given.scheme}")
-        print_ratios(*compare(given.against.resolve(), arguments, given.alternations, WARM_UP))
-        return
+@dataclass(frozen=True)
+class Messages:
+    """What a bare exchange sends, for each slot.
+
+    Attributes
+    ----------
+    steps, results: frames of a run's own sizes.
+    computations: of the slot's gradient at a model of `lengths` values.
+    """
+
+    steps: list[list[bytes]] = field(default_factory=list)
+    results: list[list[bytes]] = field(default_factory=list)
+    computations: list[Compute] = field(default_factory=list)
+    lengths: list[int] = field(default_factory=list)
+
+
+def messages_of(plan: RunPlan) -> Messages:
+    """Make the messages of a round, from each slot's own rows."""
+    made = Messages()
+    for slot in range(plan.code.n_workers):
+        sums = worker_sums(Load(plan.assign(slot, 0), plan.model))
+        theta = np.zeros(plan.n_parameters if sums.support is None else len(sums.support))
+        packer = plan.vector_format.packer(np.random.default_rng(0))
+        step = Step(0, 1, packer.pack(theta))
+        values = packer.pack(gradient(sums, theta))
+        result = Result(0, 1, slot, 0, (values,), [0.0], 0.1, 0.0)
+        made.steps.append([bytes(f) for f in encode(step)])
+        made.results.append([bytes(f) for f in encode(result)])
+        made.computations.append(partial(gradient, sums))
+        made.lengths.append(len(theta))
+    return made
+
+
+def pass_s(messages: Messages) -> float:
+    """Return the least time that all slots' gradients took one after another."""
+    thetas = [np.zeros(length) for length in messages.lengths]
+    passes = []
+    for _ in range(7):
+        start = time.perf_counter()
+        for computation, theta in zip(messages.computations, thetas, strict=True):
+            computation(theta)
+        passes.append(time.perf_counter() - start)
+    return min(passes)
+
+
+def measure(given: argparse.Namespace) -> None:
+    """Run and exchange in turns, and print."""
     settings = load(
         RunSettings,
         {
@@ -213,37 +242,20 @@ def main() -> None:
     )
     store = Store.open(given.store)
     plan = make_plan(settings, store, str(store.path))
-    steps, results, computations, thetas = [], [], [], []
-    for slot in range(given.workers):
-        sums = worker_sums(Load(plan.assign(slot, 0), plan.model))
-        theta = np.zeros(plan.n_parameters if sums.support is None else len(sums.support))
-        values = gradient(sums, theta)
-        computations.append(partial(gradient, sums))
-        thetas.append(theta)
-        packer = plan.vector_format.packer(np.random.default_rng(0))
-        step = Step(0, 1, packer.pack(theta))
-        result = Result(0, 1, slot, 0, (packer.pack(values),), [0.0], 0.1, 0.0)
-        steps.append([bytes(f) for f in encode(step)])
-        results.append([bytes(f) for f in encode(result)])
-    passes = []
-    for _ in range(7):
-        start = time.perf_counter()
-        for computation, theta in zip(computations, thetas, strict=True):
-            computation(theta)
-        passes.append(time.perf_counter() - start)
+    messages = messages_of(plan)
     cores = len(os.sched_getaffinity(0))
-    arithmetic_s = min(passes) / cores
-    before = exchange(steps, results, given.rounds)
+    arithmetic_s = pass_s(messages) / cores
+    bare = partial(exchange, messages.steps, messages.results, given.rounds)
+    before = bare()
     watch = Watch()
     train(settings, [watch])
     cpu_s = time.process_time() - watch.cpu_started_s
-    after = exchange(steps, results, given.rounds)
-    plain = exchange(steps, results, given.rounds, computations)
+    after = bare()
+    plain = bare(messages.computations)
     floor = (before.round_s + after.round_s) / 2
-    bare_cpu_s = (before.cpu_s + after.cpu_s) / 2
     measured = watch.records[WARM_UP:]
     round_s = (measured[-1].closed_s - measured[0].opened_s) / len(measured)
-    size = sum(len(f) for frames in steps for f in frames) / given.workers
+    size = sum(len(f) for frames in messages.steps for f in frames) / given.workers
     print(
         f"store {given.store}: {plan.n_parameters} parameters, {given.workers} workers,"
         f" {plan.settings.coding.scheme}"
@@ -263,11 +275,39 @@ def main() -> None:
     print(f"full / floor                       {round_s / floor:6.2f}")
     print(f"(full - arithmetic) / floor        {(round_s - arithmetic_s) / floor:6.2f}")
     print(f"full / plain                       {round_s / plain.round_s:6.2f}")
-    full_cpu_s = cpu_s / len(watch.records)
+    bare_cpu_s, full_cpu_s = (before.cpu_s + after.cpu_s) / 2, cpu_s / len(watch.records)
     print("master's CPU per worker and round, us:", end=" ")
     for name, seconds in (("floor", bare_cpu_s), ("plain", plain.cpu_s), ("full", full_cpu_s)):
         print(f"{name} {seconds / given.workers * 1e6:.1f}", end="  ")
     print()
+
+
+def measure_against(given: argparse.Namespace) -> None:
+    """Run this checkout and another one in turns, and print."""
+    arguments = [str(Path(given.store).resolve()), "--scheme", given.scheme]
+    arguments += ["--workers", str(given.workers), "--rounds", str(given.rounds + WARM_UP)]
+    arguments += ["--step", "0.01", "--evaluate-every-rounds", "1000000"]
+    arguments += ["--optimizer", "gradient-descent", "--l2", "0"]
+    print(f"{given.store}, {given.workers} workers, {given.scheme}")
+    print_ratios(*compare(given.against.resolve(), arguments, given.alternations, WARM_UP))
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("store")
+    parser.add_argument("--workers", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=300)
+    parser.add_argument("--scheme", default="uncoded")
+    parser.add_argument("--against", type=Path, help="another checkout of this repository")
+    parser.add_argument("--alternations", type=int, default=5)
+    given = parser.parse_args()
+    if given.against is None:
+        measure(given)
+    else:
+        measure_against(given)
 
 
 if __name__ == "__main__":
