@@ -1,4 +1,4 @@
-"""A stop rule: more than half of the workers are enough."""
+"""A stop rule: more than half of all arrivals are enough."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class MajorityStop(StopRule):
     """Closes a round at the first arrival that makes a majority."""
 
     def __init__(self, code: GradientCode) -> None:
-        self.arrivals = code.n_workers // 2 + 1
+        self.arrivals = code.n_arrivals // 2 + 1
 
     def judge(self, round_: RoundView) -> str | None:
         """Return why the round may close now, or None."""
