@@ -22,7 +22,7 @@ from erasurehead.process.aside import Aside
 from erasurehead.records import RoundRecord, RunStart, RunSummary
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
-from erasurehead.tracking import TRACKERS
+from erasurehead.tracking import TRACKERS, observer
 from erasurehead.tracking.base import Ending, Tracked
 from erasurehead.tracking.observer import Tracking
 from erasurehead_cli.main import main
@@ -205,16 +205,21 @@ def test_a_receiver_of_otlp_that_refuses_is_told_of() -> None:
 
 
 class Kept:
-    """A tracker that keeps what it is told, and may fail."""
+    """A tracker that keeps what it is told, and may fail, or begin when it is let."""
 
     name: ClassVar[str] = "kept"
 
-    def __init__(self, fails_at: int = 0) -> None:
+    def __init__(self, fails_at: int = 0, begins: threading.Event | None = None) -> None:
         self.told: list[Any] = []
         self.threads: set[int] = set()
+        self.began, self.caught_up = threading.Event(), threading.Event()
         self._fails_at = fails_at
+        self._begins = begins
 
     def begin(self, facts: Mapping[str, str]) -> None:
+        self.began.set()
+        if self._begins is not None:
+            assert self._begins.wait(30.0)
         self.told.append(facts["model"])
 
     def round_over(self, round_: int, closed_s: float, values: Mapping[str, float]) -> None:
@@ -222,6 +227,8 @@ class Kept:
             raise OSError(28, "No space left on device")
         self.threads.add(threading.get_ident())
         self.told.append((round_, closed_s, sorted(values)))
+        if round_ == 3:
+            self.caught_up.set()
 
     def end(self, values: Mapping[str, float], ending: Ending, reason: str) -> None:
         self.told.append((values, ending))
@@ -252,6 +259,29 @@ def test_a_tracker_that_fails_is_told_of_once_and_the_run_goes_on() -> None:
         "tracker kept failed (OSError: No space left on device); the run goes on without it"
     ]
     assert len(kept.told) == 2
+
+
+def test_a_tracker_that_is_far_behind_misses_rounds_and_costs_no_more_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """1. It hangs when it begins. 2. As many rounds wait as may; the next are missed, and one
+    sentence says from which on. 3. It goes on, and keeps what waited and what comes after."""
+    monkeypatch.setattr(observer, "MOST_WAITING", 3)
+    gate = threading.Event()
+    kept, troubles = Kept(begins=gate), list[str]()
+    tracking = Tracking(kept, troubles.append)
+    tracking.started(START)
+    assert kept.began.wait(30.0)
+    for round_ in range(1, 7):
+        tracking.round_over(record(round_))
+    assert len(troubles) == 1
+    assert "tracker kept is 3 rounds behind and misses rounds from 4 on" in troubles[0]
+    gate.set()
+    assert kept.caught_up.wait(30.0)
+    tracking.round_over(record(7))
+    tracking.finished(ENDED)
+    assert [told[0] for told in kept.told[1:-1]] == [1, 2, 3, 7]
+    assert len(troubles) == 1
 
 
 def test_a_run_that_opened_no_round_is_not_tracked() -> None:

@@ -23,6 +23,11 @@ class Aside:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How much was given and is not begun yet."""
+        return self._work.qsize()
+
     def do(self, work: Callable[[], object]) -> None:
         """Have something done after all that was given before; return at once."""
         self._work.put(work)

@@ -14,16 +14,20 @@ from erasurehead.tracking.values import ending_of, round_values, start_facts, te
 PATIENCE_S = 60.0
 """Seconds that a tracker has at the end of a run for what it has not kept yet."""
 
+MOST_WAITING = 10_000
+"""Rounds that a tracker may be behind; they wait in memory."""
+
 
 class Tracking(Observer):
     """Feeds a tracker the records of a run.
 
-    A tracker that fails is told nothing more, and the run goes on.
+    A tracker that fails is told nothing more, and the run goes on. One that is `MOST_WAITING`
+    rounds behind misses those that close until it has kept some.
 
     Parameters
     ----------
     tracker: of the user's choice.
-    trouble: told once, in a sentence, when it has failed.
+    trouble: told once each, in a sentence, when it has failed, and when it misses rounds.
     """
 
     def __init__(self, tracker: Tracker, trouble: Callable[[str], object]) -> None:
@@ -32,6 +36,7 @@ class Tracking(Observer):
         self._aside: Aside | None = None
         self._rounds = 0
         self._told = False
+        self._missed = 0
 
     def started(self, start: RunStart) -> None:
         """Have the tracker begin."""
@@ -42,8 +47,17 @@ class Tracking(Observer):
     def round_over(self, record: RoundRecord) -> None:
         """Have the round's numbers kept."""
         assert self._aside is not None
-        values = round_values(record)
-        self._aside.do(partial(self._tracker.round_over, record.round, record.closed_s, values))
+        if self._aside.waiting < MOST_WAITING:
+            values = round_values(record)
+            self._aside.do(partial(self._tracker.round_over, record.round, record.closed_s, values))
+        elif not self._aside.failed:
+            self._missed += 1
+            if self._missed == 1:
+                self._trouble(
+                    f"tracker {self._tracker.name} is {MOST_WAITING} rounds behind and misses"
+                    f" rounds from {record.round} on until it has caught up; the run's own"
+                    " directory has them"
+                )
         self._tell(self._aside.failed)
 
     def finished(self, summary: RunSummary) -> None:
