@@ -11,6 +11,7 @@ import pytest
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import EXIT_OK, DataError, UsageError
+from erasurehead.estimating.coded_vector import CodedVector
 from erasurehead.optimizing.anchored_lbfgs import AnchoredLbfgs
 from erasurehead.records import Observer, RunStart
 from erasurehead.straggling import DELAYS
@@ -41,6 +42,15 @@ def test_the_oldest_units_are_asked_for_by_their_slots() -> None:
     everybody = tuple(frozenset({slot}) for slot in range(3))
     assert played().descent.begin() == everybody
     assert played((0, 1, 2), (0,), (0,)).descent.begin() == everybody[1:]
+
+
+def test_a_result_that_the_decoder_gives_no_weight_is_not_heard() -> None:
+    units = played((0, 1, 2), (0, 1))
+    units.descent.begin()
+    values, support, loss = units.sent(2, units.descent.slice(None))
+    units.descent.take(CodedVector(2, support, values, loss), 0.0)
+    units.close(0)
+    assert units.descent.state()["estimate/rounds"].tolist() == [3, 2, 1]
 
 
 @pytest.mark.parametrize("seed", range(4))

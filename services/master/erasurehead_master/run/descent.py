@@ -218,7 +218,7 @@ class Descent:
         memory = self._followed()
         if memory is not None:
             unit = memory.units.of_symbol[vector.symbol]
-            if memory.fresh[unit] is vector:
+            if memory.fresh.get(unit) is vector:
                 self._untold.append(unit)
                 self._unsettled = not memory.is_settled
 
