@@ -370,8 +370,10 @@ def test_strangers_learn_nothing_and_stop_nothing(
     assert summary.refused["handshake-failed"] >= 5 + 15
     assert summary.refused["handshake-key"] >= 5
     assert refused(watch.metrics) == summary.refused
-    # Nobody came far enough to send a message, so there was none to refuse.
-    assert set(summary.refused) <= {"handshake-failed", "handshake-key", "too-many-connections"}
+    # Nobody came far enough to send a message, so there was none to refuse; a worker of the run may
+    # answer twice where the machine is so busy that the master sends a round again.
+    turned_away = {"handshake-failed", "handshake-key", "too-many-connections"}
+    assert set(summary.refused) <= {*turned_away, "duplicate"}
     assert sum("registered" in n for n in watch.notices) == K
     assert sum("came in under the key" in n for n in watch.notices) == K
     assert not any("took the place" in n for n in watch.notices)
