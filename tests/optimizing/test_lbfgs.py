@@ -184,6 +184,28 @@ def test_at_the_minimum_it_stays_finite() -> None:
     assert rows.value(method.model) == pytest.approx(minimum(rows), rel=1e-13)
 
 
+@pytest.mark.parametrize("resumes", [False, True])
+def test_at_the_minimum_it_still_knows_that_it_is_there(resumes: bool) -> None:
+    """Steps of rounding teach nothing, and must not push out what tells how far the minimum is.
+
+    With two columns the minimum is found to the last bit in fewer rounds than a gap has to be small
+    for. One of them is constant, as in data that were prepared from a table.
+    """
+    for seed in range(20):
+        rows = LogisticRows(n_columns=2)
+        rng = np.random.default_rng(seed)
+        rows.X = np.column_stack([rng.normal(size=200), np.ones(200)])
+        rows.y = np.sign(rows.X[:, 0] + 0.1 * rng.normal(size=200))
+        method = Lbfgs(rows.problem)
+        for round_ in range(1, 60):
+            rows.play(method, round_)
+            if resumes:
+                held, method = method.state(), Lbfgs(rows.problem)
+                method.load_state(held)
+        assert method.predicted_decrease is not None
+        assert method.predicted_decrease < 1e-20
+
+
 @pytest.mark.parametrize("first_step", [1.0, 1e3])
 def test_it_resumes_between_any_two_rounds_to_the_last_bit(first_step: float) -> None:
     """With steps that are taken back, and an inexact round, among them."""

@@ -31,6 +31,9 @@ GROWTH = 4.0
 SHORTENED = (0.1, 0.5)
 """A step that is taken back is shortened to a share between these."""
 
+NO_STEP = 1e-28
+"""Of the loss: a step that gains less changes parameters by less than 1e-14 of themselves or so."""
+
 TRIES = 3
 """After so many steps that were taken back in a row, pairs are forgotten."""
 
@@ -108,6 +111,8 @@ class Lbfgs(OnePoint):
             return Move(eta, rejects=True)
         self._taken_back = 0
         pair = self._renew(found)
+        if self._was_rounding(found.loss):
+            pair = None
         if found.is_exact:
             self._loss = found.loss
             self._go(self.steps.turn(pair, self._of_step, begins=True), eta)
@@ -141,6 +146,15 @@ class Lbfgs(OnePoint):
             return False
         rounding = ROUNDING * (abs(self._loss) + abs(found.loss))
         return found.loss > self._loss + SUFFICIENT * self._slope + rounding
+
+    def _was_rounding(self, loss: float) -> bool:
+        """Return whether the last step was to gain so little that it was rounding, as its pair is.
+
+        Such a pair would push out all that were learnt, and nobody could tell any more that the
+        minimum is reached.
+        """
+        decrease = self.steps.decrease
+        return decrease is not None and decrease <= NO_STEP * (abs(self._loss) + abs(loss))
 
     def _take_back(self, loss: float, eta: float) -> None:
         """Put theta between the origin and where it is, or on another way from the origin."""

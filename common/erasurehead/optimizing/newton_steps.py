@@ -278,6 +278,7 @@ class NewtonSteps:
         return {
             "gradient": self.gradient,
             "of_base": self._of_base,
+            "decrease": np.array([] if self.decrease is None else [self.decrease]),
             "lengths": self.cap.state(),
             **of_step,
         } | self.pairs.state()
@@ -285,6 +286,8 @@ class NewtonSteps:
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
         """Go on from what `state` returned; see `CurvaturePairs`."""
         self.gradient[:] = state["gradient"]
+        kept = state.get("decrease", np.array([]))  # earlier versions kept none
+        self.decrease = float(kept[0]) if len(kept) else None
         self.pairs.load_state(state)
         self.pairs.put_gradient(self.gradient, slice(0, len(self.gradient)))
         self._of_base = state["of_base"].copy()
