@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import psutil
 import pytest
 
@@ -105,12 +106,34 @@ def test_rows_with_other_columns_are_refused(table: Table) -> None:
         run.predict(table.X[:, :2])
 
 
+def test_columns_with_names_are_told_apart_by_them(table: Table) -> None:
+    """Their order was taken for what they are, and the model was wrong without a word."""
+    frame = pd.DataFrame(table.X, columns=list("abcdef"))
+    run = eh.simulate(frame, table.y, test=(frame, table.y), pass_s=1.0, **SETTINGS)
+    assert run.columns == tuple("abcdef")
+    np.testing.assert_array_equal(run.predict(frame), run.predict(table.X))
+    turned = frame[list("bacdef")]
+    with pytest.raises(eh.DataError, match="X has the same columns in another order than the mod"):
+        run.predict(turned)
+    with pytest.raises(eh.DataError, match=r"other columns \(g\) .*: a, b, c, d, e, f$"):
+        run.score(frame.rename(columns={"a": "g"}), table.y)
+    with pytest.raises(eh.DataError, match="X of test has the same columns in another order than"):
+        eh.simulate(frame, table.y, test=(turned, table.y), pass_s=1.0, **SETTINGS)
+    nameless = eh.simulate(table.X, table.y, pass_s=1.0, **SETTINGS)
+    assert nameless.predict(turned).shape == (240,)
+
+
 def test_rows_are_scored_by_a_label_each(table: Table) -> None:
     """numpy would stretch a single one over all rows, and say how good that is."""
     run = eh.simulate(*table, pass_s=1.0, **SETTINGS)
     assert set(run.score(table.X[:3], table.y[:3])) >= {"accuracy"}
     with pytest.raises(eh.DataError, match="X has 3 rows and there are 1 labels; give one label"):
         run.score(table.X[:3], table.y[:1])
+    with pytest.raises(eh.DataError, match="y has the class 1, and the model tells early, late ap"):
+        run.score(table.X[:3], [1, 2, 1])
+    of_objects = eh.simulate(table.X, table.y.astype(object), pass_s=1.0, **SETTINGS)
+    with pytest.raises(eh.DataError, match=r"y has labels such as .*; give labels of that kind"):
+        of_objects.score(table.X[:3], [1, 2, 1])
 
 
 def test_a_run_that_diverges_is_an_error_that_has_the_run(table: Table) -> None:
@@ -124,6 +147,11 @@ def test_a_run_that_diverges_is_an_error_that_has_the_run(table: Table) -> None:
     ("call", "told"),
     [
         (lambda X, y: eh.train(X, y, resume=True), "give it as out"),
+        (lambda X, y: eh.train(X, pd.array([None, *y[1:]])), "missing or infinite labels"),
+        (
+            lambda X, y: eh.train(X, np.array([3, *y[1:]], dtype=object)),
+            "y holds texts and others, such as 3; give labels of one kind",
+        ),
         (lambda X, y: eh.train("stores/x", y), "y is given beside the store"),
         (
             lambda X, y: eh.train(X, y, observers=cast(Any, [3])),

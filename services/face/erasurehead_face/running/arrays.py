@@ -14,7 +14,7 @@ import numpy as np
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows
-from erasurehead.words import counted
+from erasurehead.words import counted, listed
 
 FORMATS = "an array, a scipy sparse matrix or a data frame of numbers"
 
@@ -55,6 +55,43 @@ def rows_of(matrix: Any, labels: FloatArray | None, what: str = "X") -> CsrRows:
     )
 
 
+def names_of(matrix: Any) -> tuple[str, ...] | None:
+    """Return what a data frame calls its columns; None: they have no names, or not all are texts.
+
+    scikit-learn's rule, so that columns that are counted are told apart by their places.
+    """
+    columns = getattr(matrix, "columns", None)
+    if columns is None:
+        return None
+    names = tuple(columns)
+    return names if names and all(isinstance(name, str) for name in names) else None
+
+
+def check_names(
+    given: tuple[str, ...] | None, own: tuple[str, ...] | None, what: str, theirs: str
+) -> None:
+    """Refuse a data frame of other columns, or of the same ones in another order.
+
+    Parameters
+    ----------
+    given: `names_of` it.
+    own: the names that the other rows have; nothing is compared where one has none.
+    what, theirs: whose names these are, in words.
+
+    Raises
+    ------
+    DataError: the names differ.
+    """
+    if given is None or own is None or given == own:
+        return
+    if sorted(given) == sorted(own):
+        how = "the same columns in another order"
+    else:
+        strange = [name for name in given if name not in own] or list(given)
+        how = f"other columns ({listed(strange)})"
+    raise DataError(f"{what} has {how} than {theirs}; give it those, in this order: {listed(own)}")
+
+
 def check_length(labels: Array, n_rows: int, what: str) -> None:
     """Refuse other than one label a row of the matrix that is `what` in words; numpy would stretch
     a single one over all rows.
@@ -87,11 +124,23 @@ def labels_of(y: Any, what: str = "y") -> Array:
     missing = (
         not np.isfinite(labels).all()
         if labels.dtype.kind in "fc"
-        else labels.dtype.kind == "O" and any(v is None or v != v for v in labels)
+        else labels.dtype.kind == "O" and any(_is_missing(v) for v in labels)
     )
     if missing:
         raise DataError(f"{what} has missing or infinite labels; leave their rows out")
+    if labels.dtype.kind == "O" and any(isinstance(v, str) for v in labels):
+        other = next((v for v in labels if not isinstance(v, str)), None)
+        if other is not None:
+            raise DataError(
+                f"{what} holds texts and others, such as {other!r:.40}; give labels of one kind"
+            )
     return labels
+
+
+def _is_missing(value: Any) -> bool:
+    """Tell None, NaN and pandas' NA, which is neither equal to itself nor different from it."""
+    different = value != value
+    return value is None or not isinstance(different, bool | np.bool_) or bool(different)
 
 
 def permuted(rows: CsrRows, seed: int) -> CsrRows:

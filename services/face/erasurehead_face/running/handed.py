@@ -13,7 +13,7 @@ from erasurehead.datasets.manifest import FORMAT_VERSION, Manifest, Provenance
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows, Target
-from erasurehead_face.running.arrays import permuted, rows_of, taken
+from erasurehead_face.running.arrays import check_names, names_of, permuted, rows_of, taken
 from erasurehead_face.running.targets import Targets
 
 ARRAYS = "arrays"
@@ -30,12 +30,14 @@ class Handed:
     ----------
     target: what labels are.
     classes: what the user calls the classes, in the order of their labels; None: numbers.
+    columns: what a data frame calls its columns; None: they have no names.
     """
 
     train: CsrRows
     test: CsrRows
     target: Target
     classes: Array | None
+    columns: tuple[str, ...] | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -111,10 +113,11 @@ def hand_in(
     weights = None if sample_weight is None else weights_of(sample_weight, len(rows.labels))
     offsets = None if offset is None else _offsets_of(offset, len(rows.labels))
     rows = permuted(replace(rows, weights=weights, offsets=offsets), seed)
-    tested = taken(rows, np.arange(0)) if test is None else _test_rows(test, rows, targets)
+    columns = names_of(X)
+    tested = taken(rows, np.arange(0)) if test is None else _test_rows(test, rows, targets, columns)
     if (rows.values is None) != (tested.values is None):
         rows, tested = _spelt_out(rows), _spelt_out(tested)
-    return Handed(rows, tested, targets.target, targets.classes)
+    return Handed(rows, tested, targets.target, targets.classes, columns)
 
 
 def weights_of(given: Any, n_rows: int) -> FloatArray:
@@ -157,7 +160,9 @@ def _per_row(given: Any, n_rows: int, what: str) -> FloatArray:
     return numbers
 
 
-def _test_rows(test: tuple[Any, Any], rows: CsrRows, targets: Targets) -> CsrRows:
+def _test_rows(
+    test: tuple[Any, Any], rows: CsrRows, targets: Targets, columns: tuple[str, ...] | None
+) -> CsrRows:
     try:
         matrix, labels = test
     except (TypeError, ValueError):
@@ -168,6 +173,7 @@ def _test_rows(test: tuple[Any, Any], rows: CsrRows, targets: Targets) -> CsrRow
             f"X of test has {tested.n_columns} columns and X has {rows.n_columns}; give both the"
             " same columns"
         )
+    check_names(names_of(matrix), columns, "X of test", "X")
     n = len(tested.labels)
     return replace(
         tested,

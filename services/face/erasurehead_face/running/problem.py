@@ -125,6 +125,11 @@ class Problem:
             return self.handed.classes
         return class_array(self.planned.store.manifest.classes)
 
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """What a data frame calls the columns."""
+        return None if self.handed is None else self.handed.columns
+
     @contextmanager
     def on_disk(self) -> Iterator[RunSettings]:
         """Have the rows in a store; yield the settings with where it is."""
@@ -185,8 +190,10 @@ class Problem:
     def _left(self, summary: RunSummary, kept: Kept) -> Run:
         out = self.settings.run.out
         if out is None:
-            return concluded(kept, self.settings, self.planned.plan.model, self.classes)
-        return reopened(out, summary, self.classes)
+            return concluded(
+                kept, self.settings, self.planned.plan.model, self.classes, self.columns
+            )
+        return reopened(out, summary, self.classes, self.columns)
 
     def run_on(
         self, cluster: LocalCluster, observers: Sequence[Observer], *, begun: float

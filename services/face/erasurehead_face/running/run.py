@@ -27,7 +27,13 @@ from erasurehead.rows import CsrRows
 from erasurehead.runs import Run as RecordedRun
 from erasurehead.runs.new_rows import Reading, check_meaning, read_rows
 from erasurehead.settings.tree import RunSettings
-from erasurehead_face.running.arrays import check_length, labels_of, rows_of
+from erasurehead_face.running.arrays import (
+    check_length,
+    check_names,
+    labels_of,
+    names_of,
+    rows_of,
+)
 from erasurehead_face.running.kept import Kept
 from erasurehead_face.running.targets import coded, decoded, predicted_labels
 
@@ -67,6 +73,8 @@ class Run:
     path: the run's directory; None: it has none.
     classes: what the model tells apart, in the order of its labels; None: it predicts numbers, or
         nobody named them.
+    columns: what the data frame that it was trained on calls its columns; None: they had no names,
+        or the run was opened from its directory, which keeps none.
     """
 
     theta: FloatArray
@@ -77,6 +85,7 @@ class Run:
     settings: RunSettings
     path: Path | None
     classes: Array | None
+    columns: tuple[str, ...] | None = None
 
     @classmethod
     def open(cls, path: str | Path) -> Run:
@@ -211,6 +220,7 @@ class Run:
                 f"X has {rows.n_columns} columns, and the model was trained on"
                 f" {self.model.n_columns}; give rows like those of the training"
             )
+        check_names(names_of(X), self.columns, "X", "the model was trained on")
         return rows
 
     def _read(self, source: str) -> CsrRows:
@@ -233,8 +243,16 @@ class Run:
         )
 
 
-def concluded(kept: Kept, settings: RunSettings, model: Model, classes: Array | None) -> Run:
+def concluded(
+    kept: Kept,
+    settings: RunSettings,
+    model: Model,
+    classes: Array | None,
+    columns: tuple[str, ...] | None,
+) -> Run:
     """Return the run that an observer has kept.
+
+    `classes` and `columns` are those of `Run`.
 
     Raises
     ------
@@ -245,14 +263,18 @@ def concluded(kept: Kept, settings: RunSettings, model: Model, classes: Array | 
     assert summary is not None
     run = None
     if kept.start is not None and kept.theta is not None:
-        run = Run(kept.theta, model, kept.history, summary, kept.start, settings, None, classes)
+        run = Run(
+            kept.theta, model, kept.history, summary, kept.start, settings, None, classes, columns
+        )
     return _checked(summary, run)
 
 
-def reopened(path: Path, summary: RunSummary, classes: Array | None) -> Run:
+def reopened(
+    path: Path, summary: RunSummary, classes: Array | None, columns: tuple[str, ...] | None
+) -> Run:
     """Return the run that was written to a directory; raises as `concluded`."""
     held = RecordedRun.open(path)
-    run = None if held.start is None else replace(Run.open(path), classes=classes)
+    run = None if held.start is None else replace(Run.open(path), classes=classes, columns=columns)
     return _checked(summary, run)
 
 

@@ -102,7 +102,7 @@ def simulate(
     kept, planned = Kept(), problem.planned
     trackers = trackers_of(problem.settings, None, log.warning)
     run_virtually(planned.plan, planned.store, [kept, *trackers, *observers], pass_s)
-    return concluded(kept, problem.settings, planned.plan.model, problem.classes)
+    return concluded(kept, problem.settings, planned.plan.model, problem.classes, problem.columns)
 
 
 def refuse(given: Settings, left_out: Collection[str], reason: str) -> None:

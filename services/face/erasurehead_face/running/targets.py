@@ -85,7 +85,13 @@ def coded(given: Array, target: Target, classes: Array | None, what: str) -> Flo
     """
     if classes is None:
         return as_numbers(given, what)
-    places = np.minimum(np.searchsorted(classes, given), len(classes) - 1)
+    try:
+        places = np.minimum(np.searchsorted(classes, given), len(classes) - 1)
+    except TypeError:  # texts beside numbers
+        raise DataError(
+            f"{what} has labels such as {given[0]!r:.40}, and the model tells"
+            f" {', '.join(map(str, classes))} apart; give labels of that kind"
+        ) from None
     strange = np.asarray(classes[places] != given)
     if strange.any():
         raise DataError(
