@@ -14,17 +14,14 @@ from erasurehead.arrays import FloatArray, Vector
 from erasurehead.blas import dot
 from erasurehead.errors import DataError
 from erasurehead.optimizing.far_scale import far_scale
-from erasurehead.parts import CHUNK, InParts, at_once, chunks, n_chunks
+from erasurehead.optimizing.pair_rows import PairRows
+from erasurehead.parts import InParts, at_once, chunks, n_chunks
 
 Digits = Literal["f8", "f4"]
 """Precision in which pairs are kept and multiplied."""
 
 LARGE = 1 << 16
 """Parameters from which pairs take longer to read than all else of a step."""
-
-BLOCK = 1024
-"""Numbers of each row that lie side by side: enough that products are found at the speed of memory,
-few enough that what they are multiplied with stays at hand."""
 
 LEAST_CURVATURE = 1e-8
 """A pair of less curvature than this share of the largest teaches nothing but rounding."""
@@ -102,15 +99,11 @@ class CurvaturePairs:
         self._n = n_parameters
         self._keep = keep
         self._in_parts = in_parts
-        # Blocks make up the chunks of `erasurehead.parts`.
         n_rows = 2 * (keep + 1)
-        self._block = min(1 << (n_parameters - 1).bit_length(), BLOCK)
-        n_blocks = -(-n_parameters // self._block)
-        # All rows of a block lie side by side, so that memory is read from one end to the other.
         # Row 0 is the gradient, rows 2 i + 1 and 2 i + 2 are s and y of place i; there is always a
-        # place for another pair. What is beyond the parameters stays 0.
-        self._blocks = np.zeros((n_blocks, n_rows + 1, self._block), dtype=digits)
-        self._way = np.zeros(n_blocks * self._block, dtype=digits)
+        # place for another pair.
+        self._rows = PairRows(n_rows + 1, n_parameters, digits)
+        self._way = self._rows.padded()
         self.way: Vector = self._way[:n_parameters]
         self._gram: FloatArray = np.zeros((n_rows, n_rows))
         self._of_gradient: FloatArray | None = None
@@ -135,7 +128,7 @@ class CurvaturePairs:
 
     def put_gradient(self, gradient: FloatArray, here: slice) -> None:
         """Put some chunks of the gradient, of their length, where it is multiplied."""
-        self._write(0, gradient, here)
+        self._rows.write(0, gradient, here)
 
     def begin(self) -> None:
         """Let the gradient be multiplied stretch by stretch."""
@@ -144,7 +137,7 @@ class CurvaturePairs:
     def multiply(self, here: slice) -> None:
         """Multiply a stretch of the gradient with all pairs and with the one that was put."""
         assert self._of_gradient is not None
-        self._multiply_part(None, here, self._of_gradient)
+        self._rows.multiply(None, here, self._of_gradient)
 
     def multiply_gradient(self) -> tuple[FloatArray, float]:
         """Return the products of the gradient with all pairs and with the one that was put; and
@@ -167,8 +160,8 @@ class CurvaturePairs:
         """Put some chunks of a pair where it will be kept, if it is taken."""
         row = 2 * self._free + 1
         with np.errstate(over="ignore"):  # it is not admitted then
-            self._write(row, step, here)
-            self._write(row + 1, change, here)
+            self._rows.write(row, step, here)
+            self._rows.write(row + 1, change, here)
 
     def mix_change(self, share: float, vector: FloatArray, weight: float) -> tuple[float, float]:
         """Make y of the pair that was put share y + weight v; return its s·y and y·y.
@@ -180,10 +173,10 @@ class CurvaturePairs:
 
         def mix(part: slice) -> None:
             for chunk, here in chunks(part):
-                step, change = self._read(row, here), self._read(row + 1, here)
+                step, change = self._rows.read(row, here), self._rows.read(row + 1, here)
                 mixed = share * change + weight * vector[here]
                 found[chunk] = dot(step, mixed), dot(mixed, mixed)
-                self._write(row + 1, mixed, here)
+                self._rows.write(row + 1, mixed, here)
 
         self._in_parts(self._n, mix)
         step_change, change_change = found.sum(axis=0).tolist()
@@ -195,11 +188,11 @@ class CurvaturePairs:
         admitted = curved > LEAST_CURVATURE * largest * pair.step_step
         if self._largest is not None:
             admitted &= pair.change_change <= MOST_CURVATURE * largest * curved
-        most = float(np.finfo(self._blocks.dtype).max)
+        most = float(np.finfo(self._rows.dtype).max)
         admitted &= max(pair.step_step, pair.change_change) < most
         if not admitted:
             # Places without a pair are multiplied, too.
-            self._blocks[:, 2 * self._free + 1 : 2 * self._free + 3] = 0.0
+            self._rows.clear(slice(2 * self._free + 1, 2 * self._free + 3))
         return admitted
 
     def learn(self, pair: Squares, of_step: FloatArray, of_change: FloatArray) -> None:
@@ -289,18 +282,13 @@ class CurvaturePairs:
         """Return some chunks (`erasurehead.parts.chunks`) of a combination of the gradient and all
         pairs, of their length."""
         n_rows = self._n_rows if self._order else 0
-        weights = np.empty(n_rows + 1, dtype=self._blocks.dtype)
-        weights[0], weights[1:] = what.scale, what.weights[:n_rows]
-        # BLAS takes half as long again for matrices as small as that, and threads for larger ones.
-        rows = self._in_blocks(here)[:, : n_rows + 1]
-        found: Vector = np.einsum("r,brk->bk", weights, rows).reshape(-1)
-        return found[: here.stop - here.start]
+        return self._rows.combine(np.append(what.scale, what.weights[:n_rows]), here)
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold."""
         rows = self._rows_of(self._order)
         kept = {
-            f"pair_{place}": np.stack([self._flat(row) for row in self._rows_of([place])])
+            f"pair_{place}": np.stack([self._rows.row(row + 1) for row in self._rows_of([place])])
             for place in self._order
         }
         return kept | {
@@ -319,14 +307,14 @@ class CurvaturePairs:
         order = [int(place) for place in state.get("order", [self._keep + 1])]
         for place in order:
             pair = state.get(f"pair_{place}", np.zeros(0))
-            if place > self._keep or (pair.shape, pair.dtype) != ((2, self._n), self._blocks.dtype):
+            if place > self._keep or (pair.shape, pair.dtype) != ((2, self._n), self._rows.dtype):
                 raise DataError(
                     f"the checkpoint's pairs have shape {pair.shape} and type {pair.dtype}, and the"
                     f" optimizer keeps {self._keep} of shape {(2, self._n)} as"
-                    f" {self._blocks.dtype}; resume with the optimizer it was written by"
+                    f" {self._rows.dtype}; resume with the optimizer it was written by"
                 )
             for row, values in zip(self._rows_of([place]), pair, strict=True):
-                self._write(row + 1, values, slice(0, self._n))
+                self._rows.write(row + 1, values, slice(0, self._n))
         rows = self._rows_of(order)
         self._gram[np.ix_(rows, rows)] = state["products"]
         self._order, self._of_order = order, None
@@ -372,28 +360,6 @@ class CurvaturePairs:
             self._of_order = np.linalg.cholesky(whole).astype(np.float64, copy=False)
         return self._of_order
 
-    def _in_blocks(self, here: slice) -> npt.NDArray[Any]:
-        """Return some chunks as a view of shape (blocks, rows, length of a block)."""
-        return self._blocks[here.start // self._block : -(-here.stop // self._block)]
-
-    def _write(self, row: int, values: Vector, here: slice) -> None:
-        """Write some chunks of a row, with what is in `values`."""
-        blocks, whole = self._in_blocks(here)[:, row], len(values) // self._block
-        blocks[:whole] = values[: whole * self._block].reshape(whole, self._block)
-        if whole < len(blocks):
-            rest = values[whole * self._block :]
-            blocks[whole, : len(rest)] = rest
-
-    def _read(self, row: int, here: slice) -> FloatArray:
-        """Return a copy of some chunks of a row, in double precision."""
-        found = self._in_blocks(here)[:, row].astype(np.float64).reshape(-1)
-        return found[: here.stop - here.start]
-
-    def _flat(self, product: int) -> Vector:
-        """Return a copy of the vector that a product is with, as it is kept."""
-        found: Vector = self._blocks[:, product + 1].reshape(-1)[: self._n]
-        return found
-
     def _only(self, products: FloatArray, places: Sequence[int]) -> FloatArray:
         """Return products with the pairs in some places, 0 for others; shape (n_products,)."""
         rows = self._rows_of(places)
@@ -404,21 +370,8 @@ class CurvaturePairs:
     def _multiply(self, vector: Vector | None) -> FloatArray:
         """Return the products of a padded vector (None: the gradient) with the rows in use."""
         of_chunks = np.zeros((n_chunks(self._n), self._n_rows + 1))
-        self._in_parts(self._n, lambda part: self._multiply_part(vector, part, of_chunks))
+        self._in_parts(self._n, lambda part: self._rows.multiply(vector, part, of_chunks))
         return np.asarray(of_chunks.sum(axis=0))
-
-    def _multiply_part(self, vector: Vector | None, part: slice, of_chunks: FloatArray) -> None:
-        # In one call: threads that begin many short ones wait for each other to begin.
-        rows = self._in_blocks(part)[:, : of_chunks.shape[1]]
-        if vector is None:
-            columns = rows[:, 0]
-        else:
-            first = part.start // self._block
-            columns = vector.reshape(-1, self._block)[first : first + len(rows)]
-        found = np.vecdot(rows, columns[:, None])
-        begins = np.arange(0, len(found), CHUNK // self._block)
-        of_part = of_chunks[part.start // CHUNK :][: len(begins)]
-        np.add.reduceat(found, begins, axis=0, dtype=np.float64, out=of_part)
 
     def _drop_what_depends(self) -> None:
         """Let the oldest pairs go until no step is a combination of others, to rounding."""
