@@ -133,6 +133,18 @@ def test_unbiased_scale_is_unbiased_for_uniform_arrivals(
     np.testing.assert_allclose(np.mean(alphas, axis=0), 1.0, atol=1e-14)
 
 
+def test_a_group_that_no_slot_holds_has_no_infinite_weight() -> None:
+    """It is erased for certain, and 1/(1-p) with it; with warnings as errors."""
+    code = CODES.build("coupon:c=3", 12, None, np.random.default_rng(13))
+    groups = groups_of(code)
+    unheld = groups.sizes == 0
+    assert unheld.any()
+    _, decoding = decode(build(code, "unbiased", r=4), list(range(12)))
+    missed = uncovered_probability(12, groups.sizes, 4)
+    expected = np.where(unheld, 0.0, 1.0 / (1.0 - np.where(unheld, 0.0, missed)))
+    np.testing.assert_allclose(decoding.task_weights, expected[groups.of_task])
+
+
 def test_group_scale_is_unbiased_for_independent_stragglers() -> None:
     """Slots straggle independently, each with its own p; alpha averages to 1 over all 2^6."""
     code = frc(6, 3)

@@ -98,6 +98,18 @@ def test_least_squares_remembers_arrival_sets() -> None:
     assert decode(decoder, [0, 1, 2, 3, 4]) is not first
 
 
+def test_least_squares_that_remembers_nothing_decodes_the_same() -> None:
+    code = make("cyclic-mds:s=3", 12)
+    plain, forgetful = (
+        DECODERS.build(f"least-squares{options}", code, DecoderContext())
+        for options in ("", ":cache=0")
+    )
+    first = decode(forgetful, [0, 1, 2, 3, 4])
+    again = decode(forgetful, [0, 1, 2, 3, 4])
+    assert again is not first
+    assert again.decode_error == decode(plain, [0, 1, 2, 3, 4]).decode_error
+
+
 def test_exactness_that_only_magnifies_rounding_does_not_end_a_round() -> None:
     """Two arrivals of three, with rows that differ by 1e-8, span 1 only with weights of 1e8."""
     matrix = np.array([[1.0, 2.0], [1.0, 2.0 + 1e-8], [1.0, 0.0]])

@@ -13,6 +13,7 @@ from erasurehead.decoding.base import Decoder, DecoderContext
 from erasurehead.errors import UsageError
 from erasurehead.stopping import STOPS
 from erasurehead.stopping.fraction import FractionStop
+from erasurehead.stopping.snapshot import SnapshotStop
 from tests.support.grouped import groups_of
 
 
@@ -85,6 +86,31 @@ def test_delta_is_a_share_of_the_workers(delta: float, r: int) -> None:
 def test_a_share_has_a_least_number(k: int, r: int) -> None:
     code = CODES.build("uncoded", k, None, np.random.default_rng(0))
     assert STOPS.build("fraction:delta=0.1,least=2", code).arrivals == r
+
+
+@pytest.mark.parametrize("spec", ["exact", "fraction:r=6", "deadline:after_s=1"])
+def test_exact_alone_waits_for_all_whom_it_needs(round_: Round, spec: str) -> None:
+    rule = STOPS.build(spec, round_.decoder.code)
+    assert rule.waits_for_all == SnapshotStop(rule, 3).waits_for_all == (spec == "exact")
+
+
+def test_a_snapshot_has_the_sum_of_all_from_one_of_each_group_and_else_from_all(
+    round_: Round,
+) -> None:
+    """What decodes without groups gives the sum as well, but not each block of it."""
+    code = CODES.build("cyclic-repetition:s=2", 6, None, np.random.default_rng(0))
+    ungrouped = Round(DECODERS.build("least-squares", code, DecoderContext()))
+    for one, enough, rest in ((round_, (0, 2, 4), ()), (ungrouped, (0, 1, 2, 3), (4, 5))):
+        rule = SnapshotStop(STOPS.build("fraction:r=2", one.decoder.code), 2)
+        one.arrive(*enough[:-1])
+        assert not rule.sums_all(one)
+        one.arrive(enough[-1])
+        assert one.decoder.exact
+        assert rule.sums_all(one) == (not rest)
+        one.arrive(*rest)
+        assert rule.sums_all(one)
+        rule.observe([], 1.0)
+        assert not rule.sums_all(one), "the next round is none of a snapshot"
 
 
 def test_deadline_closes_with_a_minimum_of_arrivals(round_: Round) -> None:

@@ -51,6 +51,16 @@ def test_old_rounds_weigh_less(history: list[bool], forgetting: float) -> None:
     assert estimate.probabilities[0] == pytest.approx(expected)
 
 
+def test_what_all_slots_have_in_common_is_the_posterior_mean_of_their_mean_counts() -> None:
+    estimate = StragglerEstimate(4, prior=(2.0, 3.0), forgetting=1.0)
+    assert estimate.common == pytest.approx(2 / 5)
+    for n_late in (1, 2, 0):
+        estimate.observe(np.arange(4) >= n_late)
+    assert estimate.common == pytest.approx((2.0 + 3 / 4) / (5.0 + 3.0))
+    certain = StragglerEstimate(1, prior=(1e-9, 1.0))
+    assert certain.common == LEAST_PROBABILITY
+
+
 def test_it_finds_each_slots_probability() -> None:
     """2,000 rounds: the posterior's standard deviation is at most 1.2 %."""
     rng = np.random.default_rng(0)

@@ -142,7 +142,7 @@ class GradientCode:
         if self.symbols_per_slot == 1:
             return self.row(slot)[0]
         rows = [self.row(s)[0] for p in range(self.n_parts) for s in self.symbols(slot, p)]
-        return np.unique(np.concatenate(rows)) if rows else np.zeros(0, dtype=np.int64)
+        return np.unique(np.concatenate(rows))
 
     @cached_property
     def by_task(self) -> csc_array:
