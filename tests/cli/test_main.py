@@ -185,6 +185,17 @@ def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("erasurehead ")
 
 
+def test_paragraphs_of_help_fill_their_lines(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert command.main(["stragglers", "--help"]) == 0
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    at = next(i for i, line in enumerate(shown) if line.startswith("Workers that are gone"))
+    paragraph = shown[at : shown.index("", at)]
+    assert min(map(len, paragraph[:-1])) > 60
+
+
 def test_the_real_command_ends_with_the_code_and_no_traceback() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "erasurehead_cli", "predict", "nowhere", "nothing"],

@@ -118,3 +118,13 @@ def test_a_matrix_that_is_none_is_one_sentence(tmp_path: Path) -> None:
         write(*arrays)
         with pytest.raises(DataError, match=told):
             read_matrix(path)
+    for shape, told in (
+        ((0, 2, 3), "rows has no rows; give one at least"),
+        ((0, 6), "rows has no rows; give one at least"),
+        ((4, 3, 2), r"shape \(4, 3, 2\), and rows of the training were of shape \(2, 3\); give"),
+    ):
+        write(np.zeros(shape))
+        with pytest.raises(DataError, match=told):
+            read_matrix(path, (2, 3))
+    write(np.ones((4, 2, 3)))
+    assert read_matrix(path, (2, 3)).shape == (4, 6)

@@ -105,6 +105,8 @@ def test_other_files_and_options_are_refused(tmp_path: Path) -> None:
     options = {"y": str(tmp_path / "y.npy")}
     with pytest.raises(DataError, match=r"X.npy is no .npy file"):
         prepare("npy", source=tmp_path / "X.npy", out=tmp_path / "s", options=options)
+    with pytest.raises(DataError, match=r"cannot read .*nowhere.npy: No such file or directory; g"):
+        prepare("npy", source=tmp_path / "nowhere.npy", out=tmp_path / "s", options=options)
     with pytest.raises(UsageError, match="test and test_y of prepare npy go together"):
         made(tmp_path, X, y, test=X)
     with pytest.raises(UsageError, match="divisor=0"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -26,19 +27,22 @@ def read_matrix(path: Path, row_shape: tuple[int, ...] = ()) -> Any:
 
     Raises
     ------
-    DataError: it holds no such thing, or a number that is not finite.
+    DataError: it holds no such thing, no rows, or a number that is not finite.
     """
     try:
         found = _loaded(path)
         if row_shape and found.shape[1:] == row_shape:
-            found = found.reshape(len(found), -1)
+            found = found.reshape(len(found), math.prod(row_shape))
         if found.ndim != 2 or found.dtype.kind not in "biuf":
-            raise ValueError(f"it holds {found.dtype} of shape {found.shape}")
+            own = f", and rows of the training were of shape {row_shape}" if row_shape else ""
+            raise ValueError(f"it holds {found.dtype} of shape {found.shape}{own}")
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise DataError(
             f"{path} is no matrix of numbers: {reason_of(error)}; give one row for each row to"
             " predict, as numpy.save or scipy.sparse.save_npz write it"
         ) from None
+    if not found.shape[0]:
+        raise DataError(f"{path} has no rows; give one at least")
     matrix = csr_array(found, dtype=np.float64)
     if not np.isfinite(matrix.data).all():
         bad = int(np.flatnonzero(~np.isfinite(matrix.data))[0])

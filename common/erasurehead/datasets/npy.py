@@ -144,11 +144,15 @@ def read_array(path: Path) -> Array:
 
     Raises
     ------
-    DataError: it is none.
+    DataError: it is none, or cannot be read.
     """
     try:
         found: Array = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
+        raise DataError(
+            f"cannot read {path}: {reason_of(error)}; give the path of a file that can be read"
+        ) from None
+    except (ValueError, EOFError) as error:
         raise DataError(
             f"{path} is no .npy file: {reason_of(error)}; write it by numpy.save"
         ) from None

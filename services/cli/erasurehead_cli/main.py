@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -62,8 +63,15 @@ def application(wanted: Collection[str] = COMMANDS) -> typer.Typer:
             if isinstance(command, typer.Typer):
                 app.add_typer(command)
             else:
-                app.command(cls=SettingsCommand)(command)
+                app.command(cls=SettingsCommand, help=_paragraphs(command))(command)
     return app
+
+
+def _paragraphs(command: Callable[..., Any]) -> str:
+    """Return what a command says of itself, without the ends of lines of its source: typer keeps
+    them in all paragraphs but the first."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 # The base of what the parser raises; its home differs between versions of typer.

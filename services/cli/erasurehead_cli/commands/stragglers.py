@@ -16,7 +16,8 @@ def stragglers(
     """Name the workers that hold a run up: how late each is, now and over the run.
 
     Workers that are gone come first, then those that are late most often. Where rounds do not wait,
-    every worker is late now and then; a chronic straggler is one that chance does not explain.
+    every worker is late now and then; a chronic straggler is one that chance does not explain,
+    by more than noise (5 ms) and for longer than a second.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
