@@ -103,6 +103,17 @@ def test_a_run_that_goes_on_elsewhere_is_not_resumed(
     assert main([*again, "--no-figures"]) == 0
 
 
+def test_a_run_that_was_never_begun_is_not_resumed_in_silence(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip in the name of its directory is what a user sees then."""
+    monkeypatch.chdir(place)
+    command = ["train", "store", *SMALL, "--resume", "--out", "slip", "-q", "--no-figures"]
+    assert main(command) == 0
+    events = Path("slip/events.log").read_text()
+    assert "there is no run in slip to resume; a new one begins" in events
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [

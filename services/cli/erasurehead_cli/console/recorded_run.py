@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from rich.console import Console
 
 from erasurehead.errors import EXIT_OK, DataError, ErasureHeadError, UsageError, reason_of
-from erasurehead.records import Observer, RunSummary
+from erasurehead.records import Level, Observer, RunSummary
 from erasurehead.runs import Claim, Origin, Run, RunWriter
 from erasurehead.runs.tracked import trackers_of
 from erasurehead.settings.tree import RunSettings
@@ -139,9 +139,9 @@ def _run(
             out, settings, progress.trouble, after, claim, Origin.of(planned.store)
         ) as writer:
             observers = [writer, progress, *trackers]
-            for text in _resume_notices(point):
+            for level, text in _resume_notices(settings, point):
                 for observer in observers:
-                    observer.notice("warning", text)
+                    observer.notice(level, text)
             summary = run(planned, observers, snapshot)
     finally:
         progress.close()
@@ -161,11 +161,16 @@ def _resume_point(settings: RunSettings, digest: str) -> ResumePoint | None:
     return find_resume_point(settings, digest)
 
 
-def _resume_notices(point: ResumePoint | None) -> list[str]:
-    if point is None:
-        return []
-    begin = "from the beginning: no checkpoint is left" if point.snapshot is None else ""
-    return [*point.notices, f"resuming {begin or f'after round {point.round}'}"]
+def _resume_notices(
+    settings: RunSettings, point: ResumePoint | None
+) -> Iterator[tuple[Level, str]]:
+    if point is not None:
+        begin = "from the beginning: no checkpoint is left" if point.snapshot is None else ""
+        for text in (*point.notices, f"resuming {begin or f'after round {point.round}'}"):
+            yield "warning", text
+    elif settings.run.resume:
+        # Supervisors ask for that at the first start, too, so that it is no warning.
+        yield "info", f"there is no run in {settings.run.out} to resume; a new one begins"
 
 
 def report(path: Path, console: Console, *, draw: bool, quiet: bool) -> None:
