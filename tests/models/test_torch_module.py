@@ -174,7 +174,7 @@ def test_a_user_lets_a_function_run_by_naming_it() -> None:
     assert BUILDS[f"{HERE}:plain"] is plain
     with pytest.raises(UsageError, match="has no function nothing; name one"):
         load(RunSettings, {**given, "model": f"torch:{HERE}:nothing"}, environment={})
-    with pytest.raises(UsageError, match="plug-in no_such_module failed"):
+    with pytest.raises(UsageError, match="no module no_such_module to load as a plug-in"):
         load(RunSettings, {**given, "model": "torch:no_such_module:f"}, environment={})
 
 
