@@ -417,32 +417,49 @@ def test_a_master_and_workers_of_their_own_commands(place: Path) -> None:
     assert len(Run.open(place / "served").records) == 6
 
 
-def test_ctrl_c_ends_in_order(place: Path) -> None:
-    """1. A long run is under way. 2. SIGINT. 3. Exit code 130, and the directory is whole."""
-    out = place / "interrupted"
+LONG = ["--workers", "3", "--rounds", "100000", "--delay", "exponential:mean_s=0.05"]
+
+
+def end_code(command: list[str], run: Path, number: int, cwd: Path) -> int:
+    """Begin a long run, send a signal once a round is over, and return the exit code.
+
+    As a terminal does it: to the whole group, workers included.
+    """
     process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "erasurehead_cli", "train", "store", "--workers", "3"),
-            *("--rounds", "100000", "--delay", "exponential:mean_s=0.05", "--out", str(out)),
-        ],
-        cwd=place,
+        [sys.executable, "-m", "erasurehead_cli", *command],
+        cwd=cwd,
         stdout=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
-        limit = time.monotonic() + 60
-        while not (out / "rounds.jsonl").exists() or not (out / "rounds.jsonl").stat().st_size:
+        limit, rounds = time.monotonic() + 60, run / "rounds.jsonl"
+        while not rounds.exists() or not rounds.stat().st_size:
             assert time.monotonic() < limit
             assert process.poll() is None
             time.sleep(0.02)
-        # As a terminal does it: to the whole group, workers included.
-        os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+        os.killpg(process.pid, number)
+        return process.wait(timeout=60)
     finally:
         process.kill()
         process.wait()
+
+
+def test_ctrl_c_ends_in_order(place: Path) -> None:
+    """1. A long run is under way. 2. SIGINT. 3. Exit code 130, and the directory is whole."""
+    out = place / "interrupted"
+    assert end_code(["train", "store", *LONG, "--out", str(out)], out, signal.SIGINT, place) == 130
     run = Run.open(out)
     assert run.summary is not None
     assert run.summary.exit_code == 130
     assert run.summary.rounds == len(run.records) > 0
     assert run.theta.any()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_comparison_that_is_asked_to_end_compares_nothing(place: Path, number: int) -> None:
+    """A run that a signal ends was not slower, or worse, than others: it says nothing of them."""
+    out = place / f"compared-{number}"
+    schemes = ["--scheme", "uncoded", "--scheme", "egc:c=3", "--until", "none"]
+    command = ["compare", "store", *LONG, *schemes, "--out", str(out)]
+    assert end_code(command, out / "1-uncoded", number, place) == 130
+    assert [path.name for path in out.iterdir()] == ["1-uncoded"]

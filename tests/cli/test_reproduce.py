@@ -161,8 +161,9 @@ def test_a_cell_holds_its_run_its_objective_and_its_ideal(
     assert extra.objective == pytest.approx(training_objective(store, run.theta))
 
 
+@pytest.mark.parametrize("code", [EXIT_INTERRUPTED, EXIT_OK], ids=["interrupted", "asked to end"])
 def test_a_cell_that_was_cut_short_is_run_from_its_beginning(
-    workshop: Workshop, silent: Console, monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, silent: Console, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     cell = Cell(AMAZON, "delays", "uncoded", 0)
 
@@ -174,7 +175,7 @@ def test_a_cell_that_was_cut_short_is_run_from_its_beginning(
         for observer in observers:
             observer.started(start)
             observer.round_over(make_record(1, n_workers=settings.coding.workers))
-        return ended(observers, RunSummary("interrupted", EXIT_INTERRUPTED, 1, 1.0, 1.0, 0.0))
+        return ended(observers, RunSummary("cut short", code, 1, 1.0, 1.0, 0.0))
 
     monkeypatch.setattr(cells, "run_planned", interrupted)
     assert workshop.run(cell, silent, []).exit_code == EXIT_INTERRUPTED

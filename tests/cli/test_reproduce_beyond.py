@@ -13,7 +13,7 @@ from rich.console import Console
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.datasets.store import Store
-from erasurehead.errors import EXIT_INTERRUPTED, DataError, ErasureHeadError, UsageError
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, DataError, ErasureHeadError, UsageError
 from erasurehead.records import Observer, RunSummary
 from erasurehead_cli.main import main
 from erasurehead_cli.reproduce.beyond import grid, optimum, running
@@ -197,11 +197,12 @@ def test_a_round_between_two_models_counts_as_good_as_the_later_one() -> None:
     assert as_good_as_next({}, closed_s) == ([], [])
 
 
-def test_an_interrupt_ends_it_and_keeps_what_is_finished(
-    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", [EXIT_INTERRUPTED, EXIT_OK], ids=["interrupted", "asked to end"])
+def test_a_run_that_is_cut_short_ends_it_and_what_is_finished_stays(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def interrupted(*_: object, **__: object) -> RunSummary:
-        return RunSummary("interrupted", EXIT_INTERRUPTED, 1, 1.0, 1.0, 0.0)
+        return RunSummary("cut short", code, 1, 1.0, 1.0, 0.0)
 
     monkeypatch.setattr(running, "run_planned", interrupted)
     trials = [Trial(KC, "iid", grid.OURS, 0)]

@@ -82,6 +82,7 @@ def compare(
     from erasurehead_cli.console import logs, recorded_run
     from erasurehead_cli.results.optimum import check_optimum, way_left
     from erasurehead_local.train import plan_here, run_planned
+    from erasurehead_master.keep.resume import is_cut_short
 
     # All of them before any of them: a typing error in the last one must not cost an hour.
     opened = Store.open(runs[0].problem.store)
@@ -104,8 +105,9 @@ def compare(
     for number, each in enumerate(planned, 1):
         path = out / f"{number}-{recorded_run.slug(schemes[number - 1])}"
         summary = recorded_run.run_recorded(each, run_planned, path, console, quiet=quiet)
-        if summary.exit_code == EXIT_INTERRUPTED:
-            return summary.exit_code
+        if is_cut_short(each.plan.settings, summary):
+            console.print("stopped; the runs that are done are whole", highlight=False)
+            return EXIT_INTERRUPTED
         code = code or summary.exit_code
         if summary.rounds:
             done.append(path)

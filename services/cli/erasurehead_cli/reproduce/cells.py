@@ -6,7 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,14 @@ import numpy as np
 from rich.console import Console
 
 from erasurehead.arrays import FloatArray
-from erasurehead.errors import EXIT_DIVERGED, EXIT_OK, DataError, UsageError, reason_of
+from erasurehead.errors import (
+    EXIT_DIVERGED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    DataError,
+    UsageError,
+    reason_of,
+)
 from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RunSummary
 from erasurehead.runs import Claim, Run
@@ -33,6 +40,7 @@ from erasurehead_cli.reproduce.grid import (
 from erasurehead_cli.reproduce.machine import CpuMeter
 from erasurehead_cli.reproduce.objective import model_after, training_objective
 from erasurehead_local.train import plan_here, run_planned
+from erasurehead_master.keep.resume import is_cut_short
 from erasurehead_master.run.planning import PlannedRun
 from erasurehead_simulator.virtual.ideal import ideal_round_s
 
@@ -181,6 +189,8 @@ class Workshop:
                 planned, run, path, console, quiet=True, judges=False
             )
             use = meter.read()
+        if is_cut_short(planned.plan.settings, summary):
+            return replace(summary, exit_code=EXIT_INTERRUPTED)
         if summary.exit_code not in (EXIT_OK, EXIT_DIVERGED):
             return summary  # not finished: it says nothing of the scheme, and is run again
         theta = model_after(Run.open(path), self.rounds)

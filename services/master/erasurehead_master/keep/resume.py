@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from erasurehead.errors import UsageError
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, UsageError
 from erasurehead.records import RunSummary
 from erasurehead.runs import Run, lines_beyond, recorded_rounds
 from erasurehead.settings.tree import RunSettings
@@ -90,6 +90,14 @@ def is_done(settings: RunSettings, summary: RunSummary) -> bool:
     """Return whether a run that has ended has nothing more to do: all the rounds that are asked for
     are done, or a condition that is asked for is met."""
     return summary.rounds >= settings.descent.rounds or summary.met in settings.descent.until
+
+
+def is_cut_short(settings: RunSettings, summary: RunSummary) -> bool:
+    """Return whether somebody ended a run before it was done, by the keyboard or by a signal: it
+    says nothing of what it would have reached."""
+    if summary.exit_code == EXIT_OK:
+        return not is_done(settings, summary)
+    return summary.exit_code == EXIT_INTERRUPTED
 
 
 def _check_data(settings: RunSettings, wanted: str, snapshot: Snapshot) -> None:

@@ -16,7 +16,6 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
-from erasurehead.errors import EXIT_INTERRUPTED
 from erasurehead.process.durable import replace_file
 from erasurehead.records import Observer, RoundRecord, RunStart
 from erasurehead.runs import Run
@@ -30,6 +29,7 @@ from erasurehead_cli.reproduce.beyond.optimum import Gaps, kept_gaps, read_json
 from erasurehead_cli.reproduce.machine import CpuMeter
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.train import plan_here, run_planned
+from erasurehead_master.keep.resume import is_cut_short
 from erasurehead_master.run.planning import make_plan
 from erasurehead_simulator.virtual.cluster import VirtualCluster
 from erasurehead_simulator.virtual.virtual_run import run_virtually, worker_name
@@ -161,7 +161,7 @@ class Laboratory:
         meter = CpuMeter()
         summary = run_planned(planned, [watch, deaths], None, deaths.attach, rating=put_aside)
         use = meter.read()
-        if summary.exit_code == EXIT_INTERRUPTED:
+        if is_cut_short(planned.plan.settings, summary):
             return None
         found = gaps.until(models, MARKS[-1])
         return Reached(
