@@ -84,10 +84,12 @@ def master() -> Iterator[Master]:
         dealer.close(0)
 
     assert not pulse.begun
-    worker = threading.Thread(target=work)
+    worker = threading.Thread(target=work, daemon=True)
     worker.start()
     yield Master(context, router, pulse, worker, endings)
     worker.join(20)
+    # Else its socket is open, and the context would wait for it for ever.
+    assert not worker.is_alive()
     router.close(0)
     context.term()
 
@@ -130,7 +132,8 @@ def test_a_babbling_stranger_fills_no_log(master: Master, caplog: pytest.LogCapt
     with caplog.at_level(logging.WARNING):
         for _ in range(200):
             master.router.send_multipart([master.peer, b"HTTP/1.0 400 Bad request"])
-        master.say(Stop("finished", "all rounds done"))
+        stop = encode(Stop("finished", "all rounds done"))
+        master.router.send_multipart([master.peer, *stop])
         master.worker.join(20)
     refused = [r for r in caplog.records if "refused a message of the master" in r.message]
     assert 1 <= len(refused) <= 4
