@@ -10,6 +10,7 @@ from collections.abc import Callable
 import psutil
 import pytest
 
+from erasurehead.errors import EXIT_OK
 from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.hatching import Hatching
@@ -88,3 +89,13 @@ def test_a_nursery_started_ahead_is_used_once_and_ended_when_it_was_not() -> Non
     with Hatching():
         (unused,) = me.children()
     assert not unused.is_running()
+
+
+def test_who_is_asked_to_end_at_once_ends_as_asked() -> None:
+    """A worker may be asked before it is able to answer; it is not killed by that."""
+    names = [f"w{n}" for n in range(10)]
+    with LocalCluster() as cluster:
+        cluster.start([WorkerSettings(connect=NOBODY, name=name) for name in names])
+        cluster.end_workers()
+        assert until(cluster, lambda: cluster.deserted)
+        assert cluster.exit_codes == dict.fromkeys(names, EXIT_OK)

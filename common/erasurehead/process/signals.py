@@ -13,7 +13,8 @@ from typing import Any
 class SignalWatch:
     """Collects signals while it is entered; `fileno` becomes readable when one came.
 
-    A hang-up is left alone where it is ignored already, as under nohup.
+    A hang-up is left alone where it is ignored already, as under nohup. Signals that whoever
+    started this process has blocked until now come as soon as the watch is entered.
 
     Outside the main thread (where Python has no signal handling) it never reports anything.
     """
@@ -26,6 +27,7 @@ class SignalWatch:
         self._came: list[int] = []
         self._previous: dict[signal.Signals, Any] = {}
         self._previous_fd = -1
+        self._previous_mask: set[int] = set()
 
     def __enter__(self) -> SignalWatch:
         if threading.current_thread() is threading.main_thread():
@@ -36,6 +38,7 @@ class SignalWatch:
             self._previous_fd = signal.set_wakeup_fd(
                 self._writer.fileno(), warn_on_full_buffer=False
             )
+            self._previous_mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, self._previous)
         return self
 
     def __exit__(
@@ -47,10 +50,10 @@ class SignalWatch:
         if self._previous:
             signal.set_wakeup_fd(self._previous_fd)
             # Python complains of a signal that comes while its handler is replaced, and drops it.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, self._previous)
+            signal.pthread_sigmask(signal.SIG_BLOCK, self._previous)
             for number, handler in self._previous.items():
                 signal.signal(number, handler)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            signal.pthread_sigmask(signal.SIG_SETMASK, self._previous_mask)
         self._reader.close()
         self._writer.close()
 

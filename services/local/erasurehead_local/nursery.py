@@ -99,7 +99,7 @@ class Nursery:
         load_plugins(settings.plugin)  # once for all: a plug-in may take long to import
         channel = None if self._desk is None else self._desk.open()
         nursery = os.getpid()
-        # The worker may be asked to end before it has forgotten the nursery's way of hearing that.
+        # The worker may be asked to end as soon as it is there; it hears that when it can answer.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
@@ -114,7 +114,6 @@ class Nursery:
                 signal.set_wakeup_fd(-1)
                 for number in (signal.SIGCHLD, signal.SIGTERM):
                     signal.signal(number, signal.SIG_DFL)
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
                 end_with_parent(nursery)
                 code = work(settings, channel)
             except BaseException:

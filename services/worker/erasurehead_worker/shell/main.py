@@ -57,28 +57,29 @@ def work(settings: WorkerSettings, turn_keeper: TurnChannel | None = None) -> in
     turns = Turns(turn_keeper)
     source = RowSource(settings.store, settings.cache)
     keys = _keys(settings.keys)
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    try:
-        handshakes = Handshakes(context, settings.connect, keyed=keys is not None)
-        dealer = sockets.connect_dealer(
-            context,
-            settings.connect,
-            identity=b"w" + secrets.token_bytes(8),
-            keys=keys,
-            handshakes=handshakes,
-        )
-        tally, pulse = Tally(), Pulse(settings.http.stalled_after_s)
-        with SignalWatch() as signals, ExitStack() as stack:
+    # Watched until nothing is left to do, so that no signal changes how an ending worker ends.
+    with SignalWatch() as signals, ExitStack() as stack:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            handshakes = Handshakes(context, settings.connect, keyed=keys is not None)
+            dealer = sockets.connect_dealer(
+                context,
+                settings.connect,
+                identity=b"w" + secrets.token_bytes(8),
+                keys=keys,
+                handshakes=handshakes,
+            )
+            tally, pulse = Tally(), Pulse(settings.http.stalled_after_s)
             _monitor(settings.http, machine, tally, pulse, stack)
             ending = WorkerLoop(
                 machine, dealer, source, signals, tally, pulse, handshakes, turns
             ).run()
-        handshakes.let_go(dealer)
-        dealer.close()
-    finally:
-        turns.close()
-        # Also what was not let go because something failed on the way: term() would wait for it.
-        context.destroy(linger=sockets.LINGER_MS)
+            handshakes.let_go(dealer)
+            dealer.close()
+        finally:
+            turns.close()
+            # Also what was not let go because something failed: term() would wait for it.
+            context.destroy(linger=sockets.LINGER_MS)
     log.log(logging.ERROR if ending.code else logging.INFO, "%s", ending.reason)
     return settings.unfinished_code if ending.asked else ending.code
 
