@@ -233,7 +233,7 @@ class Laboratory:
         return load(RunSettings, {**self._written(trial), **others}, environment={})
 
     def _most(self, trial: Trial) -> str:
-        return f"time:{trial.contender.most_s * self.time_scale:g}s"
+        return f"time:{trial.most_s * self.time_scale:g}s"
 
     def _written(self, trial: Trial) -> Mapping[str, Any]:
         contender = trial.contender
@@ -243,7 +243,7 @@ class Laboratory:
             "optimizer": contender.optimizer,
             "step": "auto",
             "workers": grid.N_WORKERS,
-            "rounds": contender.rounds,
+            "rounds": trial.rounds,
             "until": [
                 f"gap:{trial.data_set.sure * MARKS[-1]:g}",
                 self._most(trial),
