@@ -8,7 +8,8 @@ with no decoding and no arithmetic, measured in the same run before and after. A
 gradients of all slots computed one after another in one process, each slot's rows having left the
 caches since its last turn as they do in a run, divided by the cores. Plain: the same exchange with
 nothing but that arithmetic, msgpack and a sum at the master, so without states, checks, stop rules,
-decoders or records: what processes in Python cannot get below here.
+decoders or records: what processes in Python cannot get below here. Bare master: the run's own
+workers, and a master that only receives, unpacks, sums and sends (bare_master.py).
 
 With --against, another checkout of this repository makes the same run in turns with this one, and
 the medians and their ratios are printed instead: round, CPU, start and memory. The older of the two
@@ -33,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 from against import compare, print_ratios
+from bare_master import BareMaster
 from plain import PLAIN
 
 from erasurehead.datasets.store import Store
@@ -252,6 +254,7 @@ def measure(given: argparse.Namespace) -> None:
     cpu_s = time.process_time() - watch.cpu_started_s
     after = bare()
     plain = bare(messages.computations)
+    ideal = Exchange(*BareMaster(plan).run(given.rounds, WARM_UP))
     floor = (before.round_s + after.round_s) / 2
     measured = watch.records[WARM_UP:]
     round_s = (measured[-1].closed_s - measured[0].opened_s) / len(measured)
@@ -271,13 +274,20 @@ def measure(given: argparse.Namespace) -> None:
     )
     print(f"arithmetic  {arithmetic_s * 1e3:9.3f} ms  (all slots / {cores} cores)")
     print(f"plain       {plain.round_s * 1e3:9.3f} ms")
+    print(f"bare master {ideal.round_s * 1e3:9.3f} ms")
     print(f"full round  {round_s * 1e3:9.3f} ms")
     print(f"full / floor                       {round_s / floor:6.2f}")
     print(f"(full - arithmetic) / floor        {(round_s - arithmetic_s) / floor:6.2f}")
     print(f"full / plain                       {round_s / plain.round_s:6.2f}")
+    print(f"full / bare master                 {round_s / ideal.round_s:6.2f}")
     bare_cpu_s, full_cpu_s = (before.cpu_s + after.cpu_s) / 2, cpu_s / len(watch.records)
     print("master's CPU per worker and round, us:", end=" ")
-    for name, seconds in (("floor", bare_cpu_s), ("plain", plain.cpu_s), ("full", full_cpu_s)):
+    for name, seconds in (
+        ("floor", bare_cpu_s),
+        ("plain", plain.cpu_s),
+        ("bare master", ideal.cpu_s),
+        ("full", full_cpu_s),
+    ):
         print(f"{name} {seconds / given.workers * 1e6:.1f}", end="  ")
     print()
 

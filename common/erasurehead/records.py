@@ -16,7 +16,8 @@ Level = Literal["debug", "info", "warning", "error"]
 """How much a notice matters."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: one is made of every result, and freezing trebles what that costs.
+@dataclass(slots=True)
 class Arrival:
     """A result of the current round, `after_s` seconds after the round opened."""
 

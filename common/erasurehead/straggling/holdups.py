@@ -7,6 +7,9 @@ where chance does not explain it beside the median slot. Nor does it where a rou
 for anybody to be slow: a slot that is heard of within `CLEAR_S` after the median arrival, by its
 result of that round or of a newer one, was late by noise. And what passes within `ENDURING_S` is a
 hiccup of its machine, however many rounds that were. Pure: no clock, no I/O.
+
+Short rounds are looked at several together, since one alone takes three times as long between two
+rounds of a run, where other work has just filled the processor's caches.
 """
 
 from __future__ import annotations
@@ -39,6 +42,10 @@ CHANCE = 1e-6
 
 ENDURING_S = 1.0
 """For which chance does not explain a slot's lateness, before that is called chronic."""
+
+TOGETHER_S = 0.05
+MOST_TOGETHER = 32
+"""Rounds wait to be looked at together, for so long and so many at most."""
 
 MOST_OPEN = 64
 """Rounds whose late slots may still be heard of, at most."""
@@ -111,10 +118,35 @@ class HoldUps:
 
     def __init__(self) -> None:
         self.workers: tuple[str, ...] = ()
+        self._unread: list[RoundRecord] = []
+        """Rounds that were not looked at yet."""
+        self._news: list[HoldUp] = []
+        """What was found by looking at rounds, and was not returned yet."""
         self._begin(0)
 
     def round_over(self, record: RoundRecord) -> list[HoldUp]:
-        """Take a round; return the slots that have become chronic stragglers, or are so no more."""
+        """Take a round; return the slots that have become chronic stragglers, or are so no more.
+
+        What is to be told of a round may be returned with a later one, or by `rest`.
+        """
+        self._unread.append(record)
+        waited_s = record.closed_s - self._unread[0].opened_s
+        if 0 <= waited_s < TOGETHER_S and len(self._unread) < MOST_TOGETHER:
+            return []
+        return self.rest()
+
+    def rest(self) -> list[HoldUp]:
+        """Return what is to be told of the rounds so far, and was not returned yet."""
+        self._catch_up()
+        news, self._news = self._news, []
+        return news
+
+    def _catch_up(self) -> None:
+        unread, self._unread = self._unread, []
+        for record in unread:
+            self._news += self._look_at(record)
+
+    def _look_at(self, record: RoundRecord) -> list[HoldUp]:
         arrivals = record.arrivals
         taken = [a.slot for a in arrivals]
         n_slots = max(1 + max([*taken, *record.stragglers], default=-1), len(record.workers))
@@ -152,6 +184,10 @@ class HoldUps:
 
     def of(self, slot: int) -> HoldUp:
         """Return what is known of a slot."""
+        self._catch_up()
+        return self._known_of(slot)
+
+    def _known_of(self, slot: int) -> HoldUp:
         rounds = int(self._ever[slot, _ROUNDS])
         # Shares and means, of all rounds and of the last ones: NaN without any.
         late_now, behind_now_s = _means(self._now[slot]) if rounds else _UNKNOWN
@@ -172,7 +208,8 @@ class HoldUps:
 
     def all(self) -> list[HoldUp]:
         """Return what is known of each slot, the one that holds the run up most first."""
-        found = [self.of(slot) for slot in range(self._n)]
+        self._catch_up()
+        found = [self._known_of(slot) for slot in range(self._n)]
         return sorted(found, key=lambda s: (s.gone_since == 0, -_or_zero(s.late_now), s.slot))
 
     # Bookkeeping
@@ -266,7 +303,7 @@ class HoldUps:
         self._chronic[begun] = round_
         self._spells[begun] += 1
         self._chronic[ended] = 0
-        return [self.of(slot) for slot in np.flatnonzero(begun | ended).tolist()]
+        return [self._known_of(slot) for slot in np.flatnonzero(begun | ended).tolist()]
 
 
 def _means(sums: FloatArray) -> tuple[float, float]:

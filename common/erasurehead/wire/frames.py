@@ -14,6 +14,7 @@ asked here: that is for the state machines, which know the format of the run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -140,7 +141,7 @@ def decode(
             f" {header.get('protocol')!r:.20}; install the same version of erasurehead on both",
             greeting=True,
         )
-    unread = set(range(1, len(frames)))
+    unread = set(range(1, len(frames))) if len(frames) > 1 else set()
     for name, form in ARRAY_FIELDS[cls].items():
         described = header.get(name)
         if described is None:
@@ -167,7 +168,7 @@ class _UnlikeArraysError(Exception):
 def _vectors(described: Any, frames: Sequence[Buffer], unread: set[int]) -> tuple[Packed, ...]:
     if type(described) is not list or len(described) > MAX_VECTORS:
         raise _UnlikeArraysError(f"not a list of at most {MAX_VECTORS} vectors")
-    return tuple([_vector(vector, frames, unread) for vector in described])
+    return tuple(map(_vector, described, repeat(frames), repeat(unread)))
 
 
 def _vector(described: Any, frames: Sequence[Buffer], unread: set[int]) -> Packed:

@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from erasurehead.arrays import IntArray
 from erasurehead.coding.base import GradientCode
 from erasurehead.decoding.base import Decoder, Decoding
 from erasurehead.records import Arrival
@@ -20,15 +19,6 @@ from erasurehead.stopping.base import StopRule
 
 NOBODY_LEFT = "nobody else can arrive"
 WAITED = "; then waited for overdue units"
-
-
-def sending_order(seed: int, round_: int, n_ready: int) -> IntArray:
-    """Return the order in which the ready slots are sent the model, a permutation of 0..n-1.
-
-    The slot that is sent the model first answers first when all are equal; a fresh order every
-    round keeps the same few from being erased every time.
-    """
-    return np.random.default_rng((seed, round_)).permutation(n_ready)
 
 
 class Rounds:
@@ -156,7 +146,7 @@ class Rounds:
         """Take one result that `expects` allowed; return the decoder's weight of each vector."""
         self._now = now
         code, after_s = self.code, now - self._opened
-        weights = tuple([self.decoder.arrive(s) for s in code.symbols(slot, part)])
+        weights = tuple(map(self.decoder.arrive, code.symbols(slot, part)))
         if code.n_parts == 1:
             self._waiting.discard(slot)
             self.arrivals.append(Arrival(slot, after_s, compute_s, delay_s))

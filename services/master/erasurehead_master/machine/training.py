@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import repeat
 
 from msgspec import Struct
 
@@ -17,7 +18,8 @@ from erasurehead_master.machine.membership import Member
 from erasurehead_master.machine.norms import NormLimit
 from erasurehead_master.machine.outbox import Outbox
 from erasurehead_master.machine.plan import RunPlan
-from erasurehead_master.machine.rounds import Rounds, sending_order
+from erasurehead_master.machine.rounds import Rounds
+from erasurehead_master.machine.sending import SendingOrders
 from erasurehead_master.machine.sizes import Size, Sizes
 from erasurehead_master.machine.supports import Support, Supports
 from erasurehead_master.machine.vetting import Contents, Fault, unpacked
@@ -69,8 +71,7 @@ class Training:
         self._non_finite_slots: set[int] = set()
         self._sent_again: dict[int, float] = {}
         """When each slot was last sent the open round once more."""
-        self._drawn: tuple[tuple[int, int], list[int]] = (0, 0), []
-        """The order of sending drawn last, and for which round and how many slots."""
+        self._orders = SendingOrders(plan.settings.run.seed)
         self._out = out
         self._take_up(plan, plan.coding.begin())
 
@@ -93,7 +94,7 @@ class Training:
     def open(self, ready: list[tuple[int, bytes]], now: float) -> None:
         """Open the next round and send it to these (slot, peer) pairs, in an order of its own."""
         self.round += 1
-        targets = [ready[i] for i in self._order(self.round, len(ready))]
+        targets = [ready[i] for i in self._orders.of(self.round, len(ready))]
         self._lateness.opened(self.round, now, self._code.n_workers * self._code.n_parts)
         self._sizes.begin()
         self._lost.clear()
@@ -163,8 +164,9 @@ class Training:
     def _is_new(self, slot: int, result: Result, *, current: bool) -> bool:
         """Return whether this is the first result of its slot, part and round."""
         if current:
-            waits = any(s.kept.part == (slot, result.part) for s in self._sizes.suspects)
-            return self.rounds.expects(slot, result.part) and not waits
+            part, suspects = result.part, self._sizes.suspects
+            waits = suspects and any(s.kept.part == (slot, part) for s in suspects)
+            return self.rounds.expects(slot, part) and not waits
         return self._lateness.is_new(result.round, self._number(slot, result.part))
 
     def _loss_is_impossible(self, slot: int, result: Result) -> bool:
@@ -178,9 +180,8 @@ class Training:
         )
 
     def _coded(self, slot: int, result: Result, found: Contents) -> list[CodedVector]:
-        first = self._code.symbols(slot, result.part)[0]
-        support, losses = self.supports[slot], result.loss
-        return [CodedVector(first + i, support, v, losses[i]) for i, v in enumerate(found.vectors)]
+        symbols, support = self._code.symbols(slot, result.part), self.supports[slot]
+        return list(map(CodedVector, symbols, repeat(support), found.vectors, result.loss))
 
     def _compare(self, slot: int, came: Came) -> list[Blame]:
         """Take a result of the open round, let it wait or refuse it, by what others have sent."""
@@ -229,7 +230,7 @@ class Training:
         self.close_if_over()
         if len(self.rounds.arrivals) == 1:
             # While others compute: between two rounds it would be waited for.
-            self._order(self.round + 1, self.rounds.n_sent)
+            self._orders.of(self.round + 1, self.rounds.n_sent)
 
     def _take_late(self, slot: int, came: Came) -> None:
         round_ = came.result.round
@@ -290,7 +291,6 @@ class Training:
         self._least_loss = -math.inf
         if plan.model.lowest_loss >= 0:
             self._least_loss = -ROUNDED_LOSS * plan.training_rows
-        self._seed = plan.settings.run.seed
         self._patience_s = plan.settings.membership.heartbeat_interval_s
         self.session = session
         self.rounds = Rounds(session)
@@ -300,14 +300,6 @@ class Training:
         self._lost: set[int] = set()
         """Slots from which nothing more will come than what waits to be compared."""
         self._norms = None if multiple is None else NormLimit(multiple, 4 * plan.code.n_workers)
-
-    def _order(self, round_: int, n_ready: int) -> list[int]:
-        """Return the order in which the ready slots are sent a round; it is drawn once."""
-        drawn_for, order = self._drawn
-        if drawn_for != (round_, n_ready):
-            order = sending_order(self._seed, round_, n_ready).tolist()
-            self._drawn = (round_, n_ready), order
-        return order
 
     def _send_step(self, targets: Iterable[tuple[int, bytes]]) -> None:
         """Send the open round's model to these (slot, peer) pairs."""

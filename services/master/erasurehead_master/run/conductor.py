@@ -161,6 +161,8 @@ class Conductor(Generic[Parcel]):
         finish = self.finish
         assert finish is not None
         self.finish_work()
+        for level, text in self._naming.rest():
+            self._reporter.notice(level, text)
         if self._keeper is not None:
             self._times = replace(self._times, evaluation_s=self._evaluation_s)
             last = self._keeper.finish(finish.rounds, self._times, self._clock())

@@ -23,14 +23,17 @@ class Naming:
 
         `exact`: the scheme means every round to have the full gradient.
         """
-        for slot in self.hold_ups.round_over(record):
-            yield _late(slot)
+        yield from map(_late, self.hold_ups.round_over(record))
         partial = exact and record.erased_tasks > 0
         if partial and not self._partial:
             yield "warning", self._missing(record)
         elif self._partial and exact and not partial:
             yield "info", f"round {record.round} has the full gradient again"
         self._partial = partial
+
+    def rest(self) -> Iterator[tuple[Level, str]]:
+        """Yield what there is left to tell when the run is over."""
+        yield from map(_late, self.hold_ups.rest())
 
     def _missing(self, record: RoundRecord) -> str:
         arrived = {arrival.slot for arrival in record.arrivals}

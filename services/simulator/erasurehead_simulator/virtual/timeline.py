@@ -23,7 +23,8 @@ from erasurehead.schemes.coding import Coding
 from erasurehead.schemes.regrouping import go_on, is_due, remember_alike, same_tasks
 from erasurehead.settings.tree import RunSettings
 from erasurehead.straggling.base import DelayModel
-from erasurehead_master.machine.rounds import Rounds, sending_order
+from erasurehead_master.machine.rounds import Rounds
+from erasurehead_master.machine.sending import sending_order
 from erasurehead_master.run.waiting import Overdue, overdue_units
 from erasurehead_simulator.virtual.compute_times import compute_times_s, round_pass_s
 

@@ -38,7 +38,7 @@ DATA_SETS = (
     DataSet("flights", "flights", 1e-5),
     # There they run until it is seen whether first-order methods take 15 times as long as ours.
     DataSet(
-        "covertype", "Covertype", 1e-5, 0.03, {"nesterov-5": 3, "nesterov-11": 1.5, "descent": 6}
+        "covertype", "Covertype", 1e-5, 0.03, {"nesterov-5": 3, "nesterov-11": 1.5, "descent": 8}
     ),
 )
 
