@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 import zmq
+from msgspec.structs import replace
 
 from erasurehead.errors import EXIT_INTERNAL, EXIT_OK
 from erasurehead.network import sockets
@@ -101,6 +102,18 @@ def test_the_loop_says_that_it_turns_and_ends_when_told_to(master: Master) -> No
     assert greeting.name == "ann"
     assert master.pulse.begun
     assert master.pulse.healthy()[0]
+    master.say(Stop("finished", "all rounds done"))
+    master.worker.join(20)
+    assert master.endings == [Exit(EXIT_OK, "all rounds done")]
+
+
+@pytest.mark.timeout(30)
+def test_a_worker_that_is_told_to_leave_does_not_wait_for_its_next_heartbeat(
+    master: Master,
+) -> None:
+    master.hear()
+    master.say(replace(ASSIGN, heartbeat_interval_s=1000.0, silence_limit_s=1000.0))
+    assert isinstance(master.hear(), NeedTask)
     master.say(Stop("finished", "all rounds done"))
     master.worker.join(20)
     assert master.endings == [Exit(EXIT_OK, "all rounds done")]

@@ -16,21 +16,23 @@ class Pulse:
     Parameters
     ----------
     stalled_after_s: seconds without a turn after which the loop counts as stuck.
+
+    Attributes
+    ----------
+    longest_rest_s: seconds that a loop may wait for something to happen without being taken for
+        stuck.
     """
 
     def __init__(self, stalled_after_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.longest_rest_s = stalled_after_s / 2
         self._stalled_after_s = stalled_after_s
         self._clock = clock
         self._turned: float | None = None
 
-    @property
-    def longest_rest_s(self) -> float:
-        """Seconds that a loop may wait for something to happen without being taken for stuck."""
-        return self._stalled_after_s / 2
-
-    def beat(self) -> None:
-        """Say that the loop turns."""
-        self._turned = self._clock()
+    def beat(self) -> float:
+        """Say that the loop turns; return the time."""
+        self._turned = now = self._clock()
+        return now
 
     @property
     def begun(self) -> bool:

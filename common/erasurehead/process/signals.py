@@ -17,6 +17,10 @@ class SignalWatch:
     started this process has blocked until now come as soon as the watch is entered.
 
     Outside the main thread (where Python has no signal handling) it never reports anything.
+
+    Attributes
+    ----------
+    came: signals that `take` has not returned yet, the first one first.
     """
 
     def __init__(self, *numbers: signal.Signals) -> None:
@@ -24,7 +28,7 @@ class SignalWatch:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        self._came: list[int] = []
+        self.came: list[int] = []
         self._previous: dict[signal.Signals, Any] = {}
         self._previous_fd = -1
         self._previous_mask: set[int] = set()
@@ -61,11 +65,6 @@ class SignalWatch:
         """Return the descriptor to poll for reading."""
         return self._reader.fileno()
 
-    @property
-    def came(self) -> bool:
-        """True when `take` has a signal to return."""
-        return bool(self._came)
-
     def take(self) -> int | None:
         """Return the next signal that came, or None; `fileno` is not readable any more.
 
@@ -75,7 +74,7 @@ class SignalWatch:
         # Python writes here for every signal that has a handler, also of others than ours.
         with contextlib.suppress(BlockingIOError):
             self._reader.recv(4096)
-        return self._came.pop(0) if self._came else None
+        return self.came.pop(0) if self.came else None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        self._came.append(number)
+        self.came.append(number)

@@ -57,12 +57,11 @@ def encode(message: Message) -> list[Buffer]:
     ------
     ValueError: a dtype that is not allowed, or a header over the limit (our own mistake).
     """
-    cls = type(message)
-    header: dict[str, Any] = {"kind": message.kind}
+    header: dict[str, Any] = {"kind": message.kind, **msgspec.structs.asdict(message)}
     frames: list[Buffer] = [b""]
     room = MAX_INLINE_BYTES
 
-    def placed(value: npt.NDArray[Any]) -> tuple[str, npt.NDArray[Any], bytes | int]:
+    def placed(value: npt.NDArray[Any]) -> tuple[str, npt.NDArray[Any], memoryview | int]:
         """Return the dtype's name, the contiguous array, and its bytes or its frame's number."""
         nonlocal room
         array = np.ascontiguousarray(value)
@@ -71,7 +70,7 @@ def encode(message: Message) -> list[Buffer]:
             raise ValueError(f"{message.kind} holds an array of {array.dtype}, which is never sent")
         if array.nbytes <= room:
             room -= array.nbytes
-            return dtype, array, array.tobytes()
+            return dtype, array, array.data
         frames.append(array.reshape(-1).view(np.uint8).data)
         return dtype, array, len(frames) - 1
 
@@ -82,19 +81,17 @@ def encode(message: Message) -> list[Buffer]:
             described += (dtype, where)
         return described
 
-    forms = ARRAY_FIELDS[cls]
-    for name in cls.__struct_fields__:
-        value = getattr(message, name)
-        if name in forms and value is not None:
-            form = forms[name]
-            if form == "vector":
-                value = vector(value)
-            elif form == "vectors":
-                value = list(map(vector, value))
-            else:
-                dtype, array, where = placed(value)
-                value = (dtype, array.shape, where)
-        header[name] = value
+    for name, form in ARRAY_FIELDS[type(message)].items():
+        value = header[name]
+        if value is None:
+            continue
+        if form == "vector":
+            header[name] = vector(value)
+        elif form == "vectors":
+            header[name] = list(map(vector, value))
+        else:
+            dtype, array, where = placed(value)
+            header[name] = (dtype, array.shape, where)
     packed = msgspec.msgpack.encode(header)
     if len(packed) > MAX_HEADER_BYTES:
         raise ValueError(f"header of {message.kind} has {len(packed)} bytes, over the limit")

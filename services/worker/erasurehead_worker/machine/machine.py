@@ -67,7 +67,7 @@ from erasurehead_worker.machine.events import (
     StoreUnreadable,
     Woke,
 )
-from erasurehead_worker.machine.models import Models
+from erasurehead_worker.machine.models import MisfitError, Models
 
 FIRST_RETRY_S = 0.25
 LONGEST_RETRY_S = 5.0
@@ -141,7 +141,10 @@ class Worker:
         self._until = math.inf
         self._delay_s = 0.0
         """Of the round at hand."""
+        self._part_delay_s = 0.0
+        """Of the part at hand."""
         self._delays: DelayModel | None = None
+        self._delay_shares: list[float] = []
         self._models: Models | None = None
         self._model: Vector | None = None
         """Of the round at hand."""
@@ -150,15 +153,15 @@ class Worker:
         self._wanted: list[tuple[int, int]] = []
         self._streams = False
         self._actions: list[Action] = []
+        self.wake_at = self._next_wake_at()
+        """When the machine wants a `Woke` at the latest."""
 
     @property
     def placed(self) -> bool:
         """True while it has a place in a run: its rows at hand, or that of a spare."""
         return self.spare or self.phase in (Phase.IDLE, Phase.DELAYED, Phase.COMPUTING)
 
-    @property
-    def wake_at(self) -> float:
-        """When the machine wants a `Woke` at the latest."""
+    def _next_wake_at(self) -> float:
         wake_at = min(self._until, self._retry_at, self._leave_at)
         if self._retry_limit_s is not None:
             wake_at = min(wake_at, self._heard + self._retry_limit_s)
@@ -200,6 +203,7 @@ class Worker:
                     self._stream(why, now)
             case Shutdown(reason, at_once):
                 self._shut_down(reason, now, at_once=at_once)
+        self.wake_at = self._next_wake_at()
         return actions
 
     def validate(self) -> None:
@@ -208,6 +212,7 @@ class Worker:
         assert busy == (self._step is not None)
         assert (self.phase is Phase.DELAYED) == (self._until < math.inf)
         assert self._leaving is None or busy or self.phase is Phase.EXITED
+        assert self.wake_at == self._next_wake_at()
         if busy or self.phase is Phase.IDLE:
             assert self.loaded is not None
             assert self.assign is not None
@@ -266,6 +271,7 @@ class Worker:
             self._exit(EXIT_USAGE, reason)
             return
         self.assign = assign
+        self._delay_shares = assign.delay_shares.tolist()
         self.spare = False
         rng = np.random.default_rng((assign.delay_seed, ROUNDING, assign.slot))
         parts, vectors, _ = assign.coefficients.shape
@@ -351,17 +357,19 @@ class Worker:
                 Notice("error", f"a model of {step.model.n} values came, {width} are needed")
             )
             return
-        why = self._models.misfit(step)
-        if why is not None:
-            self._actions.append(Notice("error", f"a model came that cannot be read: {why}"))
+        try:
+            model = self._models.take(step)
+        except MisfitError as misfit:
+            self._actions.append(Notice("error", f"a model came that cannot be read: {misfit}"))
             return
-        if self._models.lacks(step):  # the STEP before was lost; after an ASSIGN a whole one comes
+        if model is None:  # the STEP before was lost; after an ASSIGN a whole one comes
             self._greet(now)
             return
-        self._drop()
+        if self._step is not None:
+            self._drop()
         self.round = step.round
         self._step = step
-        self._model = self._models.take(step)
+        self._model = model
         assert self._delays is not None
         self._delay_s = self._delays.delay_s(step.round, self.assign.slot, self.assign.load_share)
         self._begin_part(0, now)
@@ -371,17 +379,12 @@ class Worker:
     def _begin_part(self, part: int, now: float) -> None:
         """Wait out the part's share of the injected delay, then compute it."""
         self._part = part
-        wait_s = self._part_delay_s
-        if wait_s > 0:
+        self._part_delay_s = self._delay_s * self._delay_shares[part]
+        if self._part_delay_s > 0:
             self.phase = Phase.DELAYED
-            self._until = now + wait_s
+            self._until = now + self._part_delay_s
         else:
             self._compute()
-
-    @property
-    def _part_delay_s(self) -> float:
-        assert self.assign is not None
-        return self._delay_s * float(self.assign.delay_shares[self._part])
 
     def _compute(self) -> None:
         assert self._model is not None

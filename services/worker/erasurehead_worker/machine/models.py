@@ -5,7 +5,12 @@ from __future__ import annotations
 from erasurehead.arrays import Vector
 from erasurehead.wire.messages import Assign, Step
 from erasurehead.wire.vectors import FORMATS
+from erasurehead.wire.vectors.base import Packed, VectorFormat
 from erasurehead.wire.vectors.f8 import F8
+
+
+class MisfitError(Exception):
+    """A model is no vector of the format that it should have, and why, in words."""
 
 
 class Models:
@@ -31,29 +36,30 @@ class Models:
         self._held: Vector | None = None
         """The model of that round, if differences are added to it."""
 
-    def misfit(self, step: Step) -> str | None:
-        """Return why a step's model cannot be read, in words; None if it can."""
-        if self._is_difference(step):
-            assert self._differences is not None
-            return self._differences.misfit(step.model)
-        return self._format.misfit(step.model)
+    def take(self, step: Step) -> Vector | None:
+        """Return a step's model; None if it is to be added to one that is not here.
 
-    def lacks(self, step: Step) -> bool:
-        """Return whether a step's model is to be added to one that is not here."""
-        return self._is_difference(step) and (self._held is None or self._round != step.round - 1)
-
-    def take(self, step: Step) -> Vector:
-        """Return a step's model, one that fits and lacks nothing."""
+        Raises
+        ------
+        MisfitError: it cannot be read.
+        """
+        packed = step.model
         if self._differences is None:
-            return self._format.unpack(step.model)
-        if self._is_difference(step):
-            assert self._held is not None
-            model: Vector = self._held + self._differences.unpack(step.model)
+            return _unpacked(self._format, packed)
+        # Whole models travel in a format that differences never have.
+        if packed.format == self._format.name:
+            model = _unpacked(self._format, packed)
         else:
-            model = self._format.unpack(step.model)
+            change = _unpacked(self._differences, packed)
+            if self._held is None or self._round != step.round - 1:
+                return None
+            model = self._held + change
         self._round, self._held = step.round, model
         return model
 
-    def _is_difference(self, step: Step) -> bool:
-        """Whole models travel in a format that differences never have."""
-        return self._differences is not None and step.model.format != self._format.name
+
+def _unpacked(format: VectorFormat, packed: Packed) -> Vector:
+    why = format.misfit(packed)
+    if why is not None:
+        raise MisfitError(why)
+    return format.unpack(packed)

@@ -70,12 +70,17 @@ class Turns:
     Parameters
     ----------
     channel: to the keeper; None: there is none.
+
+    Attributes
+    ----------
+    awaited: a turn was asked for and has not come.
+    granted: it has come, and was not given back.
     """
 
     def __init__(self, channel: TurnChannel | None = None) -> None:
         self._channel = channel
         self._wish = 0
-        self._asked = False
+        self.awaited = False
         self.granted = False
 
     @property
@@ -83,21 +88,16 @@ class Turns:
         """What becomes readable when `look` has news."""
         return (self._channel.fileno(),) if self._channel is not None and self.awaited else ()
 
-    @property
-    def awaited(self) -> bool:
-        """True while a turn was asked for and has not come."""
-        return self._asked and not self.granted
-
     def ask(self) -> None:
         """Wish for a turn."""
         self._wish = (self._wish + 1) % (1 << 32)
-        self._asked, self.granted = True, False
+        self.awaited, self.granted = True, False
         self._say(ASK)
 
     def give_back(self) -> None:
         """Be done with the turn, or no longer want one."""
-        if self._asked:
-            self._asked = self.granted = False
+        if self.awaited or self.granted:
+            self.awaited = self.granted = False
             self._say(GIVE_BACK)
 
     def look(self) -> None:
@@ -108,14 +108,18 @@ class Turns:
         if messages is None:
             self.close()
         elif (GRANTED, self._wish) in messages:
-            self.granted = True
+            self._grant()
 
     def close(self) -> None:
         """Do without a keeper from now on."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
-        self.granted = self._asked
+        if self.awaited:
+            self._grant()
+
+    def _grant(self) -> None:
+        self.awaited, self.granted = False, True
 
     def _say(self, kind: int) -> None:
         if self._channel is None or not self._channel.say(kind, self._wish):
