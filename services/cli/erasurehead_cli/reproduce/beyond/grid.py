@@ -70,6 +70,7 @@ class Contender:
 
 
 OURS = Contender("coded", "c=3, r=3, cached", "cached:c=3,r=3", "anchored-lbfgs", 400)
+TEN_COPIES = Contender("coded-10", "c=10, r=2, cached", "cached:c=10,r=2", "anchored-lbfgs", 400)
 UNCODED_CACHED = Contender(
     "cached", "uncoded, r=3, cached", "uncoded:r=3,cache=sag", "anchored-lbfgs", 600
 )
@@ -104,7 +105,7 @@ EARLIER = tuple(
     )
     for each in FIRST_ORDER
 )
-CONTENDERS = (OURS, UNCODED_CACHED, EGC, UNCODED, *FIRST_ORDER, *EARLIER)
+CONTENDERS = (OURS, TEN_COPIES, UNCODED_CACHED, EGC, UNCODED, *FIRST_ORDER, *EARLIER)
 
 BY_MANNER: Mapping[str, Sequence[Contender]] = {
     "iid": CONTENDERS,
