@@ -197,6 +197,14 @@ def test_a_round_between_two_models_counts_as_good_as_the_later_one() -> None:
     assert as_good_as_next({}, closed_s) == ([], [])
 
 
+def test_first_order_methods_of_both_builds_run_longer_on_covertype() -> None:
+    covertype = grid.DATA_SETS[-1]
+    for each in (grid.DESCENT, grid.EARLIER[-1]):
+        assert Trial(covertype, "iid", each, 0).rounds == 8 * Trial(KC, "iid", each, 0).rounds
+        assert Trial(covertype, "iid", each, 0).most_s == 8 * Trial(KC, "iid", each, 0).most_s
+    assert Trial(covertype, "iid", grid.OURS, 0).rounds == grid.OURS.rounds
+
+
 @pytest.mark.parametrize("code", [EXIT_INTERRUPTED, EXIT_OK], ids=["interrupted", "asked to end"])
 def test_a_run_that_is_cut_short_ends_it_and_what_is_finished_stays(
     laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch, code: int
@@ -239,6 +247,7 @@ def test_bounds_that_are_missed_are_bold_and_what_never_came_is_at_least() -> No
     text = page_of(
         {
             (KC, "iid", grid.OURS): reached([2.0, 4.0]),
+            (KC, "iid", grid.TEN_COPIES): reached([1.0, 2.0]),
             (KC, "iid", grid.UNCODED): reached([10.0, 20.0]),
             (KC, "iid", grid.EGC): reached([5.0, 10.0]),
             (KC, "iid", grid.DESCENT): reached([], 90.0),
@@ -246,9 +255,12 @@ def test_bounds_that_are_missed_are_bold_and_what_never_came_is_at_least() -> No
             (KC, "dead", grid.UNCODED_CACHED): reached([], 60.0),
         }
     )
-    [row] = [line for line in text.splitlines() if line.startswith("| KC Housing | at least")]
-    assert r"at least 45.00x \[at least 45.00x]" in row
+    aims = [line for line in text.splitlines() if "| at least" in line and "cached:" in line]
+    row, ten_copies = aims
+    assert r"| `cached:c=3,r=3` | at least 45.00x \[at least 45.00x]" in row
     assert r"| 4.00 s | **5.00x** \[5.00x] | 2.50x \[2.50x] |" in row
+    assert r"| `cached:c=10,r=2` | at least 90.00x \[at least 90.00x] | 2.00 s |" in ten_copies
+    assert r"| 10.00x \[10.00x] | 5.00x \[5.00x] |" in ten_copies
     [dead] = [line for line in text.splitlines() if line.startswith("| KC Housing | 3.00 s")]
     assert dead.endswith(r"| at least 10.00x \[at least 10.00x] |")
     assert "not in 60.0 s" in dead
@@ -265,5 +277,5 @@ def test_an_earlier_build_stands_for_first_order_methods() -> None:
     text = " ".join(page_of(runs).split())
     assert "*Earlier build* is commit 2b43c8b, run by its own command in turns with ours" in text
     assert "over the earlier build's methods, to 1e-2 (least 15)" in text
-    assert r"| KC Housing | 25.00x \[15.00x] |" in text
+    assert r"| KC Housing | `cached:c=3,r=3` | 25.00x \[15.00x] |" in text
     assert "gradient descent, c=3, r=2, cached, earlier build" in text
