@@ -123,6 +123,23 @@ def test_columns_with_names_are_told_apart_by_them(table: Table) -> None:
     assert nameless.predict(turned).shape == (240,)
 
 
+def test_a_run_that_is_opened_again_knows_what_its_columns_are_called(
+    table: Table, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame(table.X, columns=["a", "b", "ß", "d", "e", "f"])
+    out = tmp_path / "run"
+    run = eh.train(frame, table.y, out=out, progress=False, **SETTINGS)
+    again = eh.Run.open(out)
+    assert run.columns == again.columns == tuple(frame.columns)
+    with pytest.raises(eh.DataError, match="X has the same columns in another order than the mod"):
+        again.predict(frame[list(frame.columns[::-1])])
+    np.testing.assert_array_equal(again.predict(frame), run.predict(frame))
+    estimator = again.to_sklearn()
+    assert estimator.predict(frame).tolist() == again.predict(frame).tolist()
+    with pytest.raises(ValueError, match="must be in the same order"):
+        estimator.predict(frame[list(frame.columns[::-1])])
+
+
 def test_rows_are_scored_by_a_label_each(table: Table) -> None:
     """numpy would stretch a single one over all rows, and say how good that is."""
     run = eh.simulate(*table, pass_s=1.0, **SETTINGS)

@@ -20,11 +20,13 @@ class Learnt:
     theta: its parameters, shape (n_parameters,).
     classes: what the classes are called, in the order of their labels, shape (classes,); None: the
         model predicts numbers, or nobody named them.
+    column_names: what its columns are called; empty: they have no names.
     """
 
     model: Model
     theta: FloatArray
     classes: Array | None = None
+    column_names: tuple[str, ...] = ()
 
     @property
     def class_names(self) -> Array:

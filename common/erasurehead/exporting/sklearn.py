@@ -65,7 +65,7 @@ def sklearn_estimator(learnt: Learnt) -> Any:
     """Return a fitted estimator of scikit-learn with a model's coefficients.
 
     It needs no part of ErasureHead. Its `classes_` are sorted, as those of every classifier of
-    scikit-learn are. It knows nothing of offsets.
+    scikit-learn are. It takes columns that have names by these only. It knows nothing of offsets.
 
     Raises
     ------
@@ -88,6 +88,8 @@ def sklearn_estimator(learnt: Learnt) -> Any:
     # one to have; then the numbers become the model's.
     estimator.fit(np.zeros((len(labels), 1)), labels)
     fitted = {"coef_": coef, "intercept_": intercept, "n_features_in_": model.n_columns}
+    if learnt.column_names:
+        fitted["feature_names_in_"] = np.array(learnt.column_names, dtype=object)
     for name, value in {**fitted, **counterpart.fitted(model)}.items():
         setattr(estimator, name, value)
     return estimator

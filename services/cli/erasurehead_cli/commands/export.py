@@ -46,8 +46,12 @@ def export(
 
     exported = EXPORTS.build(format)
     trained = Run.open(run, allow_unfinished=unfinished)
-    names = () if trained.origin is None else trained.origin.classes
-    learnt = Learnt(trained.learnt, trained.theta, np.array(names) if names else None)
+    classes: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    if trained.origin is not None:
+        classes, columns = trained.origin.classes, trained.origin.column_names
+    named = np.array(classes) if classes else None
+    learnt = Learnt(trained.learnt, trained.theta, named, columns)
     path = out or run / exported.file
     write_output(
         path, "an exported model", exported.is_ours, lambda file: exported.write(learnt, file)

@@ -92,10 +92,12 @@ def run_recorded(
     *,
     quiet: bool,
     judges: bool = True,
+    column_names: tuple[str, ...] = (),
 ) -> RunSummary:
     """Run, showing it on the console and writing it to `out`; or go on with the run there.
 
-    `judges`: whether to say if the run has converged.
+    `judges`: whether to say if the run has converged. `column_names`: what the data frame calls its
+    columns that the rows were handed in as.
 
     Raises
     ------
@@ -109,7 +111,8 @@ def run_recorded(
     with Claim(out) as claim:
         point = _resume_point(settings, planned.plan.digest)
         if point is None or not point.finished:
-            return _run(planned, run, point, claim, progress, trackers)
+            origin = Origin.of(planned.store, column_names)
+            return _run(planned, run, point, claim, progress, trackers, origin)
     progress.close()
     ended = Run.open(out).summary
     assert ended is not None
@@ -127,6 +130,7 @@ def _run(
     claim: Claim,
     progress: Progress,
     trackers: Sequence[Observer],
+    origin: Origin,
 ) -> RunSummary:
     """Run, or go on from a point, in the directory that is claimed."""
     settings = planned.plan.settings
@@ -135,9 +139,7 @@ def _run(
     after = None if point is None else point.round
     snapshot = None if point is None else point.snapshot
     try:
-        with RunWriter(
-            out, settings, progress.trouble, after, claim, Origin.of(planned.store)
-        ) as writer:
+        with RunWriter(out, settings, progress.trouble, after, claim, origin) as writer:
             observers = [writer, progress, *trackers]
             for level, text in _resume_notices(settings, point):
                 for observer in observers:

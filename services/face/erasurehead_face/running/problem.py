@@ -185,7 +185,8 @@ class Problem:
         if out is None:
             return go(placed, [kept, *trackers_of(self.settings, None, log.warning)])
         # What the run tells on the way is logged, too; so nothing is printed here.
-        return run_recorded(placed, go, out, Console(quiet=True), quiet=True)
+        names = self.columns or ()
+        return run_recorded(placed, go, out, Console(quiet=True), quiet=True, column_names=names)
 
     def _left(self, summary: RunSummary, kept: Kept) -> Run:
         out = self.settings.run.out

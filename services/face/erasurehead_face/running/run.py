@@ -73,8 +73,7 @@ class Run:
     path: the run's directory; None: it has none.
     classes: what the model tells apart, in the order of its labels; None: it predicts numbers, or
         nobody named them.
-    columns: what the data frame that it was trained on calls its columns; None: they had no names,
-        or the run was opened from its directory, which keeps none.
+    columns: what the data frame that it was trained on calls its columns; None: they had no names.
     """
 
     theta: FloatArray
@@ -98,7 +97,10 @@ class Run:
         held = RecordedRun.open(Path(path))
         if held.summary is None or held.start is None:
             raise DataError(f"run {path} closed no round; there is no model to open")
-        classes = None if held.origin is None else class_array(held.origin.classes)
+        classes, columns = None, None
+        if held.origin is not None:
+            classes = class_array(held.origin.classes)
+            columns = held.origin.column_names or None
         return cls(
             held.theta,
             held.learnt,
@@ -108,6 +110,7 @@ class Run:
             held.settings,
             held.path,
             classes,
+            columns,
         )
 
     @property
@@ -211,7 +214,7 @@ class Run:
         """
         from erasurehead.exporting.sklearn import sklearn_estimator
 
-        return sklearn_estimator(Learnt(self.model, self.theta, self.classes))
+        return sklearn_estimator(Learnt(self.model, self.theta, self.classes, self.columns or ()))
 
     def _rows(self, X: Any) -> CsrRows:
         rows = self._read(str(X)) if isinstance(X, str | Path) else rows_of(X, None)
