@@ -41,7 +41,7 @@ class Listening(RealArithmetic):
 
     def gradient(
         self, assign: Assign, round_: int, theta: Vector, part: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[list[FloatArray], list[float]]:
         self.asked[assign.slot].append(np.asarray(theta).tobytes())
         return super().gradient(assign, round_, theta, part)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from scipy.optimize import minimize
 
 from erasurehead.arrays import FloatArray
@@ -122,5 +123,5 @@ def test_the_floor_of_a_cache_of_eight_bits_is_lower_with_feedback(
 def test_sizes_of_any_kind_fit(n: int) -> None:
     packed = Q8_FORMAT.pack(np.ones(n), rng())
     assert Q8_FORMAT.fits(packed)
-    assert not Q8_FORMAT.fits(packed._replace(n=n + 1))
+    assert not Q8_FORMAT.fits(replace(packed, n=n + 1))
     np.testing.assert_array_equal(Q8_FORMAT.unpack(packed), np.ones(n))

@@ -110,7 +110,7 @@ def gradients(rows: PartialSums, n_parameters: int) -> list[np.ndarray]:
         computation = rows.gradient(part, theta, 1)
         while not computation.advance():
             pass
-        found += [computation.values, computation.loss]
+        found += [*computation.values, np.array(computation.loss)]
     return found
 
 

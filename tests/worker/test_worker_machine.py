@@ -76,7 +76,7 @@ def step(round_: int) -> Received:
 
 
 def done(round_: int, part: int = 0) -> PartDone:
-    return PartDone(round_, part, np.ones((1, 3)), np.ones(1), 0.01)
+    return PartDone(round_, part, [np.ones(3)], [1.0], 0.01)
 
 
 def sent(actions: list[Action]) -> list[object]:
@@ -474,7 +474,7 @@ def test_each_vector_of_each_part_has_a_packer_of_its_own_until_the_next_assignm
 
     def counts(round_: int) -> list[int]:
         machine.handle(Received(Step(0, round_, Packed("counted", 3, (np.zeros(3),)))), 0.0)
-        parts = [PartDone(round_, p, np.ones((2, 3)), np.ones(2), 0.0) for p in (0, 1)]
+        parts = [PartDone(round_, p, 2 * [np.ones(3)], [1.0, 1.0], 0.0) for p in (0, 1)]
         found: list[int] = []
         for part in parts:
             result = sent(machine.handle(part, 0.0))[0]

@@ -42,7 +42,7 @@ class CodedGradient:
         self._theta = np.asarray(theta, dtype=np.float64)
         self._part = part
         self._batch = batch
-        self._ahead = list(reversed(rows.chunks_of[part]))
+        self._ahead = rows.chunks_of[part][::-1]
         """Chunks that are still to be worked through, the next one last."""
         if batch is not None:
             self._bounds = np.searchsorted(batch[0], rows.bounds)
@@ -50,32 +50,31 @@ class CodedGradient:
             counting = np.diff(self._bounds) > 0
             self._ahead = [i for i in self._ahead if counting[i]]
         self._sums: list[FloatArray | None] = [None] * rows.n_vectors
-        self.loss: FloatArray = np.zeros(rows.n_vectors)
-        """Coded loss sums so far, shape (n_vectors,): decode weights apply to them as well."""
+        self.loss = [0.0] * rows.n_vectors
+        """Coded loss sums so far, one a vector: decode weights apply to them as well."""
 
     def advance(self) -> bool:
         """Work through one more chunk; return True when none is left."""
         if not self._ahead:
             return True
-        chunk = self._taken(self._ahead.pop())
+        index = self._ahead.pop()
+        chunk = self._rows.chunks[index]
+        if self._batch is not None:
+            chunk = self._counting(chunk, index, *self._batch)
         if chunk.coefficients is None:
             found = self._model.sums(chunk, self._theta, [None] * len(self._sums))
         else:
             found = self._model.sums(chunk, self._theta, chunk.coefficients[self._part])
         for v, (loss, gradient) in enumerate(found):
-            self.loss[v] += loss
+            self.loss[v] += float(loss)
             so_far = self._sums[v]
             # The first chunk's result is kept rather than added to zeros: most workers have
             # only one chunk, and the support may be long.
             self._sums[v] = gradient if so_far is None else np.add(so_far, gradient, out=so_far)
         return not self._ahead
 
-    def _taken(self, index: int) -> Chunk:
+    def _counting(self, chunk: Chunk, index: int, places: IntArray, shares: FloatArray) -> Chunk:
         """Return what counts of a chunk."""
-        chunk = self._rows.chunks[index]
-        if self._batch is None:
-            return chunk
-        places, shares = self._batch
         here = slice(self._bounds[index], self._bounds[index + 1])
         shape = self._rows.n_parts, self._rows.n_vectors
         return some_rows(chunk, places[here] - self._rows.bounds[index], shares[here], shape)
@@ -86,10 +85,9 @@ class CodedGradient:
         return len(self._ahead)
 
     @property
-    def values(self) -> FloatArray:
-        """The coded gradient so far, shape (n_vectors, parameters)."""
-        sums = [np.zeros(len(self._theta)) if s is None else s for s in self._sums]
-        return sums[0][np.newaxis] if len(sums) == 1 else np.stack(sums)
+    def values(self) -> list[FloatArray]:
+        """The vectors of the coded gradient so far, each of shape (parameters,)."""
+        return [np.zeros(len(self._theta)) if s is None else s for s in self._sums]
 
 
 class PartialSums:

@@ -9,7 +9,7 @@ results depend on nothing but the model.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -96,7 +96,7 @@ class LocalRows:
         return np.cumsum([0, *(len(chunk.labels) for chunk in self.chunks)])
 
     @cached_property
-    def chunks_of(self) -> Sequence[Sequence[int]]:
+    def chunks_of(self) -> list[list[int]]:
         """Of each part, the numbers of the chunks that its rows are in."""
         numbered = [(i, chunk) for i, chunk in enumerate(self.chunks) if len(chunk.labels)]
         return [[i for i, chunk in numbered if chunk.used_by(part)] for part in range(self.n_parts)]

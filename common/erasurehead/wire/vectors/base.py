@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from erasurehead.arrays import FloatArray, IntArray, Vector
 
@@ -14,7 +15,7 @@ ROUNDING = 0xF0A7
 """Keeps what a format draws apart from whatever else is drawn from a run's seed."""
 
 
-class Packed(NamedTuple):
+class Packed(Struct, frozen=True):
     """One vector as it travels.
 
     Attributes

@@ -29,8 +29,8 @@ class F4(VectorFormat):
 
     def fits(self, packed: Packed) -> bool:
         """Return whether this is one array of float32."""
-        _, n, arrays = packed
-        return len(arrays) == 1 and arrays[0].dtype == _F4 and len(arrays[0]) == n
+        arrays = packed.arrays
+        return len(arrays) == 1 and arrays[0].dtype == _F4 and len(arrays[0]) == packed.n
 
     def unpack(self, packed: Packed) -> Vector:
         """Return a view."""

@@ -24,8 +24,8 @@ class F8(VectorFormat):
 
     def fits(self, packed: Packed) -> bool:
         """Return whether this is one array of doubles."""
-        _, n, arrays = packed
-        return len(arrays) == 1 and arrays[0].dtype == _F8 and len(arrays[0]) == n
+        arrays = packed.arrays
+        return len(arrays) == 1 and arrays[0].dtype == _F8 and len(arrays[0]) == packed.n
 
     def unpack(self, packed: Packed) -> Vector:
         """Return a view."""

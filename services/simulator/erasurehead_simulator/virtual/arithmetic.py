@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import Vector
+from erasurehead.arrays import FloatArray, Vector
 from erasurehead.models.batches import Batches
 from erasurehead.models.partial_sums import PartialSums, PartialSumsBuilder
 from erasurehead.rows import CsrRows
@@ -37,7 +37,7 @@ class RealArithmetic:
 
     def gradient(
         self, assign: Assign, round_: int, theta: Vector, part: int
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    ) -> tuple[list[FloatArray], list[float]]:
         """Return (values, loss) of one part of a round's result."""
         computation = self._loaded[_key(assign)].gradient(part, theta, round_)
         # Overflow is for the master to judge, as it is with real workers.

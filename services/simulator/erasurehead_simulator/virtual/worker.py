@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from erasurehead.arrays import Vector
+from erasurehead.arrays import FloatArray, Vector
 from erasurehead.wire.messages import PROTOCOL_VERSION, Assign, Hello, ToMaster
 from erasurehead_simulator.virtual.clock import VirtualClock
 from erasurehead_simulator.virtual.timing import Timing
@@ -24,7 +24,7 @@ class Arithmetic(Protocol):
 
     def gradient(
         self, assign: Assign, round_: int, theta: Vector, part: int
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[list[FloatArray], list[float]]:
         """Return (values, loss) of one part of a round's result."""
 
 

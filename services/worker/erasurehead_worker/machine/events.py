@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from erasurehead.arrays import FloatArray
 from erasurehead.wire.messages import ToWorker
 
 
@@ -35,8 +35,10 @@ class PartDone(Struct, frozen=True):
 
     round: int
     part: int
-    values: npt.NDArray[np.float64]
-    loss: npt.NDArray[np.float64]
+    values: list[FloatArray]
+    """The vectors of this part, each with a value for each parameter of the support."""
+    loss: list[float]
+    """One of each vector."""
     compute_s: float
 
 

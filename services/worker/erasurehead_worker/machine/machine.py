@@ -412,7 +412,7 @@ class Worker:
                 slot=assign.slot,
                 part=done.part,
                 vectors=tuple([p.pack(v) for p, v in zip(packers, done.values, strict=True)]),
-                loss=done.loss.tolist(),
+                loss=done.loss,
                 compute_s=done.compute_s,
                 delay_s=self._part_delay_s,
             ),
