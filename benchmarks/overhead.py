@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 import zmq
 from against import compare, print_ratios
-from bare_master import BareMaster
+from bare_master import bare_rounds
 from plain import PLAIN
 
 from erasurehead.datasets.store import Store
@@ -254,7 +254,7 @@ def measure(given: argparse.Namespace) -> None:
     cpu_s = time.process_time() - watch.cpu_started_s
     after = bare()
     plain = bare(messages.computations)
-    ideal = Exchange(*BareMaster(plan).run(given.rounds, WARM_UP))
+    ideal = Exchange(*bare_rounds(plan, given.rounds, WARM_UP))
     floor = (before.round_s + after.round_s) / 2
     measured = watch.records[WARM_UP:]
     round_s = (measured[-1].closed_s - measured[0].opened_s) / len(measured)

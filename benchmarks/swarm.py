@@ -3,6 +3,7 @@
     python benchmarks/swarm.py [--workers 1000] [--columns 100] [--rounds 60]
     python benchmarks/swarm.py --workers 3000
     python benchmarks/swarm.py --against CHECKOUT [--alternations 3]
+    python benchmarks/swarm.py --bare [--alternations 3]
     python benchmarks/swarm.py --growth docs/figures/swarm.svg
 
 A real master (`erasurehead master`, uncoded, plain gradient descent) trains with workers that one
@@ -15,6 +16,9 @@ The model that the master leaves is compared with the one that these gradients l
 With --against, another checkout of this repository makes the same run in turns with this one, with
 workers that speak through its packages; medians and ratios are printed. The store is prepared by
 the other checkout, as it cannot read a later format.
+
+With --bare, a master that only receives, sums and sends (bare_master.py) serves the same workers in
+turns with ours: the bound of what a master in Python can reach.
 
 With --growth, runs of growing numbers of workers, and of columns, are drawn, and a straight line is
 fitted to each.
@@ -88,8 +92,8 @@ def prepared(case: Case, checkout: Path, folder: Path) -> Path:
     return out
 
 
-def measure(checkout: Path, case: Case, store: Path) -> Seen:
-    """Run a master and its workers by a checkout's code.
+def measure(checkout: Path, case: Case, store: Path, *, bare: bool = False) -> Seen:
+    """Run a master, or a bare one, and its workers by a checkout's code.
 
     Raises
     ------
@@ -100,11 +104,15 @@ def measure(checkout: Path, case: Case, store: Path) -> Seen:
     address = f"tcp://127.0.0.1:{port}"
     with TemporaryDirectory() as folder:
         out = Path(folder) / "run"
+        sizes = [str(case.workers), str(case.rounds)]
         command = [sys.executable, "-m", "erasurehead_cli", "master", str(store)]
         command += ["--bind", address, "--workers", str(case.workers)]
         command += ["--rounds", str(case.rounds), "--scheme", "uncoded", "--step", str(STEP)]
         command += ["--optimizer", "gradient-descent", "--l2", "0", "--quiet", "--out", str(out)]
         command += ["--evaluate-every-rounds", "1000000"]
+        if bare:
+            command = [sys.executable, str(HERE / "benchmarks" / "bare_master.py")]
+            command += [str(store), address, *sizes]
         log = Path(folder) / "log"
         with log.open("w") as words:
             master = subprocess.Popen(
@@ -113,7 +121,7 @@ def measure(checkout: Path, case: Case, store: Path) -> Seen:
         try:
             _wait_until_it_listens(master, port)
             play = [sys.executable, str(HERE / "benchmarks" / "swarm_workers.py"), address]
-            play += [str(case.workers), str(case.rounds), str(master.pid)]
+            play += [*sizes, str(master.pid)]
             done = subprocess.run(
                 play, env=environment, check=True, stdout=subprocess.PIPE, timeout=LIMIT_S
             )
@@ -124,6 +132,8 @@ def measure(checkout: Path, case: Case, store: Path) -> Seen:
         if code:
             said = log.read_text(encoding="utf-8")
             raise RuntimeError(f"the master of {checkout} ended with {code}: {said}")
+        if bare:
+            return Seen(**json.loads(done.stdout))
         with np.load(out / "model.npz") as held:
             theta = np.asarray(held["theta"])
     known = aim(case.columns) * (1.0 - (1.0 - STEP) ** case.rounds)
@@ -185,20 +195,24 @@ def print_one(case: Case, seen: Seen) -> None:
         print(f"  {name:22}{of(seen, case):10.2f}", flush=True)
 
 
-def compare(case: Case, other: Path, alternations: int, folder: Path) -> None:
-    """Run both in turns, which begins changing each time, and print medians and ratios."""
-    found: dict[Path, list[Seen]] = {HERE: [], other: []}
-    write_bytecode(found)
-    store = prepared(case, other, folder)
+def compare(case: Case, other: Path | None, alternations: int, folder: Path) -> None:
+    """Run both in turns, which begins changing each time, and print medians and ratios.
+
+    `other` is another checkout; None: the bare master.
+    """
+    ours_and_other = HERE, other
+    found: dict[Path | None, list[Seen]] = {each: [] for each in ours_and_other}
+    checkout = other or HERE
+    write_bytecode({HERE, checkout})
+    store = prepared(case, checkout, folder)
     for turn in range(alternations):
-        for checkout in (HERE, other) if turn % 2 == 0 else (other, HERE):
-            found[checkout].append(measure(checkout, case, store))
+        for each in ours_and_other if turn % 2 == 0 else ours_and_other[::-1]:
+            found[each].append(measure(each or HERE, case, store, bare=each is None))
     print(f"{case}, medians of {alternations}")
-    print(f"  {'':22}{'this':>10}{'other':>10}{'ratio':>8}")
+    print(f"  {'':22}{'this':>10}{'bare' if other is None else 'other':>10}{'ratio':>8}")
     for name, of in QUANTITIES.items():
         ours, theirs = (
-            statistics.median(of(seen, case) for seen in found[checkout])
-            for checkout in (HERE, other)
+            statistics.median(of(seen, case) for seen in found[each]) for each in ours_and_other
         )
         ratio = ours / theirs if theirs else float("nan")
         print(f"  {name:22}{ours:10.2f}{theirs:10.2f}{ratio:8.3f}", flush=True)
@@ -286,6 +300,7 @@ def main() -> None:
     parser.add_argument("--columns", type=numbers, default=[100], metavar="N[,N...]")
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--against", type=Path, help="another checkout of this repository")
+    parser.add_argument("--bare", action="store_true", help="beside a master that decides nothing")
     parser.add_argument("--alternations", type=int, default=3)
     parser.add_argument("--growth", type=Path, metavar="FIGURE")
     given = parser.parse_args()
@@ -301,7 +316,9 @@ def main() -> None:
         for workers in given.workers:
             for columns in given.columns:
                 case = Case(workers, columns, given.rounds)
-                if given.against is not None:
+                if given.bare:
+                    compare(case, None, given.alternations, folder)
+                elif given.against is not None:
                     compare(case, given.against.resolve(), given.alternations, folder)
                 else:
                     print_one(case, measure(HERE, case, prepared(case, HERE, folder)))
