@@ -31,7 +31,7 @@ class Rules:
 
     Attributes
     ----------
-    shares: of the workers after whose arrival a round may be closed.
+    shares: of the arrivals after which a round may be closed.
     quantiles: of one worker's own time, for deadlines.
     errors: that `residual` may leave.
     adaptive: whether the rule that finds its own r is tried.
@@ -161,8 +161,8 @@ def candidates(
 
 
 def _stops(code: GradientCode, rules: Rules, delays: DelayModel, pass_s: float) -> Iterator[Spec]:
-    k = code.n_workers
-    for r in sorted({math.ceil(share * k - 1e-9) for share in rules.shares} - {k}):
+    most = code.n_arrivals
+    for r in sorted({math.ceil(share * most - 1e-9) for share in rules.shares} - {most}):
         yield Spec("fraction", {"r": str(r)})
     for after_s in _deadlines_s(code, rules.quantiles, delays, pass_s):
         yield Spec("deadline", {"after_s": f"{after_s:.3g}"})

@@ -22,7 +22,11 @@ LOAD_OPTIONS = {"c": "{c}", "max_load": "{c}", "d": "{d}", "s": "{s}"}
 """Options of codes that say how much is held: c tasks a slot, or d = s + 1 copies of every task."""
 
 OTHERWISE: dict[str, tuple[Mapping[str, str], ...]] = {
-    "frc": ({"c": "{c}"}, {"c": "{c}", "groups": "balanced"}),
+    "frc": (
+        {"c": "{c}"},
+        {"c": "{c}", "groups": "balanced"},
+        {"c": "{c}", "parts": "tasks"},
+    ),
     "hybrid-sums": ({"c1": "1", "c2": "{s}", "groups": "{groups}"},),
     # Loads between 1 and c: m = 1 and m = 2 private tasks.
     "partial": ({"s": "{s}", "alpha": "{alpha_1}"}, {"s": "{s}", "alpha": "{alpha_2}"}),
