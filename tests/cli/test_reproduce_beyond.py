@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from rich.console import Console
 
@@ -187,6 +193,44 @@ def test_another_checkout_is_run_by_its_own_command(
 def test_an_earlier_build_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(ErasureHeadError, match=r"ended with code 2: .*'kc-hous'"):
         Earlier(Path(__file__).parents[2]).prepare("kc-hous", None, tmp_path / "store")
+
+
+RUNS_FOR_LONG = """
+import os
+import pathlib
+import time
+pathlib.Path(os.environ["PID_FILE"]).write_text(str(os.getpid()))
+time.sleep(600)
+"""
+TRAINS = """
+import sys
+from pathlib import Path
+from erasurehead_cli.reproduce.beyond.earlier import Earlier
+earlier = object.__new__(Earlier)
+earlier._checkout = Path(sys.argv[1])
+earlier.train({"store": "nowhere"}, Path(sys.argv[1]) / "run")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's end")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_earlier_build_ends_with_who_runs_it(tmp_path: Path, number: int) -> None:
+    cli = tmp_path / "services" / "cli" / "erasurehead_cli"
+    cli.mkdir(parents=True)
+    (cli / "__init__.py").touch()
+    (cli / "__main__.py").write_text(RUNS_FOR_LONG)
+    told = tmp_path / "pid"
+    environment = {**os.environ, "PID_FILE": str(told)}
+    with subprocess.Popen([sys.executable, "-c", TRAINS, str(tmp_path)], env=environment) as parent:
+        limit = time.monotonic() + 60
+        while not (told.exists() and told.read_text()):
+            assert parent.poll() is None
+            assert time.monotonic() < limit
+            time.sleep(0.02)
+        child = psutil.Process(int(told.read_text()))
+        parent.send_signal(number)
+    gone, _ = psutil.wait_procs([child], 60)
+    assert gone == [child]
 
 
 def test_a_round_between_two_models_counts_as_good_as_the_later_one() -> None:

@@ -9,11 +9,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from erasurehead.arrays import FloatArray
 from erasurehead.errors import EXIT_INTERRUPTED, ErasureHeadError, UsageError
+from erasurehead_local.orphans import end_with_parent
 from erasurehead_master.keep.checkpoint import DIRECTORY, Snapshot
 
 EVERY_ROUNDS = 5
@@ -91,6 +93,7 @@ class Earlier:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=partial(end_with_parent, os.getpid()),
         ) as process:
             try:
                 _, told = process.communicate()
