@@ -26,6 +26,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings, WorkerSettings
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import TO_MASTER, Hello, Ready, Step, Stop, ToWorker
+from erasurehead_local.address import own_address
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
@@ -98,7 +99,7 @@ def bare_rounds(plan: RunPlan, rounds: int, warm_up: int) -> tuple[float, float]
 
     Seconds, and seconds of this process's processor, all its threads.
     """
-    master = BareMaster(plan, "tcp://127.0.0.1:*")
+    master = BareMaster(plan, own_address())
     with LocalCluster(turns=0) as cluster:
         slots = range(plan.code.n_workers)
         cluster.start([WorkerSettings(connect=master.address, name=f"w{i}") for i in slots])

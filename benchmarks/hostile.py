@@ -35,8 +35,8 @@ from erasurehead.errors import EXIT_OK
 from erasurehead.records import Observer, RoundRecord, RunStart, RunSummary
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings, WorkerSettings
+from erasurehead_local.address import LOOPBACK
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_local.train import LOOPBACK
 from erasurehead_master.machine.events import Event
 from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.shell.loop import Watched

@@ -4,12 +4,13 @@
     python benchmarks/overhead.py STORE --against CHECKOUT [--alternations 5]
 
 Floor: a bare pyzmq ROUTER/DEALER exchange between as many processes, of frames of the same sizes,
-with no decoding and no arithmetic, measured in the same run before and after. Arithmetic: the
-gradients of all slots computed one after another in one process, each slot's rows having left the
-caches since its last turn as they do in a run, divided by the cores. Plain: the same exchange with
-nothing but that arithmetic, msgpack and a sum at the master, so without states, checks, stop rules,
-decoders or records: what processes in Python cannot get below here. Bare master: the run's own
-workers, and a master that only receives, unpacks, sums and sends (bare_master.py).
+over the same kind of address, with no decoding and no arithmetic, measured in the same run before
+and after. Arithmetic: the gradients of all slots computed one after another in one process, each
+slot's rows having left the caches since its last turn as they do in a run, divided by the cores.
+Plain: the same exchange with nothing but that arithmetic, msgpack and a sum at the master, so
+without states, checks, stop rules, decoders or records: what processes in Python cannot get below
+here. Both are also measured over TCP, which workers of other machines come by. Bare master: the
+run's own workers, and a master that only receives, unpacks, sums and sends (bare_master.py).
 
 With --against, another checkout of this repository makes the same run in turns with this one, and
 the medians and their ratios are printed instead: round, CPU, start and memory. The older of the two
@@ -44,6 +45,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import Result, Step
+from erasurehead_local.address import LOOPBACK, own_address
 from erasurehead_local.train import train
 from erasurehead_master.machine.plan import RunPlan
 from erasurehead_master.run.planning import make_plan
@@ -122,17 +124,22 @@ def exchange(
     results: Sequence[Sequence[bytes]],
     rounds: int,
     computations: Sequence[Compute] | None = None,
+    address: str | None = None,
 ) -> Exchange:
-    """Return what a bare round takes: one message to each worker, one back."""
+    """Return what a bare round takes: one message to each worker, one back.
+
+    `address` is where the master listens; None: where that of a local run does.
+    """
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     socket = context.socket(zmq.ROUTER)
     socket.setsockopt(zmq.RCVTIMEO, 60_000)
-    port = socket.bind_to_random_port("tcp://127.0.0.1")
+    socket.bind(address or own_address())
+    endpoint = socket.getsockopt_string(zmq.LAST_ENDPOINT)
     fork = get_context("fork")
     workers = []
     for i, frames in enumerate(results):
         compute = None if computations is None else computations[i]
-        args = (f"tcp://127.0.0.1:{port}", i, frames, compute)
+        args = (endpoint, i, frames, compute)
         workers.append(fork.Process(target=echo, args=args, daemon=True))
     for worker in workers:
         worker.start()
@@ -254,6 +261,7 @@ def measure(given: argparse.Namespace) -> None:
     cpu_s = time.process_time() - watch.cpu_started_s
     after = bare()
     plain = bare(messages.computations)
+    floor_tcp, plain_tcp = bare(None, LOOPBACK), bare(messages.computations, LOOPBACK)
     ideal = Exchange(*bare_rounds(plan, given.rounds, WARM_UP))
     floor = (before.round_s + after.round_s) / 2
     measured = watch.records[WARM_UP:]
@@ -271,6 +279,10 @@ def measure(given: argparse.Namespace) -> None:
     print(
         f"floor       {floor * 1e3:9.3f} ms"
         f"  (before {before.round_s * 1e3:.3f}, after {after.round_s * 1e3:.3f})"
+    )
+    print(
+        f"over TCP    {floor_tcp.round_s * 1e3:9.3f} ms"
+        f"  ({floor_tcp.round_s / floor:.2f} times the floor; plain {plain_tcp.round_s * 1e3:.3f})"
     )
     print(f"arithmetic  {arithmetic_s * 1e3:9.3f} ms  (all slots / {cores} cores)")
     print(f"plain       {plain.round_s * 1e3:9.3f} ms")

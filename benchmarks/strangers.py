@@ -36,8 +36,8 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, WorkerSettings
 from erasurehead.wire.frames import encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, Hello
+from erasurehead_local.address import LOOPBACK
 from erasurehead_local.cluster import LocalCluster
-from erasurehead_local.train import LOOPBACK
 from erasurehead_master.machine.events import Event
 from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.shell.listening import read_keys

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 
+ABSTRACT = "ipc://@"
+"""How the address of a socket begins that is no file; Linux has such sockets."""
+
 
 def stays_on_this_machine(address: str) -> bool:
     """True for ipc, inproc and TCP on a loopback address; a name counts only if ``localhost``.

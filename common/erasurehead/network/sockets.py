@@ -7,12 +7,14 @@ limited: `high_water_mark` messages, then libzmq stops reading from its connecti
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import zmq
 from msgspec import Struct
 
 from erasurehead.errors import BindError, UsageError
+from erasurehead.network.addresses import ABSTRACT
 from erasurehead.network.curve import CURVE_OVERHEAD_BYTES, MasterKeys, WorkerKeys
 from erasurehead.network.gate import Gate
 from erasurehead.network.handshakes import Handshakes
@@ -81,6 +83,9 @@ def bind_router(
     socket = context.socket(zmq.ROUTER)
     socket.setsockopt(zmq.IPV6, is_ipv6(address))
     socket.linger = LINGER_MS
+    if address.startswith(ABSTRACT):
+        # Of a socket that is no file, no permissions keep other users away.
+        socket.setsockopt(zmq.IPC_FILTER_UID, os.geteuid())
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
     socket.setsockopt(zmq.SNDHWM, high_water_mark)

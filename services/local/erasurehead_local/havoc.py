@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from erasurehead.errors import UsageError
+from erasurehead.network.addresses import ABSTRACT
 from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.faults import Fault
@@ -34,7 +35,7 @@ class Havoc(threading.Thread):
     faults: in the order of their times.
     cluster: whose workers suffer; only its table of process ids is read here.
     names: of the workers, by number.
-    port: of the master.
+    address: of the master.
 
     Raises
     ------
@@ -42,7 +43,7 @@ class Havoc(threading.Thread):
     """
 
     def __init__(
-        self, faults: Sequence[Fault], cluster: LocalCluster, names: Sequence[str], port: int
+        self, faults: Sequence[Fault], cluster: LocalCluster, names: Sequence[str], address: str
     ) -> None:
         super().__init__(name="havoc", daemon=True)
         if any(fault.kind == "cut" for fault in faults) and not sys.platform.startswith("linux"):
@@ -55,7 +56,7 @@ class Havoc(threading.Thread):
         self._due.sort(key=lambda due: due[0])
         self._cluster = cluster
         self._names = names
-        self._port = port
+        self._address = address
         self._over = threading.Event()
 
     def run(self) -> None:
@@ -94,7 +95,7 @@ class Havoc(threading.Thread):
         elif what == "go on":
             os.kill(pid, signal.SIGCONT)
         else:
-            cut_connections(pid, self._port)
+            cut_connections(pid, self._address)
 
 
 class HarassedCluster(LocalCluster):
@@ -124,8 +125,8 @@ class HarassedCluster(LocalCluster):
         super().start(workers)
         if self._havoc is None:
             self._settings = {str(worker.name): worker for worker in workers}
-            port = int(workers[0].connect.rpartition(":")[2])
-            self._havoc = Havoc(self._faults, self, list(self._settings), port)
+            address = workers[0].connect
+            self._havoc = Havoc(self._faults, self, list(self._settings), address)
 
     def poll(self) -> list[tuple[str, int]]:
         """Read the nursery's news, and start those again that were killed."""
@@ -149,12 +150,12 @@ class HarassedCluster(LocalCluster):
         super().__exit__(kind, error, trace)
 
 
-def cut_connections(pid: int, port: int) -> int:
-    """End the TCP connections of a process to a port under its hands; return how many.
+def cut_connections(pid: int, address: str) -> int:
+    """End the connections of a process to an abstract address under its hands; return how many.
 
     Linux only, and for processes of the same user.
     """
-    cut = 0
+    cut, name = 0, b"\0" + address.removeprefix(ABSTRACT).encode()
     libc = ctypes.CDLL(None, use_errno=True)
     handle = os.pidfd_open(pid)
     try:
@@ -166,8 +167,7 @@ def cut_connections(pid: int, port: int) -> int:
                 if copy < 0:
                     raise OSError(ctypes.get_errno(), "pidfd_getfd")
                 with socket.socket(fileno=copy) as connection:
-                    inet = connection.family in (socket.AF_INET, socket.AF_INET6)
-                    if inet and connection.getpeername()[1] == port:
+                    if connection.getpeername() == name:
                         connection.shutdown(socket.SHUT_RDWR)
                         cut += 1
     finally:

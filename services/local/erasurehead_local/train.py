@@ -10,6 +10,7 @@ from erasurehead.process.descriptors import check_room_for
 from erasurehead.records import Observer, RunSummary
 from erasurehead.settings.plugins import loaded_plugins
 from erasurehead.settings.tree import RunSettings, WorkerSettings
+from erasurehead_local.address import own_address
 from erasurehead_local.cluster import LocalCluster
 from erasurehead_local.hatching import Hatching
 from erasurehead_master.keep.checkpoint import Snapshot
@@ -18,8 +19,6 @@ from erasurehead_master.run.planning import PlannedRun
 from erasurehead_master.run.seams import Rating
 from erasurehead_master.shell.loop import Watched
 from erasurehead_master.shell.main import host
-
-LOOPBACK = "tcp://127.0.0.1:*"
 
 
 def train(
@@ -126,4 +125,4 @@ def run_on(
         # A worker that ended well has said GOODBYE.
         return [*(Departed(name, why) for name, code, why in ended if code != 0), *last]
 
-    return host(planned, LOOPBACK, observers, begun, attach, resume, rating=rating)
+    return host(planned, own_address(), observers, begun, attach, resume, rating=rating)
