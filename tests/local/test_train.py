@@ -134,12 +134,14 @@ def test_a_straggler_costs_the_round_nothing(store: Path) -> None:
 def test_a_killed_worker_is_an_erasure_and_the_run_goes_on(store: Path) -> None:
     def kill_one() -> None:
         (nursery,) = psutil.Process().children()
-        nursery.children()[0].kill()
+        worker = nursery.children()[0]
+        worker.kill()
+        worker.wait(20)  # for the nursery to find out; else the run is over before that
 
     watch = Watch(5, kill_one)
-    summary = train(settings(store, scheme="agc:c=2,r=3", rounds=40), [watch])
+    summary = train(settings(store, scheme="agc:c=2,r=3", rounds=2000), [watch])
     assert summary.exit_code == EXIT_OK
-    assert summary.rounds == 40
+    assert summary.rounds == 2000
     assert any("ended with code -9" in text for text in watch.notices)
     assert not children()
 
