@@ -111,8 +111,8 @@ def _head(results: Results) -> Iterator[str]:
     yield from ("# Results", "")
     yield _paragraph(
         "Written by `erasurehead reproduce` from its finished cells; not edited by hand. Section 5"
-        " of arXiv 1901.09671 on one machine: 30 worker processes and a master over TCP, the"
-        " paper's data sets, encodings and step sizes. Every time is wall clock: from the first"
+        " of arXiv 1901.09671 on one machine: 30 worker processes and a master over ZeroMQ,"
+        " the paper's data sets, encodings and step sizes. Every time is wall clock: from the first"
         " round's opening to the end, evaluations included."
     )
     yield ""
