@@ -299,7 +299,8 @@ def test_a_killed_run_of_the_method_that_suits_it_converges(
 
     def command(out: str) -> list[str]:
         return [
-            *("train", str(small), "--workers", "3"),
+            # How many rounds of two arrivals it takes depends on who comes: 100 to 500.
+            *("train", str(small), "--workers", "3", "--rounds", "3000"),
             *("--scheme", scheme, "--until", "gap:1e-9", "--l2", "1e-3", "--resume"),
             *("--checkpoint-every-rounds", "3", "--delay", "exponential:mean_s=0.02"),
             *("--quiet", "--no-figures", "--out", str(tmp_path / out)),
