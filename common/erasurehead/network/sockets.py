@@ -182,7 +182,7 @@ class Origin(Struct, frozen=True):
 def receive_routed(socket: zmq.Socket[bytes], *, keyed: bool) -> tuple[Origin, list[Buffer]] | None:
     """Return the origin and the frames of the next message, or None when the inbox is empty."""
     try:
-        part = socket.recv(NO_WAIT, copy=False)
+        part = _receive(socket, NO_WAIT, copy=False)
     except zmq.Again:
         return None
     key = str(part.get("User-Id")) if keyed else None
@@ -218,7 +218,7 @@ def receive(socket: zmq.Socket[bytes]) -> list[Buffer] | None:
 
 def _rest(socket: zmq.Socket[bytes], part: zmq.Frame, frames: list[Buffer]) -> list[Buffer]:
     while part.more:
-        part = socket.recv(copy=False)
+        part = _receive(socket, copy=False)
         if len(frames) <= MAX_PARTS:
             frames.append(_contents(part))
     return frames
