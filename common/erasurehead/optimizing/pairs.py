@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg.lapack import dtrtrs
 
 from erasurehead.arrays import FloatArray, Vector
 from erasurehead.blas import dot
@@ -388,5 +387,8 @@ def _solve(
     triangular: FloatArray, right: FloatArray, *, lower: bool = False, transposed: bool = False
 ) -> FloatArray:
     """Solve T x = right, or T' x = right, without what scipy takes to look at them."""
+    # Not loaded by runs with other methods: it takes 9 MB.
+    from scipy.linalg.lapack import dtrtrs
+
     found, _ = dtrtrs(triangular, right, lower=lower, trans=transposed)
     return np.asarray(found)
