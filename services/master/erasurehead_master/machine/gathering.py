@@ -83,7 +83,7 @@ class Gathering:
         """Return whether a round may open."""
         members = self._membership
         # A slot may have been empty for long when the code is rebuilt.
-        complete = members.n_ready == members.n_slots if self._first else members.all_ready
+        complete = members.every_slot_ready if self._first else members.all_ready
         return complete or (self.over(now) and members.n_ready >= self.needed)
 
     def too_few(self) -> endings.Ending:

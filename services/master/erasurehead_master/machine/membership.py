@@ -108,6 +108,9 @@ class Membership:
 
     def __post_init__(self) -> None:
         self.holders = [None] * self.n_slots
+        self._by_name: dict[str, Member] = {}
+        self._all_held_below = 0
+        """No slot below this number is free."""
 
     @property
     def n_staying(self) -> int:
@@ -118,6 +121,17 @@ class Membership:
     def n_ready(self) -> int:
         """Slots whose worker has its rows."""
         return sum(1 for m in self.holders if m is not None and m.ready)
+
+    @property
+    def anybody_ready(self) -> bool:
+        """True when the worker of some slot has its rows."""
+        return any(m is not None and m.ready for m in self.holders)
+
+    @property
+    def every_slot_ready(self) -> bool:
+        """True when the worker of each slot has its rows."""
+        # The last slots are filled last, so this is not looked for long while workers come.
+        return all(m is not None and m.ready for m in reversed(self.holders))
 
     @property
     def all_ready(self) -> bool:
@@ -148,7 +162,7 @@ class Membership:
 
     def named(self, name: str) -> Member | None:
         """Return the member of a name."""
-        return next((m for m in self.members.values() if m.name == name), None)
+        return self._by_name.get(name)
 
     def hear(self, peer: bytes, now: float) -> Member | None:
         """Note a sign of life; None for a stranger."""
@@ -172,29 +186,25 @@ class Membership:
             return Change(assigned=(known,) if known.slot is not None else ())
         claim = hello.slot if hello.slot is not None and hello.slot < self.n_slots else None
         newcomer = Member(peer, hello.name, hello.host, now, key, claim=claim, age=self._age(peer))
-        rivals = [
-            m
-            for m in self.members.values()
-            if m.name == hello.name or (claim is not None and m.slot == m.claim == claim)
-        ]
+        namesake = self.named(hello.name)
+        rivals = self._rivals(namesake, claim)
         if any(rival.age > newcomer.age for rival in rivals):
             return Change(replaced=(newcomer,))
-        namesake = next((m for m in rivals if m.name == hello.name), None)
         slot = namesake.slot if namesake is not None and claim is None else claim
         vacated = [left for rival in rivals for left in self._remove(rival)]
         if slot is not None and (holder := self.holders[slot]) is not None:
-            self.holders[slot] = None
+            self._vacate(slot)
             holder.slot, holder.ready = None, False
             vacated.append(slot)
-        self.members[peer] = newcomer
+        self.members[peer] = self._by_name[newcomer.name] = newcomer
         if slot is None:
-            empty = [i for i, m in enumerate(self.holders) if m is None]
-            slot = hello.held if hello.held in empty else next(iter(empty), None)
+            slot = hello.held if self._is_free(hello.held) else self._lowest_free()
         assigned: list[Member] = []
         if slot is not None:
             self._seat(newcomer, slot)
             assigned.append(newcomer)
-        assigned.extend(self._seat_spares())
+        if vacated or rivals:  # else no slot is free for which a spare would wait
+            assigned.extend(self._seat_spares())
         return Change(tuple(assigned), tuple(rivals), tuple(vacated))
 
     def drain(self, member: Member, leaves_at: float) -> Change:
@@ -205,7 +215,7 @@ class Membership:
         if slot is None:
             return Change()
         member.slot, member.ready = None, False
-        self.holders[slot] = None
+        self._vacate(slot)
         if was_ready:
             member.drains_from = slot
         assigned = self._seat_spares()
@@ -238,6 +248,7 @@ class Membership:
             member.slot, member.ready, member.drains_from = None, False, None
         self.n_slots = n_slots
         self.holders = [None] * n_slots
+        self._all_held_below = 0
         for slot, member in enumerate((seated + spares)[:n_slots]):
             self._seat(member, slot)
         return [m for m in self.holders if m is not None]
@@ -264,6 +275,8 @@ class Membership:
         """Assert every invariant (on in tests)."""
         names = [m.name for m in self.members.values()]
         assert len(set(names)) == len(names), "two members of one name"
+        assert self._by_name == {m.name: m for m in self.members.values()}
+        assert None not in self.holders[: self._all_held_below]
         assert not {m.peer for m in self.members.values()} & self.set_aside.keys()
         seated = [m for m in self.holders if m is not None]
         assert len({id(m) for m in seated}) == len(seated), "one member in two slots"
@@ -285,6 +298,30 @@ class Membership:
             if len(self.ages) > REMEMBERED_PEERS + len(self.members):
                 self.ages.popitem(last=False)
         return self.ages[peer]
+
+    def _rivals(self, namesake: Member | None, claim: int | None) -> list[Member]:
+        """Return the members whose place a newcomer takes, in the order in which they came."""
+        found = [] if namesake is None else [namesake]
+        holder = None if claim is None else self.holders[claim]
+        if holder is not None and holder.claim == claim and holder is not namesake:
+            found.append(holder)
+        if len(found) > 1:
+            found = [member for member in self.members.values() if member in found]
+        return found
+
+    def _is_free(self, slot: int | None) -> bool:
+        return slot is not None and slot < self.n_slots and self.holders[slot] is None
+
+    def _lowest_free(self) -> int | None:
+        while self._all_held_below < self.n_slots:
+            if self.holders[self._all_held_below] is None:
+                return self._all_held_below
+            self._all_held_below += 1
+        return None
+
+    def _vacate(self, slot: int) -> None:
+        self.holders[slot] = None
+        self._all_held_below = min(self._all_held_below, slot)
 
     def _seat(self, member: Member, slot: int) -> None:
         self.changes += 1
@@ -308,11 +345,12 @@ class Membership:
     def _remove(self, member: Member) -> list[int]:
         self.changes += 1
         del self.members[member.peer]
+        del self._by_name[member.name]
         if member.drains_from is not None and not self.can_answer(member.drains_from):
             return [member.drains_from]
         if member.slot is None:
             return []
         slot = member.slot
-        self.holders[slot] = None
+        self._vacate(slot)
         member.slot, member.ready = None, False
         return [] if self.can_answer(slot) else [slot]

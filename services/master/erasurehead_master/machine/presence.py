@@ -62,7 +62,7 @@ class Presence:
 
     def note(self, now: float) -> None:
         """A worker has come, or gone; tell of it once when none is ready any more."""
-        if self._membership.n_ready > 0:
+        if self._membership.anybody_ready:
             self._empty_since = None
         elif self._empty_since is None:
             self._empty_since = now
