@@ -365,7 +365,8 @@ def test_with_keys_the_run_goes_as_well_and_strangers_stay_out(project: Engine) 
 
 def test_a_pool_with_little_cpu_makes_real_stragglers(project: Engine) -> None:
     """1. Six slots are filled by two pools, told apart by their limits. 2. Every slot of the slow
-    pool has the higher straggler probability, compute seconds a round and throttled seconds.
+    pool has the higher straggler probability, throttled seconds, and seconds of computing for each
+    result that it sends: of most rounds it computes a part, and gives up.
     """
     overlay = project.variant(
         "docker-compose.heterogeneous.yml", DELAY="none", WORKER_CPUS="1", SLOW_CPUS="0.05"
@@ -398,17 +399,16 @@ def test_a_pool_with_little_cpu_makes_real_stragglers(project: Engine) -> None:
         def readings(expression: str) -> str:
             return f"{expression}: {pools.query(expression)}"
 
+        throttled = "rate(erasurehead_worker_cpu_throttled_seconds_total[30s])"
         computing = (
             "rate(erasurehead_worker_compute_seconds_total[30s]) / on (worker)"
-            " (rate(erasurehead_worker_results_total[30s])"
-            " + rate(erasurehead_worker_rounds_abandoned_total[30s]))"
+            " rate(erasurehead_worker_results_total[30s])"
         )
-        throttled = "rate(erasurehead_worker_cpu_throttled_seconds_total[30s])"
-        # Of a round that it gives up a slow worker has computed a part only.
+        # Some 3 x, without a bound and 8 x where this was written; the margins are for busy machines.
         for expression, times in (
-            ("erasurehead_straggler_probability", 2),
+            ("erasurehead_straggler_probability", 1.3),
             (throttled, 2),
-            (computing, 1.2),
+            (computing, 2),
         ):
             eventually(
                 partial(apart, expression, times),
