@@ -83,6 +83,16 @@ def sent(actions: list[Action]) -> list[object]:
     return [a.message for a in actions if isinstance(a, Send)]
 
 
+def wake_until(machine: Worker, kind: type[Action]) -> tuple[float, list[Action]]:
+    """Wake a machine whenever it wants to be; return when it wants something of a kind, and all."""
+    for _ in range(100):
+        now = machine.wake_at
+        actions = machine.handle(Woke(), now)
+        if any(isinstance(action, kind) for action in actions):
+            return now, actions
+    raise AssertionError(f"no {kind.__name__} in a hundred wake-ups")
+
+
 @pytest.mark.parametrize(
     ("assign", "words"),
     [
@@ -143,9 +153,9 @@ def test_a_delay_is_waited_for_and_given_up_for_a_newer_round() -> None:
     assert machine.phase is Phase.DELAYED
     first = machine.handle(step(2), 0.1)
     assert first == [Abandon()]
-    until = machine._until
+    until, actions = wake_until(machine, Compute)
     assert until > 0.1
-    (compute,) = [a for a in machine.handle(Woke(), until) if isinstance(a, Compute)]
+    (compute,) = [a for a in actions if isinstance(a, Compute)]
     assert compute.round == 2
     (result,) = sent(machine.handle(done(2), until))
     assert isinstance(result, Result)
@@ -249,7 +259,11 @@ def test_rows_are_streamed_when_the_store_cannot_be_read() -> None:
 
     assert machine.handle(chunk(1, 0, 1), 0.0) == [], "not the one that was asked for"
     assert sent(machine.handle(Received(ASSIGN), 0.0)) == [ask], "told the same place again"
-    assert ask in sent(machine.handle(Woke(), machine._retry_at))
+    assert sent(wake_until(machine, Send)[1]) == [Heartbeat(0, 0.0)]
+    again_at, actions = wake_until(machine, Send)
+    while ask not in sent(actions):
+        again_at, actions = wake_until(machine, Send)
+    assert again_at == ASSIGN.silence_limit_s
     feed, again = machine.handle(chunk(0, 0, 2), 6.0)
     assert isinstance(feed, Feed)
     assert not feed.last
@@ -404,7 +418,8 @@ def test_its_own_sleep_is_not_the_master_s_silence() -> None:
     limited.handle(Woke(), 0.0)
     actions = limited.handle(Woke(), 60.0)
     assert [type(message) for message in sent(actions)] == [Hello]
-    assert 2.0 < limited._heard + 3.0 - 60.0 <= 3.0
+    gave_up_at, _ = wake_until(limited, Exit)
+    assert 2.0 < gave_up_at - 60.0 <= 3.0
     ready = ready_worker()
     actions = ready.handle(Woke(), 60.0)
     assert [type(message) for message in sent(actions)] == [Heartbeat]

@@ -14,7 +14,6 @@ from enum import Enum
 import msgspec
 import numpy as np
 
-from erasurehead.arrays import Vector
 from erasurehead.errors import (
     EXIT_INTERNAL,
     EXIT_MASTER_LOST,
@@ -26,8 +25,7 @@ from erasurehead.errors import (
 )
 from erasurehead.models import MODELS
 from erasurehead.models.base import Model
-from erasurehead.straggling import DELAYS
-from erasurehead.straggling.base import DelayModel
+from erasurehead.records import Level
 from erasurehead.wire.messages import (
     Assign,
     Drain,
@@ -35,29 +33,17 @@ from erasurehead.wire.messages import (
     Handover,
     Heartbeat,
     Hello,
-    NeedTask,
     Ready,
     Refuse,
     Register,
-    Result,
     Step,
     Stop,
     Task,
     ToMaster,
     ToWorker,
 )
-from erasurehead.wire.vectors import FORMATS
-from erasurehead.wire.vectors.base import ROUNDING, Packer
-from erasurehead_worker.machine.actions import (
-    Abandon,
-    Action,
-    Compute,
-    Exit,
-    Feed,
-    Load,
-    Notice,
-    Send,
-)
+from erasurehead_worker.machine.actions import Abandon, Action, Compute, Exit, Load, Notice, Send
+from erasurehead_worker.machine.contact import Contact
 from erasurehead_worker.machine.events import (
     Event,
     Loaded,
@@ -67,16 +53,9 @@ from erasurehead_worker.machine.events import (
     StoreUnreadable,
     Woke,
 )
-from erasurehead_worker.machine.models import MisfitError, Models
-
-FIRST_RETRY_S = 0.25
-LONGEST_RETRY_S = 5.0
-SPARE_RETRY_S = 1.0
-"""A spare greets this often, which is also its sign of life."""
-
-FORGOTTEN_S = 5 * SPARE_RETRY_S
-"""A spare that no master answered for so long is none any more."""
-
+from erasurehead_worker.machine.loading import Loading
+from erasurehead_worker.machine.models import MisfitError
+from erasurehead_worker.machine.work import Work
 
 SLEPT_S = 1.0
 """A wake-up that is later than this was slept through."""
@@ -118,43 +97,35 @@ class Worker:
         self.hello = hello
         self.phase = Phase.GREETING
         self.assign: Assign | None = None
-        self.loaded: Loaded | None = None
-        self.round = 0
         self.abandoned = 0
-        self.spare = False
-        """A master has registered this process, and had no slot for it."""
-        self._rng = rng
-        self._retry_limit_s = retry_limit_s
+        """Rounds given up."""
+        self._contact = Contact(now, rng, retry_limit_s)
+        self._loading = Loading()
+        self._work: Work | None = None
+        """Under `assign`."""
         self._load_average = load_average
         self._drain_s = drain_s
         self._leaving: str | None = None
         """Why this process ends after the round at hand, if it does."""
         self._leave_at = math.inf
-        self._heard = now
-        self._greet_if_silent_at = math.inf
-        self._sent = now
-        self._retry_at = now
-        self._retry_s = FIRST_RETRY_S
-        self._step: Step | None = None
-        self._part = 0
-        """Of the result of the round at hand: the one that is delayed or computed."""
-        self._until = math.inf
-        self._delay_s = 0.0
-        """Of the round at hand."""
-        self._part_delay_s = 0.0
-        """Of the part at hand."""
-        self._delays: DelayModel | None = None
-        self._delay_shares: list[float] = []
-        self._models: Models | None = None
-        self._model: Vector | None = None
-        """Of the round at hand."""
-        self._packers: list[list[Packer]] = []
-        """One for each vector of each part of a result."""
-        self._wanted: list[tuple[int, int]] = []
-        self._streams = False
         self._actions: list[Action] = []
         self.wake_at = self._next_wake_at()
         """When the machine wants a `Woke` at the latest."""
+
+    @property
+    def round(self) -> int:
+        """The newest round that was begun under the assignment; 0: none."""
+        return 0 if self._work is None else self._work.round
+
+    @property
+    def loaded(self) -> Loaded | None:
+        """The rows of the slot, once they are in memory."""
+        return self._loading.rows
+
+    @property
+    def spare(self) -> bool:
+        """True when a master has registered this process, and had no slot for it."""
+        return self._contact.spare
 
     @property
     def placed(self) -> bool:
@@ -162,12 +133,13 @@ class Worker:
         return self.spare or self.phase in (Phase.IDLE, Phase.DELAYED, Phase.COMPUTING)
 
     def _next_wake_at(self) -> float:
-        wake_at = min(self._until, self._retry_at, self._leave_at)
-        if self._retry_limit_s is not None:
-            wake_at = min(wake_at, self._heard + self._retry_limit_s)
+        contact = self._contact
+        wake_at = min(contact.retry_at, contact.give_up_at, self._leave_at)
+        if self._work is not None:
+            wake_at = min(wake_at, self._work.until)
         if self.assign is not None and self.phase is not Phase.GREETING:
-            beat_at = self._sent + self.assign.heartbeat_interval_s
-            wake_at = min(wake_at, beat_at, self._greet_if_silent_at)
+            beat_at = contact.beat_at(self.assign.heartbeat_interval_s)
+            wake_at = min(wake_at, beat_at, contact.silent_at)
         return wake_at
 
     def handle(self, event: Event, now: float) -> list[Action]:
@@ -179,15 +151,13 @@ class Worker:
         if now > self.wake_at + SLEPT_S:
             # This process did not run (it was stopped, or its whole machine was), and nor, perhaps,
             # did the master: that is no silence.
-            slept_s = now - self.wake_at
-            self._heard += slept_s
-            self._greet_if_silent_at += slept_s
+            self._contact.excuse(now - self.wake_at)
         match event:
             case Received(message):
-                self._heard = now
+                self._contact.heard(now)
                 self._received(message, now)
                 if self.assign is not None:
-                    self._greet_if_silent_at = now + self.assign.silence_limit_s
+                    self._contact.silent_at = now + self.assign.silence_limit_s
             case PartDone():
                 self._part_done(event, now)
             case Woke():
@@ -195,12 +165,7 @@ class Worker:
             case Loaded():
                 self._loaded(event, now)
             case StoreUnreadable(why):
-                if self._streams:
-                    reason = f"the rows that the master sent cannot be used: {why}"
-                    self._send(Goodbye(reason), now)
-                    self._exit(EXIT_INTERNAL, reason)
-                else:
-                    self._stream(why, now)
+                self._unreadable(why, now)
             case Shutdown(reason, at_once):
                 self._shut_down(reason, now, at_once=at_once)
         self.wake_at = self._next_wake_at()
@@ -208,16 +173,15 @@ class Worker:
 
     def validate(self) -> None:
         """Assert every invariant (on in tests)."""
-        busy = self.phase in (Phase.DELAYED, Phase.COMPUTING)
-        assert busy == (self._step is not None)
-        assert (self.phase is Phase.DELAYED) == (self._until < math.inf)
+        work, busy = self._work, self.phase in (Phase.DELAYED, Phase.COMPUTING)
+        assert busy == (work is not None and work.at_hand)
+        assert (self.phase is Phase.DELAYED) == (work is not None and work.until < math.inf)
         assert self._leaving is None or busy or self.phase is Phase.EXITED
         assert self.wake_at == self._next_wake_at()
+        assert (work is None) == (self.assign is None)
         if busy or self.phase is Phase.IDLE:
             assert self.loaded is not None
             assert self.assign is not None
-        if self._step is not None:
-            assert self._step.round == self.round
 
     # What the master says
 
@@ -235,9 +199,8 @@ class Worker:
         elif isinstance(message, Register):
             self._greet(now)
         elif isinstance(message, Heartbeat):
-            if self.phase is Phase.GREETING:  # registered as a spare: no need to hurry
-                self._retry_at = now + SPARE_RETRY_S
-                self.spare = True
+            if self.phase is Phase.GREETING:
+                self._contact.registered(now)
         elif isinstance(message, Handover):
             self._look_for_successor(message, now)
         elif isinstance(message, Refuse):
@@ -248,76 +211,64 @@ class Worker:
 
     def _look_for_successor(self, handover: Handover, now: float) -> None:
         """Wait for another master of the same run, with the rows at hand."""
-        self._actions.append(Notice("info", f"waiting for another master: {handover.reason}"))
+        self._notice("info", f"waiting for another master: {handover.reason}")
         self._drop()
-        self.spare = False
         if self.phase is Phase.IDLE:
             self.phase = Phase.GREETING
-        self._retry_s = FIRST_RETRY_S
-        self._retry_at = now + self._retry_s
+        self._contact.lost(now)
 
     def _take_assign(self, assign: Assign, now: float) -> None:
-        held = self.assign
         self._drop()
-        self.round = 0
         try:
-            self._delays = DELAYS.build(assign.delay, assign.n_slots, assign.delay_seed)
-            format = FORMATS.build(assign.vector_format)
-            self._models = Models(assign)
-            model = _model_of(assign)
+            work, model = Work(assign), _model_of(assign)
         except ErasureHeadError as error:
             reason = f"{error}; a worker needs --plugin for parts that are not built in"
             self._send(Goodbye(reason), now)
             self._exit(EXIT_USAGE, reason)
             return
-        self.assign = assign
-        self._delay_shares = assign.delay_shares.tolist()
-        self.spare = False
-        rng = np.random.default_rng((assign.delay_seed, ROUNDING, assign.slot))
-        parts, vectors, _ = assign.coefficients.shape
-        self._packers = [[format.packer(rng) for _ in range(vectors)] for _ in range(parts)]
-        self._retry_at, self._retry_s = math.inf, FIRST_RETRY_S
-        if self.loaded is not None and held is not None and _same_rows(held, assign):
-            self._loaded(self.loaded, now)
-            return
-        if self.phase is Phase.LOADING and held is not None and _same_rows(held, assign):
-            if self._wanted:
+        same_rows = self.assign is not None and _same_rows(self.assign, assign)
+        self.assign, self._work = assign, work
+        self._contact.settled()
+        loading = self._loading
+        if same_rows and loading.rows is not None:
+            self._loaded(loading.rows, now)
+        elif same_rows and self.phase is Phase.LOADING:
+            if loading.asks:
                 self._ask(now)
-            return
-        self.phase = Phase.LOADING
-        self.loaded = None
-        self._wanted = []
-        self._streams = False
-        self._actions.append(Load(assign, model))
+        else:
+            self.phase = Phase.LOADING
+            loading.begin()
+            self._actions.append(Load(assign, model))
 
-    def _stream(self, why: str, now: float) -> None:
-        """Ask the master for the rows, one chunk at a time."""
-        if self.phase is not Phase.LOADING or self.assign is None:
-            return
-        self._streams = True
-        self._actions.append(Notice("info", f"asking the master for my rows: {why}"))
-        self._wanted = [(int(t), 0) for t in self.assign.tasks]
-        self._ask(now)
+    # Rows
+
+    def _unreadable(self, why: str, now: float) -> None:
+        """Have the master send the rows, unless it has."""
+        if self._loading.streams:
+            reason = f"the rows that the master sent cannot be used: {why}"
+            self._send(Goodbye(reason), now)
+            self._exit(EXIT_INTERNAL, reason)
+        elif self.phase is Phase.LOADING and self.assign is not None:
+            self._notice("info", f"asking the master for my rows: {why}")
+            self._loading.stream(self.assign)
+            self._ask(now)
 
     def _take_task(self, task: Task, now: float) -> None:
-        if self.phase is not Phase.LOADING or self.assign is None or not self._wanted:
+        if self.phase is not Phase.LOADING or self.assign is None:
             return
-        if task.epoch != self.assign.epoch or (task.task, task.chunk) != self._wanted[0]:
+        feed = self._loading.take(task, self.assign)
+        if feed is None:
             return
-        self._wanted.pop(0)
-        if task.chunk + 1 < task.chunks:
-            self._wanted.insert(0, (task.task, task.chunk + 1))
-        self._actions.append(Feed(task, last=not self._wanted))
-        if self._wanted:
+        self._actions.append(feed)
+        if self._loading.asks:
             self._ask(now)
         else:
-            self._retry_at = math.inf
+            self._contact.retry_at = math.inf
 
     def _ask(self, now: float) -> None:
         assert self.assign is not None
-        task, chunk = self._wanted[0]
-        self._retry_at = now + self.assign.silence_limit_s
-        self._send(NeedTask(self.assign.epoch, task, chunk), now)
+        self._contact.retry_at = now + self.assign.silence_limit_s
+        self._send(self._loading.wish(self.assign), now)
 
     def _loaded(self, loaded: Loaded, now: float) -> None:
         assign = self.assign
@@ -334,99 +285,99 @@ class Worker:
             self._exit(EXIT_USAGE, reason)
             return
         self.phase = Phase.IDLE
-        self.loaded = loaded
-        self._send(
-            Ready(assign.epoch, assign.slot, loaded.rows, assign.digest, loaded.support), now
-        )
+        self._loading.rows = loaded
+        self._send(Ready(assign.epoch, assign.slot, loaded.rows, assign.digest, support), now)
+
+    # Rounds
 
     def _take_step(self, step: Step, now: float) -> None:
-        if self.loaded is None or self.assign is None:
+        assign, work, rows = self.assign, self._work, self.loaded
+        if rows is None or assign is None or work is None:
             return
-        if step.epoch != self.assign.epoch:
-            if step.epoch > self.assign.epoch:  # the code was rebuilt, and its ASSIGN was lost
+        if step.epoch != assign.epoch:
+            if step.epoch > assign.epoch:  # the code was rebuilt, and its ASSIGN was lost
                 self._greet(now)
             return
-        # The same round again comes after a result that was lost on the way.
-        if step.round < self.round or (step.round == self.round and self._step is not None):
+        if not work.wants(step):
             return
-        support = self.loaded.support
-        width = self.assign.n_parameters if support is None else support.size
-        assert self._models is not None
+        width = assign.n_parameters if rows.support is None else rows.support.size
         if step.model.n != width:
-            self._actions.append(
-                Notice("error", f"a model of {step.model.n} values came, {width} are needed")
-            )
+            self._notice("error", f"a model of {step.model.n} values came, {width} are needed")
             return
         try:
-            model = self._models.take(step)
+            model = work.models.take(step)
         except MisfitError as misfit:
-            self._actions.append(Notice("error", f"a model came that cannot be read: {misfit}"))
+            self._notice("error", f"a model came that cannot be read: {misfit}")
             return
         if model is None:  # the STEP before was lost; after an ASSIGN a whole one comes
             self._greet(now)
             return
-        if self._step is not None:
-            self._drop()
-        self.round = step.round
-        self._step = step
-        self._model = model
-        assert self._delays is not None
-        self._delay_s = self._delays.delay_s(step.round, self.assign.slot, self.assign.load_share)
-        self._begin_part(0, now)
+        self._drop()
+        self._go_on(work.begin(step.round, model, now))
 
-    # Time and work
-
-    def _begin_part(self, part: int, now: float) -> None:
-        """Wait out the part's share of the injected delay, then compute it."""
-        self._part = part
-        self._part_delay_s = self._delay_s * self._delay_shares[part]
-        if self._part_delay_s > 0:
+    def _go_on(self, compute: Compute | None) -> None:
+        """Compute a part of the result, or wait out the delay that comes first."""
+        if compute is None:
             self.phase = Phase.DELAYED
-            self._until = now + self._part_delay_s
         else:
-            self._compute()
-
-    def _compute(self) -> None:
-        assert self._model is not None
-        self.phase = Phase.COMPUTING
-        self._until = math.inf
-        self._actions.append(Compute(self.round, self._part, self._model))
+            self.phase = Phase.COMPUTING
+            self._actions.append(compute)
 
     def _part_done(self, done: PartDone, now: float) -> None:
-        assign = self.assign
-        at_hand = self.phase is Phase.COMPUTING and (done.round, done.part) == (
-            self.round,
-            self._part,
-        )
-        if not at_hand or assign is None:
+        work = self._work
+        if work is None or self.phase is not Phase.COMPUTING or not work.awaits(done):
             return
-        last = done.part + 1 == len(self._packers)
-        if last:
-            self._step = None
-            self.phase = Phase.IDLE
-        packers = self._packers[done.part]
-        self._send(
-            Result(
-                epoch=assign.epoch,
-                round=done.round,
-                slot=assign.slot,
-                part=done.part,
-                vectors=tuple([p.pack(v) for p, v in zip(packers, done.values, strict=True)]),
-                loss=done.loss,
-                compute_s=done.compute_s,
-                delay_s=self._part_delay_s,
-            ),
-            now,
-        )
-        if not last:
-            self._begin_part(done.part + 1, now)
-        elif self._leaving is not None:
+        self._send(work.result(done), now)
+        if work.at_hand:
+            self._go_on(work.go_on(now))
+            return
+        self.phase = Phase.IDLE
+        if self._leaving is not None:
             self._leave(self._leaving, now)
+
+    def _drop(self) -> None:
+        """Forget the round at hand."""
+        if self._work is not None and self._work.at_hand:
+            self._work.drop()
+            self.abandoned += 1
+            self._actions.append(Abandon())
+            self.phase = Phase.IDLE
+
+    # Time, and the end
+
+    def _woke(self, now: float) -> None:
+        contact = self._contact
+        if now >= contact.give_up_at:
+            limit_s = contact.retry_limit_s
+            self._exit(EXIT_MASTER_LOST, f"no master answered for {limit_s:g} s; giving up")
+            return
+        if now >= self._leave_at:
+            assert self._leaving is not None
+            self._leave(self._leaving, now)
+            return
+        if self._work is not None and now >= self._work.until:
+            self._go_on(self._work.compute())
+        if now >= contact.retry_at:
+            if self.phase is Phase.LOADING and self._loading.asks:
+                self._ask(now)
+            else:
+                self._greet(now)
+        if self.assign is not None and self.phase is not Phase.GREETING:
+            if now >= contact.silent_at:
+                self._notice("warning", "the master is silent; greeting it again")
+                contact.silent_at = now + self.assign.silence_limit_s
+                self._greet(now)
+            elif now >= contact.beat_at(self.assign.heartbeat_interval_s):
+                busy = self._work is not None and self._work.at_hand
+                self._send(Heartbeat(self.round if busy else 0, self._load_average()), now)
 
     def _shut_down(self, reason: str, now: float, *, at_once: bool) -> None:
         """End, after the result of the round at hand if it can come in time."""
-        in_time = self._step is not None and (
-            self.phase is Phase.COMPUTING or self._until < now + self._drain_s
+        work = self._work
+        in_time = (
+            work is not None
+            and work.at_hand
+            and (self.phase is Phase.COMPUTING or work.until < now + self._drain_s)
         )
         if at_once or self._leaving is not None or not in_time:
             self._leave(reason, now)
@@ -439,60 +390,23 @@ class Worker:
         self._send(Goodbye(reason), now)
         self._exit(EXIT_OK, reason, asked=True)
 
-    def _drop(self) -> None:
-        """Forget the round at hand."""
-        if self._step is not None:
-            self.abandoned += 1
-            self._actions.append(Abandon())
-            self._step = None
-            self._until = math.inf
-            self.phase = Phase.IDLE
-
-    def _woke(self, now: float) -> None:
-        # The same sums as in `wake_at`: a difference may round to the other side of a limit, and
-        # then the machine would ask to be woken at once, for ever.
-        if self._retry_limit_s is not None and now >= self._heard + self._retry_limit_s:
-            self._exit(
-                EXIT_MASTER_LOST, f"no master answered for {self._retry_limit_s:g} s; giving up"
-            )
-            return
-        if now >= self._leave_at:
-            assert self._leaving is not None
-            self._leave(self._leaving, now)
-            return
-        if now >= self._until:
-            self._compute()
-        if now >= self._retry_at:
-            if self.phase is Phase.LOADING and self._wanted:
-                self._ask(now)
-            else:
-                self._greet(now)
-        if self.assign is not None and self.phase is not Phase.GREETING:
-            if now >= self._greet_if_silent_at:
-                self._actions.append(Notice("warning", "the master is silent; greeting it again"))
-                self._greet_if_silent_at = now + self.assign.silence_limit_s
-                self._greet(now)
-            elif now >= self._sent + self.assign.heartbeat_interval_s:
-                at_work = 0 if self._step is None else self.round
-                self._send(Heartbeat(at_work, self._load_average()), now)
-
     def _greet(self, now: float) -> None:
-        """Send HELLO; the next one after a pause that doubles, with jitter."""
         held = None if self.assign is None else self.assign.slot
-        if now > self._heard + FORGOTTEN_S:
-            self.spare = False
         self._send(msgspec.structs.replace(self.hello, held=held), now)
-        self._retry_at = now + self._retry_s * float(self._rng.uniform(0.75, 1.25))
-        self._retry_s = min(2 * self._retry_s, LONGEST_RETRY_S)
+        self._contact.greeted(now)
+
+    def _notice(self, level: Level, text: str) -> None:
+        self._actions.append(Notice(level, text))
 
     def _send(self, message: ToMaster, now: float) -> None:
-        self._sent = now
+        self._contact.sent(now)
         self._actions.append(Send(message))
 
     def _exit(self, code: int, reason: str, *, asked: bool = False) -> None:
-        self._step = None
-        self.spare = False
-        self._until = self._leave_at = math.inf
+        if self._work is not None:
+            self._work.drop()
+        self._contact.spare = False
+        self._leave_at = math.inf
         self.phase = Phase.EXITED
         self._actions.append(Exit(code, reason, asked))
 
