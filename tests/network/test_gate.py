@@ -29,7 +29,8 @@ from erasurehead.network.curve import (
     read_public,
     read_secret,
 )
-from erasurehead.network.gate import Gate, Revoked, TurnedAway, cut
+from erasurehead.network.descriptors import cut
+from erasurehead.network.gate import Gate, Revoked, TurnedAway
 from erasurehead.network.handshakes import Handshakes
 from tests.support.ipv6 import needs_ipv6
 from tests.support.strangers import answer_to
@@ -312,7 +313,12 @@ def test_a_revoked_key_is_cut_off_and_stays_out_until_it_is_back(door: Door) -> 
 def test_cutting_what_is_gone_does_nothing() -> None:
     cut(987_654)
     reader, writer = os.pipe()
+    free = os.dup(reader)
+    os.close(free)
     cut(reader)
+    again = os.dup(reader)
+    os.close(again)
+    assert again == free, "it left a descriptor open"
     os.write(writer, b"x")
     assert os.read(reader, 1) == b"x"
     os.close(reader)

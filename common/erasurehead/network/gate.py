@@ -8,11 +8,9 @@ queued as news, and the master asks `admits` of every message it reads.
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import math
 import os
-import socket as os_socket
 import struct
 import threading
 import time
@@ -25,6 +23,7 @@ from zmq.utils import z85
 from erasurehead.network.backlog import Backlog
 from erasurehead.network.connections import Connections, Failure
 from erasurehead.network.curve import ZAP_DOMAIN, MasterKeys
+from erasurehead.network.descriptors import bytes_received, cut, peer_address
 from erasurehead.network.limits import LogLimit
 from erasurehead.wire.messages import Refusal
 
@@ -44,11 +43,6 @@ _EVENTS = (
     | zmq.EVENT_MONITOR_STOPPED
     | _FAILURES
 )
-_connect = ctypes.CDLL(None).connect
-_NO_ADDRESS = bytes(16)
-"""A socket address of family AF_UNSPEC; Python's own `connect` cannot say it."""
-
-_TCP_BYTES_RECEIVED = struct.Struct("=Q")
 _EVENT = struct.Struct("=Hi")
 """Number of the event and its value: a descriptor or an error."""
 
@@ -261,7 +255,7 @@ class Gate:
         if event == zmq.EVENT_ACCEPTED:
             self._backlog.forget(value)
             self._delivered.pop(value, None)
-            surplus = self._connections.accepted(value, _peer_address(value))
+            surplus = self._connections.accepted(value, peer_address(value))
             if surplus is not None:
                 cut(surplus)
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -278,7 +272,7 @@ class Gate:
 
     def _weigh(self) -> None:
         """Cut the connections that hold the memory of unfinished messages."""
-        received = {d: n for d in self._connections if (n := _bytes_received(d)) is not None}
+        received = {d: n for d in self._connections if (n := bytes_received(d)) is not None}
         for descriptor in self._backlog.excessive(received, self._delivered):
             self._connections.doom(descriptor, "endless-message")
             cut(descriptor)
@@ -298,51 +292,3 @@ class Gate:
         )
         if line is not None:
             log.warning("%s", line)
-
-
-def cut(descriptor: int) -> None:
-    """End the connection behind one of libzmq's descriptors; libzmq then finds it closed.
-
-    Were the number meanwhile another connection's, that one would reconnect.
-    """
-    try:
-        copy = os.dup(descriptor)
-    except OSError:
-        return
-    try:
-        with os_socket.socket(fileno=copy) as connection:
-            # A shut down TCP connection is read on for as long as the other side goes on sending;
-            # taking its address away resets it. Other sockets and systems know no such thing.
-            if _connect(copy, _NO_ADDRESS, len(_NO_ADDRESS)) != 0:
-                connection.shutdown(os_socket.SHUT_RDWR)
-    except OSError:
-        log.debug("descriptor %d was no open connection any more", descriptor)
-
-
-def _bytes_received(descriptor: int) -> int | None:
-    """Return what the kernel has received over a TCP connection; None where it cannot say."""
-    try:
-        copy = os.dup(descriptor)
-    except OSError:
-        return None
-    try:
-        with os_socket.socket(fileno=copy) as connection:
-            told = connection.getsockopt(os_socket.IPPROTO_TCP, os_socket.TCP_INFO, 256)
-            (bytes_in,) = _TCP_BYTES_RECEIVED.unpack_from(told, 128)
-            return int(bytes_in)
-    except (OSError, AttributeError, struct.error):
-        return None
-
-
-def _peer_address(descriptor: int) -> str | None:
-    try:
-        copy = os.dup(descriptor)
-    except OSError:
-        return None
-    try:
-        with os_socket.socket(fileno=copy) as connection:
-            host, port, *_ = connection.getpeername()
-            host = host.removeprefix("::ffff:")  # of IPv4, at a socket of both families
-            return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    except (OSError, ValueError):
-        return None

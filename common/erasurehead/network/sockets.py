@@ -82,15 +82,12 @@ def bind_router(
     check_path_is_free(address)
     socket = context.socket(zmq.ROUTER)
     socket.setsockopt(zmq.IPV6, is_ipv6(address))
-    socket.linger = LINGER_MS
     if address.startswith(ABSTRACT):
         # Of a socket that is no file, no permissions keep other users away.
         socket.setsockopt(zmq.IPC_FILTER_UID, os.geteuid())
     socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
     socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
-    socket.setsockopt(zmq.SNDHWM, high_water_mark)
-    socket.setsockopt(zmq.RCVHWM, high_water_mark)
-    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes + CURVE_OVERHEAD_BYTES)
+    _limit(socket, high_water_mark, max_frame_bytes)
     socket.setsockopt(zmq.BACKLOG, 1024)
     socket.setsockopt(zmq.HANDSHAKE_IVL, max(1, round(1000 * handshake_s)))
     _let_kernel_ping(socket)
@@ -128,11 +125,8 @@ def connect_dealer(
     socket = context.socket(zmq.DEALER)
     # A name may have addresses of both families; `Handshakes` finds the one that answers.
     socket.setsockopt(zmq.IPV6, "://[" in address)
-    socket.linger = LINGER_MS
     socket.setsockopt(zmq.IDENTITY, identity)
-    socket.setsockopt(zmq.SNDHWM, high_water_mark)
-    socket.setsockopt(zmq.RCVHWM, high_water_mark)
-    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes + CURVE_OVERHEAD_BYTES)
+    _limit(socket, high_water_mark, max_frame_bytes)
     socket.setsockopt(zmq.RECONNECT_IVL, 100)
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, 0)
     _ping(socket)
@@ -149,6 +143,13 @@ def connect_dealer(
             " expected an address such as tcp://host:5577"
         ) from None
     return socket
+
+
+def _limit(socket: zmq.Socket[bytes], high_water_mark: int, max_frame_bytes: int) -> None:
+    socket.linger = LINGER_MS
+    socket.setsockopt(zmq.SNDHWM, high_water_mark)
+    socket.setsockopt(zmq.RCVHWM, high_water_mark)
+    socket.setsockopt(zmq.MAXMSGSIZE, max_frame_bytes + CURVE_OVERHEAD_BYTES)
 
 
 def _ping(socket: zmq.Socket[bytes]) -> None:

@@ -404,7 +404,7 @@ def test_a_pool_with_little_cpu_makes_real_stragglers(project: Engine) -> None:
             "rate(erasurehead_worker_compute_seconds_total[30s]) / on (worker)"
             " rate(erasurehead_worker_results_total[30s])"
         )
-        # Some 3 x, without a bound and 8 x where this was written; the margins are for busy machines.
+        # Where this was written 3 x, without a bound, and 8 x; a busy machine gets a margin.
         for expression, times in (
             ("erasurehead_straggler_probability", 1.3),
             (throttled, 2),

@@ -11,7 +11,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from erasurehead.network.backlog import FRAMING_BYTES
-from erasurehead.network.gate import Gate, Revoked, TurnedAway, cut
+from erasurehead.network.descriptors import cut
+from erasurehead.network.gate import Gate, Revoked, TurnedAway
 from erasurehead.network.limits import REMEMBERED_PEERS, RefusalLimit
 from erasurehead.network.sockets import Origin
 from erasurehead.settings.groups import LimitSettings
