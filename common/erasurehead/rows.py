@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 Target = Literal["two classes", "classes", "numbers"]
 """What labels are: -1 and +1; classes 0, 1, 2, ...; or numbers."""
 
+LARGEST_SQUARED = 1e150
+"""The square of a larger number is none, and neither is the loss of its row."""
+
 SQUARED_AT_ONCE = 1 << 20
 """Entries, at most, of which squares are held at one time."""
 

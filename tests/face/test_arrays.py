@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +137,23 @@ def test_a_class_that_occurs_once_is_told_of() -> None:
         (DENSE.astype(complex), LABELS, "type complex128"),
         (np.array([["red", 1.0]] * 4, dtype=object), LABELS, "type object"),
         (sparse.csr_array(DENSE.astype(complex)), LABELS, "give real numbers"),
+        (np.ma.masked_less(DENSE, 0), LABELS, "X has masked entries"),
+        (DENSE, np.ma.masked_less(LABELS, 2), "y has masked entries"),
+        (DENSE.astype("M8[D]"), LABELS, r"type datetime64\[D\], which are no real numbers"),
+        (pd.DataFrame({"a": pd.to_timedelta(LABELS, unit="s")}), LABELS, "type timedelta64"),
+        (np.array([[np.timedelta64("NaT"), 1]] * 4, dtype=object), LABELS, "X holds missing"),
+        (np.array([[np.datetime64(3, "D"), 1]] * 4, dtype=object), LABELS, "type object"),
+        (np.array([[np.complex64(1j), 1]] * 4, dtype=object), LABELS, "type object"),
+        (np.zeros((4, 2), dtype=[("a", float)]), LABELS, "which are no real numbers"),
+        (pd.DataFrame({"a": pd.array([1, None, 2, 3], "Float64"), "b": 1}), LABELS, "missing ent"),
+        (np.array([[10**400]] * 4, dtype=object), LABELS, "beyond what a float can say"),
+        ([[1.0], [2.0, 3.0]] * 2, LABELS, "X has entries of different lengths"),
+        (DENSE * 1e154, LABELS, "X holds 4e[+]154, whose square is no number"),
+        (DENSE, -LABELS * 1e154, "y holds -4e[+]154, whose square is no number"),
+        (DENSE, LABELS.astype("M8[D]"), "neither numbers nor names of classes"),
+        (DENSE, LABELS + 1j, "neither numbers nor names of classes"),
+        (DENSE, [date(2020, 1, 1), 3, 3, 4], "labels that have no order, such as datetime.date"),
+        (DENSE, [{1}, {2}, {1}, {2}], "labels that have no order, such as {1}"),
     ],
 )
 def test_what_is_wrong_with_arrays_is_one_sentence(X: Any, y: Any, told: str) -> None:
@@ -150,7 +168,10 @@ def test_what_is_wrong_with_arrays_is_one_sentence(X: Any, y: Any, told: str) ->
         (np.zeros(4), "0 in every row"),
         (np.array([1, np.nan, 1, 1]), "NaN or infinite"),
         (LABELS[:2], r"shape \(2,\) and X has 4 rows"),
-        (["a"] * 4, "other than numbers"),
+        (["a"] * 4, "which are no real numbers; give one number a row"),
+        (np.ma.masked_less(LABELS, 2), "sample_weight has masked entries"),
+        (LABELS.astype("M8[D]"), "which are no real numbers"),
+        (LABELS + 1j, "which are no real numbers"),
     ],
 )
 def test_what_is_wrong_with_weights_is_one_sentence(weight: Any, told: str) -> None:
@@ -169,6 +190,26 @@ def test_test_rows_speak_of_the_same_classes_and_columns() -> None:
         hand_in(DENSE, y, test=(DENSE[:, :2], y))
     with pytest.raises(UsageError, match="no pair"):
         hand_in(DENSE, y, test=DENSE)  # type: ignore[arg-type]
+
+
+def test_a_sparse_matrix_that_names_columns_it_has_not_is_refused() -> None:
+    """scipy looks at indices only when it is asked to, and products read beyond a vector's end."""
+    matrix = sparse.csr_array(DENSE)
+    matrix.indices[0] = 7
+    with pytest.raises(DataError, match="X is a damaged sparse matrix"):
+        rows_of(matrix, LABELS)
+
+
+def test_labels_of_another_kind_are_none_of_the_classes() -> None:
+    """numpy writes numbers out beside texts."""
+    for y, test in ((["1", "2"] * 2, [1, 2]), ([1, 2] * 2, ["1", "2"])):
+        with pytest.raises(DataError, match=r"y of test has labels such as .*; give"):
+            hand_in(DENSE, y, test=(DENSE[:2], test))
+
+
+def test_texts_of_numpys_newer_type_are_classes() -> None:
+    texts = np.array(["a", "b", "a", "b"], dtype=np.dtypes.StringDType())
+    assert Targets.of(texts, None).target == "two classes"
 
 
 def test_labels_are_copied() -> None:

@@ -140,13 +140,63 @@ def test_a_run_that_is_opened_again_knows_what_its_columns_are_called(
         estimator.predict(frame[list(frame.columns[::-1])])
 
 
+@pytest.mark.parametrize(
+    "classes", [(0, 1), (2.5, -1.0), (True, False), ("1", "2")], ids=lambda pair: str(pair)
+)
+def test_a_run_that_is_opened_again_knows_what_its_classes_are(
+    table: Table, tmp_path: Path, classes: tuple[Any, Any]
+) -> None:
+    """They were texts, none of which is equal to a number that was learnt from."""
+    y = np.where(table.y == "late", *classes)
+    run = eh.train(table.X, y, out=tmp_path / "run", progress=False, **SETTINGS)
+    again = eh.Run.open(tmp_path / "run")
+    assert again.predict(table.X).dtype == run.predict(table.X).dtype == y.dtype
+    np.testing.assert_array_equal(again.predict(table.X), run.predict(table.X))
+    assert again.score(table.X, y) == run.score(table.X, y)
+    assert again.to_sklearn().predict(table.X).tolist() == run.predict(table.X).tolist()
+
+
+def test_a_worker_may_have_rows_of_zeros_alone() -> None:
+    """Its parameters were none, for which the master sent it away."""
+    X = np.zeros((40, 2))
+    X[0, 0] = 1.0
+    y = np.arange(40) % 2
+    for scheme in ("uncoded", "cached"):
+        run = eh.simulate(
+            X,
+            y,
+            delay="exponential:mean_s=1",
+            scheme=scheme,
+            workers=4,
+            rounds=60,
+            until="none",
+            l2=0.1,
+        )
+        # The one row that has an entry, of label -1: 0.1 theta + sigmoid(theta) / 40 = 0.
+        theta = float(run.theta[0])
+        assert 0.1 * theta + 1 / (1 + np.exp(-theta)) / 40 == pytest.approx(0.0, abs=1e-6)
+        assert run.theta[1] == 0.0
+    wait = {"max_wait_s": 20.0}
+    run = eh.train(X, y, progress=False, workers=4, scheme="uncoded", rounds=5, membership=wait)
+    assert len(run.history) == 5
+
+
+def test_rows_without_labels_have_no_score(table: Table) -> None:
+    """The share of labels that are right was told of labels that nobody gave."""
+    run = eh.simulate(*table, pass_s=1.0, **SETTINGS)
+    with pytest.raises(eh.DataError, match="there is no label to compare with; give y"):
+        run.score(table.X)
+
+
 def test_rows_are_scored_by_a_label_each(table: Table) -> None:
     """numpy would stretch a single one over all rows, and say how good that is."""
     run = eh.simulate(*table, pass_s=1.0, **SETTINGS)
     assert set(run.score(table.X[:3], table.y[:3])) >= {"accuracy"}
     with pytest.raises(eh.DataError, match="X has 3 rows and there are 1 labels; give one label"):
         run.score(table.X[:3], table.y[:1])
-    with pytest.raises(eh.DataError, match="y has the class 1, and the model tells early, late ap"):
+    with pytest.raises(
+        eh.DataError, match="labels such as 1, and the model tells 'early', 'late' a"
+    ):
         run.score(table.X[:3], [1, 2, 1])
     of_objects = eh.simulate(table.X, table.y.astype(object), pass_s=1.0, **SETTINGS)
     with pytest.raises(eh.DataError, match=r"y has labels such as .*; give labels of that kind"):

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from erasurehead.errors import DataError, UsageError
 from erasurehead.records import Arrival, Late, RoundRecord, RunStart, RunSummary
-from erasurehead.runs import Claim, Run, RunWriter, appender, lines_beyond, recorded_rounds
+from erasurehead.runs import Claim, Origin, Run, RunWriter, appender, lines_beyond, recorded_rounds
 from erasurehead.settings.sources import load
 from erasurehead.settings.tree import MasterSettings, RunSettings, SlurmSettings
 
@@ -488,6 +488,15 @@ def test_a_damaged_or_missing_model_is_one_sentence(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match="holds no model"):
         _ = Run.open(tmp_path / "run").theta
+
+
+def test_classes_of_another_type_than_the_file_says_are_damaged(tmp_path: Path) -> None:
+    held = Origin("two classes", ("0", "x")).arrays()
+    assert Origin.read(held, "model.npz") is not None
+    with pytest.raises(DataError, match="its 'classes' are not of the type int"):
+        Origin.read({**held, "class_type": "int"}, "model.npz")
+    with pytest.raises(DataError, match="its 'class_type' is 'object'"):
+        Origin.read({**held, "class_type": "object"}, "model.npz")
 
 
 def test_a_model_with_other_parameters_than_it_should_have_is_damaged(tmp_path: Path) -> None:

@@ -12,12 +12,10 @@ import numpy as np
 from erasurehead.arrays import FloatArray
 from erasurehead.datasets.sources import read_plain, sklearn_datasets
 from erasurehead.errors import DataError
+from erasurehead.rows import LARGEST_SQUARED
 
 LARGEST_COLUMN = 2**31 - 1
 """scikit-learn reads the numbers of columns as integers of 32 bits."""
-
-LARGEST_VALUE = 1e150
-"""The square of a larger value is no number, and neither is the loss of a row."""
 
 EXPECTED = "expected lines such as '1 3:0.5 7:1'"
 
@@ -63,9 +61,9 @@ def _check(path: Path, matrix: Any, labels: FloatArray) -> None:
     if not len(labels):
         raise DataError(f"{path} has no row; name a file with rows")
     # NaN is not at most anything, so it is found as well.
-    bad = np.flatnonzero(~(np.abs(matrix.data) <= LARGEST_VALUE))
+    bad = np.flatnonzero(~(np.abs(matrix.data) <= LARGEST_SQUARED))
     rows = [*(np.searchsorted(matrix.indptr, bad, side="right") - 1)]
-    rows += [*np.flatnonzero(~(np.abs(labels) <= LARGEST_VALUE))]
+    rows += [*np.flatnonzero(~(np.abs(labels) <= LARGEST_SQUARED))]
     if rows:
         row = int(min(rows))
         held = [labels[row], *matrix.data[matrix.indptr[row] : matrix.indptr[row + 1]]]

@@ -80,14 +80,16 @@ def sklearn_estimator(learnt: Learnt) -> Any:
         )
     counterpart = COUNTERPARTS[model.spec.name]
     coef, intercept = coefficients(model, learnt.theta)
-    labels: Array = np.array([1.0, 2.0])
+    stand_ins, classes = 2, {}
     if model.target != "numbers":
-        labels, coef, intercept = _by_sorted_class(learnt.class_names, coef, intercept)
+        names, coef, intercept = _by_sorted_class(learnt.class_names, coef, intercept)
+        stand_ins, classes = len(names), {"classes_": names}
     estimator = counterpart.empty(model)
     # A fit to a column of zeros gives the estimator what its version of scikit-learn wants a fitted
-    # one to have; then the numbers become the model's.
-    estimator.fit(np.zeros((len(labels), 1)), labels)
-    fitted = {"coef_": coef, "intercept_": intercept, "n_features_in_": model.n_columns}
+    # one to have; then the numbers become the model's. The labels are stand-ins, for it refuses to
+    # be fitted to classes with a fraction.
+    estimator.fit(np.zeros((stand_ins, 1)), np.arange(1, stand_ins + 1))
+    fitted = {"coef_": coef, "intercept_": intercept, "n_features_in_": model.n_columns, **classes}
     if learnt.column_names:
         fitted["feature_names_in_"] = np.array(learnt.column_names, dtype=object)
     for name, value in {**fitted, **counterpart.fitted(model)}.items():

@@ -254,6 +254,9 @@ class LocalRowsBuilder:
     def _support(self) -> tuple[IndexArray | None, IndexArray]:
         """Return the support (None: all columns) and the position of each column in it."""
         n_columns = len(self._touched)
+        if not self._touched.any():
+            # Rows of zeros need no parameter, but models and gradients have one value at least.
+            self._touched[:1] = True
         count = int(np.count_nonzero(self._touched))
         if self._all_columns or count == n_columns or count > self._dense_share * n_columns:
             return None, np.arange(n_columns, dtype=np.int32)

@@ -23,10 +23,6 @@ from erasurehead.errors import DataError
 
 Rows = npt.NDArray[np.int64]
 
-LARGEST_SQUARED = 1e150
-"""Labels and offsets beyond this have squares that are no numbers, and losses likewise."""
-
-
 A_CATEGORY = "name the column in categorical= if each value is a category"
 
 

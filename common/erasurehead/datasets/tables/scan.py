@@ -16,7 +16,6 @@ from erasurehead.datasets.tables.encoded import ReadTable
 from erasurehead.datasets.tables.kept import KeptValues
 from erasurehead.datasets.tables.pieces import Piece, Table
 from erasurehead.datasets.tables.readers import (
-    LARGEST_SQUARED,
     CategoryReader,
     IsTextError,
     NumberReader,
@@ -31,6 +30,7 @@ from erasurehead.datasets.tables.values import numbers as as_numbers
 from erasurehead.datasets.tables.wanted import Wanted
 from erasurehead.errors import DataError
 from erasurehead.process.ahead import ahead
+from erasurehead.rows import LARGEST_SQUARED
 from erasurehead.words import counted
 
 FEWEST_TO_TELL = 20

@@ -20,14 +20,13 @@ from erasurehead.datasets.labels import (
 )
 from erasurehead.datasets.tables.categories import LARGEST_EXACT, in_order, kind_of
 from erasurehead.datasets.tables.readers import (
-    LARGEST_SQUARED,
     CategoryReader,
     IsTextError,
     NumberReader,
     Rows,
 )
 from erasurehead.datasets.tables.values import as_arrow
-from erasurehead.rows import Target
+from erasurehead.rows import LARGEST_SQUARED, Target
 
 MOST_CLASSES = 1 << 12
 """Numbers of more distinct values are no classes, whatever else they are."""

@@ -37,8 +37,6 @@ def export(
 
     load_plugins(plugin or ())
 
-    import numpy as np
-
     from erasurehead.exporting import EXPORTS
     from erasurehead.exporting.base import Learnt
     from erasurehead.process.outputs import write_output
@@ -46,12 +44,9 @@ def export(
 
     exported = EXPORTS.build(format)
     trained = Run.open(run, allow_unfinished=unfinished)
-    classes: tuple[str, ...] = ()
-    columns: tuple[str, ...] = ()
-    if trained.origin is not None:
-        classes, columns = trained.origin.classes, trained.origin.column_names
-    named = np.array(classes) if classes else None
-    learnt = Learnt(trained.learnt, trained.theta, named, columns)
+    origin = trained.origin
+    classes, columns = (None, ()) if origin is None else (origin.class_array(), origin.column_names)
+    learnt = Learnt(trained.learnt, trained.theta, classes, columns)
     path = out or run / exported.file
     write_output(
         path, "an exported model", exported.is_ours, lambda file: exported.write(learnt, file)

@@ -13,6 +13,7 @@ from rich.console import Console
 from erasurehead.errors import EXIT_OK, DataError, ErasureHeadError, UsageError, reason_of
 from erasurehead.records import Level, Observer, RunSummary
 from erasurehead.runs import Claim, Origin, Run, RunWriter
+from erasurehead.runs.origin import ClassType
 from erasurehead.runs.tracked import trackers_of
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.console import logs
@@ -93,11 +94,12 @@ def run_recorded(
     quiet: bool,
     judges: bool = True,
     column_names: tuple[str, ...] = (),
+    class_type: ClassType = "str",
 ) -> RunSummary:
     """Run, showing it on the console and writing it to `out`; or go on with the run there.
 
     `judges`: whether to say if the run has converged. `column_names`: what the data frame calls its
-    columns that the rows were handed in as.
+    columns that the rows were handed in as. `class_type`: what the names of the classes stand for.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def run_recorded(
     with Claim(out) as claim:
         point = _resume_point(settings, planned.plan.digest)
         if point is None or not point.finished:
-            origin = Origin.of(planned.store, column_names)
+            origin = Origin.of(planned.store, column_names, class_type)
             return _run(planned, run, point, claim, progress, trackers, origin)
     progress.close()
     ended = Run.open(out).summary

@@ -15,6 +15,15 @@ from erasurehead.arrays import Array, FloatArray
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows
 from erasurehead.words import counted, listed
+from erasurehead_face.running.real_numbers import (
+    NUMBERS,
+    OBJECTS,
+    TEXTS,
+    array_of,
+    check_size,
+    is_missing,
+    numbers_of,
+)
 
 FORMATS = "an array, a scipy sparse matrix or a data frame of numbers"
 
@@ -30,7 +39,8 @@ def rows_of(matrix: Any, labels: FloatArray | None, what: str = "X") -> CsrRows:
 
     Raises
     ------
-    UsageError: it is no matrix of finite numbers, has no columns, or not as many rows as labels.
+    UsageError: it is no matrix of finite numbers that can be squared, has no columns, or not as
+        many rows as labels.
     """
     from scipy.sparse import csr_array, issparse
 
@@ -38,10 +48,7 @@ def rows_of(matrix: Any, labels: FloatArray | None, what: str = "X") -> CsrRows:
     n_rows, n_columns = csr.shape
     if n_columns == 0:
         raise DataError(f"{what} has no columns; give at least one")
-    if not np.isfinite(csr.data).all():
-        raise DataError(
-            f"{what} holds NaN or infinite entries; fill them in or leave their rows out"
-        )
+    check_size(csr.data, what)
     if labels is None:
         labels = np.full(n_rows, np.nan)
     check_length(labels, n_rows, what)
@@ -116,31 +123,47 @@ def labels_of(y: Any, what: str = "y") -> Array:
     """
     if y is None:
         raise UsageError(f"{what} is missing; give one label a row of X")
-    labels = np.array(y)
+    labels = np.array(array_of(y, what))
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
         raise DataError(f"{what} has shape {labels.shape}; give one label a row, of shape (rows,)")
-    missing = (
-        not np.isfinite(labels).all()
-        if labels.dtype.kind in "fc"
-        else labels.dtype.kind == "O" and any(_is_missing(v) for v in labels)
-    )
-    if missing:
+    if labels.dtype.kind not in NUMBERS + TEXTS + OBJECTS:
+        raise DataError(
+            f"{what} holds entries of type {labels.dtype}, which are neither numbers nor names of"
+            " classes; give numbers or texts"
+        )
+    if labels.dtype.kind == OBJECTS:
+        _check_objects(labels, what)
+    elif labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise DataError(f"{what} has missing or infinite labels; leave their rows out")
-    if labels.dtype.kind == "O" and any(isinstance(v, str) for v in labels):
+    return labels
+
+
+def _check_objects(labels: Array, what: str) -> None:
+    """Refuse labels that are missing, or cannot be told apart by their order.
+
+    Raises
+    ------
+    DataError: there are such.
+    """
+    if any(map(is_missing, labels)):
+        raise DataError(f"{what} has missing or infinite labels; leave their rows out")
+    if any(isinstance(v, str) for v in labels):
         other = next((v for v in labels if not isinstance(v, str)), None)
         if other is not None:
             raise DataError(
                 f"{what} holds texts and others, such as {other!r:.40}; give labels of one kind"
             )
-    return labels
-
-
-def _is_missing(value: Any) -> bool:
-    """Tell None, NaN and pandas' NA, which is neither equal to itself nor different from it."""
-    different = value != value
-    return value is None or not isinstance(different, bool | np.bool_) or bool(different)
+    try:
+        for label in labels:
+            hash(label)  # what has none (a set, say) has no order either, or half of one
+        np.sort(labels)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{what} holds labels that have no order, such as {labels[0]!r:.40}; give numbers, or"
+            " texts as names of classes"
+        ) from None
 
 
 def permuted(rows: CsrRows, seed: int) -> CsrRows:
@@ -187,6 +210,10 @@ def _merged(matrix: Any, what: str) -> Any:
         data = triplets.data.astype(np.float64)
         places = (triplets.row, triplets.col)
         csr = csr_array(coo_array((data, places), shape=matrix.shape))
+    try:
+        csr.check_format(full_check=True)
+    except ValueError as error:
+        raise DataError(f"{what} is a damaged sparse matrix: {error}; make it anew") from None
     csr.sum_duplicates()
     csr.eliminate_zeros()
     return csr
@@ -194,18 +221,10 @@ def _merged(matrix: Any, what: str) -> Any:
 
 def _dense(matrix: Any, what: str) -> FloatArray:
     """Return a dense matrix in float64; it may be the user's own, which is only read."""
-    table = np.asarray(matrix)
+    table = array_of(matrix, what)
     if table.ndim != 2:
         raise DataError(
             f"{what} has shape {table.shape}; give {FORMATS}, of two axes (one column:"
             f" {what}.reshape(-1, 1))"
         )
-    try:
-        if table.dtype.kind == "c":
-            raise TypeError
-        return table.astype(np.float64, copy=False)
-    except (TypeError, ValueError):
-        raise DataError(
-            f"{what} holds entries of type {table.dtype}, which are no real numbers; encode them,"
-            " for example by scikit-learn's OneHotEncoder"
-        ) from None
+    return numbers_of(table, what, "encode them, for example by scikit-learn's OneHotEncoder")

@@ -13,11 +13,16 @@ from erasurehead.datasets.manifest import FORMAT_VERSION, Manifest, Provenance
 from erasurehead.datasets.store import Store, write_store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.rows import CsrRows, Target
+from erasurehead.runs.origin import ClassType
 from erasurehead_face.running.arrays import check_names, names_of, permuted, rows_of, taken
+from erasurehead_face.running.real_numbers import check_size, numbers_of
 from erasurehead_face.running.targets import Targets
 
 ARRAYS = "arrays"
 """What stands for the store's location in the settings of a run on arrays."""
+
+CLASS_TYPES: dict[str, ClassType] = {"b": "bool", "i": "int", "u": "int", "f": "float"}
+"""What classes are by the kind of numpy's type; of others only texts are kept."""
 
 PROVENANCE = Provenance("arrays from Python", "", "arrays-1")
 
@@ -43,6 +48,11 @@ class Handed:
     def class_names(self) -> tuple[str, ...]:
         """The classes as texts."""
         return () if self.classes is None else tuple(str(name) for name in self.classes)
+
+    @property
+    def class_type(self) -> ClassType:
+        """What the texts of the classes stand for."""
+        return "str" if self.classes is None else CLASS_TYPES.get(self.classes.dtype.kind, "str")
 
     @property
     def n_bytes(self) -> int:
@@ -143,20 +153,14 @@ def _offsets_of(given: Any, n_rows: int) -> FloatArray:
 
 
 def _per_row(given: Any, n_rows: int, what: str) -> FloatArray:
-    try:
-        numbers = np.array(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(f"{what} holds something other than numbers; give one number a row") from (
-            None
-        )
+    numbers = np.array(numbers_of(given, what, "give one number a row"))
     if numbers.ndim == 0:
         numbers = np.full(n_rows, float(numbers))
     if numbers.shape != (n_rows,):
         raise DataError(
             f"{what} has shape {numbers.shape} and X has {n_rows} rows; give one number a row"
         )
-    if not np.isfinite(numbers).all():
-        raise DataError(f"{what} has NaN or infinite entries; give finite numbers")
+    check_size(numbers, what)
     return numbers
 
 

@@ -185,8 +185,15 @@ class Problem:
         if out is None:
             return go(placed, [kept, *trackers_of(self.settings, None, log.warning)])
         # What the run tells on the way is logged, too; so nothing is printed here.
-        names = self.columns or ()
-        return run_recorded(placed, go, out, Console(quiet=True), quiet=True, column_names=names)
+        return run_recorded(
+            placed,
+            go,
+            out,
+            Console(quiet=True),
+            quiet=True,
+            column_names=self.columns or (),
+            class_type="str" if self.handed is None else self.handed.class_type,
+        )
 
     def _left(self, summary: RunSummary, kept: Kept) -> Run:
         out = self.settings.run.out

@@ -99,7 +99,7 @@ class Run:
             raise DataError(f"run {path} closed no round; there is no model to open")
         classes, columns = None, None
         if held.origin is not None:
-            classes = class_array(held.origin.classes)
+            classes = held.origin.class_array()
             columns = held.origin.column_names or None
         return cls(
             held.theta,
@@ -188,11 +188,12 @@ class Run:
 
         Parameters
         ----------
-        y: the labels of a matrix, shape (rows,); those of a store are in it.
+        y: the labels of a matrix, shape (rows,); those of a store are in it. Of a file, rows
+            without a label do not count.
 
         Raises
         ------
-        DataError: there are other columns than in training, or not as many labels as rows.
+        DataError: there are other columns than in training, not as many labels as rows, or none.
         """
         rows = self._rows(X)
         labels = np.asarray(rows.labels)
@@ -200,8 +201,12 @@ class Run:
             given = labels_of(y)
             check_length(given, len(labels), "X")
             labels = coded(given, self.model.target, self.classes, "y")
-        weights = None if rows.weights is None else np.asarray(rows.weights)
-        return metrics_of(self.model, outputs_on(rows, self.model, self.theta), labels, weights)
+        known = ~np.isnan(labels)
+        if not known.any():
+            raise DataError("there is no label to compare with; give y, one label a row of X")
+        weights = None if rows.weights is None else np.asarray(rows.weights)[known]
+        outputs = outputs_on(rows, self.model, self.theta)[known]
+        return metrics_of(self.model, outputs, labels[known], weights)
 
     def to_sklearn(self) -> Any:
         """Return a fitted estimator of scikit-learn that predicts what the model predicts.

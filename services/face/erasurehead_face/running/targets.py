@@ -16,6 +16,7 @@ from erasurehead.models.base import Model
 from erasurehead.registry import Spec
 from erasurehead.rows import Target
 from erasurehead_face.running.arrays import labels_of
+from erasurehead_face.running.real_numbers import OBJECTS, TEXTS, check_size, numbers_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Targets:
         given = labels_of(y, what)
         if not len(given):
             raise DataError(f"{what} is empty; give one row at least")
-        kinds = "text" if given.dtype.kind in "OUSb" else "numbers"
+        kinds = "text" if given.dtype.kind in f"b{TEXTS}{OBJECTS}" else "numbers"
         distinct, counts = np.unique(given, return_counts=True)
         wanted = None if model is None else _target_of_model(model)
         if wanted is None:
@@ -85,12 +86,17 @@ def coded(given: Array, target: Target, classes: Array | None, what: str) -> Flo
     """
     if classes is None:
         return as_numbers(given, what)
+    if not len(given):
+        return np.zeros(0)
+    kinds = {a.dtype.kind in TEXTS for a in (classes, given) if a.dtype.kind != OBJECTS}
     try:
+        if len(kinds) > 1:  # numpy would write the numbers out, and find 1 among the texts
+            raise TypeError
         places = np.minimum(np.searchsorted(classes, given), len(classes) - 1)
     except TypeError:  # texts beside numbers
         raise DataError(
-            f"{what} has labels such as {given[0]!r:.40}, and the model tells"
-            f" {', '.join(map(str, classes))} apart; give labels of that kind"
+            f"{what} has labels such as {given.tolist()[0]!r:.40}, and the model tells"
+            f" {', '.join(map(repr, classes.tolist()))} apart; give labels of that kind"
         ) from None
     strange = np.asarray(classes[places] != given)
     if strange.any():
@@ -144,13 +150,9 @@ def as_numbers(given: Array, what: str) -> FloatArray:
     ------
     DataError: they are none.
     """
-    try:
-        return np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DataError(
-            f"{what} holds {given.dtype}, and the model needs numbers; give numbers, or a model"
-            " for classes"
-        ) from None
+    numbers = numbers_of(given, what, "give numbers, or a model for classes")
+    check_size(numbers, what)
+    return numbers
 
 
 def _target_of_model(model: str) -> Target | None:
