@@ -80,6 +80,46 @@ def test_an_end_without_a_word_and_without_a_success_is_a_failure() -> None:
     assert connections.ended(7) == Failure("handshake-failed", "a descriptor used again")
 
 
+def test_what_is_said_may_be_read_before_the_connection_is_told_of() -> None:
+    """1. A worker speaks ahead of both its events, another ahead of one of them. 2. Both are known
+    to have spoken, and a stranger who comes later is a failure."""
+    connections = Connections(2)
+    connections.spoke(7)
+    connections.accepted(7, "worker")
+    connections.succeeded()
+    connections.accepted(8, "another")
+    connections.spoke(8)
+    connections.succeeded()
+    assert connections.accepted(9, "stranger") == 9
+    assert connections.ended(9) == Failure("too-many-connections", "stranger")
+    assert connections.ended(8) is None
+    connections.accepted(9, "stranger")
+    assert connections.ended(9) == Failure("handshake-failed", "stranger")
+    assert connections.ended(7) is None
+
+
+def test_last_words_are_not_taken_for_those_of_the_next_connection() -> None:
+    """1. A worker says goodbye and is gone before that is read. 2. Its descriptor is used again."""
+    connections = Connections(2)
+    connections.accepted(7, "worker")
+    connections.succeeded()
+    assert connections.ended(7) is None
+    connections.spoke(7)
+    connections.accepted(7, "stranger")
+    assert connections.ended(7) == Failure("handshake-failed", "stranger")
+
+
+def test_who_speaks_without_a_handshake_takes_no_success_from_others() -> None:
+    """1. A peer of an old protocol speaks and leaves. 2. One that says nothing had its success."""
+    connections = Connections(2)
+    connections.accepted(7, "of old")
+    connections.spoke(7)
+    assert connections.ended(7) is None
+    connections.accepted(8, "worker")
+    connections.succeeded()
+    assert connections.ended(8) is None
+
+
 def test_strangers_push_out_each_other_and_never_a_worker() -> None:
     connections = Connections(3)
     for descriptor in (1, 2, 3):

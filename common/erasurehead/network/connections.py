@@ -1,8 +1,9 @@
 """The connections of a listening socket, as its monitor tells of them. No I/O.
 
 libzmq's events do not always name their connection: a failure comes without the descriptor, but
-right before the end of its connection, and a success comes without it altogether. The bookkeeping
-here puts the two together.
+right before the end of its connection, and a success comes without it altogether. Nor do they come
+in time: what a connection says may be read before it is told of. The bookkeeping here puts all of
+that together.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Failure:
     address: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Connection:
     address: str
     spoke: bool = False
@@ -44,6 +45,10 @@ class Connections:
         self._open: dict[int, _Connection] = {}
         self._failing: Refusal | None = None
         self._silent_successes = 0
+        self._owing: list[_Connection] = []
+        """They have spoken, and their success has not been told of."""
+        self._spoke_ahead: set[int] = set()
+        self._ended_silent: set[int] = set()
         self._n_doomed = 0
 
     def __len__(self) -> int:
@@ -61,7 +66,11 @@ class Connections:
         open push out each other and not a worker.
         """
         self._forget(descriptor)
-        self._open[descriptor] = _Connection(address or UNKNOWN_ADDRESS)
+        self._ended_silent.discard(descriptor)
+        connection = self._open[descriptor] = _Connection(address or UNKNOWN_ADDRESS)
+        if descriptor in self._spoke_ahead:
+            self._spoke_ahead.remove(descriptor)
+            self._has_spoken(connection)
         if len(self) <= self._limit:
             return None
         surplus = next((d for d in self if not self._open[d].spoke), descriptor)
@@ -75,18 +84,24 @@ class Connections:
 
     def succeeded(self) -> None:
         """Some connection's handshake is done."""
-        self._silent_successes += 1
+        if self._owing:
+            self._owing.pop(0)
+        else:
+            self._silent_successes += 1
 
     def failed(self, reason: Refusal) -> None:
         """Some connection's handshake failed; its end follows."""
         self._failing = reason
 
     def spoke(self, descriptor: int) -> None:
-        """A message came over this connection."""
+        """A message came over this connection, of whose acceptance may be told later."""
         connection = self._open.get(descriptor)
-        if connection is not None and not connection.spoke:
-            connection.spoke = True
-            self._silent_successes = max(0, self._silent_successes - 1)
+        if connection is not None:
+            self._has_spoken(connection)
+        elif descriptor in self._ended_silent:
+            self._ended_silent.remove(descriptor)  # its last words
+        else:
+            self._spoke_ahead.add(descriptor)
 
     def ended(self, descriptor: int) -> Failure | None:
         """A connection is gone; return what was wrong, if anything was."""
@@ -94,6 +109,8 @@ class Connections:
         reason, self._failing = self._failing, None
         if connection is None:
             return None
+        if not connection.spoke:
+            self._ended_silent.add(descriptor)
         if connection.doomed is not None:
             reason = connection.doomed
         elif reason is None:
@@ -105,8 +122,21 @@ class Connections:
             reason = "handshake-failed"
         return Failure(reason, connection.address)
 
+    def _has_spoken(self, connection: _Connection) -> None:
+        if connection.spoke:
+            return
+        connection.spoke = True
+        if self._silent_successes > 0:
+            self._silent_successes -= 1
+        else:
+            self._owing.append(connection)
+
     def _forget(self, descriptor: int) -> _Connection | None:
         connection = self._open.pop(descriptor, None)
-        if connection is not None and connection.doomed is not None:
+        if connection is None:
+            return None
+        if connection.doomed is not None:
             self._n_doomed -= 1
+        if connection in self._owing:
+            self._owing.remove(connection)  # of an old protocol, which knows no success
         return connection
