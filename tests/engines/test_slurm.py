@@ -17,6 +17,7 @@ from erasurehead.datasets.prepare import prepare
 from erasurehead.runs import Run, recorded_rounds
 from erasurehead_engines.posting import read
 from tests.support.small_slurm import MISSING, SmallSlurm, small_slurm, until
+from tests.support.when_asked import Asking
 
 pytestmark = pytest.mark.skipif(
     bool(MISSING), reason=f"SLURM is not installed here ({', '.join(MISSING)})"
@@ -24,20 +25,7 @@ pytestmark = pytest.mark.skipif(
 
 SCRIPTS = Path(__file__).parents[2] / "examples" / "slurm"
 
-WHEN_ASKED = """
-from pathlib import Path
-from erasurehead.finishing import CONDITIONS
-from erasurehead.finishing.base import Condition
-
-class WhenAsked(Condition):
-    def met(self, course):
-        return "somebody asked for it" if Path("enough").exists() else None
-
-CONDITIONS.register("when-asked", WhenAsked)
-"""
-
 OPTIONS = (
-    *("--plugin", "when_asked.py", "--until", "when-asked", "--rounds", "1000000"),
     *("--scheme", "uncoded:r=4", "--step", "0.5", "--delay", "exponential:mean_s=0.02"),
     *("--checkpoint-every-rounds", "5"),
     *("--membership-silence-limit-s", "3", "--membership-heartbeat-interval-s", "0.5"),
@@ -48,7 +36,6 @@ OPTIONS = (
 def slurm(tmp_path: Path) -> Iterator[SmallSlurm]:
     options = {"rows": "300", "columns": "60", "nnz": "4", "seed": "3"}
     prepare("synthetic", source=None, out=tmp_path / "store", options=options)
-    (tmp_path / "when_asked.py").write_text(WHEN_ASKED)
     for script in ("run.sbatch", "workers.sbatch"):
         shutil.copy(SCRIPTS / script, tmp_path)
     with small_slurm(tmp_path) as slurm:
@@ -88,7 +75,8 @@ def test_a_run_of_eight_tasks_survives_what_a_cluster_does(
     def completed(number: str) -> bool:
         return slurm.job(number)["JobState"] == "COMPLETED"
 
-    job = slurm.submit("run.sbatch", "store", *OPTIONS)
+    asking = Asking(tmp_path)
+    job = slurm.submit("run.sbatch", "store", *OPTIONS, *asking.options)
     run, file = tmp_path / "runs" / f"slurm-{job}", tmp_path / f"erasurehead-{job}.json"
     until(lambda: recorded_rounds(run) > 3, "the first rounds")
     assert in_slots(run) == [f"task-{number}" for number in range(1, 8)]
@@ -110,7 +98,7 @@ def test_a_run_of_eight_tasks_survives_what_a_cluster_does(
     until(lambda: back in log().partition("resuming after round")[2], "the run resumes, with all")
     resumed = recorded_rounds(run)
     until(lambda: recorded_rounds(run) > resumed + 10, "more rounds")
-    (tmp_path / "enough").touch()
+    asking.enough()
 
     for number in (job, f"{array}_{1 - first}"):
         until(partial(completed, number), f"the end of job {number}")

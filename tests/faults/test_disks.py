@@ -1,6 +1,6 @@
 """A disk that is full, or may not be written: training goes on, and nothing that was good is lost.
 
-The master runs in a mount namespace of its own, so that its disk can be a few hundred kilobytes or
+The master runs in a mount namespace of its own, so that its disk can be a few megabytes or
 be taken away; the test sees that disk through ``/proc/PID/root``.
 """
 
@@ -23,6 +23,7 @@ from erasurehead.records import Observer
 from erasurehead.runs import RunWriter
 from tests.support.fault_scene import LIMIT_S, K, Scene, Watch, after
 from tests.support.scraped_metrics import free_port, scrape
+from tests.support.when_asked import Asking
 
 FAILURES = "erasurehead_checkpoint_failures_total"
 
@@ -46,10 +47,11 @@ def test_a_full_device_does_not_stop_the_run(fault_scene: Scene, tmp_path: Path)
                 lost.append(round_)
 
     def fill() -> None:
+        # The checkpoints are written on a thread of their own.
+        until(lambda: any((out / "checkpoint").glob("*.ckpt")), "the first checkpoint")
         for n in range(1, 400):
-            path = out / "checkpoint" / f"round-{n:09d}.part"
-            if not path.exists():
-                path.symlink_to("/dev/full")
+            with contextlib.suppress(FileExistsError):  # it is being written
+                (out / "checkpoint" / f"round-{n:09d}.part").symlink_to("/dev/full")
 
     watch = Watch((after(50), fill))
     changes = {"out": out, "checkpoint": {"every_rounds": 10}, "rounds": 200}
@@ -80,15 +82,16 @@ class Disk:
         self._unshare = unshare
         self._enter = enter
         self._http_port = free_port()
+        self._asking = Asking(mountpoint.parent)
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self, options: str = "size=400k") -> subprocess.Popen[str]:
-        """Start a master that goes on answering when its run is over."""
+    def start(self, options: str = "size=4m") -> subprocess.Popen[str]:
+        """Start a master whose run goes on until `finish`, and that goes on answering after it."""
         mount = f"mount -t tmpfs -o {options} tmpfs {self._mountpoint}"
         command = [
             *(sys.executable, "-m", "erasurehead_cli", "master", self._scene.store),
             *("--bind", f"tcp://127.0.0.1:{self._scene.port}", "--workers", str(K)),
-            *("--scheme", "agc:c=2,r=3", "--rounds", "400", "--step", "0.5", "--quiet"),
+            *("--scheme", "agc:c=2,r=3", *self._asking.options, "--step", "0.5", "--quiet"),
             *("--delay", "exponential:mean_s=0.02", "--checkpoint-every-rounds", "5"),
             *("--out", str(self._mountpoint / "run")),
             *("--http-bind", f"127.0.0.1:{self._http_port}", "--http-linger"),
@@ -129,6 +132,13 @@ class Disk:
     def lines(self) -> int:
         return (self.path / "run" / "rounds.jsonl").read_bytes().count(b"\n")
 
+    def finish(self) -> int:
+        """Let the run end; return its last round."""
+        self._asking.enough()
+        until(lambda: "erasurehead_exit_code" in self.metrics(), "the end")
+        assert self.metric("erasurehead_exit_code") == EXIT_OK
+        return int(self.metric("erasurehead_round"))
+
     def end(self) -> tuple[int, str]:
         """Ask the master, whose run is over, to end; return its exit code and what it said."""
         assert self.process is not None
@@ -147,7 +157,7 @@ WAYS = (
 def disk(fault_scene: Scene, tmp_path: Path) -> Iterator[Disk]:
     mountpoint = tmp_path / "disk"
     mountpoint.mkdir()
-    probe = f"mount -t tmpfs -o size=400k tmpfs {mountpoint}"
+    probe = f"mount -t tmpfs -o size=4m tmpfs {mountpoint}"
     for unshare, enter in WAYS:
         try:
             done = subprocess.run([*unshare, "sh", "-c", probe], capture_output=True, check=False)
@@ -187,11 +197,10 @@ def test_a_full_disk_costs_checkpoints_and_nothing_else(fault_scene: Scene, disk
     assert disk.checkpoints() == held
     assert disk.lines() <= lines + 5, "the disk was not full"
     (disk.path / "ballast").unlink()
-    until(lambda: "erasurehead_exit_code" in disk.metrics(), "the end")
-    assert disk.metric("erasurehead_exit_code") == EXIT_OK
-    assert disk.checkpoints()[-1] == "round-000000400.ckpt"
+    last = disk.finish()
+    assert disk.checkpoints()[-1] == f"round-{last:09d}.ckpt"
     records = (disk.path / "run" / "rounds.jsonl").read_text().splitlines()
-    assert [json.loads(line)["round"] for line in records] == list(range(1, 401))
+    assert [json.loads(line)["round"] for line in records] == list(range(1, last + 1))
     summary = json.loads((disk.path / "run" / "summary.json").read_text())
     assert summary["lost_writes"] > 0
     code, said = disk.end()
@@ -217,9 +226,9 @@ def test_a_run_directory_that_becomes_read_only_costs_checkpoints(
     until(lambda: disk.metric("erasurehead_round") >= at + 20, "further rounds")
     assert disk.checkpoints() == held
     disk.do("umount $RUN")
-    until(lambda: "erasurehead_exit_code" in disk.metrics(), "the end")
-    assert disk.checkpoints()[-1] == "round-000000400.ckpt"
-    assert disk.lines() == 400
+    last = disk.finish()
+    assert disk.checkpoints()[-1] == f"round-{last:09d}.ckpt"
+    assert disk.lines() == last
     code, said = disk.end()
     assert code == EXIT_OK
     assert said.count("Read-only file system; the older ones stay, training goes on") == 1
@@ -227,7 +236,7 @@ def test_a_run_directory_that_becomes_read_only_costs_checkpoints(
 
 def test_a_run_does_not_begin_in_a_read_only_directory(fault_scene: Scene, disk: Disk) -> None:
     """Nobody waits for workers first; nothing was trained, so no metric moves."""
-    process = disk.start("size=400k,ro")
+    process = disk.start("size=4m,ro")
     said, _ = process.communicate(timeout=LIMIT_S)
     assert process.returncode == EXIT_USAGE
     (line,) = said.splitlines()

@@ -21,7 +21,7 @@ NOBODY = "tcp://127.0.0.1:1"
 
 def until(cluster: LocalCluster, condition: Callable[[], bool]) -> bool:
     """Read the nursery's news until a condition holds, for a while."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not condition() and time.monotonic() < end:
         time.sleep(0.01)
         cluster.poll()

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from erasurehead.datasets.prepare import prepare
 from erasurehead.errors import UsageError
-from erasurehead.runs import Run
+from erasurehead.runs import Run, recorded_rounds
 from erasurehead_cli.main import main
 from erasurehead_local.faults import Fault, in_words, read_faults
+
+KILLED = "worker local-0 ended with code -9"
+LIMIT_S = 120.0
 
 
 def written(path: Path, text: str) -> Path:
@@ -45,17 +52,49 @@ def test_a_file_that_is_not_there_is_said_in_a_sentence(tmp_path: Path) -> None:
 def test_a_run_outlives_every_kind_of_fault(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A killed worker is back in its slot, a frozen one thaws, one that was cut off returns."""
+    """A killed worker is back in its slot, a frozen one thaws, one that was cut off returns.
+
+    When all is done and all are back for a while, the run is asked to end.
+    """
     options = {"rows": "60", "columns": "8", "nnz": "3", "seed": "1"}
     store = prepare("synthetic", source=None, out=tmp_path / "store", options=options).path
     schedule = written(tmp_path / "faults", "0.1 kill 0\n0.2 stop 1 0.3\n0.3 cut 2\n")
     out = tmp_path / "run"
-    asked = ["chaos", str(store), "--faults", str(schedule), "--workers", "4", "--until"]
-    asked += ["time:2s", "--rounds", "1000000", "--scheme", "uncoded:r=3", "--no-figures", "-q"]
-    assert main([*asked, "--delay", "exponential:mean_s=0.01", "--out", str(out)]) == 0
+    asked = ["chaos", str(store), "--faults", str(schedule), "--workers", "4", "--until", "none"]
+    asked += ["--rounds", "1000000", "--scheme", "uncoded:r=3", "--no-figures", "-q"]
+    over = threading.Event()
+
+    def healed(since: int) -> bool:
+        if recorded_rounds(out) < since + 20:
+            return False
+        last = Run.open(out, allow_unfinished=True).records[-20:]
+        return {a.slot for record in last for a in record.arrivals} == {0, 1, 2, 3}
+
+    def end_when_healed() -> None:
+        events, until = out / "events.log", time.monotonic() + LIMIT_S
+        while not (events.exists() and KILLED in events.read_text()) or havoc_goes_on():
+            if over.wait(0.02) or time.monotonic() > until:
+                break
+        since = recorded_rounds(out)
+        while not over.wait(0.1) and not healed(since) and time.monotonic() < until:
+            pass
+        if not over.is_set():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    watching = threading.Thread(target=end_when_healed)
+    watching.start()
+    try:
+        assert main([*asked, "--delay", "exponential:mean_s=0.01", "--out", str(out)]) == 0
+    finally:
+        over.set()
+        watching.join()
     assert "injected 3 faults (kill 1, stop 1, cut 1) of the 3" in capfd.readouterr().out
     run = Run.open(out)
     last = run.records[-20:]
     assert {a.slot for record in last for a in record.arrivals} == {0, 1, 2, 3}
-    events = (out / "events.log").read_text()
-    assert events.count("worker local-0 ended with code -9") == 1
+    assert (out / "events.log").read_text().count(KILLED) == 1
+
+
+def havoc_goes_on() -> bool:
+    """Return whether there is harm yet to be done."""
+    return any(thread.name == "havoc" for thread in threading.enumerate())
