@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,18 @@ import psutil
 import pytest
 
 from erasurehead.datasets.prepare import prepare
-from erasurehead.settings.groups import MembershipSettings
 from erasurehead.settings.tree import WorkerSettings
 from erasurehead_local.cluster import LocalCluster
 from tests.support.forked_commands import Start, forked_commands
 from tests.support.scraped_metrics import free_port, scrape
 
-ROUNDS = 400
+FOREVER = 10**6
+"""Rounds, of a run that is killed: it shall not be over before."""
+
 KILLS = 20
+LIMIT_S = 120.0
+SILENCE_S = 60.0
+"""After so long workers greet a master that says nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +39,13 @@ def start() -> Iterator[Start]:
         yield made
 
 
-def command(small: Path, out: Path, port: int) -> list[str]:
+def command(small: Path, out: Path, port: int, rounds: int = FOREVER) -> list[str]:
     return [
         *("master", str(small)),
         *("--bind", f"tcp://127.0.0.1:{port}", "--workers", "3", "--scheme", "egc:c=3"),
-        *("--rounds", str(ROUNDS), "--step", "0.5", "--optimizer", "nesterov"),
+        *("--rounds", str(rounds), "--until", "none"),
+        *("--step", "0.5", "--optimizer", "nesterov"),
+        *("--membership-silence-limit-s", str(SILENCE_S)),
         *("--delay", "exponential:mean_s=0.02", "--evaluate-every-rounds", "7"),
         *("--checkpoint-every-rounds", "5", "--out", str(out), "--resume", "--quiet"),
     ]
@@ -59,6 +66,18 @@ def rounds_on_disk(out: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+def checkpoints(out: Path) -> list[Path]:
+    """Return those of a run, the oldest first."""
+    return sorted((out / "checkpoint").glob("*.ckpt"))
+
+
+def wait_for(condition: Callable[[], bool], what: str) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not condition():
+        assert time.monotonic() < end, f"not within {LIMIT_S:g} s: {what}"
+        time.sleep(0.002)
+
+
 def theta(out: Path) -> np.ndarray:
     with np.load(out / "model.npz") as model:
         return np.array(model["theta"])
@@ -67,7 +86,7 @@ def theta(out: Path) -> np.ndarray:
 def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
     small: Path, tmp_path: Path, start: Start
 ) -> None:
-    """1. A calm run. 2. The same run, its master killed 20 times; the workers stay.
+    """1. A run whose master is killed 20 times; the workers stay. 2. The same run in calm.
 
     The models are equal to the last bit, every round is recorded once, and workers that were never
     restarted served all of it.
@@ -78,60 +97,62 @@ def test_killed_at_twenty_instants_it_ends_where_the_uninterrupted_run_ends(
         cluster.start(
             [WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"w{i}") for i in range(3)]
         )
-        assert ends_well(start(command(small, tmp_path / "calm", port)))
-        # The calm master told its workers to stop; the other run gets its own.
-        assert cluster.wait(30)
-        cluster.start(
-            [WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"v{i}") for i in range(3)]
-        )
         out = tmp_path / "killed"
-        kills = 0
-        while kills < KILLS:
-            before = rounds_on_disk(out)
-            process = start(command(small, out, port))
+        resumable = 0
+        for _ in range(KILLS):
+            resumable += bool(checkpoints(out))
             # Somewhere in the next rounds, wherever it is then.
-            target = before + int(rng.integers(1, ROUNDS // KILLS))
-            until = time.monotonic() + 60
-            while (
-                rounds_on_disk(out) < min(target, ROUNDS - 5)
-                and process.is_alive()
-                and time.monotonic() < until
-            ):
-                time.sleep(float(rng.uniform(0.0, 0.01)))
+            target = rounds_on_disk(out) + int(rng.integers(1, 20))
+            process = start(command(small, out, port))
+            wait_for(partial(reached, out, target), f"{target} rounds")
+            time.sleep(float(rng.uniform(0.0, 0.01)))
             assert process.is_alive(), "it ended before it could be killed"
             kill(process)
-            kills += 1
         cluster.poll()
-        assert set(cluster.pids) == {"v0", "v1", "v2"}, "a worker did not outlive the master"
+        assert set(cluster.pids) == {"w0", "w1", "w2"}, "a worker did not outlive the master"
+        resumable += bool(checkpoints(out))
+        rounds = rounds_on_disk(out) + 20
         http_port = free_port()
         watched = ["--http-bind", str(http_port), "--http-linger"]
-        last = start([*command(small, out, port), *watched])
+        last = start([*command(small, out, port, rounds), *watched])
         metrics: dict[str, float] = {}
-        until = time.monotonic() + 240
-        while metrics.get("erasurehead_exit_code") is None and time.monotonic() < until:
-            time.sleep(0.05)
+
+        def is_over() -> bool:
             with contextlib.suppress(OSError):  # it does not listen yet
-                metrics = scrape(http_port)
+                metrics.update(scrape(http_port))
+            return "erasurehead_exit_code" in metrics
+
+        wait_for(is_over, "the end")
         assert metrics["erasurehead_exit_code"] == 0
-        assert metrics["erasurehead_round"] == ROUNDS
+        assert metrics["erasurehead_round"] == rounds
         assert "erasurehead_checkpoint_age_seconds" in metrics
         last.terminate()
         assert ends_well(last)
+        # That master told its workers to stop; the other run gets its own.
+        assert cluster.wait(LIMIT_S)
+        cluster.start(
+            [WorkerSettings(connect=f"tcp://127.0.0.1:{port}", name=f"v{i}") for i in range(3)]
+        )
+        assert ends_well(start(command(small, tmp_path / "calm", port, rounds)))
     assert np.array_equal(theta(out), theta(tmp_path / "calm"))
     records = [json.loads(line) for line in (out / "rounds.jsonl").read_text().splitlines()]
-    assert [r["round"] for r in records] == list(range(1, ROUNDS + 1))
+    assert [r["round"] for r in records] == list(range(1, rounds + 1))
     assert all(r["closed_s"] >= r["opened_s"] for r in records)
     calm_lines = (tmp_path / "calm" / "rounds.jsonl").read_text().splitlines()
     calm_records = [json.loads(line) for line in calm_lines]
     assert [r["train_loss"] for r in records] == [r["train_loss"] for r in calm_records]
     assert [r["metrics"] for r in records] == [r["metrics"] for r in calm_records]
     events = (out / "events.log").read_text()
-    assert KILLS - 1 <= events.count("resuming after round") <= KILLS
-    # Workers that were never restarted are there again within two heartbeats. A busy machine may be
-    # late now and then.
+    assert events.count("resuming after round") == resumable >= KILLS // 2
+    # Workers that were never restarted are there again by their heartbeats, long before they would
+    # greet a silent master.
     ready_s = [float(s) for s in re.findall(r"ready after (\d+\.\d+) s", events)]
     assert len(ready_s) >= KILLS
-    assert np.median(ready_s[1:]) < 2 * MembershipSettings().heartbeat_interval_s
+    assert max(ready_s[1:]) < SILENCE_S / 2
+
+
+def reached(out: Path, rounds: int) -> bool:
+    return rounds_on_disk(out) >= rounds
 
 
 def test_the_run_goes_on_from_an_older_checkpoint_when_the_newest_is_damaged(
@@ -145,32 +166,30 @@ def test_the_run_goes_on_from_an_older_checkpoint_when_the_newest_is_damaged(
         ]
         cluster.start(workers)
         process = start(command(small, out, port))
-        until = time.monotonic() + 60
-        while rounds_on_disk(out) < 30 and time.monotonic() < until:
-            time.sleep(0.01)
+        wait_for(lambda: reached(out, 30) and len(checkpoints(out)) > 1, "rounds and checkpoints")
         kill(process)
-        newest = max((out / "checkpoint").glob("*.ckpt"))
+        *_, older, newest = checkpoints(out)
         newest.write_bytes(newest.read_bytes()[:100])
-        assert ends_well(start(command(small, out, port)))
+        rounds = rounds_on_disk(out) + 20
+        assert ends_well(start(command(small, out, port, rounds)))
     events = (out / "events.log").read_text()
     assert f"checkpoint {newest.name} is damaged" in events
-    assert rounds_on_disk(out) == ROUNDS
+    assert f"resuming after round {int(older.stem.partition('-')[2])}" in events
+    assert rounds_on_disk(out) == rounds
 
 
 def test_other_settings_are_refused(small: Path, tmp_path: Path, start: Start) -> None:
     port = free_port()
     out = tmp_path / "run"
     process = start(command(small, out, port))
-    until = time.monotonic() + 60
-    while not (out / "config.yaml").exists() and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_for((out / "config.yaml").exists, "its settings")
     kill(process)
     before = psutil.Process().children()
     other = subprocess.run(
         [sys.executable, "-m", "erasurehead_cli", *command(small, out, port), "--seed", "5"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_S,
         check=False,
     )
     assert other.returncode == 2
@@ -193,7 +212,7 @@ def test_other_data_of_the_same_shape_are_refused(small: Path, tmp_path: Path) -
             ],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=LIMIT_S,
             check=False,
         )
 
@@ -270,9 +289,7 @@ def test_a_run_that_keeps_its_best_model_ends_as_if_it_had_not_been_killed(
     killed = tmp_path / "killed"
     for quarter in range(1, 4):
         process = start(command("killed", until))
-        enough, deadline = calm["rounds"] * quarter // 4, time.monotonic() + 60
-        while rounds_on_disk(killed) < enough and time.monotonic() < deadline:
-            time.sleep(0.002)
+        wait_for(partial(reached, killed, calm["rounds"] * quarter // 4), "its rounds")
         kill(process)
     assert same(run("killed", until), calm)
     assert theta(killed).tobytes() == theta(tmp_path / "calm").tobytes()
@@ -309,9 +326,7 @@ def test_a_killed_run_of_the_method_that_suits_it_converges(
     killed = tmp_path / "killed"
     for at in (4, 12):
         process = start(command("killed"))
-        deadline = time.monotonic() + 60
-        while rounds_on_disk(killed) < at and time.monotonic() < deadline:
-            time.sleep(0.002)
+        wait_for(partial(reached, killed, at), f"{at} rounds")
         kill(process)
     assert ends_well(start(command("killed")))
     summary = json.loads((killed / "summary.json").read_bytes())
