@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import RunSettings
 from erasurehead_cli.commands.compare import usual_schemes
 from erasurehead_cli.main import main
+from tests.support.scraped_metrics import free_port
 
 SMALL = ["--workers", "3", "--rounds", "6", "--evaluate-every-rounds", "2", "--step", "2.0"]
 
@@ -389,19 +389,12 @@ def test_new_rows_of_a_table_are_predicted(
     assert "new.csv has no column 'word', which the model was trained on" in capsys.readouterr().err
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def test_a_master_and_workers_of_their_own_commands(place: Path) -> None:
     """1. Three workers look for a master. 2. It comes, trains and ends. 3. All end with 0."""
     address = f"tcp://127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "erasurehead_cli", "worker", "--connect", address, "--quiet"]
     workers = [
-        subprocess.Popen([*command, "--name", f"w{n}", "--retry-limit-s", "60"], cwd=place)
+        subprocess.Popen([*command, "--name", f"w{n}", "--retry-limit-s", "120"], cwd=place)
         for n in range(3)
     ]
     try:
@@ -409,7 +402,7 @@ def test_a_master_and_workers_of_their_own_commands(place: Path) -> None:
             "master", "store", *SMALL, "--scheme", "uncoded", "--bind", address, "--out", "served",
             cwd=place,
         )  # fmt: skip
-        assert [worker.wait(timeout=30) for worker in workers] == [0, 0, 0]
+        assert [worker.wait(timeout=120) for worker in workers] == [0, 0, 0]
     finally:
         for worker in workers:
             worker.kill()

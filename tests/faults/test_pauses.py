@@ -15,9 +15,9 @@ import psutil
 from erasurehead.runs import Run
 from erasurehead_cli.main import main
 
-SILENCE_S = 2.0
-PAUSE_S = 3.0
-ROUNDS = 60
+SILENCE_S = 5.0
+PAUSE_S = 7.0
+ROUNDS = 300
 WORKERS = 4
 LIMIT_S = 60.0
 

@@ -113,8 +113,9 @@ def test_a_freeze_longer_than_the_limit_costs_the_slot_until_the_return(
     assert summary.exit_code == EXIT_OK
     assert not watch.undone
     assert watch.said("worker w2 was silent for") == 1
-    # What it had begun before it slept comes before its HELLO or after it, unless dropped.
-    assert refused(watch.metrics).keys() <= {"unknown-peer", "wrong-slot"}
+    # What it had begun before it slept comes before its HELLO or after it, unless dropped; another
+    # one may answer twice where the machine is so busy that the master sends a round again.
+    assert refused(watch.metrics).keys() <= {"unknown-peer", "wrong-slot", "duplicate"}
     assert [placements(watch.metrics, i) for i in range(K)] == [1, 1, 2, 1]
 
 

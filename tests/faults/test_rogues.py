@@ -37,8 +37,9 @@ from tests.support.example_messages import packed
 from tests.support.fault_scene import FOREVER, LIMIT_S, Deed, K, Scene, Watch, after, end
 from tests.support.scraped_metrics import placements, refused, workers
 
-PATIENT = {"silence_limit_s": 60.0, "heartbeat_interval_s": 0.2}
-"""A worker by hand sends no heartbeats."""
+PATIENT = {"silence_limit_s": 300.0, "heartbeat_interval_s": 60.0}
+"""A worker by hand sends no heartbeats, and others shall be sent no round twice, however slow they
+are: what is refused is counted here."""
 
 
 class Peer:
@@ -151,7 +152,7 @@ def test_wrong_messages_are_counted_by_reason_and_change_nothing(fault_scene: Sc
 
     acting = Act(act)
     watch = Watch((after(20), acting.start))
-    summary = fault_scene.serve(watch, rounds=FOREVER)
+    summary = fault_scene.serve(watch, rounds=FOREVER, membership=PATIENT)
     acting.over()
     assert summary.exit_code == EXIT_OK
     assert refused(watch.metrics) == {reason: len(m) for reason, m in sent.items()}

@@ -222,6 +222,8 @@ def run(problem: Problem) -> Iterator[Run]:
             "l2": L2,
             "delay": "exponential:mean_s=0.004",
             "evaluate_every_rounds": ROUNDS,
+            # No worker is sent a round twice, however slow it is.
+            "membership": {"silence_limit_s": 300.0, "heartbeat_interval_s": 60.0},
             **changes,
         }
         planned = plan_here(load(RunSettings, given, environment={}))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,8 +23,9 @@ from erasurehead.settings.tree import RunSettings
 from erasurehead.wire.frames import decode, encode
 from erasurehead.wire.messages import PROTOCOL_VERSION, TO_WORKER, Hello, Refuse
 from erasurehead_local.train import train
+from tests.support.scraped_metrics import free_port
 
-LIMIT_S = 60
+LIMIT_S = 120
 WORKERS = 2
 SETTINGS = {"scheme": "egc:c=2", "workers": WORKERS, "rounds": 12, "step": "0.5", "seed": 4}
 
@@ -73,9 +73,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def address() -> str:
     """An address on a port that was free a moment ago."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    return f"tcp://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ CALLER = """
 import os, socket, sys
 os.setuid(int(sys.argv[1]))
 with socket.socket(socket.AF_UNIX) as caller:
-    caller.settimeout(20)
+    caller.settimeout(60)
     caller.connect(b"\\0" + sys.argv[2].encode())
     print(len(caller.recv(64)) > 0)
 """

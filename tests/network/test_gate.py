@@ -36,7 +36,7 @@ from tests.support.ipv6 import needs_ipv6
 from tests.support.strangers import answer_to
 
 Context = zmq.Context[zmq.Socket[bytes]]
-LIMIT_S = 30
+LIMIT_S = 60
 GREETING = b"\xff\0\0\0\0\0\0\0\1\x7f\3\1CURVE"
 
 

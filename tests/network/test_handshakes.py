@@ -12,7 +12,7 @@ import zmq
 from erasurehead.network import sockets
 from erasurehead.network.handshakes import Handshakes
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 class Ends:

@@ -19,7 +19,7 @@ from erasurehead.settings.sources import load
 from erasurehead.settings.tree import WorkerSettings
 from tests.support.ipv6 import needs_ipv6
 
-LIMIT_S = 20
+LIMIT_S = 60
 
 
 def router(context: zmq.Context[Any], address: str) -> zmq.Socket[bytes]:

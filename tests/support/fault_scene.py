@@ -133,7 +133,7 @@ class Scene:
             "step": "0.5",
             "rounds": 200,
             "delay": "exponential:mean_s=0.01",
-            "membership": {"silence_limit_s": 2.0, "heartbeat_interval_s": 0.2},
+            "membership": {"silence_limit_s": 4.0, "heartbeat_interval_s": 0.5},
             "http": {"bind": f"127.0.0.1:{http_port}"},
         }
         return load(MasterSettings, {**given, **changes}, environment={})
