@@ -16,8 +16,8 @@ from erasurehead_local.train import train
 from erasurehead_simulator.virtual.virtual_run import simulate
 
 WORKERS, ROUNDS = 4, 4
-DELAY = "exponential:mean_s=0.6"
-GAP_S = 0.16
+DELAY = "exponential:mean_s=1.5"
+GAP_S = 0.4
 """Between any two arrivals of a round: many times what a busy machine adds to a delay."""
 
 
@@ -87,8 +87,8 @@ def test_so_is_one_whose_workers_send_task_by_task(
 ) -> None:
     """Rounds close at the fourth of eight tasks, in the middle of what a worker does."""
     rng = np.random.default_rng(3)
-    # Halves of them are 0.2 s apart from each other and from wholes, up to the fifth result.
-    delays_s = np.array([rng.permutation([0.5, 1.4, 2.2, 3.6]) for _ in range(ROUNDS)])
+    # Halves of them are 0.4 s apart from each other and from wholes, up to the fifth result.
+    delays_s = np.array([rng.permutation([1.0, 2.8, 4.4, 7.2]) for _ in range(ROUNDS)])
     np.savez(tmp_path / "delays.npz", delays_s=delays_s)
     given = {
         "store": str(small_store),
