@@ -78,7 +78,7 @@ compose-demo:  ## train on flights with docker compose; Grafana at http://127.0.
 LOCK := .venv-deploy/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
         --generate-hashes --no-header
 
-lock:  ## pin the images' dependencies anew, with hashes
+lock:  ## pin the images' current dependencies, with hashes
 	.ci/deploy-tools.sh
 	$(LOCK) pyproject.toml -o docker/locks/service.txt
 	$(LOCK) pyproject.toml docker/locks/prepare.in -c docker/locks/service.txt -o docker/locks/prepare.txt

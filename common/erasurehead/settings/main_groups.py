@@ -72,7 +72,9 @@ class CodingSettings(MainSection):
 class StragglingSettings(MainSection):
     """Stragglers of our own making."""
 
-    delay: DelayText = Field("none", max_length=4096, description="injected delay")
+    delay: DelayText = Field(
+        "none", max_length=4096, description="injected delay (docs/simulator.md)"
+    )
 
 
 class DescentSettings(MainSection):
