@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray, Vector
+from erasurehead.arrays import FloatArray, IntArray, Vector
 from erasurehead.blas import dot
 from erasurehead.errors import DataError
-from erasurehead.optimizing.far_scale import far_scale
+from erasurehead.optimizing.ordered_pairs import OrderedPairs
 from erasurehead.optimizing.pair_rows import PairRows
 from erasurehead.parts import InParts, at_once, chunks, n_chunks
 
@@ -102,6 +102,7 @@ class CurvaturePairs:
         # Row 0 is the gradient, rows 2 i + 1 and 2 i + 2 are s and y of place i; there is always a
         # place for another pair.
         self._rows = PairRows(n_rows + 1, n_parameters, digits)
+        self._most = float(np.finfo(self._rows.dtype).max)
         self._way = self._rows.padded()
         self.way: Vector = self._way[:n_parameters]
         self._gram: FloatArray = np.zeros((n_rows, n_rows))
@@ -109,8 +110,8 @@ class CurvaturePairs:
         """Products of the gradient's chunks, as far as they were found."""
         self._order: list[int] = []
         """Places, the oldest pair's first."""
-        self._of_order: FloatArray | None = None
-        """`_factor` of these pairs, once it was asked for."""
+        self._ordered: OrderedPairs
+        self._arrange()
 
     def __len__(self) -> int:
         return len(self._order)
@@ -122,8 +123,9 @@ class CurvaturePairs:
 
     def clear(self) -> None:
         """Forget all pairs."""
-        self._order, self._of_order = [], None
+        self._order = []
         self.scale = self.first_scale
+        self._arrange()
 
     def put_gradient(self, gradient: FloatArray, here: slice) -> None:
         """Put some chunks of the gradient, of their length, where it is multiplied."""
@@ -147,7 +149,8 @@ class CurvaturePairs:
         """
         of_chunks, self._of_gradient = self._of_gradient, None
         found = self._multiply(None) if of_chunks is None else of_chunks.sum(axis=0)
-        return self._only(found[1:], [*self._order, self._free]), float(found[0])
+        put = (2 * self._free, 2 * self._free + 1)
+        return self._only(found[1:], np.append(self._ordered.rows, put)), float(found[0])
 
     def multiply_way(self) -> FloatArray:
         """Return the products of `way` with all pairs, shape (n_products,)."""
@@ -187,8 +190,7 @@ class CurvaturePairs:
         admitted = curved > LEAST_CURVATURE * largest * pair.step_step
         if self._largest is not None:
             admitted &= pair.change_change <= MOST_CURVATURE * largest * curved
-        most = float(np.finfo(self._rows.dtype).max)
-        admitted &= max(pair.step_step, pair.change_change) < most
+        admitted &= max(pair.step_step, pair.change_change) < self._most
         if not admitted:
             # Places without a pair are multiplied, too.
             self._rows.clear(slice(2 * self._free + 1, 2 * self._free + 3))
@@ -201,7 +203,7 @@ class CurvaturePairs:
         ----------
         of_step, of_change: products of s and of y with all other pairs, shape (n_products,).
         """
-        rows, step, change = self._rows_of(self._order), 2 * self._free, 2 * self._free + 1
+        rows, step, change = self._ordered.rows, 2 * self._free, 2 * self._free + 1
         for row, products in ((step, of_step), (change, of_change)):
             self._gram[row, rows] = self._gram[rows, row] = products[rows]
         self._gram[step, step] = pair.step_step
@@ -210,26 +212,16 @@ class CurvaturePairs:
         self.scale = pair.step_change / pair.change_change
         self._order.append(self._free)
         del self._order[: -self._keep]
-        self._of_order = None
+        self._arrange()
         self._drop_what_depends()
 
     def only_kept(self, products: FloatArray) -> FloatArray:
         """Return products without that of a pair that was put and not taken."""
-        return self._only(products, self._order)
+        return self._only(products, self._ordered.rows)
 
     def newton(self, products: FloatArray) -> Combination:
         """Return H v for a vector v of which the products with all pairs are known."""
-        weights = np.zeros(self.n_products)
-        if self._order:
-            of_steps, of_changes = self._split(products)
-            gamma, step_change = self.scale, self._between(self._steps, self._changes)
-            upper, curved = np.triu(step_change), np.diag(np.diag(step_change))
-            inner = _solve(upper, of_steps)
-            change_change = self._between(self._changes, self._changes)
-            middle = (curved + gamma * change_change) @ inner - gamma * of_changes
-            weights[self._steps] = _solve(upper, middle, transposed=True)
-            weights[self._changes] = -gamma * inner
-        return Combination(self.scale, weights)
+        return Combination(self.scale, self._ordered.newton(products))
 
     def decrease(self, products: FloatArray, square: float) -> float | None:
         """Return how far f is above its minimum by the pairs, where its gradient is g.
@@ -248,33 +240,20 @@ class CurvaturePairs:
         """
         if len(self._order) < LEAST_PAIRS:
             return None
-        of_steps, of_changes = self._split(products)
-        step_change = self._between(self._steps, self._changes)
-        inner = _solve(np.triu(step_change), of_steps)
-        curved, steps = np.diag(step_change), np.diag(self._gram)[self._steps]
-        image = self._between(self._changes, self._changes) @ inner
-        left = square + float(inner @ image - 2.0 * (inner @ of_changes))
-        far = far_scale((steps / curved).tolist())
-        return 0.5 * (float(inner @ (curved * inner)) + far * max(left, 0.0))
+        return self._ordered.decrease(products, square)
 
     def curvature_along(self, products: FloatArray, square: float) -> float:
         """Return v·B v for a vector v of which products and v·v are known; at least 0."""
         straight = square / self.scale
         if not self._order:
             return straight
-        of_steps, of_changes = self._split(products)
-        step_change = self._between(self._steps, self._changes)
-        lower, curved = np.tril(step_change, -1), np.diag(step_change)
-        inner = of_steps / self.scale + lower @ (of_changes / curved)
-        across = _solve(self._factor(), inner, lower=True)
-        learnt = float(of_changes @ (of_changes / curved)) - float(across @ across)
-        return max(straight + learnt, 0.0)
+        return max(straight + self._ordered.learnt_along(products), 0.0)
 
     def products_of(self, what: Combination, products: FloatArray) -> FloatArray:
         """Return the products of a combination with all pairs, from those of its vector."""
         found = np.zeros(self.n_products)
-        rows = self._rows_of(self._order)
-        found[rows] = what.scale * products[rows] + self._between(rows, rows) @ what.weights[rows]
+        rows = self._ordered.rows
+        found[rows] = what.scale * products[rows] + self._ordered.multiply(what.weights)
         return found
 
     def combine(self, what: Combination, here: slice) -> Vector:
@@ -285,14 +264,14 @@ class CurvaturePairs:
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold."""
-        rows = self._rows_of(self._order)
+        rows = self._ordered.rows
         kept = {
             f"pair_{place}": np.stack([self._rows.row(row + 1) for row in self._rows_of([place])])
             for place in self._order
         }
         return kept | {
             "order": np.array(self._order, dtype=np.int64),
-            "products": self._between(rows, rows),
+            "products": self._gram[rows[:, None], rows],
             "scales": np.array([self.first_scale, self.scale]),
         }
 
@@ -316,8 +295,9 @@ class CurvaturePairs:
                 self._rows.write(row + 1, values, slice(0, self._n))
         rows = self._rows_of(order)
         self._gram[np.ix_(rows, rows)] = state["products"]
-        self._order, self._of_order = order, None
+        self._order = order
         self.first_scale, self.scale = (float(scale) for scale in state["scales"])
+        self._arrange()
 
     @property
     def _free(self) -> int:
@@ -330,38 +310,15 @@ class CurvaturePairs:
         in which the next pair may be."""
         return 2 * (max([*self._order, self._free]) + 1)
 
-    @property
-    def _steps(self) -> list[int]:
-        return [2 * place for place in self._order]
-
-    @property
-    def _changes(self) -> list[int]:
-        return [2 * place + 1 for place in self._order]
-
     def _rows_of(self, places: Sequence[int]) -> list[int]:
         return [row for place in places for row in (2 * place, 2 * place + 1)]
 
-    def _between(self, some: Sequence[int], others: Sequence[int]) -> FloatArray:
-        """Return the products of some rows with others, in these orders."""
-        return self._gram[some][:, others]
+    def _arrange(self) -> None:
+        """Take note of which pairs there are, with their products and gamma."""
+        self._ordered = OrderedPairs(self._gram, self._order, self.scale)
 
-    def _split(self, products: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return products with all steps and with all changes, in order."""
-        return products[self._steps], products[self._changes]
-
-    def _factor(self) -> FloatArray:
-        """Return the Cholesky factor of S'S / gamma + L C^-1 L', L and C as in v·B v."""
-        if self._of_order is None:
-            step_change = self._between(self._steps, self._changes)
-            lower, curved = np.tril(step_change, -1), np.diag(step_change)
-            between = self._between(self._steps, self._steps) / self.scale
-            whole = between + (lower / curved) @ lower.T
-            self._of_order = np.linalg.cholesky(whole).astype(np.float64, copy=False)
-        return self._of_order
-
-    def _only(self, products: FloatArray, places: Sequence[int]) -> FloatArray:
-        """Return products with the pairs in some places, 0 for others; shape (n_products,)."""
-        rows = self._rows_of(places)
+    def _only(self, products: FloatArray, rows: IntArray) -> FloatArray:
+        """Return products with some rows, 0 for others; shape (n_products,)."""
         kept = np.zeros(self.n_products)
         kept[rows] = products[rows]
         return kept
@@ -374,21 +331,6 @@ class CurvaturePairs:
 
     def _drop_what_depends(self) -> None:
         """Let the oldest pairs go until no step is a combination of others, to rounding."""
-        while len(self._order) > 1:
-            try:
-                self._factor()
-            except np.linalg.LinAlgError:
-                del self._order[0]
-            else:
-                return
-
-
-def _solve(
-    triangular: FloatArray, right: FloatArray, *, lower: bool = False, transposed: bool = False
-) -> FloatArray:
-    """Solve T x = right, or T' x = right, without what scipy takes to look at them."""
-    # Not loaded by runs with other methods: it takes 9 MB.
-    from scipy.linalg.lapack import dtrtrs
-
-    found, _ = dtrtrs(triangular, right, lower=lower, trans=transposed)
-    return np.asarray(found)
+        while len(self._order) > 1 and not self._ordered.independent:
+            del self._order[0]
+            self._arrange()
