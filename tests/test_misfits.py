@@ -29,6 +29,7 @@ def refuse(value: int) -> int:
         (bool, "perhaps", "give --x yes or no"),
         (bool, [], "give --x yes or no"),
         (str, [], "give --x a text"),
+        (tuple[str, ...], 3, "give --x a text, or a list of them"),
         (Annotated[float, Field(allow_inf_nan=False)], "inf", "give --x a finite number"),
         (Annotated[int, Field(ge=1)], "0", "give --x a whole number of at least 1"),
         (Annotated[int, Field(lt=2**31)], 2**31, "give --x a whole number below 2147483648"),

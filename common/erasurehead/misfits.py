@@ -19,6 +19,7 @@ KINDS = {
     "bool_parsing": "yes or no",
     "string_type": "a text",
     "path_type": "a path",
+    "tuple_type": "a text, or a list of them",
     "model_type": "settings of its own, each with a value",
 }
 """What was expected, by pydantic's type of error."""

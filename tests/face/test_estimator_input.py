@@ -20,6 +20,9 @@ from tests.face.conftest import Table
         ({"l1_ratio": 2}, "l1_ratio=2 is no share"),
         ({"n_jobs": 0}, "n_jobs=0 has no meaning"),
         ({"n_jobs": "all"}, "n_jobs='all' has no meaning"),
+        ({"max_iter": "5"}, "max_iter='5' is no number of rounds"),
+        ({"max_iter": 2.5}, "max_iter=2.5 is no number of rounds"),
+        ({"model": None}, "model=None is no text; give the name of a model"),
         ({"C": "a"}, "C='a' is no inverse strength"),
         ({"C": None}, "C=None is no inverse strength"),
         ({"l1_ratio": "a"}, "l1_ratio='a' is no share"),
@@ -100,6 +103,12 @@ def test_other_columns_and_too_many_classes_are_one_sentence(table: Table) -> No
     many = np.arange(20_002) // 2
     with pytest.raises(eh.UsageError, match="takes 2 to 10,000 classes, and 10,001 are asked for"):
         eh.CodedClassifier().fit(np.ones((len(many), 1)), many)
+
+
+def test_a_warm_start_on_other_columns_is_one_sentence_and_no_endless_fit(table: Table) -> None:
+    fitted = eh.CodedClassifier(warm_start=True).fit(*table)
+    with pytest.raises(eh.DataError, match=r"goes on from 7 parameters, .* of these rows has 3;"):
+        fitted.fit(table.X[:, :2], table.y)
 
 
 def test_a_class_that_occurs_once_is_told_of() -> None:

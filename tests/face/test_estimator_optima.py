@@ -59,6 +59,20 @@ def test_the_optimum_is_that_of_logistic_regression(
     assert ours.n_iter_ == len(ours.history_)
 
 
+def test_a_step_that_overshoots_does_not_end_a_fit() -> None:
+    """It lifted the mean loss of ten rounds, which then seemed to fall no longer: the fit ended a
+    tenth of the way from the minimum, without a warning."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 4))
+    y = X @ [1, -2, 0.5, 0] + 0.5 * rng.standard_normal(120) > 0
+    X = X * [1, 1e3, 1e-3, 1e6]
+    theirs = LogisticRegression(solver="newton-cholesky", tol=1e-10).fit(X, y)
+    ours = eh.CodedClassifier().fit(X, y)
+    losses = [record.train_loss for record in ours.history_]
+    assert max(np.diff(losses)) > 0.1
+    np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-6)
+
+
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_the_optimum_is_that_of_ridge(weighted: bool, fit_intercept: bool) -> None:

@@ -79,16 +79,19 @@ def test_time(text: str, round_: int) -> None:
     assert round_met(build_condition(text), falling(400)) == round_
 
 
-def test_the_loss_is_averaged_before_its_change_is_looked_at() -> None:
+def test_the_median_of_the_loss_is_taken_before_its_change_is_looked_at() -> None:
     """A loss that jumps up and down by a tenth and falls by a thousandth a round does not stop a
-    run; one that jumps and stays does, after twenty rounds."""
+    run, nor does one that rises, nor one that falls but for a step that overshoots; one that jumps
+    and stays does, after twenty rounds."""
     jump = [0.1 * (-1) ** t for t in range(100)]
     falls = [Step(t, 0.0, 1.0 - 1e-3 * t + jump[t]) for t in range(1, 100)]
     stays = [Step(t, 0.0, 1.0 + jump[t]) for t in range(1, 100)]
     rises = [Step(t, 0.0, 1.0 + 1e-3 * t) for t in range(1, 100)]
+    overshoots = [Step(t, 0.0, 0.9**t + 5.0 * (t == 15)) for t in range(1, 40)]
     condition = build_condition("loss-change:1e-4")
-    assert round_met(condition, falls) is None
-    assert round_met(condition, stays) == round_met(condition, rises) == 2 * LOOK_BACK
+    for steps in (falls, rises, overshoots):
+        assert round_met(condition, steps) is None
+    assert round_met(condition, stays) == 2 * LOOK_BACK
 
 
 def rounds_evaluated(text: str, name: str, values: Iterable[float]) -> int | None:

@@ -105,8 +105,8 @@ def test_the_first_condition_that_is_met_ends_the_run() -> None:
     assert played.summary.rounds == 20
     assert played.summary.met == "loss-change:0.5"
     assert played.summary.reason == (
-        "done, as asked by --until loss-change:0.5: over 20 rounds the loss fell by at most 0.5 of"
-        " itself a round"
+        "done, as asked by --until loss-change:0.5: over 20 rounds the loss changed by at most 0.5"
+        " of itself a round"
     )
     assert [record.round for record in played.records] == list(range(1, 21))
     assert played.records[-1].metrics["r2"] == 20

@@ -52,6 +52,13 @@ def test_delays_are_a_function_of_seed_round_and_slot(spec: str) -> None:
         assert [model.delay_s(t, i, 0.1) for i in range(12)] == forward[t].tolist()
 
 
+@pytest.mark.filterwarnings("error")
+def test_no_tail_is_so_heavy_that_a_delay_is_no_number_of_seconds() -> None:
+    """The virtual clock of a simulation never came to the end of an infinite one."""
+    delays = sample("pareto:shape=1e-5,scale_s=1", 20, 20)
+    assert delays.max() == 1e9
+
+
 @pytest.mark.parametrize("spec", SPECS)
 def test_the_load_scales_delays_and_changes_no_draw(spec: str) -> None:
     """Two schemes of different load meet the same delays, but for the factor."""

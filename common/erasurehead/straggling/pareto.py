@@ -6,7 +6,7 @@ import numpy as np
 
 from erasurehead.arrays import FloatArray
 from erasurehead.straggling.base import DelayModel
-from erasurehead.straggling.options import positive
+from erasurehead.straggling.options import MOST, positive
 
 
 class ParetoDelay(DelayModel):
@@ -29,12 +29,16 @@ class ParetoDelay(DelayModel):
         self.by_load = by_load
 
     def delays_s(self, round_: int, load_share: float | FloatArray) -> FloatArray:
-        """Return scale_s * U^(-1/shape) of every slot, as scale_s * exp(Exp(1) / shape)."""
+        """Return scale_s * U^(-1/shape) of every slot, as scale_s * exp(Exp(1) / shape).
+
+        No delay is longer than `MOST` seconds: a clock cannot wait for one beyond all floats.
+        """
         delays = self.exponentials(round_)
         delays /= self.shape
-        np.exp(delays, out=delays)
-        delays *= self.scale_s * load_share if self.by_load else self.scale_s
-        return delays
+        with np.errstate(over="ignore"):
+            np.exp(delays, out=delays)
+            delays *= self.scale_s * load_share if self.by_load else self.scale_s
+        return np.minimum(delays, MOST, out=delays)
 
     def late_probabilities(
         self, deadline_s: float | FloatArray, load_share: float | FloatArray

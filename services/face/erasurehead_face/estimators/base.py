@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,8 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             raise UsageError(
                 f"tol={self.tol!r} is no gap; give a number of at least 0, or 0 for all rounds"
             )
+        if not isinstance(self.max_iter, Integral):
+            raise UsageError(f"max_iter={self.max_iter!r} is no number of rounds; give a whole one")
         given: Settings = {
             **penalty,
             "model": spec,
@@ -139,7 +141,7 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         ------
         UsageError: there is no such model, or it has no intercept.
         """
-        spec = Spec.parse(self.model) if name is None or self.model != "auto" else Spec(name)
+        spec = self._model_spec() if name is None or self.model != "auto" else Spec(name)
         if self.fit_intercept:
             if "intercept" not in MODELS.options(spec.name):
                 raise UsageError(
@@ -148,6 +150,17 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
                 )
             options["intercept"] = "true"
         return str(Spec(spec.name, {**spec.options, **{k: str(v) for k, v in options.items()}}))
+
+    def _model_spec(self) -> Spec:
+        """Return the model's name and options as the parameter has them.
+
+        Raises
+        ------
+        UsageError: it is no text, or not of their form.
+        """
+        if not isinstance(self.model, str):
+            raise UsageError(f"model={self.model!r} is no text; give the name of a model")
+        return Spec.parse(self.model)
 
     def _seed(self) -> int:
         """Return the seed of a fit: 0 where none is given, so that fits can be repeated."""

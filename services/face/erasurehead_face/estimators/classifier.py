@@ -19,7 +19,6 @@ from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.models import MODELS
 from erasurehead.models.base import Model
-from erasurehead.registry import Spec
 from erasurehead.rows import Target
 from erasurehead_face.estimators.base import (
     SPARSE,
@@ -237,7 +236,7 @@ class CodedClassifier(ClassifierMixin, CodedEstimator):  # type: ignore[misc]
         """Return the name of the model for so many classes."""
         if self.model == "auto":
             return "logistic" if n_classes == 2 else "softmax"
-        return Spec.parse(self.model).name
+        return self._model_spec().name
 
     def _penalty(self, weight: float) -> Settings:
         return elastic_net(1.0 / (self.C * weight), self.l1_ratio)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral
 
 from erasurehead.arrays import FloatArray
-from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK
+from erasurehead.errors import EXIT_INTERRUPTED, EXIT_OK, DataError
 from erasurehead.models.base import Model
 from erasurehead.process.cores import usable_cores
 from erasurehead.records import Observer, RoundRecord, RunSummary
@@ -82,6 +82,7 @@ def fit(
     loaded = loaded.changed(descent={"until": _until(tol, exact=loaded.fitted().exact)})
     problem = Problem.on_store(loaded) if isinstance(data, str) else Problem.on(data, loaded)
     if begins_with is not None:
+        _check_goes_on(begins_with, problem.planned.plan.model)
         problem = problem.beginning_with(begins_with)
     kept = Kept()
     watching = [kept, *observers]
@@ -99,6 +100,21 @@ def fit(
     if summary.exit_code not in (EXIT_OK, EXIT_INTERRUPTED):
         raise RunError(summary, None)
     return Fit(kept.theta, plan.model, kept.history, summary)
+
+
+def _check_goes_on(theta: FloatArray, model: Model) -> None:
+    """Refuse to go on from the parameters of another model.
+
+    Raises
+    ------
+    DataError: they are other than the model has.
+    """
+    if len(theta) != model.n_parameters:
+        raise DataError(
+            f"warm_start goes on from {len(theta)} parameters, and a model of these rows has"
+            f" {model.n_parameters}; give rows of the same columns and classes, or"
+            " warm_start=False"
+        )
 
 
 def _until(tol: float, *, exact: bool) -> tuple[str, ...]:

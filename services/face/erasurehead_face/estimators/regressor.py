@@ -13,7 +13,6 @@ from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.models import MODELS
-from erasurehead.registry import Spec
 from erasurehead_face.estimators.base import (
     SPARSE,
     CodedEstimator,
@@ -150,7 +149,7 @@ class CodedRegressor(RegressorMixin, CodedEstimator):  # type: ignore[misc]
     def _check_parameters(self) -> None:
         if not (is_number(self.alpha) and self.alpha >= 0):
             raise UsageError(f"alpha={self.alpha!r} is no strength; give a number of at least 0")
-        target = getattr(MODELS.factory(Spec.parse(self.model).name), "target", "numbers")
+        target = getattr(MODELS.factory(self._model_spec().name), "target", "numbers")
         if target != "numbers":
             raise UsageError(f"model '{self.model}' is for classes; take CodedClassifier")
 
