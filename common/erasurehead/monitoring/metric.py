@@ -68,5 +68,6 @@ def table(metrics: Iterable[Metric]) -> str:
     lines = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |"]
     for metric in metrics:
         labels = ", ".join(f"`{name}`" for name in metric.labels) or "–"
-        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {metric.help} |")
+        meaning = metric.help.replace("|", "\\|")
+        lines.append(f"| `{metric.name}` | {metric.kind} | {labels} | {meaning} |")
     return "\n".join(lines)

@@ -13,8 +13,8 @@ from typing import Any
 class SignalWatch:
     """Collects signals while it is entered; `fileno` becomes readable when one came.
 
-    A hang-up is left alone where it is ignored already, as under nohup. Signals that whoever
-    started this process has blocked until now come as soon as the watch is entered.
+    A hang-up is left alone where it is ignored already, as under nohup. Signals that the
+    process's parent has blocked until now come as soon as the watch is entered.
 
     Outside the main thread (where Python has no signal handling) it never reports anything.
 

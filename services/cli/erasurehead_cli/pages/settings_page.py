@@ -29,11 +29,11 @@ One tree of settings, read from four places. The first that has a value wins:
 The first five groups choose what is learnt and how. Their settings have short options and variables
 without the name of the group; a file and Python name it: `descent: {rounds: 50}`.
 
-Everything is checked together before a socket is opened. `erasurehead settings train STORE`,
+The command checks everything together before it opens a socket. `erasurehead settings train STORE`,
 `... master STORE`, `... slurm STORE` and `... worker` print the effective settings as YAML without
 running anything; every run keeps them as `config.yaml` in its directory.
 
-Spellings of older versions are still taken, with a warning that names the new one: `rounds` and the
+It still takes spellings of older versions, with a warning that names the new one: `rounds` and the
 like at the root of a file, `objective` (now `model`), `wire.dtype: <f4` (now `wire.format: f4`),
 and `membership.elastic`, `membership.rebuild_after_s` and `membership.regroup_after_rounds` (now in
 `refit`).

@@ -100,7 +100,9 @@ DECODE_ERROR = Metric(
     buckets=ERROR,
 )
 AMPLIFICATION = Metric(
-    "erasurehead_amplification", "gauge", "Float32 amplification of the last decoding."
+    "erasurehead_amplification",
+    "gauge",
+    "Factor by which the last decoding magnified the rounding of messages.",
 )
 WORKER_ROUNDS = Metric(
     "erasurehead_worker_rounds_total",
