@@ -176,7 +176,7 @@ def test_a_worker_may_have_rows_of_zeros_alone() -> None:
         theta = float(run.theta[0])
         assert 0.1 * theta + 1 / (1 + np.exp(-theta)) / 40 == pytest.approx(0.0, abs=1e-6)
         assert run.theta[1] == 0.0
-    wait = {"max_wait_s": 20.0}
+    wait = {"max_wait_s": 120.0}
     run = eh.train(X, y, progress=False, workers=4, scheme="uncoded", rounds=5, membership=wait)
     assert len(run.history) == 5
 
@@ -327,7 +327,7 @@ def test_a_thread_may_train(table: Table) -> None:
         target=lambda: found.append(eh.train(*table, progress=False, **SETTINGS))
     )
     thread.start()
-    thread.join(60)
+    thread.join(120)
     assert found[0].summary.rounds == 12
 
 

@@ -358,7 +358,7 @@ def test_with_keys_the_run_goes_as_well_and_strangers_stay_out(project: Engine) 
             eventually(lambda: (project.value(ROUND) or 0) > reached + 20, 60, "further rounds")
             assert project.succeeds("exec", stranger, *ask)  # it is still there
             assert project.value('erasurehead_workers{state="spare"}') == spares
-            assert project.value(READY) == 6
+            eventually(lambda: project.value(READY) == 6, 60, "six ready slots still")
         finally:
             project.docker("rm", "--force", stranger)
 
