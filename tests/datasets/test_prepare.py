@@ -158,8 +158,9 @@ print(made.reused, made.store.digest)
         )
         for mine in there
     ]
-    until = time.monotonic() + 60
-    while not all(p.exists() for p in there) and time.monotonic() < until:
+    until = time.monotonic() + 120
+    while not all(p.exists() for p in there):
+        assert time.monotonic() < until, "they did not get so far"
         time.sleep(0.01)
     (tmp_path / "go").touch()
     told = [process.communicate(timeout=60) for process in processes]

@@ -28,7 +28,7 @@ SCRIPTS = Path(__file__).parents[2] / "examples" / "slurm"
 OPTIONS = (
     *("--scheme", "uncoded:r=4", "--step", "0.5", "--delay", "exponential:mean_s=0.02"),
     *("--checkpoint-every-rounds", "5"),
-    *("--membership-silence-limit-s", "3", "--membership-heartbeat-interval-s", "0.5"),
+    *("--membership-silence-limit-s", "6", "--membership-heartbeat-interval-s", "0.5"),
 )
 
 

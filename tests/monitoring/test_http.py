@@ -41,7 +41,7 @@ def server(ready: Switch) -> Iterator[HealthServer]:
 
 
 def ask(port: int, path: str, method: str = "GET") -> tuple[int, str, http.client.HTTPResponse]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -106,7 +106,7 @@ def test_an_address_in_use_is_said_in_a_sentence(server: HealthServer) -> None:
 
 
 def dribble(port: int, how_many: int) -> list[socket.socket]:
-    slow = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(how_many)]
+    slow = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(how_many)]
     for connection in slow:
         connection.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
     return slow

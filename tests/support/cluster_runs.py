@@ -19,7 +19,7 @@ SETTINGS: dict[str, Any] = {
     "until": "none",
     "rounds": 10**6,
     "progress": False,
-    "membership": {"heartbeat_interval_s": 0.2, "silence_limit_s": 1.0},
+    "membership": {"heartbeat_interval_s": 0.5, "silence_limit_s": 3.0},
 }
 """Of a run that goes on until somebody ends it, and soon finds out that a worker is gone."""
 
@@ -75,13 +75,13 @@ def nurseries() -> list[psutil.Process]:
 
 
 def wait_until(done: Callable[[], bool]) -> None:
-    """Wait for a condition, a minute at most.
+    """Wait for a condition, two minutes at most.
 
     Raises
     ------
     AssertionError: it has not come within the limit.
     """
-    until = time.monotonic() + 60.0
+    until = time.monotonic() + 120.0
     while not done():
         assert time.monotonic() < until
         time.sleep(0.05)
