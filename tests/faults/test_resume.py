@@ -51,7 +51,7 @@ def command(small: Path, out: Path, port: int, rounds: int = FOREVER) -> list[st
     ]
 
 
-def ends_well(process: ForkServerProcess, limit_s: float = 240.0) -> bool:
+def ends_well(process: ForkServerProcess, limit_s: float = 2 * LIMIT_S) -> bool:
     process.join(limit_s)
     return process.exitcode == 0
 
