@@ -94,8 +94,8 @@ def test_adaptive_waits_for_everything_while_warming_up() -> None:
     assert "predicted best" in reason or "groups covered" in reason
 
 
-def brute_force_r(delays: FloatArray, round_: Round, noise: float) -> int:
-    """The r with the least mean time (1 + noise mean error), from all the delays."""
+def mean_times_and_errors(delays: FloatArray, round_: Round) -> tuple[FloatArray, FloatArray]:
+    """The mean time and decode error at each r-th arrival, or when exact before it."""
     k = delays.shape[1]
     times, errors = np.empty((len(delays), k)), np.empty((len(delays), k))
     for i, row in enumerate(delays):
@@ -105,7 +105,13 @@ def brute_force_r(delays: FloatArray, round_: Round, noise: float) -> int:
                 round_.decoder.arrive(slot)
                 now = row[slot]
             times[i, m], errors[i, m] = now, round_.decoder.error()
-    return int(np.argmin(times.mean(axis=0) * (1 + noise * errors.mean(axis=0)))) + 1
+    return times.mean(axis=0), errors.mean(axis=0)
+
+
+def brute_force_r(delays: FloatArray, round_: Round, noise: float) -> int:
+    """The r with the least mean time (1 + noise mean error), from all the delays."""
+    times, errors = mean_times_and_errors(delays, round_)
+    return int(np.argmin(times * (1 + noise * errors))) + 1
 
 
 @pytest.mark.parametrize("noise", [0.3, 1.0, 5.0])
@@ -189,6 +195,44 @@ def test_adaptive_by_deadline_closes_on_time() -> None:
     final = rule.deadline_s()
     assert final is not None
     assert 0.1 < final < 1.5
+
+
+def test_adaptive_deadlines_do_not_creep() -> None:
+    """Rounds that are exact before the deadline are the quick ones. In the mean of many rounds the
+    deadline is nevertheless that of the r-th arrival, or of an exact gradient before it."""
+    rng = np.random.default_rng(7)
+    round_ = make_round("frc:c=2", 6)
+    rule = adaptive(round_, "by=deadline,noise=10")
+    delays = rng.exponential(0.5, size=(3000, 6))
+    means = mean_times_and_errors(delays, round_)[0]
+    deadlines, true = [], []
+    for number, row in enumerate(delays):
+        explores = (number - rule.warmup) % rule.explore == rule.explore - 1
+        if number >= 500 and not explores:
+            deadline_s = rule.deadline_s()
+            assert deadline_s is not None
+            deadlines.append(deadline_s)
+            true.append(means[rule.r - 1])
+        round_.play(rule, row)
+    assert np.mean(deadlines) == pytest.approx(np.mean(true), rel=0.1)
+
+
+def test_adaptive_does_not_mistake_quick_rounds_for_a_larger_r() -> None:
+    """Rounds that are exact before the r-th arrival would have ended there for any larger r, too.
+    But the others do not show what a larger r brings, so that it would seem better than it is."""
+    rng = np.random.default_rng(8)
+    round_ = make_round("frc:c=3", 12)
+    rule = adaptive(round_)
+    delays = rng.exponential(0.5, size=(2000, 12))
+    chosen = []
+    for row in delays:
+        round_.play(rule, row)
+        chosen.append(rule.r)
+    times, errors = mean_times_and_errors(delays, round_)
+    costs = np.where(errors <= 0.5, times * (1 + errors), np.inf)
+    best = int(np.argmin(costs))
+    # A larger one is tried now and then, until it shows what it costs.
+    assert abs(np.mean(chosen[500:]) - (best + 1)) < 0.6
 
 
 def test_adaptive_lives_with_dead_workers() -> None:

@@ -40,9 +40,10 @@ class AdaptiveStop(StopRule):
     phi, a smaller r by shorter rounds, until the rounds needed grow as quickly. With a method that
     follows units, r minimises T(r) times the `followed_rounds` of phi(r), whatever the problem.
 
-    Rounds that closed before the r-th arrival say nothing about r; the first `warmup` rounds
-    therefore wait for the exact gradient, and every `explore`-th round waits up to twice as long as
-    predicted.
+    Rounds that closed before the r-th arrival say nothing about r, and of those that were exact
+    before it only the quick ones are seen. The first `warmup` rounds therefore wait for the exact
+    gradient, and every `explore`-th round waits up to twice as long as predicted. These alone teach
+    what larger r would bring, and deadlines.
 
     Parameters
     ----------
@@ -182,6 +183,17 @@ class AdaptiveStop(StopRule):
             self.explore - 1
         )
 
+    @property
+    def _n_shown(self) -> int:
+        """The largest r of which a round shows what came of it, however quick the round was.
+
+        Only rounds that were quick enough would show more: learnt from these alone, a larger r
+        would seem quicker and better than it is, and a deadline would creep towards zero.
+        """
+        if self._warming or self._exploring:
+            return self.n_arrivals
+        return 0 if self.by == "deadline" else self.r
+
     def _begin(self) -> None:
         self._errors = np.ones(self.n_arrivals)
         self._n_judged = 0
@@ -217,23 +229,19 @@ class AdaptiveStop(StopRule):
         """Average in what this round says about each r."""
         m, k = len(times_s), self.n_arrivals
         truncated = self._decided and not self._was_exact
-        if truncated and self.by == "deadline" and not self._exploring:
-            # Only rounds that were fast enough would show their r-th arrival, and the deadline
-            # would creep towards zero.
-            return
         all_times, all_errors, all_renewed = np.empty(k), self._errors, np.empty(k)
         all_times[:m], all_renewed[:m] = times_s, renewed
-        known = m
+        known = self._n_shown
         if not truncated:
             # Exact, or no other slot could arrive: any larger r would have ended here, too.
             all_times[m:] = times_s[-1] if self._was_exact else max(duration_s, times_s[-1])
             all_errors[m:], all_renewed[m:] = all_errors[m - 1], renewed[-1]
-            known = k
         elif self._exploring:
             # Not seen in time: no sooner than now, and else as before.
             all_times[m:] = np.maximum(self._time_s[m:], duration_s)
             all_errors[m:], all_renewed[m:] = self._error[m:], self._renewed[m:]
-            known = k
+        else:
+            known = min(known, m)
         old = FORGETTING * self._seen[:known]
         total = old + 1.0
         self._time_s[:known] = (old * self._time_s[:known] + all_times[:known]) / total
