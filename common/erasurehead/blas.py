@@ -13,8 +13,8 @@ as long as the work itself."""
 
 
 def squared_norm(vector: Vector) -> float:
-    """Return ||vector||^2 of a contiguous array; infinite or NaN, without a warning, if it
-    overflows."""
+    """Return ||vector||^2 of a contiguous array of shape (n,); infinite or NaN, without a warning,
+    if it overflows."""
     if 0 < len(vector) <= LONGEST and vector.dtype == np.float64:
         return float(np.vdot(vector, vector))  # it never warns
     with np.errstate(over="ignore", invalid="ignore"):
@@ -22,7 +22,7 @@ def squared_norm(vector: Vector) -> float:
 
 
 def dot(one: Vector, other: Vector) -> float:
-    """Return one·other for contiguous arrays of the same length."""
+    """Return one·other for contiguous arrays of shape (n,) each."""
     if len(one) <= LONGEST:
         return float(np.dot(one, other))
     whole = len(one) - len(one) % LONGEST
@@ -36,7 +36,7 @@ def dot(one: Vector, other: Vector) -> float:
 
 
 def dots(one: Vector, other: Vector) -> FloatArray:
-    """Return one·other of each piece of contiguous arrays of the same length.
+    """Return one·other of each piece of contiguous arrays of shape (n,), shape (pieces,).
 
     Pieces have `LONGEST` numbers, and the last one what is left. Their sum does not depend on how
     many of them are found at once.
@@ -52,7 +52,7 @@ def dots(one: Vector, other: Vector) -> FloatArray:
 
 
 def add_weighted(total: FloatArray, values: Vector, weight: float) -> None:
-    """Add weight * values to a contiguous array of the same length."""
+    """Add weight * values, shape (n,), to a contiguous array of that shape, in place."""
     native = values.dtype == np.float64
     if weight == 1.0 and native:
         total += values

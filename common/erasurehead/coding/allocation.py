@@ -98,8 +98,8 @@ def shared_task_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[Int
     """Scheme I of arXiv 2510.22539: task 0 on every slot, the others on one slot each.
 
     Entries of task 0 are Y_i - (b_i - 1), negative or above 1 as soon as the p_i differ; the error
-    bound n^2/Delta does not hold then. For reproduction only. Returns what `interval_allocation`
-    does.
+    bound n^2/Delta does not hold then. For reproduction only. Takes `row_sums`, shape (k,), and
+    returns what `interval_allocation` does.
     """
     rows: list[tuple[IntArray, FloatArray]] = []
     first = 1
@@ -113,7 +113,8 @@ def shared_task_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[Int
 def chain_allocation(row_sums: FloatArray, n_tasks: int) -> list[tuple[IntArray, FloatArray]]:
     """Scheme II of arXiv 2510.22539: neighbouring slots share one task, the others are exclusive.
 
-    Signs as for Scheme I. For reproduction only. Returns what `interval_allocation` does.
+    Signs as for Scheme I. For reproduction only. Takes `row_sums`, shape (k,), and returns what
+    `interval_allocation` does.
     """
     rows: list[tuple[IntArray, FloatArray]] = []
     position, carried = 0, 0.0

@@ -51,6 +51,8 @@ class Amplification:
 class StragglerSets:
     """Sets of `s` stragglers of a code that is decoded by least squares.
 
+    A set is the numbers of its slots, shape (s,).
+
     Parameters
     ----------
     code: with k slots, of which s are missing.
@@ -64,7 +66,10 @@ class StragglerSets:
         self._rng = rng
 
     def weights(self, late: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Return the least-squares weights of what arrives without these slots, and its rows."""
+        """Return the least-squares weights of what arrives without these slots, and its rows.
+
+        Shapes (symbols,) and (symbols, n) for the symbols of the other slots.
+        """
         here = np.ones(self._code.n_workers, dtype=bool)
         here[late] = False
         rows = self._matrix[np.repeat(here, self._code.symbols_per_slot)]
@@ -81,7 +86,7 @@ class StragglerSets:
         return float(np.mean((weights @ rows - 1.0) ** 2))
 
     def random(self, n_sets: int) -> list[IntArray]:
-        """Return random sets."""
+        """Return `n_sets` random sets."""
         return [self._rng.permutation(self._code.n_workers)[: self._s] for _ in range(n_sets)]
 
     def neighbours(self, n_places: int) -> list[IntArray]:

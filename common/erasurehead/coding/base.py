@@ -198,7 +198,7 @@ def repetition_code(name: str, groups: Groups, n_parts: int = 1) -> GradientCode
 def code_from_rows(
     name: str, rows: list[tuple[IntArray, FloatArray]], n_tasks: int, **structure: Any
 ) -> GradientCode:
-    """Build a plain code from one (tasks, coefficients) pair a symbol.
+    """Build a plain code from one (tasks, coefficients) pair a symbol, both of shape (load,).
 
     `structure` passes `n_workers` and, where they apply, other attributes of `GradientCode`.
     """

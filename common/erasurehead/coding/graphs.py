@@ -48,14 +48,14 @@ def _complement_of_random(n_vertices: int, degree: int, rng: np.random.Generator
 
 
 def adjacency(edges: IntArray, n_vertices: int) -> FloatArray:
-    """Return the dense adjacency matrix, shape (n, n)."""
+    """Return the dense adjacency matrix, shape (n, n), of edges of shape (edges, 2)."""
     matrix = np.zeros((n_vertices, n_vertices))
     matrix[edges[:, 0], edges[:, 1]] = matrix[edges[:, 1], edges[:, 0]] = 1.0
     return matrix
 
 
 def second_eigenvalue(edges: IntArray, n_vertices: int) -> float:
-    """Return the second largest absolute eigenvalue of the adjacency matrix."""
+    """Return the second largest absolute eigenvalue of the adjacency matrix; `edges` as there."""
     return float(np.sort(np.abs(np.linalg.eigvalsh(adjacency(edges, n_vertices))))[-2])
 
 

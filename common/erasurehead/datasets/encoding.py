@@ -124,6 +124,8 @@ def one_hot_rows(
 def codes_of(column: Array) -> tuple[Codes, int]:
     """Return the codes of a column's distinct values, in sorted order, and their count.
 
+    The column and the codes have shape (rows,).
+
     Small integers are counted instead of sorted, which is what most real columns are.
     """
     if column.dtype.kind in "iu" and len(column):

@@ -57,7 +57,7 @@ def target_of(
 
     Parameters
     ----------
-    counts: how often each distinct value occurs.
+    counts: how often each distinct value occurs, shape (values,).
     text: the values are no numbers.
     whole: they are whole numbers.
     """
@@ -76,7 +76,7 @@ def check_classes(
 
     Parameters
     ----------
-    counts: how often each class occurs.
+    counts: how often each class occurs, shape (classes,).
     names: what they are called.
     target: two classes, or classes.
     what: the labels in words, for messages.

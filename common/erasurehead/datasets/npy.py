@@ -140,7 +140,7 @@ class Npy(Preset):
 
 
 def read_array(path: Path) -> Array:
-    """Map the array of a ``.npy`` file.
+    """Map the array of a ``.npy`` file, whatever its shape, read-only.
 
     Raises
     ------

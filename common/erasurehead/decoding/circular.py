@@ -23,7 +23,12 @@ class CircularDecoder(DisjointDecoder):
     fits = "cyclic-sums"
 
     def expect_placement(self) -> None:
-        """Refuse a code whose slots hold no arcs."""
+        """Refuse a code whose slots hold no arcs.
+
+        Raises
+        ------
+        UsageError: the code is one.
+        """
         code = self.code
         n, self._load = code.n_tasks, int(code.loads[0])
         arcs = [sorted((slot + j) % n for j in range(self._load)) for slot in range(n)]

@@ -31,6 +31,10 @@ class DisjointDecoder(HoldingDecoder):
     code: one symbol a slot, with coefficients 1.
     context: not used.
     scale: `coverage`, tasks over covered tasks; or `none`, 1.
+
+    Raises
+    ------
+    UsageError: a slot sends several results or vectors, or a coefficient is not 1.
     """
 
     name = "disjoint"

@@ -62,4 +62,4 @@ class HoldingDecoder(Decoder):
 
     @abstractmethod
     def weights(self, arrived: list[int]) -> FloatArray:
-        """Return the weight of each symbol in `arrived` (at least one), in that order."""
+        """Return the weights of what is in `arrived` (at least one), in that order, shape (r,)."""

@@ -53,7 +53,10 @@ class GradientEstimate(ABC):
         """Start a round with nothing in it."""
 
     def take(self, vector: CodedVector, weight: float | None) -> None:
-        """Take an arrival with the weight that `Decoder.arrive` returned for its symbol."""
+        """Take an arrival with the weight that `Decoder.arrive` returned for its symbol.
+
+        None: the weight is known when the round closes; 0: the arrival does not count.
+        """
         if weight is None:
             self.hold(vector)
         elif weight != 0.0:
@@ -92,8 +95,13 @@ class GradientEstimate(ABC):
         """
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what a checkpoint must hold between two rounds; the estimate's own arrays."""
+        """Return what a checkpoint must hold between two rounds, by names; the estimate's own."""
         return {}
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: B027
-        """Go on from what `state` returned."""
+        """Go on from what `state` returned.
+
+        Raises
+        ------
+        DataError: it is not the state of such an estimate.
+        """

@@ -97,7 +97,9 @@ class Memory:
 
     @property
     def arrived(self) -> FloatArray:
-        """sum_u c_u y_u over the units that arrived, from `close` until the work of `renewal`.
+        """sum_u c_u y_u over the units that arrived, shape (n_parameters,).
+
+        From `close` until the work of `renewal`.
 
         Not where the memory `sums`.
         """
@@ -105,7 +107,8 @@ class Memory:
 
     @property
     def renewed(self) -> FloatArray:
-        """What `total` is if the round is absorbed, once the work of `renewal` is done."""
+        """What `total` is if the round is absorbed, once the work of `renewal` is done, shape
+        (n_parameters,)."""
         return self._arrived.sum
 
     @property

@@ -32,7 +32,7 @@ class Accumulator:
 
     @property
     def sum(self) -> FloatArray:
-        """The sum; the accumulator's own array, valid until `clear`."""
+        """The sum, shape (n_parameters,); the accumulator's own array, valid until `clear`."""
         if self._is_clear:
             self._sum[:] = 0.0
             self._is_clear = False
@@ -43,7 +43,7 @@ class Accumulator:
         self._is_clear = True
 
     def add(self, support: IntArray | None, values: Vector, weight: float) -> None:
-        """Add weight * values on the support's parameters."""
+        """Add weight * values, shape (support,), on the support's parameters; None: on all."""
         if support is None:
             self.add_part(values, weight, slice(0, self.n_parameters), first=self.begin())
         elif weight == -1.0 and values.dtype == np.float64:
@@ -60,7 +60,10 @@ class Accumulator:
         return first
 
     def add_part(self, values: Vector, weight: float, part: slice, *, first: bool = False) -> None:
-        """Add weight * values on the parameters of a part of a dense vector, `first` as begun."""
+        """Add weight * values on a part of the parameters, `first` as `begin` returned it.
+
+        `values` has shape (n_parameters,); only the part of it is read.
+        """
         if first:
             np.multiply(values[part], weight, out=self._sum[part], dtype=np.float64)
         else:

@@ -66,7 +66,8 @@ class Model(ABC):
 
     @property
     def unpenalised(self) -> IntArray:
-        """Parameters that a penalty leaves alone (intercepts), ascending; none by default."""
+        """Parameters that a penalty leaves alone (intercepts), ascending, shape (spared,); none by
+        default."""
         return np.empty(0, dtype=np.int64)
 
     def row_weights(self, labels: FloatArray) -> FloatArray | None:
@@ -83,8 +84,8 @@ class Model(ABC):
     def coordinates(self, columns: Array | None) -> Array | None:
         """Return the parameters that rows on these columns need, ascending (None: all of them).
 
-        `columns` are ascending, too, and None stands for all. `theta` and gradients of such rows
-        hold the values of these parameters, in this order.
+        `columns`, shape (columns,), are ascending, too, and None stands for all. `theta` and
+        gradients of such rows hold the values of these parameters, in this order.
         """
         return None
 
@@ -140,6 +141,10 @@ class Model(ABC):
         Parameters
         ----------
         weights: what rows count for in the sum, shape (rows,); None: one each.
+
+        Raises
+        ------
+        NotImplementedError: the model is not `bounded`.
         """
         raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 
@@ -151,6 +156,10 @@ class Model(ABC):
         column_squares: the sum of the squares of each column's entries, shape (n_columns,), each
             times what its row counts for.
         total: what the rows count for together.
+
+        Raises
+        ------
+        NotImplementedError: the model is not `measured`.
         """
         raise NotImplementedError(f"{self.spec} has no bound of its curvature")
 

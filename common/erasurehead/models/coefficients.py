@@ -15,7 +15,8 @@ from erasurehead.rows import CsrRows
 def coefficients(model: Model, theta: FloatArray) -> tuple[FloatArray, Any]:
     """Return the coefficients and intercepts of a linear model.
 
-    They are what it says of rows with a one in one column, and of a row without entries.
+    They are what it says of rows with a one in one column, and of a row without entries. `theta`
+    has shape (n_parameters,).
 
     Returns
     -------

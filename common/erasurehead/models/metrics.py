@@ -35,7 +35,7 @@ class Metric:
 
 
 def mean(values: Array, weights: FloatArray | None) -> float:
-    """Return the mean of one value a row."""
+    """Return the mean of values, shape (rows,), that count for weights, shape (rows,), if any."""
     return float(np.mean(values) if weights is None else np.average(values, weights=weights))
 
 
@@ -43,7 +43,7 @@ def auc(scores: FloatArray, labels: FloatArray, weights: FloatArray | None = Non
     """Return the area under the ROC curve: P(score of a +1 > score of a -1) + P(equal) / 2.
 
     From the Mann-Whitney rank sum, tied scores sharing their mean rank. Labels > 0 are positive;
-    None if only one class occurs.
+    None if only one class occurs. All have shape (rows,).
     """
     positive = labels > 0
     if weights is not None:
@@ -70,7 +70,10 @@ def _weighted_auc(scores: FloatArray, positive: Array, weights: FloatArray) -> f
 
 
 def accuracy(margins: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the share of rows whose margin has its label's sign; a margin of 0 means -1."""
+    """Return the share of rows whose margin has its label's sign; a margin of 0 means -1.
+
+    All have shape (rows,), and so below.
+    """
     return mean((margins > 0) == (labels > 0), weights)
 
 

@@ -92,7 +92,7 @@ class LocalRows:
 
     @cached_property
     def bounds(self) -> IntArray:
-        """The place of the first row of each chunk, and the number of rows."""
+        """The place of the first row of each chunk, and the number of rows, shape (chunks + 1,)."""
         return np.cumsum([0, *(len(chunk.labels) for chunk in self.chunks)])
 
     @cached_property
@@ -126,6 +126,10 @@ class LocalRowsBuilder:
     dense_share: a support above this share of the columns is taken to be all columns.
     all_columns: whether it is all columns in any case.
     chunk_nonzeros: non-zeros in a chunk; part of what the last bits of a result depend on.
+
+    Raises
+    ------
+    DataError: there are more columns than a worker can index (2^31 - 1).
     """
 
     def __init__(

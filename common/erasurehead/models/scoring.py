@@ -46,7 +46,7 @@ class Evaluator:
         yield metrics_of(self._model, _joined(outputs), np.asarray(rows.labels), weights)
 
     def now(self, theta: FloatArray) -> dict[str, float]:
-        """Return the metrics of `theta` at once."""
+        """Return the metrics of `theta`, shape (n_parameters,), at once, by their names."""
         for metrics in self.steps(theta):
             if metrics is not None:
                 return metrics
@@ -61,7 +61,7 @@ def outputs_on(rows: CsrRows, model: Model, theta: FloatArray) -> FloatArray:
 def mean_loss(rows: CsrRows, model: Model, theta: FloatArray) -> float:
     """Return the mean loss over all rows, at least one, without any penalty.
 
-    Rows count as they do in the objective.
+    Rows count as they do in the objective; `theta` has shape (n_parameters,).
     """
     weights = weights_of(model, rows)
     total, done = 0.0, 0

@@ -61,7 +61,7 @@ CLASS_METRICS = (
 
 
 def class_refusal(labels: FloatArray, n_classes: int) -> str | None:
-    """Return why labels are not classes, as `Model.refusal`; None: they are."""
+    """Return why labels, shape (rows,), are not classes, as `Model.refusal`; None: they are."""
     known = np.isin(labels, np.arange(n_classes)).all()
     return None if known else f"it needs classes numbered 0 to {n_classes - 1}"
 

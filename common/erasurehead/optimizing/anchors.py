@@ -29,11 +29,11 @@ class Anchors:
         self._points: dict[int, FloatArray] = {}
 
     def of(self, unit: int) -> FloatArray:
-        """Return the anchor of a unit of which something is remembered."""
+        """Return the anchor, shape (n_parameters,), of a unit of which something is remembered."""
         return self._points[unit]
 
     def get(self, unit: int) -> FloatArray | None:
-        """Return the anchor of a unit; None: nothing is remembered of it."""
+        """Return the anchor of a unit, shape (n_parameters,); None: nothing is remembered of it."""
         return self._points.get(unit)
 
     def move(self, unit: int, point: FloatArray) -> None:
@@ -103,7 +103,8 @@ class Broadcasts:
     def received(self, round_: int, support: Support, values: FloatArray) -> None:
         """Take note of what workers with this very support receive in a round.
 
-        The support is kept with the point, or another one could be given its place in memory.
+        `values` are those on the support, in its order. The support is kept with the point, or
+        another one could be given its place in memory.
         """
         sent, by_support = self._rounds[round_]
         point = sent.copy()
@@ -111,8 +112,10 @@ class Broadcasts:
         by_support[id(support)] = point, support
 
     def of(self, round_: int, support: Support) -> FloatArray | None:
-        """Return the point that workers with this very support received; None: the round is not
-        kept."""
+        """Return the point, shape (n_parameters,), that workers with this very support received.
+
+        None: the round is not kept.
+        """
         if round_ not in self._rounds:
             return None
         sent, by_support = self._rounds[round_]

@@ -153,12 +153,14 @@ class Method(ABC):
     @property
     @abstractmethod
     def query(self) -> FloatArray:
-        """The point to broadcast. The method's own array: valid until the next step."""
+        """The point to broadcast, shape (n_parameters,); the method's own, valid until the next
+        step."""
 
     @property
     @abstractmethod
     def model(self) -> FloatArray:
-        """The estimate of the minimum. The method's own array: valid until the next step."""
+        """The estimate of the minimum, shape (n_parameters,); the method's own, valid until the
+        next step."""
 
     @property
     def predicted_decrease(self) -> float | None:
@@ -195,7 +197,7 @@ class Method(ABC):
 
         Parameters
         ----------
-        point: the query, as units receive it.
+        point: the query, as units receive it, shape (n_parameters,).
         known: what is remembered of the unit.
         """
 
@@ -215,7 +217,7 @@ class Method(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what a checkpoint must hold; the method's own arrays."""
+        """Return what a checkpoint must hold, by names; the method's own arrays."""
 
     @abstractmethod
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -99,6 +99,11 @@ class RowsCurvature:
     def largest(self, metric: FloatArray | None = None, besides: FloatArray | None = None) -> float:
         """Return the largest eigenvalue of D^-1/2 (H + diag(besides)) D^-1/2 on the sample.
 
+        Parameters
+        ----------
+        metric: the diagonal of D, shape (n_parameters,), above 0; None: ones.
+        besides: shape (n_parameters,); None: zeros.
+
         Raises
         ------
         UsageError: the model's curvature has no bound.

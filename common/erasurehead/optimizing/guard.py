@@ -64,7 +64,7 @@ class CurvatureGuard:
         return Verdict.TRUSTED
 
     def state(self) -> FloatArray:
-        """Return all three."""
+        """Return kappa, sigma and the rejections, shape (3,)."""
         return np.array([self.kappa, self.sigma, self.rejections])
 
     def load_state(self, state: FloatArray) -> None:

@@ -54,7 +54,7 @@ class PairRows:
             blocks[whole, : len(rest)] = rest
 
     def read(self, row: int, here: slice) -> FloatArray:
-        """Return a copy of some columns of a row, in double precision."""
+        """Return a copy of some columns of a row, in double precision, shape (columns,)."""
         found = self._in_blocks(here)[:, row].astype(np.float64).reshape(-1)
         return found[: here.stop - here.start]
 
@@ -90,7 +90,7 @@ class PairRows:
         np.add.reduceat(found, begins, axis=0, dtype=np.float64, out=of_part)
 
     def combine(self, weights: FloatArray, here: slice) -> Vector:
-        """Return the sum of the first rows with these weights, on some columns."""
+        """Return the sum of the first rows with these weights, shape (rows,), on some columns."""
         rows = self._in_blocks(here)[:, : len(weights)]
         # BLAS takes half as long again for matrices as small as that, and threads for larger ones.
         found: Vector = np.einsum("r,brk->bk", weights.astype(self.dtype), rows).reshape(-1)

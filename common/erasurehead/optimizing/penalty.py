@@ -17,7 +17,7 @@ class Penalty(ABC):
 
     A penalty may treat parameters differently, by their position (an intercept that is left
     alone), and need not have a gradient everywhere: methods that descend use `descend`, in which
-    such a penalty takes its proximal step.
+    such a penalty takes its proximal step. Points and gradients have shape (n_parameters,).
     """
 
     @property

@@ -41,7 +41,7 @@ class StepCap:
             self._lengths[-1] /= ratio
 
     def state(self) -> FloatArray:
-        """Return the lengths of the last steps."""
+        """Return the lengths of the last steps, shape (steps,)."""
         return np.array(self._lengths)
 
     def load_state(self, lengths: FloatArray) -> None:

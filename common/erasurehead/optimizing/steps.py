@@ -27,7 +27,7 @@ class StepSize(ABC):
         """Return the size of the step that follows a round, above 0."""
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
-        """Return what a checkpoint must hold."""
+        """Return what a checkpoint must hold, by names; nothing for a function of the round."""
         return {}
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:  # noqa: B027

@@ -70,7 +70,7 @@ class AnchorSpread:
         self._ahead: dict[int, tuple[FloatArray, FloatArray, FloatArray]] = {}
 
     def take(self, anchors: Mapping[int, FloatArray]) -> None:
-        """Begin with the anchors of these units, which are all that are heard."""
+        """Begin with the anchors, shape (n_parameters,), of these units: all that are heard."""
         self._moves = False
         self._take_total(anchors)
         if len({id(anchor) for anchor in anchors.values()}) == 1:
@@ -123,7 +123,8 @@ class AnchorSpread:
             out *= self._scale
 
     def state(self) -> FloatArray:
-        """Return what a checkpoint must hold besides which units are heard; an own array."""
+        """Return what a checkpoint must hold besides which units are heard, shape (n_parameters,);
+        an own array."""
         return self._of_anchors
 
     def load_state(self, state: FloatArray, heard: Collection[int]) -> None:

@@ -40,7 +40,7 @@ def prediction_columns(
 
 
 def write_predictions(path: Path, columns: Mapping[str, Array]) -> None:
-    """Write a table of predictions; nothing but an earlier one is written over.
+    """Write a table of predictions, columns of shape (rows,); only an earlier one is replaced.
 
     A missing number is an empty field.
 

@@ -82,7 +82,7 @@ class StopRule(ABC):
         return False
 
     def state(self) -> dict[str, FloatArray]:
-        """Return what a checkpoint must hold for the rule to judge on as before."""
+        """Return what a checkpoint must hold for the rule to judge on as before, by names."""
         return {}
 
     def load_state(self, state: Mapping[str, FloatArray]) -> None:  # noqa: B027

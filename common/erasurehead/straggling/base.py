@@ -24,6 +24,8 @@ class DelayModel(ABC):
     ----------
     n_workers: k.
     seed: non-negative; the same seed gives the same delays, whatever the scheme.
+
+    All delays are in seconds. Models raise UsageError for options out of range.
     """
 
     delays_no_one = False

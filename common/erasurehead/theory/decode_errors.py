@@ -14,7 +14,8 @@ from erasurehead.theory.moments import uncovered_probability
 def independent_error(contributions: FloatArray, p: FloatArray) -> float:
     """Return E||g_hat - g||^2 = sum_i p_i/(1-p_i) ||v_i||^2 for independent stragglers.
 
-    Fixed weights that are unbiased; v_i = E[what slot i contributes], rows of `contributions`.
+    Fixed weights that are unbiased; v_i = E[what slot i contributes], rows of `contributions`,
+    shape (k, n_parameters); `p` has shape (k,).
     """
     return float(np.sum(p / (1.0 - p) * np.sum(contributions**2, axis=1)))
 
@@ -22,6 +23,7 @@ def independent_error(contributions: FloatArray, p: FloatArray) -> float:
 def uniform_subset_error(contributions: FloatArray, n_arrivals: int) -> float:
     """Return E||(k/r) sum_{i in R} v_i - g||^2 for a uniform random r-subset R, g = sum_i v_i.
 
+    v_i are the rows of `contributions`, shape (k, n_parameters).
     k^2 (1 - r/k)/r sum_i ||v_i - mean||^2 / (k-1): zero when all slots send the same vector, since
     arrivals that are counted are not independent.
     """

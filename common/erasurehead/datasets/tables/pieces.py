@@ -35,27 +35,27 @@ class Piece:
 
 
 class Table(Protocol):
-    """One or several files that hold one table.
-
-    Attributes
-    ----------
-    path: what messages call it.
-    names: of its columns, in their order.
-    form: how its texts are written; None: values have types of their own.
-    said: sentences on what was found out about its form.
-    """
+    """One or several files that hold one table."""
 
     @property
-    def path(self) -> Path: ...
+    def path(self) -> Path:
+        """What messages call it."""
+        ...
 
     @property
-    def names(self) -> Sequence[str]: ...
+    def names(self) -> Sequence[str]:
+        """Of its columns, in their order."""
+        ...
 
     @property
-    def form(self) -> TextForm | None: ...
+    def form(self) -> TextForm | None:
+        """How its texts are written; None: values have types of their own."""
+        ...
 
     @property
-    def said(self) -> Sequence[str]: ...
+    def said(self) -> Sequence[str]:
+        """Sentences on what was found out about its form."""
+        ...
 
     def pieces(self, wanted: Sequence[str], numbers: Container[str] = ()) -> Iterator[Piece]:
         """Yield all rows in their order, with the wanted columns.

@@ -50,7 +50,12 @@ class Reader(Protocol):
         Parameters
         ----------
         array: settled (`values.settled`), without missing values.
-        rows: their numbers in the file at `path`, from 1.
+        rows: their numbers in the file at `path`, from 1, shape (rows,).
+
+        Raises
+        ------
+        DataError: a value does not fit the column.
+        IsTextError: the column was taken for numbers, and a value shows that it is text.
         """
         ...
 

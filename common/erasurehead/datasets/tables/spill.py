@@ -57,7 +57,13 @@ class Spill:
         self.count = max(self.count, at + len(records))
 
     def read(self, lo: int, hi: int) -> Records:
-        """Return the records lo to hi - 1."""
+        """Return the records lo to hi - 1, shape (hi - lo,).
+
+        Raises
+        ------
+        EOFError: one of them was never written.
+        DataError: the file cannot be read.
+        """
         records = np.empty(hi - lo, dtype=self.dtype)
         content = records.view(np.uint8).data
         offset = lo * self.dtype.itemsize

@@ -48,7 +48,7 @@ class Packer:
         self._rng = rng
 
     def pack(self, values: FloatArray) -> Packed:
-        """Return the next vector as it travels; see `VectorFormat.pack`."""
+        """Return the next vector, shape (n,), as it travels; see `VectorFormat.pack`."""
         return self._format.pack(values, self._rng)
 
 
@@ -103,7 +103,7 @@ class VectorFormat(ABC):
     def part(self, packed: Packed, support: IntArray | None) -> Packed:
         """Return what stands for some of the values; only of a format that is `divisible`.
 
-        `support` has their places, ascending; None: all of them.
+        `support` has their places, ascending, shape (values,); None: all of them.
         """
         if support is None:
             return packed

@@ -13,7 +13,7 @@ LEAST_EXPONENT = -1000
 
 
 def exponent_of(values: FloatArray) -> int:
-    """Return e such that the largest finite value is less than 2^e, and at least half of that."""
+    """Return e such that the largest finite of values, shape (n,), is in [2^(e-1), 2^e)."""
     return max(math.frexp(_largest(values))[1], LEAST_EXPONENT)
 
 

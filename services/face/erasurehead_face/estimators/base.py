@@ -213,12 +213,13 @@ def elastic_net(strength: float, l1_ratio: float) -> Settings:
 
 
 def mean_one(weights: FloatArray) -> FloatArray:
-    """Return weights scaled to a mean of 1, so that no sum of them is out of proportion."""
+    """Return weights, shape (rows,), scaled to a mean of 1, so that no sum of them is out of
+    proportion."""
     return np.asarray(weights * (len(weights) / weights.sum()))
 
 
 def checked_weights(sample_weight: Any, X: Any) -> FloatArray | None:
-    """Return the weights of rows, or None where there are none.
+    """Return the weights of rows, shape (rows,), or None where there are none.
 
     Raises
     ------

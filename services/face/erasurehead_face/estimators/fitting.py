@@ -71,6 +71,7 @@ def fit(
     ------
     UsageError: something does not fit, in one sentence.
     RunError: the run diverged or lost its workers.
+    KeyboardInterrupt: it was interrupted before its first round.
     """
     workers = 1 if n_jobs is None else workers_of(n_jobs)
     if scheme is None and n_jobs is None:

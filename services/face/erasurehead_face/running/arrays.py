@@ -39,7 +39,7 @@ def rows_of(matrix: Any, labels: FloatArray | None, what: str = "X") -> CsrRows:
 
     Raises
     ------
-    UsageError: it is no matrix of finite numbers that can be squared, has no columns, or not as
+    DataError: it is no matrix of finite numbers that can be squared, has no columns, or not as
         many rows as labels.
     """
     from scipy.sparse import csr_array, issparse
@@ -100,8 +100,9 @@ def check_names(
 
 
 def check_length(labels: Array, n_rows: int, what: str) -> None:
-    """Refuse other than one label a row of the matrix that is `what` in words; numpy would stretch
-    a single one over all rows.
+    """Refuse labels, shape (rows,), that are more or fewer than the rows of the matrix `what`.
+
+    numpy would stretch a single one over all rows.
 
     Raises
     ------
@@ -119,7 +120,8 @@ def labels_of(y: Any, what: str = "y") -> Array:
 
     Raises
     ------
-    UsageError: they are not one label a row, or some are missing.
+    UsageError: there are none.
+    DataError: they are not one label a row, some are missing, or they have no order.
     """
     if y is None:
         raise UsageError(f"{what} is missing; give one label a row of X")
@@ -173,7 +175,7 @@ def permuted(rows: CsrRows, seed: int) -> CsrRows:
 
 
 def taken(rows: CsrRows, order: Array) -> CsrRows:
-    """Return some rows, in an order of their numbers."""
+    """Return some rows, in the order of their numbers, shape (chosen,)."""
     lengths = np.diff(rows.indptr)[order]
     indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     # Where each entry comes from: the beginning of its row, and its place in the row.
@@ -213,7 +215,7 @@ def _merged(matrix: Any, what: str) -> Any:
     try:
         csr.check_format(full_check=True)
     except ValueError as error:
-        raise DataError(f"{what} is a damaged sparse matrix: {error}; make it anew") from None
+        raise DataError(f"{what} is a damaged sparse matrix: {error}; make it again") from None
     csr.sum_duplicates()
     csr.eliminate_zeros()
     return csr

@@ -120,7 +120,8 @@ class Problem:
 
     @property
     def classes(self) -> Array | None:
-        """What the classes are called, in the order of their labels."""
+        """What the classes are called, in the order of their labels, shape (classes,); None: labels
+        are numbers."""
         if self.handed is not None:
             return self.handed.classes
         return class_array(self.planned.store.manifest.classes)

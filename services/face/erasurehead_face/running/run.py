@@ -49,7 +49,7 @@ class RunError(ErasureHeadError):
 
     Attributes
     ----------
-    run: as far as it came; None: no round was closed.
+    run: as far as it came; None: no round was closed, or an estimator's fit ended so.
     """
 
     def __init__(self, summary: RunSummary, run: Run | None) -> None:
@@ -71,8 +71,8 @@ class Run:
     start: what was known when the first round opened.
     settings: all of them.
     path: the run's directory; None: it has none.
-    classes: what the model tells apart, in the order of its labels; None: it predicts numbers, or
-        nobody named them.
+    classes: what the model tells apart, in the order of its labels, shape (classes,); None: it
+        predicts numbers, or nobody named them.
     columns: what the data frame that it was trained on calls its columns; None: they had no names.
     """
 
@@ -162,7 +162,8 @@ class Run:
 
         Parameters
         ----------
-        X: a matrix like the one trained on, or the path of a store, of which the test rows count;
+        X: a matrix like the one trained on, shape (rows, columns), or the path of a store, of
+            which the test rows count;
             of a run with a directory also that of any file that `erasurehead predict` reads.
 
         Raises
@@ -173,13 +174,19 @@ class Run:
         return outputs_on(rows, self.model, self.theta)
 
     def predict(self, X: Any) -> Array:
-        """Return the class of each row, or its number, shape (rows,); `X` as for `outputs`."""
+        """Return the class of each row, or its number, shape (rows,).
+
+        `X`, and what is raised, are as for `outputs`.
+        """
         return decoded(
             predicted_labels(self.model, self.outputs(X)), self.model.target, self.classes
         )
 
     def predictions(self, X: Any) -> dict[str, Array]:
-        """Return what the command writes for each row: columns of shape (rows,) by their names."""
+        """Return what the command writes for each row: columns of shape (rows,) by their names.
+
+        `X`, and what is raised, are as for `outputs`.
+        """
         names = () if self.classes is None else tuple(map(str, self.classes))
         return dict(self.model.predictions(self.outputs(X), names))
 

@@ -40,8 +40,9 @@ class Targets:
 
         Raises
         ------
-        UsageError: they are missing, of a wrong shape, all the same class, or no numbers where the
-            model needs numbers.
+        UsageError: there are none.
+        DataError: they are of a wrong shape, all the same class, too many classes for the model,
+            or no numbers where the model needs numbers.
         """
         given = labels_of(y, what)
         if not len(given):
@@ -78,7 +79,7 @@ class Targets:
 
 
 def coded(given: Array, target: Target, classes: Array | None, what: str) -> FloatArray:
-    """Return labels in the code of a target; see `Targets.alike`.
+    """Return labels, shape (rows,), in the code of a target; see `Targets.alike`.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def coded(given: Array, target: Target, classes: Array | None, what: str) -> Flo
 
 
 def decoded(labels: FloatArray, target: Target, classes: Array | None) -> Array:
-    """Return what a user calls labels."""
+    """Return what a user calls labels, shape (rows,): the names of classes, or the numbers."""
     if classes is None:
         return labels
     codes = labels > 0 if target == "two classes" else labels
@@ -144,7 +145,7 @@ def tell_of_lone_classes(classes: Array, counts: Array, what: str) -> None:
 
 
 def as_numbers(given: Array, what: str) -> FloatArray:
-    """Return labels as numbers.
+    """Return labels as numbers, shape (rows,).
 
     Raises
     ------
