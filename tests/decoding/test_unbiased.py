@@ -19,6 +19,15 @@ def code_of(spec: str, n_workers: int) -> GradientCode:
     return CODES.build(spec, n_workers, None, np.random.default_rng(1))
 
 
+@pytest.mark.parametrize("scale", ["none", "unbiased", "group,p=0.5", "coverage"])
+def test_nothing_makes_up_for_a_block_that_nobody_holds(scale: str) -> None:
+    code = code_of("coupon:c=1", 6)
+    assert code.groups is not None
+    assert not code.groups.sizes.all()
+    decoder = DECODERS.build(f"first-copy:scale={scale}", code, DecoderContext(R))
+    assert not decoder.unbiased
+
+
 @pytest.mark.parametrize(
     ("code", "n_workers", "decoder", "promises"),
     [

@@ -116,7 +116,9 @@ class FirstCopyDecoder(Decoder):
         alike = not np.ptp(places, axis=0).any()
         if scale == "coverage":
             alike &= np.ptp(groups.block_sizes) == 0
-        self.unbiased = scale in ("unbiased", "group") or bool(alike)
+        # No weight makes up for a block that no slot holds.
+        held = self._n_coverable == groups.count
+        self.unbiased = held and (scale in ("unbiased", "group") or bool(alike))
         self._weight: list[float] = self._weights.tolist()
         self.begin()
 
