@@ -137,6 +137,25 @@ def test_r2_of_constant_labels() -> None:
     assert metrics.r2(np.zeros(3), np.ones(3)) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("labels", "weights"),
+    [
+        ([0.1] * 7, None),
+        ([0.7] * 7, [0.2, 0.1, 3.0, 0.2, 0.1, 0.7, 0.3]),
+        ([0.3, 0.3, 0.3, 0.3, 0.3, 0.3, 9.0], [0.1, 0.7, 0.1, 0.2, 0.1, 0.7, 0.0]),
+    ],
+)
+def test_labels_that_are_the_same_have_no_spread(
+    labels: list[float], weights: list[float] | None
+) -> None:
+    """Their mean may differ from them by rounding."""
+    given, counts = np.array(labels), None if weights is None else np.array(weights)
+    assert metrics.r2(np.full(7, 0.5), given, counts) == 0.0
+    assert metrics.r2(given.copy(), given, counts) == 1.0
+    for model in (Poisson(1), Gamma(1), Tweedie(1, power=1.5)):
+        assert "d2" not in metrics_of(model, np.zeros(7), given, counts)
+
+
 def test_every_reported_metric_has_one_direction() -> None:
     """Whoever compares runs must know which way a metric improves, whatever model reports it."""
     required = {"huber": "huber:delta=1", "tweedie": "tweedie:power=1.5"}

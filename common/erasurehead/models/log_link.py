@@ -10,7 +10,7 @@ import numpy as np
 from erasurehead.arrays import Array, FloatArray
 from erasurehead.errors import UsageError
 from erasurehead.models.linear import LinearModel
-from erasurehead.models.metrics import Metric, mean
+from erasurehead.models.metrics import Metric, all_the_same, mean
 from erasurehead.rows import Target
 
 MOST = 300.0
@@ -51,7 +51,7 @@ def deviance_metrics(power: float) -> tuple[Metric, ...]:
     def d2(margins: FloatArray, labels: FloatArray, weights: FloatArray | None) -> float | None:
         """Return 1 - deviance / (deviance from the mean label); None: all labels are the same."""
         middle = mean(labels, weights)
-        if middle <= 0 or (labels == labels[0]).all():
+        if middle <= 0 or all_the_same(labels, weights):
             return None
         total = deviance(np.full(len(labels), np.log(middle)), labels, weights)
         return 1.0 - deviance(margins, labels, weights) / total if total > 0 else None

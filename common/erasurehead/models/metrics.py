@@ -39,6 +39,13 @@ def mean(values: Array, weights: FloatArray | None) -> float:
     return float(np.mean(values) if weights is None else np.average(values, weights=weights))
 
 
+def all_the_same(labels: FloatArray, weights: FloatArray | None) -> bool:
+    """Return whether all rows that count have one label; sums about a mean do not tell, for the
+    mean of equal numbers need not be one of them."""
+    counted = labels if weights is None else labels[weights > 0]
+    return bool((counted == counted[0]).all())
+
+
 def auc(scores: FloatArray, labels: FloatArray, weights: FloatArray | None = None) -> float | None:
     """Return the area under the ROC curve: P(score of a +1 > score of a -1) + P(equal) / 2.
 
@@ -95,7 +102,7 @@ def r2(predictions: FloatArray, labels: FloatArray, weights: FloatArray | None =
     each = 1.0 if weights is None else weights
     residual = float(np.sum(each * np.square(predictions - labels)))
     total = float(np.sum(each * np.square(labels - mean(labels, weights))))
-    if total == 0.0:
+    if total == 0.0 or all_the_same(labels, weights):
         return 1.0 if residual == 0.0 else 0.0
     return 1.0 - residual / total
 
