@@ -89,6 +89,12 @@ def test_sums_are_divided_by_what_rows_count_for(tmp_path: Path) -> None:
     assert plan_for(weighed).total_weight == 3.5
     by_class = plan_for(weighed, model="logistic:class_weight=2/10")
     assert by_class.total_weight == 2 * 2.0 + 10 * 1.5
+    balanced = plan_for(weighed, model="logistic:class_weight=balanced")
+    # Of the weights 0.5 + 1 and 0 + 2, half of all each.
+    assert balanced.total_weight == pytest.approx(3.5)
+    of_class = balanced.model.row_weights(np.array([1.0, -1.0]))
+    assert of_class is not None
+    assert of_class.tolist() == pytest.approx([1.75 / 1.5, 1.75 / 2.0])
     with pytest.raises(DataError, match=r"the 4 training rows of .* all have the weight 0; give"):
         plan_for(with_rows(store, weights=np.zeros(4)))
 

@@ -261,6 +261,29 @@ def test_balanced_classes_count_alike() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("logistic", [-1.0, -1.0, 1.0, 1.0, 1.0]),
+        ("squared-hinge", [-1.0, -1.0, 1.0, 1.0, 1.0]),
+        ("softmax", [0.0, 1.0, 1.0, 2.0, 2.0]),
+    ],
+)
+def test_balanced_classes_count_rows_as_often_as_they_weigh(name: str, labels: list[float]) -> None:
+    y, weights = np.array(labels), np.array([3, 1, 0, 2, 1])
+    weighed = MODELS.build(f"{name}:class_weight=balanced", 1, y)
+    weighed.count_rows(y, weights.astype(np.float64))
+    repeated = MODELS.build(f"{name}:class_weight=balanced", 1, np.repeat(y, weights))
+    assert weighed.spec == repeated.spec
+    of_class = weighed.row_weights(y)
+    assert of_class is not None
+    totals = [float((weights * of_class)[y == label].sum()) for label in np.unique(y)]
+    assert totals == pytest.approx([7 / len(totals)] * len(totals))
+    given = MODELS.build(str(weighed.spec), 1, None)
+    given.count_rows(y, weights.astype(np.float64))
+    assert given.spec == weighed.spec
+
+
+@pytest.mark.parametrize(
     ("spec", "words"),
     [
         ("softmax", "softmax needs the number of classes; write softmax:classes=3"),

@@ -70,6 +70,13 @@ class Model(ABC):
         default."""
         return np.empty(0, dtype=np.int64)
 
+    def count_rows(self, labels: FloatArray, weights: FloatArray) -> None:  # noqa: B027
+        """Be told what training rows count for where that is not one each, before anything else.
+
+        Both have the shape (rows,); the labels are ones that suit the model. What it has found
+        from the labels (balanced class weights) is then to be as if rows were repeated so often.
+        """
+
     def row_weights(self, labels: FloatArray) -> FloatArray | None:
         """Return what rows count for by their labels alone, shape (rows,); None: one each."""
         return None

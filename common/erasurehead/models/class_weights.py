@@ -28,8 +28,7 @@ class ClassWeights:
     def read(cls, text: str, codes: Array | None, n_classes: int) -> ClassWeights:
         """Read ``1/2.5``, a number for each class, or ``balanced``.
 
-        Balanced weights are N / (K N_c) for N rows of K classes, N_c of them of class c, so that
-        all classes count alike; a class without a row gets 1.
+        Balanced weights are those of rows that count one each (`balanced`).
 
         Parameters
         ----------
@@ -45,8 +44,7 @@ class ClassWeights:
                     "class_weight=balanced needs the training rows; give a number for each class,"
                     " as in class_weight=1/2.5"
                 )
-            counts = np.bincount(codes.astype(np.int64), minlength=n_classes)
-            return cls(np.where(counts > 0, len(codes) / (n_classes * np.maximum(counts, 1)), 1.0))
+            return cls.balanced(codes, n_classes)
         try:
             values = [float(word) for word in text.split("/")]
         except ValueError:
@@ -60,6 +58,21 @@ class ClassWeights:
                 f" class_weight={BALANCED}"
             )
         return cls(np.array(values))
+
+    @classmethod
+    def balanced(
+        cls, codes: Array, n_classes: int, weights: FloatArray | None = None
+    ) -> ClassWeights:
+        """Return W / (K W_c), so that all K classes count alike; a class without a row gets 1.
+
+        Parameters
+        ----------
+        codes: the class of each training row, from 0.
+        weights: what each row counts for, W together and W_c those of class c; None: one.
+        """
+        counts = np.bincount(codes.astype(np.int64), weights, n_classes)
+        held = counts > 0
+        return cls(np.where(held, counts.sum() / (n_classes * np.where(held, counts, 1.0)), 1.0))
 
     def of(self, codes: Array) -> FloatArray:
         """Return the weight of each row from its class, shape (rows,)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from erasurehead.arrays import Array, FloatArray, IntArray
 from erasurehead.errors import UsageError
 from erasurehead.models.base import Model
-from erasurehead.models.class_weights import ClassWeights
+from erasurehead.models.class_weights import BALANCED, ClassWeights
 from erasurehead.models.metrics import Metric, auc, mean
 from erasurehead.models.rows import Piece
 from erasurehead.registry import Spec
@@ -116,20 +116,22 @@ class Softmax(Model):
         super().__init__(n_columns, classes * (n_columns + intercept))
         self.n_classes = classes
         self.intercept = intercept
-        options = {"classes": str(classes)}
+        self._specify({})
         self._class_weights: ClassWeights | None = None
+        self._balances = class_weight == BALANCED
         if class_weight is not None:
-            self._class_weights = ClassWeights.read(class_weight, labels, classes)
-            options["class_weight"] = str(self._class_weights)
-        if intercept:
-            options["intercept"] = "true"
-        self.spec = Spec(self.name, options)
+            self._weigh_classes(ClassWeights.read(class_weight, labels, classes))
 
     @property
     def unpenalised(self) -> IntArray:
         """The intercepts, if there are any."""
         first = self.n_columns * self.n_classes
         return np.arange(first, self.n_parameters, dtype=np.int64)
+
+    def count_rows(self, labels: FloatArray, weights: FloatArray) -> None:
+        """Balance the classes by what their rows count for, if they are to be balanced."""
+        if self._balances:
+            self._weigh_classes(ClassWeights.balanced(labels, self.n_classes, weights))
 
     def row_weights(self, labels: FloatArray) -> FloatArray | None:
         """Return the weights of the rows' classes."""
@@ -207,6 +209,15 @@ class Softmax(Model):
             return None
         names = classes if len(classes) == self.n_classes else range(self.n_classes)
         return f"is of the class {names[int(missing[0])]}"
+
+    def _weigh_classes(self, weights: ClassWeights) -> None:
+        self._class_weights = weights
+        self._specify({"class_weight": str(weights)})
+
+    def _specify(self, options: Mapping[str, str]) -> None:
+        """Put options into the spec, beside the number of classes and that of an intercept."""
+        own = {"intercept": "true"} if self.intercept else {}
+        self.spec = Spec(self.name, {"classes": str(self.n_classes), **options, **own})
 
     def _transposed(self, rows: Piece, values: FloatArray) -> FloatArray:
         """Return the sums of x times the values of each row, shape (parameters of the rows,)."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from erasurehead.arrays import FloatArray
-from erasurehead.models.class_weights import ClassWeights
+from erasurehead.models.class_weights import BALANCED, ClassWeights
 from erasurehead.models.linear import LinearModel
 from erasurehead.rows import Target
 
@@ -39,10 +39,15 @@ class TwoClassModel(LinearModel):
     ) -> None:
         super().__init__(n_columns, intercept=intercept)
         self._class_weights: ClassWeights | None = None
+        self._balances = class_weight == BALANCED
         if class_weight is not None:
             codes = None if labels is None else labels > 0
-            self._class_weights = ClassWeights.read(class_weight, codes, 2)
-            self._specify({"class_weight": str(self._class_weights)})
+            self._weigh_classes(ClassWeights.read(class_weight, codes, 2))
+
+    def count_rows(self, labels: FloatArray, weights: FloatArray) -> None:
+        """Balance the classes by what their rows count for, if they are to be balanced."""
+        if self._balances:
+            self._weigh_classes(ClassWeights.balanced(labels > 0, 2, weights))
 
     def row_weights(self, labels: FloatArray) -> FloatArray | None:
         """Return the weights of the rows' classes."""
@@ -51,6 +56,10 @@ class TwoClassModel(LinearModel):
     def refusal(self, labels: FloatArray) -> str | None:
         """Refuse anything but -1 and +1."""
         return None if (np.abs(labels) == 1.0).all() else "it needs two classes, -1 and +1"
+
+    def _weigh_classes(self, weights: ClassWeights) -> None:
+        self._class_weights = weights
+        self._specify({"class_weight": str(weights)})
 
     def lacks(self, labels: FloatArray, classes: Sequence[str] = ()) -> str | None:
         """Return the class without a row, if there is an intercept."""

@@ -182,6 +182,8 @@ def _model(settings: RunSettings, store: Store) -> Model:
             f"the labels of {store.path}, prepared as {target}, do not suit the model {name}:"
             f" {refusal}; {_instead(target, model)}"
         )
+    if store.train.weights is not None:
+        model.count_rows(np.asarray(store.train.labels), np.asarray(store.train.weights))
     if store.train.offsets is not None and not model.takes_offsets:
         raise DataError(
             f"{store.path} has offsets, and the model {name} takes none; prepare the data without"
