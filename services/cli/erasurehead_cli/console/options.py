@@ -169,7 +169,7 @@ class SettingsCommand(TyperCommand):
 _CONFIG = typer.Option(
     "--config",
     metavar="FILE",
-    help="YAML file of settings; options and ERASUREHEAD_... variables come before it",
+    help="YAML file of settings; options and ERASUREHEAD_... variables override it",
 )
 
 
