@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -488,6 +489,31 @@ def test_a_damaged_or_missing_model_is_one_sentence(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(DataError, match="holds no model"):
         _ = Run.open(tmp_path / "run").theta
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"theta": np.full(5, np.nan)}, "its 'theta' has numbers that are not finite"),
+        ({"columns": "five"}, "its 'columns' is no whole number"),
+        ({"labels": "colours"}, "its 'labels' are none of "),
+        ({"classes": np.array(["a", "b", "c"])}, "its 'classes' are not those of two classes"),
+        ({"classes": np.array(["a"])}, "its 'classes' are not those of two classes"),
+        ({"classes": None}, "its 'classes' are not those of two classes"),
+        ({"labels": "numbers"}, "its 'classes' are not those of numbers"),
+    ],
+)
+def test_what_a_model_cannot_hold_is_damage(
+    tmp_path: Path, change: dict[str, Any], told: str
+) -> None:
+    write(tmp_path / "run", record(1))
+    path = tmp_path / "run" / "model.npz"
+    with np.load(path) as archive:
+        held = {**archive, **Origin("two classes", ("no", "yes")).arrays(), **change}
+    np.savez(path, **{name: value for name, value in held.items() if value is not None})
+    run = Run.open(tmp_path / "run")
+    with pytest.raises(DataError, match=rf"model\.npz is damaged: {told}"):
+        _ = run.learnt, run.origin
 
 
 def test_classes_of_another_type_than_the_file_says_are_damaged(tmp_path: Path) -> None:

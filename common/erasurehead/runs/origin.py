@@ -13,6 +13,7 @@ from erasurehead.arrays import Array
 from erasurehead.datasets.encodings import Encoding, encoding_text, parse_encoding
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError
+from erasurehead.rows import Target
 
 ClassType = Literal["str", "int", "float", "bool"]
 """What the classes are to whoever handed them in; of a file's they are texts."""
@@ -87,6 +88,7 @@ class Origin:
         if "encoding" not in held:
             return None
         text = bytes(held["encoding"])
+        _check_classes(held, location)
         found = cls(
             str(held["labels"]),
             tuple(map(str, held["classes"])),
@@ -101,6 +103,16 @@ class Origin:
                 f"{location} is damaged: its 'classes' are not of the type {found.class_type}"
             ) from None
         return found
+
+
+def _check_classes(held: Mapping[str, Any], location: object) -> None:
+    labels, classes = held.get("labels"), held.get("classes")
+    if labels not in get_args(Target):
+        raise DataError(f"{location} is damaged: its 'labels' are none of {get_args(Target)}")
+    # Made-up data and numbers have no names of classes.
+    n = len(classes) if isinstance(classes, np.ndarray) and classes.ndim == 1 else 1
+    if n and (labels == "numbers" or n == 1 or (labels == "two classes" and n != 2)):
+        raise DataError(f"{location} is damaged: its 'classes' are not those of {labels}")
 
 
 def _names(held: Any, location: object) -> tuple[str, ...]:

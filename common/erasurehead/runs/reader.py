@@ -148,6 +148,8 @@ class Run:
         theta = held.get("theta")
         if theta is None or theta.ndim != 1 or theta.dtype.kind != "f":
             raise DataError(f"{path} is damaged: it should hold 'theta', one number a parameter")
+        if not np.isfinite(theta).all():
+            raise DataError(f"{path} is damaged: its 'theta' has numbers that are not finite")
         return _renamed({k: value if value.ndim else value.item() for k, value in held.items()})
 
     @property
@@ -177,7 +179,9 @@ class Run:
         """
         from erasurehead.models import MODELS
 
-        columns = int(self.model.get("columns", 0))
+        columns = self.model.get("columns", 0)
+        if not isinstance(columns, int):
+            raise DataError(f"{self.path / MODEL} is damaged: its 'columns' is no whole number")
         learnt = MODELS.build(str(self.model.get("model", "")), columns, None)
         if learnt.n_parameters != len(self.theta):
             raise DataError(
