@@ -411,6 +411,7 @@ def test_a_master_and_workers_of_their_own_commands(place: Path) -> None:
 
 
 LONG = ["--workers", "3", "--rounds", "100000", "--delay", "exponential:mean_s=0.05"]
+LONG += ["--until", "none"]
 
 
 def end_code(command: list[str], run: Path, number: int, cwd: Path) -> int:
@@ -452,7 +453,7 @@ def test_ctrl_c_ends_in_order(place: Path) -> None:
 def test_a_comparison_that_is_asked_to_end_compares_nothing(place: Path, number: int) -> None:
     """A run that a signal ends was not slower, or worse, than others: it says nothing of them."""
     out = place / f"compared-{number}"
-    schemes = ["--scheme", "uncoded", "--scheme", "egc:c=3", "--until", "none"]
+    schemes = ["--scheme", "uncoded", "--scheme", "egc:c=3"]
     command = ["compare", "store", *LONG, *schemes, "--out", str(out)]
     assert end_code(command, out / "1-uncoded", number, place) == 130
     assert [path.name for path in out.iterdir()] == ["1-uncoded"]

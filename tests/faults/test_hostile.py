@@ -147,6 +147,7 @@ class Scene:
             "scheme": "agc:c=2,r=3",
             "step": "0.5",
             "rounds": FOREVER,
+            "until": "none",
             "evaluate_every_rounds": FOREVER,
             "delay": "exponential:mean_s=0.005",
             # No worker is sent a round twice, however slow it is: what is refused is counted.

@@ -218,6 +218,7 @@ def run(problem: Problem) -> Iterator[Run]:
             "scheme": scheme,
             "workers": workers,
             "rounds": ROUNDS,
+            "until": "none",
             "step": repr(problem.step),
             "l2": L2,
             "delay": "exponential:mean_s=0.004",

@@ -162,6 +162,7 @@ def test_sigterm_ends_a_run_that_is_not_over_at_once(store: Path, tmp_path: Path
     command = [sys.executable, "-m", "erasurehead_cli"]
     worker = subprocess.Popen([*command, "worker", "--connect", wire], env=environment)
     options = f"--bind {wire} --http-bind {ports[0]} --http-linger --workers 1 --rounds 100000"
+    options += " --until none"
     options += " --scheme uncoded --delay exponential:mean_s=0.01 --quiet --out"
     master = subprocess.Popen(
         [*command, "master", str(store), *options.split(), str(tmp_path / "run")],

@@ -221,7 +221,8 @@ def test_whoever_is_asked_to_end_before_its_run_is_done_says_so_by_the_code_it_w
     """A Kubernetes Job takes a pod that ends with 0 for done, and never starts it again."""
     code = ("--unfinished-code", "75")
     out = tmp_path / "run"
-    options = [*master_options(store, address, out), "--rounds", "1000000", "--resume"]
+    options = [*master_options(store, address, out), "--rounds", "1000000", "--until", "none"]
+    options.append("--resume")
     master = start(*options, "--scheme", "agc:c=2,r=1", *code)
     workers = [start(*worker_options(address, f"w{i}"), *code) for i in range(WORKERS)]
     until_rounds(out, 1)

@@ -132,6 +132,7 @@ class Scene:
             "scheme": "agc:c=2,r=3",
             "step": "0.5",
             "rounds": 200,
+            "until": "none",
             "delay": "exponential:mean_s=0.01",
             "membership": {"silence_limit_s": 4.0, "heartbeat_interval_s": 0.5},
             "http": {"bind": f"127.0.0.1:{http_port}"},
