@@ -60,6 +60,38 @@ def test_differences_show_where_nearly_everybody_is_late() -> None:
         assert first_due(LEARNING[0], late, seed) is not None
 
 
+def dues(late_by_round: list[FloatArray], seed: int) -> list[int]:
+    """Return after which rounds tasks are placed anew, each time by what is learnt then."""
+    rng = np.random.default_rng(seed)
+    n_workers = len(late_by_round[0])
+    learnt = StragglerEstimate(n_workers)
+    placed_by, found = np.full(n_workers, 0.5), [0]
+    for round_, late in enumerate(late_by_round, start=1):
+        learnt.observe(rng.random(n_workers) > late)
+        if is_due(placed_by, learnt, round_ - found[-1], 25):
+            placed_by = learnt.probabilities
+            found.append(round_)
+    return found[1:]
+
+
+@pytest.mark.parametrize("n_workers", [12, 60, 200])
+def test_slots_that_stay_as_they_are_are_placed_once_or_twice(n_workers: int) -> None:
+    """Early by what 25 rounds say, and once more when twice as much is known."""
+    for seed in range(3):
+        late = np.random.default_rng(seed).uniform(0.1, 0.8, n_workers)
+        found = dues([late] * 1000, seed)
+        assert found[0] == 25
+        assert len(found) <= 2
+        assert found[-1] <= 200
+
+
+def test_slots_that_change_are_placed_anew() -> None:
+    for seed in range(3):
+        late = np.random.default_rng(seed).uniform(0.1, 0.8, 30)
+        found = dues([late] * 500 + [late[::-1]] * 100, seed)
+        assert any(500 < round_ <= 560 for round_ in found)
+
+
 def test_nothing_is_placed_anew_before_its_time_or_if_never_is_asked_for() -> None:
     placed_by, learnt = placed(LEARNING[0])
     for _ in range(50):

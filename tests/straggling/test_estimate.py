@@ -106,6 +106,23 @@ def test_a_restored_estimate_goes_on_bit_for_bit() -> None:
     assert not np.array_equal(saved, one.state()["missed"])
 
 
+def test_what_an_estimate_said_before_has_chance_in_it() -> None:
+    """Slots that stay as they are do not seem to move, however long ago that was, and after a
+    restart in between."""
+    for rounds_ago in (25, 100, 400):
+        for seed in range(10):
+            rng = np.random.default_rng(seed)
+            p, estimate = rng.uniform(0.1, 0.9, 100), StragglerEstimate(100)
+            for _ in range(200):
+                estimate.observe(rng.random(100) > p)
+            known = estimate.probabilities
+            goes_on = StragglerEstimate(100)
+            goes_on.load_state(estimate.state())
+            for _ in range(rounds_ago):
+                goes_on.observe(rng.random(100) > p)
+            assert not goes_on.has_moved_from(known, rounds_ago)
+
+
 @pytest.mark.parametrize("p", [0.1, 0.37, 0.63])
 @pytest.mark.parametrize("n_workers", [12, 30, 300])
 def test_chance_alone_seldom_moves_an_estimate(p: float, n_workers: int) -> None:

@@ -18,15 +18,15 @@ def is_due(
     """Return True when tasks are to be placed again, `rounds` after they were placed last.
 
     `after_rounds` must have passed (0: never), and what was learnt must differ from the
-    probabilities that tasks were `placed_by`, shape (k,), more than chance explains. Equal
-    probabilities place tasks alike, however large they are, so that slots must differ from each
-    other then.
+    probabilities that tasks were `placed_by`, shape (k,), which were learnt before those rounds,
+    more than chance explains. Equal probabilities place tasks alike, however large they are, so
+    that slots must differ from each other then.
     """
     if not 0 < after_rounds <= rounds:
         return False
     if np.ptp(placed_by) == 0.0:
-        placed_by = np.full_like(placed_by, learnt.common)
-    return learnt.has_moved_from(placed_by)
+        return learnt.has_moved_from(np.full_like(placed_by, learnt.common))
+    return learnt.has_moved_from(placed_by, rounds)
 
 
 def go_on(session: Session, old: Coding, new: Coding) -> Session:

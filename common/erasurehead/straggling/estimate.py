@@ -50,6 +50,7 @@ class StragglerEstimate:
         self.forgetting = forgetting
         self._missed = np.zeros(n_workers)
         self._made = np.zeros(n_workers)
+        self._rounds = 0
 
     def observe(self, arrived: npt.NDArray[np.bool_]) -> None:
         """Count one round; `arrived` has shape (k,)."""
@@ -57,6 +58,7 @@ class StragglerEstimate:
         self._made *= self.forgetting
         self._made += arrived
         self._missed += ~arrived
+        self._rounds += 1
 
     @property
     def probabilities(self) -> FloatArray:
@@ -97,25 +99,55 @@ class StragglerEstimate:
             return np.asarray(self._made + self._missed)
         return np.asarray((1.0 - self._left**2) / (1.0 - f**2))
 
-    def has_moved_from(self, p: FloatArray) -> bool:
+    def has_moved_from(self, p: FloatArray, rounds_ago: int | None = None) -> bool:
         """True when the slots together straggle otherwise than `p`, shape (k,), says.
 
         arcsin(sqrt(p)) of a share among m rounds has the standard deviation 1/(2 sqrt(m)) whatever
-        p is; of rounds with weights, m is the square of their sum over the sum of their squares.
-        With z_i the move of slot i in these, sum_i z_i^2 is about chi-square with k degrees of
-        freedom if p still holds (mean k, variance 2k). It has moved if the sum is above
-        k + 6 sqrt(2k): the question is asked again and again.
+        p is; of rounds with weights w, sum_t w_t = 1, 1/m is sum_t w_t^2. Where p is what this
+        estimate said `rounds_ago`, its own chance counts, too: w_t is then by how much the weights
+        of round t in both differ. It does not count if p was known from less than half as many
+        rounds as now: what is known better is reason enough to go by it. With z_i the move of slot
+        i in these, sum_i z_i^2 is about chi-square with k degrees of freedom if nothing has changed
+        (mean k, variance 2k). It has moved if the sum is above k + 6 sqrt(2k): the question is
+        asked again and again.
+
+        Parameters
+        ----------
+        rounds_ago: above 0; None: p is no estimate.
         """
         if not np.all(self._squares > 0):
             return False
-        rounds = (sum(self.prior) + self._missed + self._made) ** 2 / self._squares
+        total, squares = sum(self.prior) + self._missed + self._made, self._squares
+        one_over_m = squares / total**2
+        if rounds_ago is not None:
+            then_total, then_squares = self._then(rounds_ago)
+            one_over_then = then_squares / then_total**2
+            # Rounds that both have count f^n times as much as they did then.
+            both = self.forgetting**rounds_ago * then_squares / (total * then_total)
+            poor = one_over_then > 2.0 * one_over_m
+            one_over_m = one_over_m + np.where(poor, 0.0, one_over_then - 2.0 * both)
         angles = np.arcsin(np.sqrt(self.probabilities)) - np.arcsin(np.sqrt(p))
         k = len(angles)
-        return float(np.sum(4.0 * rounds * angles**2)) > k + SURPRISE * math.sqrt(2.0 * k)
+        return float(np.sum(4.0 * angles**2 / one_over_m)) > k + SURPRISE * math.sqrt(2.0 * k)
+
+    def _then(self, rounds_ago: int) -> tuple[float, float]:
+        """Return the sums of all weights, the prior's included, and of rounds' squared weights.
+
+        As they were so many rounds ago; where there were not so many, as before the first.
+        """
+        f, n = self.forgetting, max(self._rounds - rounds_ago, 0)
+        if f == 1.0:
+            return sum(self.prior) + n, float(n)
+        return sum(self.prior) + (1.0 - f**n) / (1.0 - f), (1.0 - f ** (2 * n)) / (1.0 - f**2)
 
     def state(self) -> dict[str, FloatArray]:
-        """Return what a checkpoint must hold: `missed` and `made`, copies of shape (k,)."""
-        return {"missed": self._missed.copy(), "made": self._made.copy()}
+        """Return what a checkpoint must hold: `missed` and `made`, copies of shape (k,), and how
+        many `rounds` were counted."""
+        return {
+            "missed": self._missed.copy(),
+            "made": self._made.copy(),
+            "rounds": np.array([float(self._rounds)]),
+        }
 
     def load_state(self, state: Mapping[str, FloatArray]) -> None:
         """Go on from `state`.
@@ -131,3 +163,6 @@ class StragglerEstimate:
                     " resume with the number of workers it was written with"
                 )
         self._missed[:], self._made[:] = state["missed"], state["made"]
+        # Earlier versions did not count them; each counts one or less.
+        counted = state.get("rounds", self._missed + self._made)
+        self._rounds = round(float(counted[0]))
