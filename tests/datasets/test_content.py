@@ -128,3 +128,26 @@ def test_a_matrix_that_is_none_is_one_sentence(tmp_path: Path) -> None:
             read_matrix(path, (2, 3))
     write(np.ones((4, 2, 3)))
     assert read_matrix(path, (2, 3)).shape == (4, 6)
+
+
+@pytest.mark.parametrize("format", ["csr", "csc", "coo", "bsr", "dia"])
+def test_a_sparse_matrix_has_rows_of_one_axis(format: str, tmp_path: Path) -> None:
+    """A model of arrays that have one axis a row refused these with a traceback."""
+    path = tmp_path / "rows.npz"
+    save_npz(path, csr_array(MATRIX).asformat(format))
+    for row_shape in ((), MATRIX.shape[1:]):
+        np.testing.assert_array_equal(read_matrix(path, row_shape).toarray(), MATRIX)
+
+
+@pytest.mark.parametrize(("name", "number"), [("indices", 7), ("indices", -1), ("indptr", 90)])
+def test_a_sparse_matrix_that_names_columns_it_has_not_is_none(
+    name: str, number: int, tmp_path: Path
+) -> None:
+    """A product with it read what lies beyond the vector."""
+    path = tmp_path / "rows.npz"
+    for format in ("csr", "csc", "bsr"):
+        matrix = csr_array(MATRIX).asformat(format)
+        getattr(matrix, name)[1] = number
+        save_npz(path, matrix)
+        with pytest.raises(DataError, match=r"is no matrix of numbers: (it has indices|a row or)"):
+            read_matrix(path)

@@ -89,6 +89,9 @@ def test_the_same_arrays_are_the_same_store(tmp_path: Path) -> None:
         (np.ones((5, 2)), np.zeros((5, 1)), r"give labels of shape \(rows,\)"),
         (np.array([[1.0], [np.nan]]), np.zeros(2), "row 2 of .* is not finite"),
         (np.ones((2, 2)), np.array([np.nan, 1]), "has labels that are not finite"),
+        (np.full((4, 2), -1e160), np.arange(4) % 2, "holds 1e[+]160 after the division by"),
+        (np.ones((4, 2)), np.linspace(0, 1e160, 4), "holds 1e[+]160, whose square is no number"),
+        (np.ones((4, 2)), 2**53 + np.arange(4) % 2, "has classes of 9007199254740992 or more"),
     ],
 )
 def test_what_is_no_array_of_rows_is_refused(

@@ -194,10 +194,12 @@ def test_test_rows_speak_of_the_same_classes_and_columns() -> None:
 
 def test_a_sparse_matrix_that_names_columns_it_has_not_is_refused() -> None:
     """scipy looks at indices only when it is asked to, and products read beyond a vector's end."""
-    matrix = sparse.csr_array(DENSE)
-    matrix.indices[0] = 7
-    with pytest.raises(DataError, match="X is a damaged sparse matrix"):
-        rows_of(matrix, LABELS)
+    for format in ("csr", "csc", "bsr"):
+        for name, place, number in (("indices", 0, 7), ("indices", 1, -1), ("indptr", 1, 9)):
+            matrix = sparse.coo_array(DENSE).asformat(format)
+            getattr(matrix, name)[place] = number
+            with pytest.raises(DataError, match="X is a damaged sparse matrix"):
+                rows_of(matrix, LABELS)
 
 
 def test_labels_of_another_kind_are_none_of_the_classes() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, hstack, load_npz
+from scipy.sparse import csr_array, hstack, issparse, load_npz
 
 from erasurehead.errors import DataError, reason_of
 from erasurehead.rows import CsrRows
@@ -31,7 +31,9 @@ def read_matrix(path: Path, row_shape: tuple[int, ...] = ()) -> Any:
     """
     try:
         found = _loaded(path)
-        if row_shape and found.shape[1:] == row_shape:
+        if issparse(found):
+            check_indices(found)
+        elif row_shape and found.shape[1:] == row_shape:
             found = found.reshape(len(found), math.prod(row_shape))
         if found.ndim != 2 or found.dtype.kind not in "biuf":
             own = f", and rows of the training were of shape {row_shape}" if row_shape else ""
@@ -52,6 +54,27 @@ def read_matrix(path: Path, row_shape: tuple[int, ...] = ()) -> Any:
             " out"
         )
     return matrix
+
+
+def check_indices(matrix: Any) -> None:
+    """Look whether a sparse matrix names only rows and columns that it has; it is not changed.
+
+    scipy looks at most at the first and the last of its pointers, and products read what lies
+    beyond an array.
+
+    Raises
+    ------
+    ValueError: it does not.
+    """
+    if matrix.format not in ("csr", "csc", "bsr"):
+        return  # in other formats scipy looks itself
+    pointers, indices, axis = matrix.indptr, matrix.indices, int(matrix.format != "csc")
+    n = matrix.shape[axis] // (matrix.blocksize[axis] if matrix.format == "bsr" else 1)
+    if pointers[0] or pointers[-1] > len(indices) or (np.diff(pointers) < 0).any():
+        raise ValueError("a row or column of it ends before it begins")
+    low, high = indices.min(initial=0), indices.max(initial=0)
+    if low < 0 or (len(indices) and high >= n):
+        raise ValueError(f"it has indices from {low} to {high} where 0 to {n - 1} are possible")
 
 
 def _loaded(path: Path) -> Any:

@@ -15,8 +15,9 @@ from erasurehead.datasets.labels import Coded, KindOrAuto, code_classes, number_
 from erasurehead.datasets.manifest import ROW_SHAPE
 from erasurehead.datasets.preset import Preset
 from erasurehead.datasets.sources import plain_sha256
+from erasurehead.datasets.tables.categories import LARGEST_EXACT
 from erasurehead.errors import DataError, UsageError, reason_of
-from erasurehead.rows import CsrRows
+from erasurehead.rows import LARGEST_SQUARED, CsrRows
 
 FINITE_ROWS = 1 << 12
 """Rows that are looked at together."""
@@ -80,6 +81,7 @@ class Npy(Preset):
         parts = [(_rows(x), _labels(y)) for x, y in self._files]
         rows, (path, label_path) = parts[0][0], self._files[0]
         for (x, y), (x_path, y_path) in zip(parts, self._files, strict=True):
+            self._check_size(x, x_path)
             if len(x) != len(y):
                 raise DataError(
                     f"{x_path} has {len(x)} rows and {y_path} {len(y)} labels; give one a row"
@@ -105,6 +107,14 @@ class Npy(Preset):
         encoding = NpyEncoding(shape, self._divisor, coded.target, coded.classes)
         return Encoded(coded.target, made[0], made[1], coded.classes, encoding)
 
+    def _check_size(self, rows: Array, path: Path) -> None:
+        largest = max(-float(rows.min()), float(rows.max())) / self._divisor
+        if largest > LARGEST_SQUARED:
+            raise DataError(
+                f"{path} holds {largest:g} after the division by divisor={self._divisor:g}, whose"
+                " square is no number; give a larger divisor"
+            )
+
     def _taken(self, rows: Array, labels: Array, chosen: Array) -> CsrRows:
         """Return some rows without their zeros."""
         # Not at the top: scipy takes a while to be imported, and other presets do without.
@@ -128,8 +138,19 @@ class Npy(Preset):
         if meant == "numbers":
             if text:
                 raise DataError(f"{path} holds texts; take labels=classes, or give numbers")
-            return Coded(labels.astype(np.float64), "numbers")
+            numbers = labels.astype(np.float64)
+            if np.abs(numbers).max() > LARGEST_SQUARED:
+                raise DataError(
+                    f"{path} holds {np.abs(numbers).max():g}, whose square is no number; give"
+                    " labels in larger units"
+                )
+            return Coded(numbers, "numbers")
         what = f"the label of {path}"
+        if not text and max(-float(distinct[0]), float(distinct[-1])) >= LARGEST_EXACT:
+            raise DataError(
+                f"{what} has classes of {LARGEST_EXACT} or more, where two whole numbers may be"
+                " one float; number the classes from 0, or give texts"
+            )
         if self._kind == "auto" and meant == "classes" and not text:
             self.assumed.append(
                 f"{what} has {len(distinct)} distinct whole numbers, which are taken for classes;"

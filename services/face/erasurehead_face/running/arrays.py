@@ -193,12 +193,19 @@ def taken(rows: CsrRows, order: Array) -> CsrRows:
 
 def _merged(matrix: Any, what: str) -> Any:
     """Return a CSR matrix of its own arrays, in float64, each entry once and in order."""
+    # Not at the top: scipy takes a while to be imported.
     from scipy.sparse import coo_array, csr_array
+
+    from erasurehead.datasets.matrix_file import check_indices
 
     if len(matrix.shape) != 2:
         raise DataError(f"{what} has shape {matrix.shape}; give {FORMATS}, of two axes")
     if matrix.dtype.kind not in "biuf":
         raise DataError(f"{what} holds entries of type {matrix.dtype}; give real numbers")
+    try:
+        check_indices(matrix)
+    except ValueError as error:
+        raise DataError(f"{what} is a damaged sparse matrix: {error}; make it anew") from None
     if matrix.format == "csr":
         parts = (
             matrix.data.astype(np.float64),
