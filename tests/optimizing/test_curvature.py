@@ -52,6 +52,19 @@ def test_a_run_cut_short_still_errs_upwards() -> None:
     assert 0.5 <= found <= 0.5 * 1.05
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_large_eigenvalue_among_very_many_is_seen(seed: int) -> None:
+    """A penalty curves millions of parameters alike, and the rows a few of them three times as
+    much: a random vector has next to nothing of these."""
+
+    def times(vector: FloatArray) -> FloatArray:
+        image = vector.copy()
+        image[0] *= 3.0
+        return image
+
+    assert largest_eigenvalue(times, 2_000_000, seed=seed, iterations=30) >= 3.0
+
+
 def test_rows_of_zeros_have_no_curvature() -> None:
     assert largest_eigenvalue(np.zeros_like, 2) == 0.0
     for n_rows in (0, 3):

@@ -175,7 +175,8 @@ def largest_eigenvalue(
     n: rows of the matrix.
     seed: of the start vector.
     iterations: products at most; fewer if the residual ||A v - lambda v|| is at most `TOLERANCE`
-        of lambda.
+        of lambda, and has not grown. Of very many eigenvalues that are nearly equal, and one that
+        is larger, the first vectors see the many; but then the residual grows.
 
     Returns
     -------
@@ -184,7 +185,7 @@ def largest_eigenvalue(
     """
     vector = np.random.default_rng((0xE16E, seed)).standard_normal(n)
     length = math.sqrt(vector @ vector)
-    estimate = 0.0
+    estimate, before = 0.0, -1.0
     for _ in range(iterations):
         if length == 0.0:
             return 0.0
@@ -195,7 +196,7 @@ def largest_eigenvalue(
         # ||A v - q v||^2 = ||A v||^2 - q^2 for a unit vector v and q = v·A v.
         residual = math.sqrt(max(length * length - quotient * quotient, 0.0))
         estimate = quotient + residual
-        if residual <= TOLERANCE * quotient:
+        if residual <= min(TOLERANCE * quotient, before):
             break
-        vector = image
+        vector, before = image, residual
     return estimate
