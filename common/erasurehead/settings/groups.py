@@ -80,7 +80,9 @@ class MembershipSettings(Section):
         None, ge=1, description="workers that must be ready before round 1 [default: all]"
     )
     max_wait_s: PositiveSeconds = Field(
-        60.0, description="seconds to wait for all workers before starting with min_workers"
+        60.0,
+        description="seconds to wait for all workers before round 1; then the run starts with"
+        " min_workers, or, if that is not given, ends (exit code 3)",
     )
     heartbeat_interval_s: PositiveSeconds = Field(
         1.0, description="seconds between signs of life of an otherwise silent peer"
@@ -90,8 +92,8 @@ class MembershipSettings(Section):
     )
     empty_limit_s: PositiveSeconds = Field(
         60.0,
-        description="seconds without any worker, or before round 1 with fewer than min_workers,"
-        " after which the run ends (exit code 3)",
+        description="seconds without any worker after which the run ends (exit code 3); if"
+        " min_workers is given, also seconds before round 1 with fewer, max_wait_s at least",
     )
     set_aside_after: int = Field(
         3,
