@@ -387,7 +387,8 @@ def test_services_load_nothing_heavy(package: str) -> None:
         ("erasurehead_master.shell.main", HEAVY),
         # Its names of the face are doors, and nobody has gone through one yet.
         ("erasurehead", {"numpy", "scipy", "zmq", "pydantic", "erasurehead_face", *HEAVY}),
-        ("erasurehead_cli.main", {"numpy", "scipy", "zmq", *(HEAVY - {"rich", "typer"})}),
+        ("erasurehead_cli.main", {"numpy", "scipy", "zmq", *HEAVY}),
+        ("erasurehead_cli.command_line", {"numpy", "scipy", "zmq", *(HEAVY - {"rich", "typer"})}),
     ],
 )
 def test_a_fresh_process_agrees(module: str, unwanted: set[str]) -> None:

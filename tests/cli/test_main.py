@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from erasurehead.errors import EXIT_INTERRUPTED, EXIT_USAGE, BindError
-from erasurehead_cli import main as command
+from erasurehead_cli import command_line as command
 from erasurehead_cli.console.options import SettingsCommand
 from tests.support.played_runs import MakeRun
 
@@ -67,7 +67,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert command.main(arguments) == 2
+    assert command.run(arguments) == 2
     said = capsys.readouterr()
     assert said.out == ""
     [line] = said.err.splitlines()
@@ -94,7 +94,7 @@ def test_a_bad_environment_is_one_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv(variable, value)
-    assert command.main(["settings", "train", "s"]) == 2
+    assert command.run(["settings", "train", "s"]) == 2
     assert expected in capsys.readouterr().err
 
 
@@ -116,7 +116,7 @@ def test_a_bad_file_is_one_sentence(
     text: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "run.yaml").write_text(text)
-    assert command.main(["settings", "train", "s", "--config", str(tmp_path / "run.yaml")]) == 2
+    assert command.run(["settings", "train", "s", "--config", str(tmp_path / "run.yaml")]) == 2
     [line] = capsys.readouterr().err.splitlines()
     assert expected in line
 
@@ -128,7 +128,7 @@ def test_each_error_brings_its_exit_code(
         raise BindError("tcp://127.0.0.1:1\nis in use; choose another --bind")
 
     monkeypatch.setattr(command, "application", lambda _: fail)
-    assert command.main([]) == 6
+    assert command.run([]) == 6
     said = capsys.readouterr().err
     assert said == "erasurehead: tcp://127.0.0.1:1 is in use; choose another --bind\n"
 
@@ -140,7 +140,7 @@ def test_memory_that_ran_out_is_one_sentence_without_empty_brackets(
         raise MemoryError
 
     monkeypatch.setattr(command, "application", lambda _: greedy)
-    assert command.main([]) == 2
+    assert command.run([]) == 2
     assert "for this (no more could be had); use fewer" in capsys.readouterr().err
 
 
@@ -149,7 +149,24 @@ def test_an_interrupt_is_exit_code_130(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "application", lambda _: interrupted)
-    assert command.main([]) == EXIT_INTERRUPTED
+    assert command.run([]) == EXIT_INTERRUPTED
+
+
+def test_an_interrupt_while_the_program_is_imported_is_no_traceback() -> None:
+    script = (
+        "import sys\n"
+        "from erasurehead_cli.main import main\n"
+        "class Interrupted:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'typer':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupted())\n"
+        "sys.exit(main(['train', 'store']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (EXIT_INTERRUPTED, "erasurehead: interrupted\n")
 
 
 def test_an_interrupted_command_says_so(
@@ -164,7 +181,7 @@ def test_an_interrupted_command_says_so(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(command, "application", lambda _: app)
-    assert command.main(["plan"]) == EXIT_INTERRUPTED
+    assert command.run(["plan"]) == EXIT_INTERRUPTED
     assert capsys.readouterr().err.strip() == "erasurehead: interrupted"
 
 
@@ -174,14 +191,14 @@ def test_what_nobody_foresaw_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(command, "application", lambda _: broken)
     with pytest.raises(ZeroDivisionError):
-        command.main([])
+        command.run([])
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["--help"], ["-h"], ["train", "--help"], ["settings"]):
-        assert command.main(arguments) == 0
+        assert command.run(arguments) == 0
         assert "Usage: erasurehead" in capsys.readouterr().out
-    assert command.main(["--version"]) == 0
+    assert command.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("erasurehead ")
 
 
@@ -189,7 +206,7 @@ def test_paragraphs_of_help_fill_their_lines(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    assert command.main(["stragglers", "--help"]) == 0
+    assert command.run(["stragglers", "--help"]) == 0
     shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
     at = next(i for i, line in enumerate(shown) if line.startswith("Workers that are gone"))
     paragraph = shown[at : shown.index("", at)]
@@ -249,7 +266,7 @@ def test_an_unfinished_run_is_refused(
 ) -> None:
     run = make_run()
     (run.path / "summary.json").unlink()
-    assert command.main(["predict", str(run.path), str(tmp_path)]) == 2
+    assert command.run(["predict", str(run.path), str(tmp_path)]) == 2
     assert "is unfinished: there is no summary.json" in capsys.readouterr().err
 
 
@@ -257,14 +274,14 @@ def test_a_configuration_that_is_not_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "c.yaml").write_bytes(b"\xff\xfe")
-    assert command.main(["settings", "train", "store", "--config", str(tmp_path / "c.yaml")]) == 2
+    assert command.run(["settings", "train", "store", "--config", str(tmp_path / "c.yaml")]) == 2
     assert "is not UTF-8 text" in capsys.readouterr().err
 
 
 def test_half_a_command_shows_its_help_and_says_what_is_missing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert command.main(["keys"]) == EXIT_USAGE
+    assert command.run(["keys"]) == EXIT_USAGE
     said = capsys.readouterr()
     assert "new" in said.out
     assert said.err == (

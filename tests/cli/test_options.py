@@ -22,8 +22,9 @@ from erasurehead.settings.tree import (
     TreeSettings,
     WorkerSettings,
 )
+from erasurehead_cli.command_line import application
 from erasurehead_cli.console.options import Given
-from erasurehead_cli.main import application, main
+from erasurehead_cli.main import main
 
 COMMANDS: dict[str, type[TreeSettings]] = {
     "train": RunSettings,

@@ -14,7 +14,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from erasurehead.settings.leaves import settings_of
 from erasurehead.settings.tree import MasterSettings, RunSettings, SlurmSettings, WorkerSettings
-from erasurehead_cli.main import application
+from erasurehead_cli.command_line import application
 
 ROOT = Path(__file__).parents[2]
 PAGES = [

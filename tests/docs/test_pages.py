@@ -60,7 +60,7 @@ def test_the_protocol_page_has_every_vector_format() -> None:
 
 
 def test_the_readme_names_every_command() -> None:
-    from erasurehead_cli.main import application
+    from erasurehead_cli.command_line import application
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     names = [info.callback.__name__ for info in application().registered_commands if info.callback]

@@ -314,7 +314,7 @@ def test_a_run_on_arrays_goes_on_with_the_same_arrays(table: Table, tmp_path: Pa
     more = {**given, "rounds": 20, "resume": True}
     with pytest.raises(eh.UsageError, match="was begun with other data"):
         eh.train(table.X + 1, table.y, **more)
-    others: dict[str, Any] = {"l1": 0.1, "intercept": True}
+    others: dict[str, Any] = {"l1": 0.1, "intercept": True, "batch": 0.5}
     for setting, other in others.items():
         with pytest.raises(eh.UsageError, match=f"was begun with {setting}="):
             eh.train(*table, **{**more, setting: other})

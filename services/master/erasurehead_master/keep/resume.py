@@ -21,6 +21,7 @@ IDENTITY = (
     ("problem", "intercept"),
     ("descent", "optimizer"),
     ("descent", "step"),
+    ("descent", "batch"),
     ("problem", "l2"),
     ("problem", "l1"),
 )
@@ -67,8 +68,9 @@ def find_resume_point(settings: RunSettings, digest: str) -> ResumePoint | None:
     for group, name in IDENTITY:
         held, wanted = (getattr(getattr(s, group), name) for s in (run.settings, settings))
         if held != wanted:
+            before, now = ("its default" if v is None else v for v in (held, wanted))
             raise UsageError(
-                f"the run in {directory} was begun with {name}={held}, not {wanted}; resume it"
+                f"the run in {directory} was begun with {name}={before}, not {now}; resume it"
                 " with its own settings or start another one with --out"
             )
     finished = run.summary is not None and is_done(settings, run.summary)
