@@ -205,7 +205,7 @@ def _merged(matrix: Any, what: str) -> Any:
     try:
         check_indices(matrix)
     except ValueError as error:
-        raise DataError(f"{what} is a damaged sparse matrix: {error}; make it anew") from None
+        raise DataError(f"{what} is a damaged sparse matrix: {error}; make it again") from None
     if matrix.format == "csr":
         parts = (
             matrix.data.astype(np.float64),
