@@ -153,10 +153,18 @@ class Memory:
         if unit in self.fresh:
             return
         self.fresh[unit] = vector
-        own = (self._arrived, self.units.weights[unit])
-        self._joint.add(vector.support, vector.values, [own, *shares])
-        if self.sums and self.known[unit].round != NEVER and not self._by_size()[0]:
-            self._replace(unit)
+        own, known = (self._arrived, self.units.weights[unit]), self.known[unit]
+        replaces = self.sums and known.round != NEVER and not self._by_size()[0]
+        scattered = vector.support is not None and vector.support is known.support
+        if replaces and scattered and not shares:
+            # Adding to scattered parameters costs more than subtracting first.
+            change = np.subtract(vector.values, known.values, dtype=np.float64)
+            self._joint.add(vector.support, change, [own])
+            self._replaced.add(unit)
+        else:
+            self._joint.add(vector.support, vector.values, [own, *shares])
+            if replaces:
+                self._replace(unit)
         if self._joint.is_full:
             self._joint.flush(in_parts)
 
