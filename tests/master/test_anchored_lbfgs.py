@@ -18,6 +18,8 @@ from erasurehead.optimizing.guard import CurvatureGuard, Verdict
 from erasurehead.optimizing.pairs import Digits
 from erasurehead.optimizing.penalty import L2
 from erasurehead.optimizing.step_cap import StepCap
+from erasurehead_master.keep.checkpoint import Snapshot
+from erasurehead_master.run.ledger import RunTimes
 from erasurehead_master.run.missing import GONE_AFTER
 from tests.support.dense_anchored import DenseAnchored
 from tests.support.played_units import PlayedUnits, same, some_units
@@ -185,12 +187,16 @@ def test_when_all_arrive_it_is_l_bfgs() -> None:
     assert played.value(x) - played.value(played.best()) < 1e-6
 
 
+@pytest.mark.parametrize("digits", ["f8", "f4"])
 @pytest.mark.parametrize("knows_units", [False, True])
 @pytest.mark.parametrize("units_a_round", [1.0, 2.0, 7.0])
-def test_it_converges_in_short_rounds(units_a_round: float, knows_units: bool) -> None:
+def test_it_converges_in_short_rounds(
+    units_a_round: float, knows_units: bool, digits: Digits
+) -> None:
     """To a gap of 1e-10 in a few hundred rounds, of one unit to nearly all."""
+    make = partial(AnchoredLbfgs, digits=digits)
     played = some_units(
-        AnchoredLbfgs, units_a_round=units_a_round, on_supports=True, knows_units=knows_units
+        make, units_a_round=units_a_round, on_supports=True, knows_units=knows_units
     )
     rng = np.random.default_rng(1)
     gap, n_rounds = np.inf, 0
@@ -254,6 +260,21 @@ def test_it_resumes_between_any_two_rounds_to_the_last_bit(digits: Digits) -> No
         for units, state in zip(heard[at:], states[at:], strict=True):
             resumed.play(*units)
             assert same(resumed.descent.state(), state)
+
+
+def test_a_checkpoint_of_an_earlier_version_does_not_hold_the_gradient_of_the_loss() -> None:
+    """What it is needed for, a resumed run does in another way once."""
+    whole, resumed = (some_units(partial(AnchoredLbfgs, age=NEVER_DUE)) for _ in range(2))
+    heard = [*short_rounds(8, 12)]
+    for units in heard[:6]:
+        whole.play(*units)
+    state = whole.descent.state()
+    del state["optimizer/of_loss"]
+    resumed.descent.load_state(Snapshot(6, "run", RunTimes(), state).part, same_code=True)
+    for units in heard[6:]:
+        whole.play(*units)
+        resumed.play(*units)
+        np.testing.assert_allclose(resumed.method.query, whole.method.query, rtol=1e-8, atol=1e-11)
 
 
 @pytest.mark.parametrize("on_supports", [False, True])

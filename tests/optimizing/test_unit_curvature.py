@@ -27,7 +27,7 @@ def spread_of(diagonals: FloatArray) -> AnchorSpread:
         UnitCurvature(None, row) if row.all() else UnitCurvature(np.flatnonzero(row), row[row > 0])
         for row in diagonals
     ]
-    return AnchorSpread(curvatures, N_UNITS, N_PARAMETERS)
+    return AnchorSpread(curvatures, N_UNITS, np.ones(N_PARAMETERS), np.float64)
 
 
 def found(spread: AnchorSpread, mean: FloatArray) -> FloatArray:
@@ -63,16 +63,29 @@ def test_anchors_move_one_by_one_as_if_they_were_taken_afresh() -> None:
     moved, afresh = spread_of(diagonals), spread_of(diagonals)
     moved.take(dict(enumerate(anchors)))
     point = rng.standard_normal(N_PARAMETERS)
-    before = found(moved, anchors.mean(axis=0))
-    for round_ in ("is given up", "is absorbed"):
-        for unit in (0, 2):
-            moved.move(unit, point, anchors[unit])
-        assert found(moved, anchors.mean(axis=0)).tobytes() == before.tobytes()
-        moved.forget() if round_ == "is given up" else moved.absorb()
+    for unit in (0, 2):
+        moved.move(unit, point, anchors[unit])
     anchors[[0, 2]] = point
     afresh.take(dict(enumerate(anchors)))
     mean = anchors.mean(axis=0)
     np.testing.assert_allclose(found(moved, mean), found(afresh, mean), atol=1e-14)
+
+
+@pytest.mark.parametrize("heard", [[0, 1, 2, 3], [1, 3]])
+def test_what_the_sum_changes_by_is_known_by_itself(heard: list[int]) -> None:
+    """By what it falls as an anchor moves, and by how it grows with the mean."""
+    rng = np.random.default_rng(5)
+    anchors = {unit: rng.standard_normal(N_PARAMETERS) for unit in heard}
+    spread, point = spread_of(some_diagonals(rng)), rng.standard_normal(N_PARAMETERS)
+    spread.take(anchors)
+    mean = np.mean([*anchors.values()], axis=0)
+    way = point - anchors[1]
+    before, falls = found(spread, mean), np.zeros(N_PARAMETERS)
+    spread.add_fall(1, way, falls)
+    spread.move(1, point, anchors[1])
+    after = found(spread, mean + way / len(heard))
+    expected = before - falls + spread.stiffness * way / len(heard)
+    np.testing.assert_allclose(after, expected, atol=1e-13)
 
 
 def test_nothing_is_left_out_at_one_anchor() -> None:

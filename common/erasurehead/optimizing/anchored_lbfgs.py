@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, Vector
 from erasurehead.errors import UsageError
 from erasurehead.optimizing.arriving import Arriving
 from erasurehead.optimizing.base import Move, Problem, RoundKind, Unit
@@ -60,8 +61,13 @@ class AnchoredLbfgs(OnePoint):
     is taken out of a and g, with all pairs, until it is heard again. No step is many times longer
     than the last (`StepCap`).
 
-    Memory: 12 vectors of all parameters besides those of the pairs, one for each round from which
-    something is remembered, and the curvature of each unit on the columns that its rows have.
+    Of a step there is no more between the last result and the next point than that needs: how far
+    the mean anchor moves and what the gradient changes by, which is the pair. Both themselves are
+    renewed when the point has been sent (`catch_up`).
+
+    Memory: 11 vectors of all parameters besides those of the pairs, one for each round from which
+    something is remembered and while a round is open one more as precise as pairs, and the
+    curvature of each unit on the columns that its rows have, twice.
 
     Parameters
     ----------
@@ -107,8 +113,13 @@ class AnchoredLbfgs(OnePoint):
         self.guard = CurvatureGuard()
         self._ways = Ways(self.steps, self.penalty, self._in_parts)
         self._mean = problem.start.copy()
-        self._spread = self._find_spread()
-        self._arriving = Arriving(self.n_parameters, self._spread, self._in_parts)
+        self._of_loss = np.zeros(self.n_parameters)
+        """The mean loss's gradient of which `steps.gradient` was made, if that is known."""
+        self._knows_loss = False
+        self._behind: tuple[FloatArray, MeanMove] | None = None
+        """By what mean anchor and gradient are to be renewed yet: the mean loss's gradient, and how
+        the anchors have moved."""
+        self._begin_with_units()
         self._retreat = Retreat(problem.start)
         self._losses: dict[int, float] = {}
         """What each unit adds to the mean loss, at its anchor."""
@@ -144,14 +155,20 @@ class AnchoredLbfgs(OnePoint):
     def look_ahead(self, unit: int, point: FloatArray, known: UnitGradient) -> None:
         """Find what is expected of a unit on its way from its anchor."""
         self._ways.look_along(point, known)
-        if self._spread is not None:
-            self._spread.look_along(unit, point, known.point)
 
     def arrived(self, renewal: Renewal) -> None:
         """Find what the step must know of a unit's way, and add it to those of others."""
         if renewal.known is not None and renewal.unit in self._heard:
-            self._ways.look_along(renewal.fresh.point, renewal.known)
             self._arriving.take(renewal)
+
+    def catch_up(self) -> None:
+        """Renew the mean anchor and the gradient, if only their changes were needed so far."""
+        if self._behind is not None:
+            of_loss, move = self._behind
+            self._behind = None
+            self.steps.begin(multiplies=False)
+            self._move_anchors(move)
+            self._renew(of_loss, move)
 
     def step(self, found: Finding, size: StepSize) -> Move:
         """Absorb what has arrived, or reject it, and move theta."""
@@ -172,7 +189,10 @@ class AnchoredLbfgs(OnePoint):
             if begins:
                 self._of_step = np.zeros(len(of_step))
             divisor = self.guard.sigma * self._retreat.divisor
-            self.steps.go(self._mean, along, eta / divisor, self._theta)
+            if self._behind is not None and not self.steps.learnt:
+                self.catch_up()
+            go = self.steps.go if self._behind is None else self.steps.go_from_newest
+            go(self._mean, along, eta / divisor, self._theta)
         if verdict is Verdict.TRUSTED and self._goes_back(found):
             self._theta[:] = self._retreat.point
         return Move(eta, verdict is not Verdict.TRUSTED, self._lost(found))
@@ -182,14 +202,14 @@ class AnchoredLbfgs(OnePoint):
         super().forget_units(rounds)
         self.steps.pairs.clear()
         self.guard.reset()
-        self._spread = self._find_spread()
-        self._arriving = Arriving(self.n_parameters, self._spread, self._in_parts)
+        self._begin_with_units()
         self._retreat.begin_again()
-        self._forget_round()
+        self._ways.forget()
         self._heard, self._pair_begun = frozenset(), False
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
         """Return what a checkpoint must hold; the method's own arrays."""
+        self.catch_up()
         state = super().state() | {
             "mean": self._mean,
             "heard": np.array(sorted(self._heard), dtype=np.int64),
@@ -203,6 +223,8 @@ class AnchoredLbfgs(OnePoint):
             state["spread"] = self._spread.state()
         if self._since is not None:
             state |= {"moved": self._since[0], "changed": self._since[1]}
+        if self._knows_loss:
+            state["of_loss"] = self._of_loss
         return state | self._retreat.state() | self.steps.state()
 
     def load_state(self, state: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -217,6 +239,11 @@ class AnchoredLbfgs(OnePoint):
         if "moved" in state:
             moved, changed = (self._vector(state, key).copy() for key in ("moved", "changed"))
             self._since = moved, changed
+        self._behind = None
+        self.__dict__.pop("_stiffness", None)
+        self._knows_loss = "of_loss" in state  # earlier versions kept none
+        if self._knows_loss:
+            self._of_loss[:] = self._vector(state, "of_loss")
         self._heard = frozenset(int(unit) for unit in state["heard"])
         losses = state["losses"].tolist()
         self._losses = dict(zip(sorted(self._heard), losses, strict=True))
@@ -253,13 +280,93 @@ class AnchoredLbfgs(OnePoint):
                 self.steps.pairs.clear()
             self._heard, self._pair_begun = move.heard, False
             self._retreat.others()
-        if not move.afresh:
-            self._arriving.settle(found.renewals)
-        elif self._spread is not None:
-            self._spread.take(move.anchors)
         self._renewed |= {renewal.unit for renewal in found.renewals}
         enough = len(self._renewed) >= RENEWED_SHARE * self.rounds.n_units
         learns, waits = self._pair_begun and enough, self._pair_begun and not enough
+        self.steps.begin(multiplies=True)
+        pair: FloatArray | None
+        if learns and self._since is None and not move.afresh and self._can_follow():
+            pair = self._follow(found)
+            self._behind = found.gradient, move
+        else:
+            self._move_anchors(move)
+            pair = self._renew(found.gradient, move, learns=learns, waits=waits)
+        for renewal in found.renewals if self._pair_begun else ():
+            if renewal.known is not None:
+                way = self._ways.look_along(renewal.fresh.point, renewal.known)
+                self._of_step += way.products / len(self._heard)
+        if not waits:
+            self._begin_pair()
+        return pair
+
+    def _can_follow(self) -> bool:
+        """Return whether the gradient's change is known without the gradient."""
+        return self._knows_loss and self.penalty.quadratic
+
+    def _follow(self, found: Finding) -> FloatArray:
+        """Learn from how far the mean anchor moves and the gradient changes, without either.
+
+        Both are known by themselves, and in the precision of pairs. The change of the gradient is
+        what the mean loss's own changes by, what the spread falls by as anchors move, and what it
+        and the penalty grow by as their mean does.
+        """
+        self._arriving.settle(found.renewals)
+        pair = np.zeros((3, pieces(slice(0, self.n_parameters)).stop))
+        of_loss, inverse_root = self._of_loss, self.steps.metric.inverse_root
+        stiffness, share = self._stiffness, 1.0 / len(self._heard)
+
+        def learn(part: slice) -> None:
+            n = min(STRETCH, part.stop - part.start)
+            scratch, slope = np.empty((3, n), stiffness.dtype), np.empty(n)
+            for here in stretches(part):
+                step, change, grown = scratch[:, : here.stop - here.start]
+                change_of_loss = slope[: here.stop - here.start]
+                self._arriving.put(here, step)
+                step *= share
+                np.subtract(found.gradient[here], of_loss[here], out=change_of_loss)
+                change_of_loss *= inverse_root[here]
+                change[:] = change_of_loss
+                np.multiply(step, stiffness[here], out=grown)
+                change += grown
+                self._arriving.let_fall(here, change)
+                pair[:, pieces(here)] = self.steps.follow(step, change, here)
+                self.steps.multiply(here)
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._in_parts(self.n_parameters, learn)
+        return np.asarray(pair.sum(axis=1))
+
+    @cached_property
+    def _stiffness(self) -> Vector:
+        """How D^-1/2 times spread and penalty's gradient grow, with D^1/2 times the mean anchor."""
+        stiffness = np.zeros(self.n_parameters)
+        self.penalty.add_curvature(stiffness)
+        if self._spread is not None:
+            stiffness += self._spread.stiffness
+        stiffness *= self.steps.metric.inverse_root**2
+        return stiffness.astype(self.steps.pairs.dtype)
+
+    def _move_anchors(self, move: MeanMove) -> None:
+        """Let the spread follow, and not only the mean."""
+        if move.others:
+            self.__dict__.pop("_stiffness", None)
+        if self._spread is None:
+            return
+        if move.afresh:
+            self._spread.take(move.anchors)
+        for unit, point, anchor in move.ways:
+            self._spread.move(unit, point, anchor)
+
+    def _renew(
+        self, of_loss: FloatArray, move: MeanMove, *, learns: bool = False, waits: bool = False
+    ) -> FloatArray | None:
+        """Renew the mean anchor, and the gradient by the mean loss's.
+
+        Parameters
+        ----------
+        learns: there is a pair.
+        waits: what there is of it is to wait for other rounds.
+        """
         since = self._since if self._pair_begun else None
         if waits and since is None:
             self._since = np.empty(self.n_parameters), np.empty(self.n_parameters)
@@ -269,12 +376,13 @@ class AnchoredLbfgs(OnePoint):
             scratch = np.empty((3, min(STRETCH, part.stop - part.start)))
             for here in stretches(part):
                 moved, changed = scratch[:2, : here.stop - here.start]
-                move.go(self._mean, self._arriving, here, moved)
+                move.go(self._mean, here, moved)
                 besides = None
                 if self._spread is not None:
                     besides = scratch[2, : here.stop - here.start]
                     self._spread.put(self._mean, here, besides)
-                self.steps.renew(found.gradient, self._mean, here, changed, besides)
+                self.steps.renew(of_loss, self._mean, here, changed, besides)
+                self._of_loss[here] = of_loss[here]
                 if since is not None:
                     moved += since[0][here]
                     changed += since[1][here]
@@ -284,14 +392,8 @@ class AnchoredLbfgs(OnePoint):
                     self._since[0][here], self._since[1][here] = moved, changed
                 self.steps.multiply(here)
 
-        self.steps.begin(multiplies=True)
         self._in_parts(self.n_parameters, renew)
-        for renewal in found.renewals if self._pair_begun else ():
-            if renewal.known is not None:
-                way = self._ways.look_along(renewal.fresh.point, renewal.known)
-                self._of_step += way.products / len(self._heard)
-        if not waits:
-            self._begin_pair()
+        self._knows_loss = True
         return np.asarray(pair.sum(axis=1)) if learns else None
 
     def _goes_back(self, found: Finding) -> bool:
@@ -310,6 +412,7 @@ class AnchoredLbfgs(OnePoint):
 
         The loss of a finding is another one: it may stand for what the decoder makes of arrivals.
         """
+        self.catch_up()
         losses = sum(self._losses[unit] for unit in sorted(self._heard))
         return self.rounds.n_units / len(self._heard) * losses + self.penalty.value(self._mean)
 
@@ -318,11 +421,22 @@ class AnchoredLbfgs(OnePoint):
         self._ways.forget()
         self._arriving.forget()
 
-    def _find_spread(self) -> AnchorSpread | None:
-        """Return what the mean anchor leaves out, with no unit in it."""
-        if self.rounds.curvatures is None:
-            return None
-        return AnchorSpread(self.rounds.curvatures(), self.rounds.n_units, self.n_parameters)
+    def _begin_with_units(self) -> None:
+        """Follow units of which nothing is remembered yet."""
+        pairs, found = self.steps.pairs, self.rounds.curvatures
+        self._spread = None
+        if found is not None:
+            inverse_root = self.steps.metric.inverse_root
+            self._spread = AnchorSpread(found(), self.rounds.n_units, inverse_root, pairs.dtype)
+        self._arriving = Arriving(
+            self.n_parameters, self._spread, pairs.dtype, self._in_parts, self._scaled
+        )
+        self._behind, self._knows_loss = None, False
+        self.__dict__.pop("_stiffness", None)
+
+    def _scaled(self, renewal: Renewal) -> Vector:
+        assert renewal.known is not None
+        return self._ways.look_along(renewal.fresh.point, renewal.known).scaled
 
     def _begin_pair(self) -> None:
         """Count the next pair's step from the mean anchor as it is."""

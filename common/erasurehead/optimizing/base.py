@@ -189,6 +189,13 @@ class Method(ABC):
         """
         return ()
 
+    def catch_up(self) -> None:  # noqa: B027
+        """Do what of the last step could wait until its point was broadcast.
+
+        Asked of methods that follow units, before anything else of the round that opens; the
+        gradient of the last finding is still valid.
+        """
+
     def look_ahead(self, unit: int, point: FloatArray, known: UnitGradient) -> None:  # noqa: B027
         """Find what the next step must know of a unit that may arrive, while results are awaited.
 

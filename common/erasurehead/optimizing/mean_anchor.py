@@ -10,7 +10,6 @@ import numpy as np
 
 from erasurehead import blas
 from erasurehead.arrays import FloatArray
-from erasurehead.optimizing.arriving import Arriving
 from erasurehead.optimizing.finding import Finding
 
 
@@ -21,6 +20,8 @@ class MeanMove:
     Attributes
     ----------
     anchors: of all units of which anchors are remembered, if the round is absorbed.
+    ways: of what has arrived, unless the mean is taken afresh: the unit, where it is now, and where
+        it was.
     taken: if the mean is taken afresh, the anchors of all units, each once, with the share of all
         units that take it.
     afresh: the mean is taken afresh: of other units than before, or all have arrived.
@@ -28,6 +29,7 @@ class MeanMove:
     """
 
     anchors: Mapping[int, FloatArray]
+    ways: Sequence[tuple[int, FloatArray, FloatArray]]
     taken: Sequence[tuple[FloatArray, float]]
     afresh: bool
     others: bool
@@ -41,14 +43,16 @@ class MeanMove:
         # A unit that was forgotten and is back has no anchor that it leaves.
         others = now.keys() != heard or anchors.keys() != heard
         afresh = others or len(arrived) == len(heard)
-        return cls(now, _shares(now.values(), len(now)) if afresh else (), afresh, others)
+        ways = [] if afresh else [(unit, point, anchors[unit]) for unit, point in arrived.items()]
+        taken = _shares(now.values(), len(now)) if afresh else ()
+        return cls(now, ways, taken, afresh, others)
 
     @property
     def heard(self) -> frozenset[int]:
         """The units of the mean."""
         return frozenset(self.anchors)
 
-    def go(self, mean: FloatArray, ways: Arriving, here: slice, moved: FloatArray) -> None:
+    def go(self, mean: FloatArray, here: slice, moved: FloatArray) -> None:
         """Move a stretch of the mean, shape (n_parameters,), and put into `moved` by how much.
 
         Unless the mean is taken afresh, it moves by the ways of what has arrived.
@@ -59,7 +63,11 @@ class MeanMove:
             for anchor, share in self.taken:
                 blas.add_weighted(moved, anchor[here], share)
         else:
-            ways.put(here, moved)
+            _, point, anchor = self.ways[0]
+            np.subtract(point[here], anchor[here], out=moved)
+            for _, point, anchor in self.ways[1:]:
+                moved += point[here]
+                moved -= anchor[here]
             moved *= 1.0 / len(self.anchors)
         part += moved
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, Vector
 from erasurehead.blas import dots, squared_norm
 from erasurehead.errors import UsageError
 from erasurehead.optimizing.base import Problem
@@ -81,6 +81,7 @@ class NewtonSteps:
     metric: D.
     pairs: H.
     cap: on the next step.
+    learnt: the last turn has learnt a pair.
     gradient: D^-1/2 g for the gradient g of the objective at a point, shape (n_parameters,).
 
     Raises
@@ -120,6 +121,7 @@ class NewtonSteps:
         """Products of the gradient at which the next pair begins, with all pairs."""
         self._pull = self._slope = 0.0
         """Of the last step s, from the gradient g: B s = -pull g, and g·s."""
+        self.learnt = False
         self._multiplies = False
         """The gradient is multiplied with pairs as it is renewed; not where damping may yet change
         the pair that was put."""
@@ -168,6 +170,24 @@ class NewtonSteps:
         self.pairs.put(step, change, here)
         return dots(step, step), dots(step, change), dots(change, change)
 
+    def follow(self, step: Vector, change: Vector, here: slice) -> tuple[FloatArray, ...]:
+        """Put a stretch of a pair by, and let the gradient that is multiplied change so.
+
+        `gradient` itself is as it was, and to be renewed before it changes again.
+
+        Parameters
+        ----------
+        step, change: as `put` keeps them, in the precision of pairs; of the stretch's length.
+
+        Returns
+        -------
+        What `put` does.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):  # it is not admitted then
+            self.pairs.put(step, change, here)
+            self.pairs.add_to_gradient(change, here)
+            return dots(step, step), dots(step, change), dots(change, change)
+
     def multiply(self, here: slice) -> None:
         """Multiply a stretch of the gradient with pairs, if that was asked, once all that is to be
         put there is put: it is still at hand."""
@@ -195,6 +215,7 @@ class NewtonSteps:
         if squares is not None and admitted:
             of_change = kept * (products - self._of_base) + pull * self._of_base
             pairs.learn(squares, of_step, of_change)
+        self.learnt = admitted
         products = pairs.only_kept(products)
         if begins:
             self._of_base = products
@@ -238,25 +259,54 @@ class NewtonSteps:
         ----------
         start: a point, shape (n_parameters,).
         """
-        whole = slice(0, len(out))
-        squares, step = np.zeros(pieces(whole).stop), along.newton.times(-size)
+        squares = np.zeros(pieces(slice(0, len(out))).stop)
+        self._combine(start, along.newton.times(-size), out, squares)
+        gone = self._gone(along, size)
+        share = self.cap.share(math.sqrt(squares.sum()))
+        if share < 1.0:
+            self.shorten(start, share, out)
+        return Gone(share * gone.slope, share * gone.products)
+
+    def go_from_newest(
+        self, start: FloatArray, along: Direction, size: float, out: FloatArray
+    ) -> Gone:
+        """Do as `go` from the end of the newest pair's step, of which `start` is the beginning.
+
+        The step is one more vector of those that are combined, so that its end need not be known.
+        """
+        newton = along.newton
+        square = newton.scale * along.slope + float(newton.weights @ along.products)
+        size *= self.cap.share(size * math.sqrt(max(square, 0.0)))
+        step = newton.times(-size)
+        step.weights[self.pairs.newest_step] += 1.0
+        self._combine(start, step, out)
+        return self._gone(along, size)
+
+    def _combine(
+        self,
+        start: FloatArray,
+        step: Combination,
+        out: FloatArray,
+        squares: FloatArray | None = None,
+    ) -> None:
+        """Put a point and a step into `out`, and what its `dots` with itself are into `squares`."""
 
         def move(part: slice) -> None:
             # From the end, of which more is left in the cache.
             for here in reversed([*stretches(part)]):
                 way = self.pairs.combine(step, here)
-                squares[pieces(here)] = dots(way, way)
+                if squares is not None:
+                    squares[pieces(here)] = dots(way, way)
                 np.multiply(way, self.metric.inverse_root[here], out=out[here])
                 out[here] += start[here]
 
         self._in_parts(len(out), move)
+
+    def _gone(self, along: Direction, size: float) -> Gone:
+        """Take note that -size H g is gone."""
         self.decrease = along.decrease
-        slope = -size * along.slope
-        self._pull, self._slope = size, slope
-        share = self.cap.share(math.sqrt(squares.sum()))
-        if share < 1.0:
-            self.shorten(start, share, out)
-        return Gone(share * slope, -size * share * along.products)
+        self._pull, self._slope = size, -size * along.slope
+        return Gone(self._slope, -size * along.products)
 
     def shorten(self, start: FloatArray, share: float, out: FloatArray) -> None:
         """Leave a share of the last step, from its start to `out`, in place."""

@@ -53,6 +53,14 @@ class PairRows:
             rest = values[whole * self._block :]
             blocks[whole, : len(rest)] = rest
 
+    def add(self, row: int, values: Vector, here: slice) -> None:
+        """Add to some columns of a row; `values` has their length."""
+        blocks, whole = self._in_blocks(here)[:, row], len(values) // self._block
+        blocks[:whole] += values[: whole * self._block].reshape(whole, self._block)
+        if whole < len(blocks):
+            rest = values[whole * self._block :]
+            blocks[whole, : len(rest)] += rest
+
     def read(self, row: int, here: slice) -> FloatArray:
         """Return a copy of some columns of a row, in double precision, shape (columns,)."""
         found = self._in_blocks(here)[:, row].astype(np.float64).reshape(-1)

@@ -131,6 +131,20 @@ class CurvaturePairs:
         """Put some chunks of the gradient, of their length, where it is multiplied."""
         self._rows.write(0, gradient, here)
 
+    def add_to_gradient(self, change: Vector, here: slice) -> None:
+        """Add to some chunks of the gradient, as it is multiplied."""
+        self._rows.add(0, change, here)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """In which pairs are kept."""
+        return self._rows.dtype
+
+    @property
+    def newest_step(self) -> int:
+        """The number of the newest pair's s among products and weights."""
+        return 2 * self._order[-1]
+
     def begin(self) -> None:
         """Let the gradient be multiplied stretch by stretch."""
         self._of_gradient = np.zeros((n_chunks(self._n), self._n_rows + 1))
@@ -158,7 +172,14 @@ class CurvaturePairs:
             return np.zeros(self.n_products)
         return self.only_kept(self._multiply(self._way)[1:])
 
-    def put(self, step: FloatArray, change: FloatArray, here: slice) -> None:
+    def take_way(self) -> Vector:
+        """Return what was put into `way`, which is another vector of zeros from now on."""
+        taken = self.way
+        self._way = self._rows.padded()
+        self.way = self._way[: self._n]
+        return taken
+
+    def put(self, step: Vector, change: Vector, here: slice) -> None:
         """Put some chunks of a pair where it will be kept, if it is taken."""
         row = 2 * self._free + 1
         with np.errstate(over="ignore"):  # it is not admitted then

@@ -26,6 +26,11 @@ class Penalty(ABC):
         return True
 
     @property
+    def quadratic(self) -> bool:
+        """Whether the gradient of h is that diagonal (`add_curvature`) times the parameters."""
+        return False
+
+    @property
     @abstractmethod
     def curvature(self) -> float:
         """The largest second derivative of h where it is smooth."""
@@ -112,6 +117,11 @@ class L2(Penalty):
     def __init__(self, weight: float, spared: IntArray = NONE) -> None:
         self.weight = weight
         self._spared = spared
+
+    @property
+    def quadratic(self) -> bool:
+        """It is."""
+        return True
 
     @property
     def curvature(self) -> float:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from erasurehead.arrays import FloatArray, IntArray
+from erasurehead.arrays import FloatArray, IntArray, Vector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,9 +26,13 @@ class UnitCurvature:
 
     def times(self, vector: FloatArray) -> FloatArray:
         """Return C_u v on the support, for a vector of all parameters."""
-        return self.values * (vector if self.support is None else vector[self.support])
+        return self.values * self.of(vector)
 
-    def add_to(self, total: FloatArray, values: FloatArray) -> None:
+    def of(self, vector: Vector) -> Vector:
+        """Return what a vector of all parameters is on the support."""
+        return vector if self.support is None else vector.take(self.support)
+
+    def add_to(self, total: Vector, values: Vector) -> None:
         """Add values on the support to a vector of all parameters."""
         if self.support is None:
             total += values
@@ -47,31 +52,42 @@ class AnchorSpread:
 
     Where only n' of n units are heard, they stand for all, and the sum is n/n' times theirs.
 
-    Memory: three vectors of all parameters, the curvatures, and while a round is open as much again
-    as these.
+    Memory: two vectors of all parameters, and the curvatures twice.
 
     Parameters
     ----------
     curvatures: of all units; empty for those that no slot sends.
     n_units: n, how many can be heard.
-    n_parameters: length of a vector.
+    inverse_root: D^-1/2 for the metric D, shape (n_parameters,).
+    dtype: of what is found in the metric.
     """
 
     def __init__(
-        self, curvatures: Sequence[UnitCurvature], n_units: int, n_parameters: int
+        self,
+        curvatures: Sequence[UnitCurvature],
+        n_units: int,
+        inverse_root: FloatArray,
+        dtype: npt.DTypeLike,
     ) -> None:
         self._curvatures = curvatures
         self._n_units = n_units
-        self._total, self._of_anchors = np.zeros(n_parameters), np.zeros(n_parameters)
+        self._total, self._of_anchors = np.zeros((2, len(inverse_root)))
         """sum_u C_u and sum_u C_u a_u of the units that are heard."""
-        self._moved, self._moves = np.empty(n_parameters), False
-        """The second sum after the round's arrivals, if there are any."""
         self._scale = 1.0
-        self._ahead: dict[int, tuple[FloatArray, FloatArray, FloatArray]] = {}
+        inverse = inverse_root**2
+        self._in_metric = [
+            (of_unit.values * (inverse if s is None else inverse[s])).astype(dtype)
+            for of_unit in curvatures
+            for s in [of_unit.support]
+        ]
+
+    @property
+    def stiffness(self) -> FloatArray:
+        """How the sum grows as the mean does, for each parameter; another array."""
+        return self._scale * self._total
 
     def take(self, anchors: Mapping[int, FloatArray]) -> None:
         """Begin with the anchors, shape (n_parameters,), of these units: all that are heard."""
-        self._moves = False
         self._take_total(anchors)
         if len({id(anchor) for anchor in anchors.values()}) == 1:
             np.multiply(self._total, next(iter(anchors.values())), out=self._of_anchors)
@@ -81,36 +97,26 @@ class AnchorSpread:
             of_unit = self._curvatures[unit]
             of_unit.add_to(self._of_anchors, of_unit.times(anchor))
 
-    def look_along(self, unit: int, point: FloatArray, anchor: FloatArray) -> FloatArray:
-        """Return C_u (point - anchor) on the unit's support: what changes if it arrives.
-
-        That can be found before it does.
-        """
-        ahead = self._ahead.get(unit)
-        if ahead is None or ahead[0] is not point or ahead[1] is not anchor:
-            of_unit = self._curvatures[unit]
-            found = of_unit.times(point)
-            found -= of_unit.times(anchor)
-            self._ahead[unit] = ahead = point, anchor, found
-        return ahead[2]
-
-    def forget(self) -> None:
-        """Forget what was found ahead: the round is over."""
-        self._ahead.clear()
-        self._moves = False
-
     def move(self, unit: int, point: FloatArray, anchor: FloatArray) -> None:
-        """Let a unit that is heard move its anchor to a point, if the round is absorbed."""
-        if not self._moves:
-            self._moved[:] = self._of_anchors
-            self._moves = True
-        self._curvatures[unit].add_to(self._moved, self.look_along(unit, point, anchor))
+        """Let a unit that is heard move its anchor to a point."""
+        of_unit = self._curvatures[unit]
+        moved = of_unit.times(point)
+        moved -= of_unit.times(anchor)
+        of_unit.add_to(self._of_anchors, moved)
 
-    def absorb(self) -> None:
-        """Go on from where units have moved in the round."""
-        if self._moves:
-            self._of_anchors, self._moved = self._moved, self._of_anchors
-            self._moves = False
+    def add_fall(self, unit: int, way: Vector, total: Vector) -> None:
+        """Add how the sum will fall, as D^-1/2 times it, when a unit moves its anchor.
+
+        Parameters
+        ----------
+        way: D^1/2 (point - anchor), shape (n_parameters,).
+        total: it is added there, on the unit's support; of the same shape.
+        """
+        of_unit = self._curvatures[unit]
+        fall = self._in_metric[unit] * of_unit.of(way)
+        if self._scale != 1.0:
+            fall *= self._scale
+        of_unit.add_to(total, fall)
 
     def put(self, mean: FloatArray, here: slice, out: FloatArray) -> None:
         """Put a chunk of the sum into `out`, of the chunk's length.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from erasurehead.arrays import FloatArray
+from erasurehead.arrays import FloatArray, Vector
 from erasurehead.blas import dot
 from erasurehead.optimizing.finding import UnitGradient
 from erasurehead.optimizing.newton_steps import NewtonSteps
@@ -23,11 +23,13 @@ class Way:
     rise: h·v.
     curvature: v·B v of the objective without its penalty; at least 0.
     products: of v with all pairs.
+    scaled: D^1/2 v for the metric D, in the precision of pairs, shape (n_parameters,).
     """
 
     rise: float
     curvature: float
     products: FloatArray
+    scaled: Vector
 
 
 _Ends = tuple[FloatArray, FloatArray]
@@ -56,7 +58,7 @@ class Ways:
     def forget(self) -> None:
         """Forget what was found: the anchors or the pairs are others."""
         # By the arrays' numbers, which are theirs as long as the arrays are kept.
-        self._curvatures: dict[tuple[int, int], tuple[_Ends, float, FloatArray]] = {}
+        self._curvatures: dict[tuple[int, int], tuple[_Ends, float, FloatArray, Vector]] = {}
         self._found: dict[tuple[int, int], tuple[FloatArray, UnitGradient, Way]] = {}
         self._gone: tuple[int, int] | None = None
         """The ends of the way that is at hand."""
@@ -65,24 +67,29 @@ class Ways:
         """Return what there is to find of a unit."""
         key = id(point), id(known.values)
         if key not in self._found:
-            curvature, products = self._along(point, known.point)
+            _, curvature, products, scaled = self._along(point, known.point)
             ends = id(point), id(known.point)
             if self._gone != ends:
                 np.subtract(point, known.point, out=self._way)
                 self._gone = ends
-            way = self._way if known.support is None else self._way[known.support]
-            self._found[key] = point, known, Way(dot(known.values, way), curvature, products)
+            way = self._way if known.support is None else self._way.take(known.support)
+            self._found[key] = (
+                point,
+                known,
+                Way(dot(known.values, way), curvature, products, scaled),
+            )
         return self._found[key][2]
 
-    def _along(self, point: FloatArray, anchor: FloatArray) -> tuple[float, FloatArray]:
+    def _along(
+        self, point: FloatArray, anchor: FloatArray
+    ) -> tuple[_Ends, float, FloatArray, Vector]:
         ends = id(point), id(anchor)
         if ends not in self._curvatures:
             self._curvatures[ends] = (point, anchor), *self._look(point, anchor)
-        _, curvature, products = self._curvatures[ends]
-        return curvature, products
+        return self._curvatures[ends]
 
-    def _look(self, point: FloatArray, anchor: FloatArray) -> tuple[float, FloatArray]:
-        """Return the curvature along the way from an anchor, and the way's products."""
+    def _look(self, point: FloatArray, anchor: FloatArray) -> tuple[float, FloatArray, Vector]:
+        """Return the curvature along the way from an anchor, its products, and it as scaled."""
         root, pairs = self._steps.metric.root, self._steps.pairs
         found = np.zeros((n_chunks(len(point)), 2))
 
@@ -99,4 +106,5 @@ class Ways:
         self._gone = id(point), id(anchor)
         of_way, of_penalty = found.sum(axis=0).tolist()
         products = pairs.multiply_way()
-        return max(pairs.curvature_along(products, of_way) - of_penalty, 0.0), products
+        curvature = max(pairs.curvature_along(products, of_way) - of_penalty, 0.0)
+        return curvature, products, pairs.take_way()

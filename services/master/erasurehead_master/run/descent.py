@@ -68,10 +68,11 @@ class Descent:
     that was taken are kept here. A late result joins the next step then, at the point that was
     broadcast in its own round, unless its unit has arrived in time or that was too long ago.
 
-    Memory with `anchored-lbfgs`, in vectors of all parameters: 12 of the method, 2 m + 4 of its m
+    Memory with `anchored-lbfgs`, in vectors of all parameters: 11 of the method, 2 m + 7 of its m
     pairs (in single precision, as for large models, half as much), a gradient and an anchor of each
-    unit, on the columns of its rows also the unit's curvature, 3 that were sent in the last rounds,
-    and 3 of the estimate.
+    unit, on the columns of its rows also the unit's curvature, twice (once as precise as pairs), 3
+    that were sent in the last rounds, and 3 of the estimate. While a round is open there is one
+    more for each anchor, as precise as pairs.
 
     Parameters
     ----------
@@ -132,6 +133,8 @@ class Descent:
         """Vectors wait to be added up."""
         self._is_opened = True
         """Nothing is left to be found of the round that is open before its first arrival."""
+        self._is_behind = False
+        """The method may have something of its last step left to do."""
         self._at_query = math.nan
         """The penalty at the query, if it is opened."""
         self._prepare_estimate()
@@ -157,6 +160,7 @@ class Descent:
         if memory is None:
             return ()
         self._is_opened = False
+        self._is_behind = True
         if self.must_be_told:
             self._open(memory)
         # Units with the same anchor one after another: the method may look at it once.
@@ -185,14 +189,19 @@ class Descent:
     def has_work(self) -> bool:
         """True while the method may take in what has arrived in the round that is open, or look
         ahead to what can."""
-        return bool(self._untold or self._unseen or self._unsettled) or not self._is_opened
+        waits = self._untold or self._unseen or self._unsettled
+        return bool(waits) or self._is_behind or not self._is_opened
 
     def work(self) -> None:
-        """Add up what has arrived, let the method take in one arrival, or look ahead to a unit."""
+        """Let the method end its last step or take in one arrival, add up what has arrived, or look
+        ahead to a unit."""
         memory = self._followed()
         assert memory is not None
         if not self._is_opened:
             self._open(memory)
+            return
+        if self._is_behind:
+            self._catch_up()
             return
         if self._unsettled:
             self._unsettled = False
@@ -242,6 +251,7 @@ class Descent:
         self._untold.clear()
         self._unsettled = False
         self._is_opened = True
+        self._is_behind = False
         self._late.clear()
         if keep_memory:
             self.estimate.load_state(old.state())
@@ -301,6 +311,7 @@ class Descent:
         self._unsettled = False
         if self.told is not None:
             self.told.close()
+        self._catch_up()
         memory = self._followed()
         if memory is not None:
             self._open(memory)
@@ -361,6 +372,12 @@ class Descent:
             point = (self._as_received or np.copy)(query) if self.told is None else self.told.point
             self._broadcasts.open(memory.round, point)
             self._at_query = self._penalty()
+
+    def _catch_up(self) -> None:
+        """Let the method do what of its last step could wait, unless that is done."""
+        if self._is_behind:
+            self._is_behind = False
+            self.method.catch_up()
 
     def _penalty(self) -> float:
         return self.method.penalty.value(self.method.query)
