@@ -19,6 +19,9 @@ from erasurehead.parts import InParts, Work
 
 NEVER = -1
 
+SILENCE = 3.0
+"""Times as many arrivals as there are units, by which one that is late by chance has been heard."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Remembered:
@@ -123,6 +126,20 @@ class Memory:
     def n_heard(self) -> int:
         """Units that arrived in this round or any before."""
         return sum(u.round != NEVER or i in self.fresh for i, u in enumerate(self.known))
+
+    def stand_ins(self) -> list[tuple[CodedVector | Remembered, float]]:
+        """Return what is to be added to `renewed`, with weights, for units that are silent.
+
+        These are the ones never heard although as much as `SILENCE` says has arrived. In a code
+        without groups a unit has no other that sends the same. But the heard ones may hold the full
+        gradient with other weights, if the code tolerates that many stragglers.
+        """
+        heard = frozenset(self.heard) | self.fresh.keys()
+        early = self.round * len(self.fresh) < SILENCE * self.units.n_held
+        if self.units.are_groups or early or len(heard) == self.units.n_held:
+            return []
+        more = self.units.weights_among(heard) - np.array(self.units.weights)
+        return [(self.fresh.get(u, self.known[u]), float(more[u])) for u in sorted(heard)]
 
     @property
     def ages(self) -> list[int | None]:

@@ -21,7 +21,10 @@ from erasurehead.estimating.sums import Accumulator
 class SagEstimate(GradientEstimate):
     """g_hat = sum_u c_u h_u after h_u <- y_u for what arrived: biased, no weights, stable.
 
-    Until every unit was heard once, the sum is scaled up by units over units heard. When the
+    Until every unit was heard once, the sum is scaled up by units over units heard. If some of a
+    code without groups are silent for long (`Memory.stand_ins`), its weights are those that bring
+    the others nearest to the full gradient instead, unless it is to be that of the memory
+    (`must_sum_memory`): dead slots, if the code tolerates as many, then take nothing away. When the
     decoding is exact, g_hat = D(y). After Schmidt, Le Roux, Bach (arXiv 1309.2388), with coded
     gradients in place of samples.
 
@@ -67,7 +70,8 @@ class SagEstimate(GradientEstimate):
             self.in_parts(memory.n_parameters, memory.renewal())
             return self._gradient.sum, loss
         loss = memory.total_loss + self._decoded.loss_change(decoding)
-        scale = memory.units.n_held / memory.n_heard if memory.n_heard else 1.0
+        stand_ins = [] if self.must_sum_memory else memory.stand_ins()
+        scale = memory.units.n_held / memory.n_heard if memory.n_heard and not stand_ins else 1.0
         renew, renewed, gradient = memory.renewal(), memory.renewed, self._gradient.sum
 
         def form(part: slice) -> None:
@@ -75,6 +79,8 @@ class SagEstimate(GradientEstimate):
             np.multiply(renewed[part], scale, out=gradient[part])
 
         self.in_parts(memory.n_parameters, form)
+        for vector, more in stand_ins:
+            self._gradient.add(vector.support, vector.values, more)
         return gradient, loss
 
     def absorb(self) -> None:

@@ -46,6 +46,8 @@ class Units:
         )
         self.n_held = len(set(self.of_symbol))
         self._largest = max(map(abs, self.weights))
+        self._code = code
+        self._among: tuple[frozenset[int], FloatArray] | None = None
         self._symbols_per_slot = code.symbols_per_slot
         self._arrival_of_symbol: list[int] = code.arrival_of_symbol.tolist()
 
@@ -69,6 +71,22 @@ class Units:
         for unit, number in zip(self.of_symbol, of_symbol, strict=True):
             found[unit].add(number)
         return [frozenset(numbers) for numbers in found]
+
+    def weights_among(self, heard: frozenset[int]) -> FloatArray:
+        """Return weights with which the heard units alone come nearest to the full gradient.
+
+        Of a code without groups, where a unit is a symbol: w of least norm for which
+        ||sum_u w_u A[u] - 1|| is least, 0 for other units, shape (units,). So a code that tolerates
+        the others' silence has the full gradient without them.
+        """
+        if self._among is None or self._among[0] != heard:
+            rows = sorted(heard)
+            weights = np.zeros(len(self))
+            wanted = np.ones(self._code.n_tasks)
+            dense = self._code.matrix[rows].toarray()
+            weights[rows] = np.linalg.lstsq(dense.T, wanted, rcond=None)[0]
+            self._among = heard, weights
+        return self._among[1]
 
     def multiple(self, unit: int, weight: float) -> float:
         """Return weight / c, or another number where c is next to nothing: any one will do."""
