@@ -59,6 +59,25 @@ def test_the_optimum_is_that_of_logistic_regression(
     assert ours.n_iter_ == len(ours.history_)
 
 
+@pytest.mark.parametrize(
+    ("model", "theirs"),
+    [
+        ("poisson", PoissonRegressor(alpha=0.1, solver="newton-cholesky")),
+        ("gamma", GammaRegressor(alpha=0.1, solver="newton-cholesky")),
+    ],
+)
+@pytest.mark.parametrize("weighted", [True, False])
+def test_large_numbers_are_learnt(model: str, theirs: Any, weighted: bool) -> None:
+    """Counts of some ten thousand diverged, and sizes of some billions ended a fit at once."""
+    X, z = rows()
+    y = np.random.default_rng(4).poisson(np.exp(0.3 * z)) + 1.0
+    w = np.random.default_rng(2).integers(1, 4, len(y)) if weighted else None
+    for scale in (1e4, 1e6, 1e9):
+        ours = eh.CodedRegressor(model=model, alpha=0.1).fit(X, y * scale, w)
+        best = theirs.fit(X, y * scale, w)
+        np.testing.assert_allclose(ours.predict(X), best.predict(X), rtol=1e-4)
+
+
 def test_a_step_that_overshoots_does_not_end_a_fit() -> None:
     """It lifted the mean loss of ten rounds, which then seemed to fall no longer: the fit ended a
     tenth of the way from the minimum, without a warning."""

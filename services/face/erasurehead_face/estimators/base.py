@@ -64,6 +64,7 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         spec: str,
         penalty: Settings,
         callbacks: FitCallbacks,
+        begins_with: FloatArray | None = None,
     ) -> None:
         """Learn, and set what every fitted estimator has.
 
@@ -73,6 +74,8 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
         spec: the model's text.
         penalty: its settings.
         callbacks: are told of it.
+        begins_with: parameters to begin with, shape (n_parameters,), unless the last fit's are;
+            None: the model's own start.
 
         Raises
         ------
@@ -102,7 +105,7 @@ class CodedEstimator(CallbackSupport, BaseEstimator):  # type: ignore[misc]
             n_jobs=self.n_jobs,
             scheme=self.scheme,
             tol=self.tol,
-            begins_with=getattr(self, "_theta", None) if self.warm_start else None,
+            begins_with=getattr(self, "_theta", begins_with) if self.warm_start else begins_with,
             observers=observers,
         )
         for name, value in self._fitted(found.model, found.theta).items():

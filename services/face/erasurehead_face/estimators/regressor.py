@@ -13,6 +13,7 @@ from erasurehead.arrays import FloatArray
 from erasurehead.datasets.store import Store
 from erasurehead.errors import DataError, UsageError
 from erasurehead.models import MODELS
+from erasurehead.models.log_link import LogLinkModel
 from erasurehead_face.estimators.base import (
     SPARSE,
     CodedEstimator,
@@ -110,15 +111,32 @@ class CodedRegressor(RegressorMixin, CodedEstimator):  # type: ignore[misc]
             y_numeric=True,
         )
         weights = checked_weights(sample_weight, X)
+        y = np.asarray(y, dtype=np.float64)
         data = self._handed(
             X,
-            np.asarray(y, dtype=np.float64),
+            y,
             "numbers",
             None if weights is None else mean_one(weights),
         )
         callbacks = FitCallbacks(self, self.max_iter, X, y, sample_weight, self._attributes)
-        self._learn(data, self._spec_of(), self._penalty(), callbacks)
+        begins_with = self._log_of_mean(y, weights, X.shape[1])
+        self._learn(data, self._spec_of(), self._penalty(), callbacks, begins_with)
         return self
+
+    def _log_of_mean(
+        self, labels: FloatArray, weights: FloatArray | None, n_columns: int
+    ) -> FloatArray | None:
+        """Return parameters that say the mean of all rows, where a model is of its logarithm.
+
+        From zeros, rows of large numbers are so far that a step to them overshoots every float, or
+        that what is left in the end is little of the way. scikit-learn begins like this, too.
+        """
+        factory = MODELS.factory(self._model_spec().name)
+        of_log = isinstance(factory, type) and issubclass(factory, LogLinkModel)
+        if not (of_log and self.fit_intercept) or (labels < 0).any():
+            return None
+        mean = float(np.average(labels, weights=weights))
+        return np.append(np.zeros(n_columns), np.log(mean)) if mean > 0 else None
 
     def _fit_store(self, path: str, y: Any, sample_weight: Any) -> Self:
         if y is not None or sample_weight is not None:
