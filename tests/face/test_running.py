@@ -244,6 +244,15 @@ def test_a_run_that_diverges_is_an_error_that_has_the_run(table: Table) -> None:
         (lambda X, y: eh.simulate(X, y), "nothing takes any time"),
         (lambda X, y: eh.plan(X, y, target="auc=0.5", scheme="uncoded"), "chooses the scheme"),
         (lambda X, y: eh.plan(X, y, target="auc"), "auc"),
+        (lambda X, y: eh.plan(X, y, target=cast(str, 3)), "target=3 is no text; write for exa"),
+        (lambda X, y: eh.plan(X, y, target="loss=1", trace=cast(str, 3)), "trace=3 is no run"),
+        (
+            lambda X, y: eh.plan(
+                X, y, target="loss=1", schemes="egd", delay="exponential:mean_s=1"
+            ),
+            "unknown scheme or code 'egd'",
+        ),
+        (lambda X, y: eh.simulate(X, y, pass_s=cast(float, "a")), "cannot take a s; give 0 or"),
         (lambda X, y: eh.plan(X, y, target="loss=0.5", trace="nowhere"), "holds no run"),
         (
             lambda X, y: eh.simulate(X, gradient_free=True),  # type: ignore[call-overload]

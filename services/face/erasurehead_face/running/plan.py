@@ -86,7 +86,7 @@ def plan(
     y: Any = None,
     *,
     target: str,
-    schemes: Sequence[str] = (),
+    schemes: str | Sequence[str] = (),
     trace: Run | str | Path | None = None,
     pass_s: float = 0.0,
     max_load: int | None = None,
@@ -120,6 +120,10 @@ def plan(
     UsageError: an argument or the data is wrong, or no scheme reaches the target.
     """
     refuse(settings, LEFT_OUT, "the search chooses the scheme, and writes nothing")
+    if not isinstance(target, str):
+        raise UsageError(f"target={target!r} is no text; write for example 'auc=0.69'")
+    if not (trace is None or isinstance(trace, Run | str | Path)):
+        raise UsageError(f"trace={trace!r} is no run; give a finished one, or its directory")
     wanted = Target.parse(target)
     recorded = None if trace is None else _recorded(trace)
     of_trace: Settings = {} if recorded is None else {"workers": recorded.settings.coding.workers}
@@ -142,7 +146,7 @@ def plan(
             min(4, workers) if max_load is None else max_load,
             pass_s,
             Effort(seeds, finalists, sample_rows, usable_cores() if jobs is None else jobs),
-            {text: parse(text) for text in schemes},
+            {text: parse(text) for text in ([schemes] if isinstance(schemes, str) else schemes)},
         )
     return Plan(result, workers)
 

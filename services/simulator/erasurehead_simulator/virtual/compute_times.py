@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import numpy as np
 
@@ -49,5 +50,5 @@ def round_pass_s(settings: RunSettings, pass_s: float) -> float:
 
 def check_pass(pass_s: float) -> None:
     """Raise UsageError unless this many seconds can be spent on a pass over all rows."""
-    if not (math.isfinite(pass_s) and pass_s >= 0):
-        raise UsageError(f"a pass over all rows cannot take {pass_s:g} s; give 0 or more seconds")
+    if not (isinstance(pass_s, Real) and math.isfinite(pass_s) and pass_s >= 0):
+        raise UsageError(f"a pass over all rows cannot take {pass_s} s; give 0 or more seconds")
