@@ -125,6 +125,7 @@ def test_what_a_run_recorded_loads_nothing(folder: Path) -> None:
         (None, "there is no plug-in"),
         ("import nothing_of_that_name", "ModuleNotFoundError: No module named"),
         ("x = 1\ny = x / 0\n", "ZeroDivisionError: division by zero (faulty.py, line 2)"),
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3 (faulty.py, line 2); mend it"),
         ("def f(:\n", "SyntaxError: invalid syntax (faulty.py, line 1); mend it"),
         ("import nothing_of_that_name", "(faulty.py, line 1); mend it"),
         (TWIN.format(name="frc"), "code 'frc' exists already; choose another name"),

@@ -139,7 +139,7 @@ def _run(load: Callable[[], object], what: str) -> None:
         load()
     except UsageError as error:
         raise UsageError(f"plug-in {what}: {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself would end the command
         reason = " ".join(str(error).split()) or "no reason given"
         raise UsageError(
             f"plug-in {what} failed while it was loaded: {type(error).__name__}: {reason}"
@@ -147,7 +147,7 @@ def _run(load: Callable[[], object], what: str) -> None:
         ) from None
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Return the last line of Python that is a user's to mend; none if the error says it itself."""
     if isinstance(error, SyntaxError):
         return ""  # its text names file and line
