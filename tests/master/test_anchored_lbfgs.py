@@ -306,15 +306,26 @@ def due(played: PlayedUnits) -> set[int]:
     return {unit for slots in played.descent.begin() for unit in slots}
 
 
-def test_units_that_were_never_heard_or_are_old_are_due() -> None:
-    played = some_units(partial(AnchoredLbfgs, age=3))
-    assert due(played) == set(range(8))
-    played.play(0, 1, 2)
+def test_units_that_are_old_are_due_and_at_the_start_the_run_s_age_is_that_of_all() -> None:
+    played = some_units(partial(AnchoredLbfgs, age=3), units_a_round=3.0)
+    for _ in range(2):
+        assert due(played) == set()
+        played.close(0, 1, 2)
     assert due(played) == {3, 4, 5, 6, 7}
+    played.close(3, 4)
+    assert due(played) == {5, 6, 7}
     played = some_units(partial(AnchoredLbfgs, age=3))
     for units in (range(8), [0, 1], [1]):
         played.play(*units)
     assert due(played) == {2, 3, 4, 5, 6, 7}
+
+
+def test_a_start_with_few_units_a_round_waits_for_all() -> None:
+    """Of two in eight the gradient leads nowhere in particular."""
+    played = some_units(partial(AnchoredLbfgs, age=3), units_a_round=2.0)
+    assert due(played) == set(range(8))
+    played.close(0, 1, 2)
+    assert due(played) == {3, 4, 5, 6, 7}
 
 
 @pytest.mark.parametrize(

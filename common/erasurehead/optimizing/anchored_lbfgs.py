@@ -32,6 +32,9 @@ RENEWED_SHARE = 0.2
 AGE = 2.5
 """How many times the rounds in which all units would be heard once, if none were heard twice."""
 
+FIRST_SHARE = 0.25
+"""Of the units, a round must renew more than this for the first round to do without the others."""
+
 GROWTH = 2.0
 """Of steps; nobody is at hand who says how the loss is where none was heard."""
 
@@ -146,11 +149,19 @@ class AnchoredLbfgs(OnePoint):
             return self._age
         return max(1, round(AGE * self.rounds.n_units / max(self.rounds.units_a_round, 1.0)))
 
-    def overdue(self, ages: Ages) -> Collection[int]:
-        """Return the units that were never heard, or that are old; all, if the run goes back."""
+    def overdue(self, ages: Ages, since_start: int | None) -> Collection[int]:
+        """Return the units that are old, or were never heard; all, if the run goes back.
+
+        At a run's start units that were never heard are as old as the run, if a round renews enough
+        of them: the gradient of some leads downhill from there as well as that of all. A model that
+        is near the minimum would be led away.
+        """
         if self._retreat.returns:
             return range(len(ages))
-        return [unit for unit, age in enumerate(ages) if age is None or age >= self.oldest]
+        few = self.rounds.units_a_round <= FIRST_SHARE * self.rounds.n_units
+        unheard = self.oldest if few or since_start is None else since_start
+        aged = [unheard if age is None else age for age in ages]
+        return [unit for unit, age in enumerate(aged) if age >= self.oldest]
 
     def look_ahead(self, unit: int, point: FloatArray, known: UnitGradient) -> None:
         """Find what is expected of a unit on its way from its anchor."""

@@ -181,11 +181,16 @@ class Method(ABC):
         The method may keep the renewals' points and values by reference, not the gradient.
         """
 
-    def overdue(self, ages: Ages) -> Collection[int]:
+    def overdue(self, ages: Ages, since_start: int | None) -> Collection[int]:
         """Return the units without which the round that opens must not close, if they can arrive.
 
-        Asked of methods that follow units, with the age of each. It must follow from `ages` and
-        the state alone.
+        Asked of methods that follow units. It must follow from what is given and the state alone.
+
+        Parameters
+        ----------
+        ages: of all units.
+        since_start: which round this is of those since the run began, from 1; None: units hold
+            other rows than at the start, or the model was not that of a start.
         """
         return ()
 

@@ -88,6 +88,7 @@ class Descent:
         asked then.
     chosen: what the method is called, and why it was chosen.
     kind: returns what is to be expected of the rounds of another plan, with its estimate.
+    from_start: the model is the one with which runs begin.
     with_slope: whether a step tells the slope, which costs a few passes over a model.
     column_spread: returns how much columns differ in size (`RowsCurvature.spread`).
     """
@@ -104,6 +105,7 @@ class Descent:
         kind: Callable[[RunPlan, GradientEstimate], RoundKind] = _kind_of_rounds,
         *,
         told: Told | None = None,
+        from_start: bool = True,
         with_slope: bool = False,
         column_spread: Callable[[], float] = lambda: math.nan,
     ) -> None:
@@ -119,6 +121,10 @@ class Descent:
         self._as_received = as_received
         self._with_slope = with_slope
         self.column_spread = column_spread
+        self._from_start = from_start
+        """Units hold the rows that they had then, too."""
+        self._due: frozenset[int] = frozenset()
+        """Units without which the round that is open should not close."""
         self._anchors = Anchors()
         self._broadcasts = Broadcasts()
         self._late: list[tuple[CodedVector, int]] = []
@@ -165,7 +171,9 @@ class Descent:
             self._open(memory)
         # Units with the same anchor one after another: the method may look at it once.
         self._unseen = deque(sorted(memory.heard, key=lambda unit: memory.known[unit].round))
-        return tuple(memory.units.arrivals[unit] for unit in self.method.overdue(memory.ages))
+        since_start = memory.round if self._from_start else None
+        self._due = frozenset(self.method.overdue(memory.ages, since_start))
+        return tuple(memory.units.arrivals[unit] for unit in sorted(self._due))
 
     @property
     def missing(self) -> tuple[int, int]:
@@ -258,6 +266,7 @@ class Descent:
         else:
             self._anchors.clear()
             self._broadcasts.clear()
+            self._from_start = False
             self.method.forget_units(self._kind(plan, self.estimate))
 
     def state(self) -> dict[str, npt.NDArray[Any]]:
@@ -269,6 +278,7 @@ class Descent:
             "anchors": self._anchors.state(),
             "missing": self._missing.state(),
             "told": {} if self.told is None else self.told.state(),
+            "units": {"from_start": np.array(self._from_start)},
         }
         return {
             f"{owner}/{name}": np.array(array)
@@ -295,6 +305,8 @@ class Descent:
         self.size.load_state(part("step"))
         if self.told is not None:
             self.told.load_state(part("told"))
+        # Earlier versions waited for all units at once, which is never wrong.
+        self._from_start = same_code and bool(part("units").get("from_start", False))
         if not same_code:
             self.method.forget_units(self.method.rounds)
             return
@@ -348,7 +360,7 @@ class Descent:
             for unit in move.forgets:
                 memory.forget(unit)
             self._anchors.forget(move.forgets)
-            self._missing.step(memory.heard)
+            self._missing.step(memory.heard, self._due)
         return StepOutcome(
             norm,
             move.size,

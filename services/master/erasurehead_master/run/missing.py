@@ -11,12 +11,13 @@ import numpy.typing as npt
 from erasurehead.arrays import IntArray
 
 GONE_AFTER = 30
-"""Steps in a row without a unit after which it is taken to be gone for good. A worker that is
-started again is there sooner, and until then nobody can say how far the minimum of all is."""
+"""Steps in a row that waited for a unit in vain, after which it is taken to be gone for good. A
+worker that is started again is there sooner, and until then nobody can say how far the minimum of
+all is."""
 
 
 class Missing:
-    """Counts for how many steps in a row nothing has been remembered of a unit.
+    """Counts how many steps in a row have waited for a unit of which nothing is remembered.
 
     Parameters
     ----------
@@ -27,10 +28,12 @@ class Missing:
         self._steps: IntArray = np.zeros(max(held, default=-1) + 1, dtype=np.int64)
         self._held = held
 
-    def step(self, heard: Collection[int]) -> None:
-        """Take note of the units of which something is remembered after a step."""
+    def step(self, heard: Collection[int], due: Collection[int]) -> None:
+        """Take note of the units of which something is remembered after a step, and of those that
+        it waited for. One that no step has waited for yet is missing, and not gone."""
         for unit in self._held:
-            self._steps[unit] = 0 if unit in heard else self._steps[unit] + 1
+            missed = max(int(self._steps[unit]) + (unit in due), 1)
+            self._steps[unit] = 0 if unit in heard else missed
 
     @property
     def n_missing(self) -> int:

@@ -74,6 +74,7 @@ def make_descent(
         chosen,
         kind,
         told=None if plan.differences is None else Told(plan.differences, plan.n_parameters, rng),
+        from_start=plan.begins_with is None,
         with_slope=any(condition.needs_slope for condition in conditions),
         column_spread=lambda: curvature.spread,
     )

@@ -21,8 +21,8 @@ from erasurehead.schemes.text import shortest
 from erasurehead.settings.tree import RunSettings
 from erasurehead_master.run.round_kinds import kind_of_rounds
 
-Overdue = Callable[[Ages], Collection[int]]
-"""From the ages of units to those without which a round must not close; see `Method.overdue`."""
+Overdue = Callable[[Ages, int | None], Collection[int]]
+"""`Method.overdue`: the units without which a round must not close."""
 
 
 @dataclass(frozen=True, slots=True)

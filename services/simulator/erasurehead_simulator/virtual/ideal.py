@@ -31,8 +31,8 @@ def ideal_round_s(
     Rounds count from 1 and are played in the order given. `took_part`, shape (number of rounds, k),
     says which slots a round was sent to; default: all. A round without slots takes no time. For
     `fraction` this is min(r-th smallest delay, coverage time), for `exact` the coverage time (arXiv
-    1901.09671, section 3); but where the run's method waits for units, which `overdue` says by
-    their ages, the round lasts until these are in.
+    1901.09671, section 3); but where the run's method waits for units, which `overdue` says, the
+    round lasts until these are in.
     """
     code = coding.code
     load_shares = code.loads / code.n_tasks
@@ -49,7 +49,7 @@ def ideal_round_s(
         played.open(0.0, present)
         if overdue is not None:
             ages = [t - heard[u] if u in heard else None for u in range(len(renewing))]
-            played.want([renewing[unit] for unit in overdue(ages)])
+            played.want([renewing[unit] for unit in overdue(ages, t)])
         _play(played, delays.delays_s(t, load_shares), present)
         heard |= {unit: t for unit, of in enumerate(renewing) if not of.isdisjoint(played.arrived)}
         played.close()

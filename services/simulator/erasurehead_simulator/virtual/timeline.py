@@ -78,6 +78,7 @@ def play_rounds(
     session = coding.begin()
     fitted: Coding | None = None
     heard: dict[int, int] = {}
+    from_start = True
     for round_ in range(1, n_rounds + 1):
         learnt, waited = session.learnt.slots, round_ - 1 - placed_round
         known = coding.places_by
@@ -85,7 +86,7 @@ def play_rounds(
             regrouped, placed_round = coding.placed_by(learnt.probabilities), round_ - 1
             if not same_tasks(regrouped.code, coding.code):
                 if not remember_alike(coding, regrouped):
-                    heard = {}
+                    heard, from_start = {}, False
                 coding, session = regrouped, go_on(session, coding, regrouped)
         if coding is not fitted:
             fitted, code = coding, coding.code
@@ -98,7 +99,8 @@ def play_rounds(
         rounds.open(now, all_slots)
         if overdue is not None and renewing is not None:
             ages = [round_ - heard[u] if u in heard else None for u in range(len(renewing))]
-            rounds.want([renewing[unit] for unit in overdue(ages)])
+            due = overdue(ages, round_ if from_start else None)
+            rounds.want([renewing[unit] for unit in due])
         delays_s = delays.delays_s(round_, shares)
         # The same sums in the same order as events under a virtual clock, so that both agree to
         # the last bit: of each part, its share of the delay ends, then it is computed.
