@@ -48,12 +48,12 @@ def least(rows: CsrRows, l2: float) -> float:
     return float(done.fun)
 
 
-@pytest.mark.parametrize(("l2", "data", "seed"), [(1e-6, 2, 1), (1e-8, 1, 0), (1e-8, 2, 0)])
+@pytest.mark.parametrize(("l2", "data", "seed"), [(1e-6, 0, 3), (1e-8, 1, 0), (1e-8, 2, 0)])
 def test_no_run_leaps_and_all_come_near_the_optimum(l2: float, data: int, seed: int) -> None:
     """In 250 short rounds: to within a hundredth of the way, from the losses at what is sent.
 
-    With a cap of four times, steps that went wrong counted as they were, the second leapt to 50
-    times the first loss; without a cap the third leaps to twice the first loss.
+    What rounding made of these runs when they were chosen left a third of that to spare. Without a
+    cap all three leap to 25 times the first loss and more.
     """
     rows = power_law_rows(data)
     cluster = make_virtual(
