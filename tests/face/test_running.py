@@ -213,7 +213,7 @@ def test_a_run_that_diverges_is_an_error_that_has_the_run(table: Table) -> None:
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda X, y: eh.train(X, y, resume=True), "give it as out"),
+        (lambda X, y: eh.train(X, y, resume=True), "name it by --out, or from Python by out="),
         (lambda X, y: eh.train(X, pd.array([None, *y[1:]])), "missing or infinite labels"),
         (
             lambda X, y: eh.train(X, np.array([3, *y[1:]], dtype=object)),

@@ -81,7 +81,7 @@ def test_a_gap_that_was_large_a_moment_ago_has_not_converged() -> None:
     for n in range(40, 46):
         course.step(Step(n, float(n), 0.6, 1e-5))
     assert course.gap < 1e-4
-    assert verdict(course, KNOWING).startswith("not converged: about 2e-05 of the way")
+    assert verdict(course, KNOWING).startswith("not converged: up to 0.2 of the way from the start")
 
 
 def test_a_method_without_a_gap_says_by_how_much_the_loss_falls() -> None:

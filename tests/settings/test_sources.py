@@ -33,7 +33,8 @@ def read(tmp_path: Path, text: str) -> RunSettings:
         ("coding: {workers: 2024-99-99}\n", r"is not YAML: month must be in 1..12"),
         ("wire: &a\n  format: *a\n", r"contains itself"),
         ("refit: &a\n  elastic: *a\n", r"contains itself"),
-        ("run: {resume: true}\n", r"resume goes on .* none is named; give it as out"),
+        ("run: {out: ''}\n", r"out is empty and names no directory; name one, or leave it out"),
+        ("run: {resume: true}\n", r"resume goes on .* none is named; name it by --out"),
     ],
 )
 def test_a_file_that_says_too_much_or_nothing_sensible(

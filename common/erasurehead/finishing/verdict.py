@@ -80,7 +80,7 @@ def verdict(course: Course, run: Circumstances) -> str:
     # A gradient that is small enough may end a run before so many gaps are known.
     if run.reached is not None and not run.noisy and not course.gap > close:
         return f"converged as asked for{_without(run)}: {run.reached}"
-    return f"not converged: {_how_far(course, now, run)}; {_advice(course, now, run)}"
+    return f"not converged: {_how_far(course, now, run, close)}; {_advice(course, now, run)}"
 
 
 def _without(run: Circumstances) -> str:
@@ -89,13 +89,17 @@ def _without(run: Circumstances) -> str:
     return f" without {run.missing[0]} of {run.missing[1]} parts of the rows, which no worker has"
 
 
-def _how_far(course: Course, now: float, run: Circumstances) -> str:
+def _how_far(course: Course, now: float, run: Circumstances, close: float) -> str:
     falls = _falls(course, now)
-    if not math.isnan(course.gap):
-        left = (
-            f"about {course.gap:.1g} of the way from the start to the minimum is left, and the loss"
+    way = "of the way from the start to the minimum"
+    if close < course.largest_recent_gap and course.gap <= close:
+        # Not what is left now: that is less than was asked for.
+        return (
+            f"up to {course.largest_recent_gap:.1g} {way} was left in the last rounds, and the loss"
+            f" {falls}"
         )
-        return f"{left} {falls}"
+    if not math.isnan(course.gap):
+        return f"about {course.gap:.1g} {way} is left, and the loss {falls}"
     if course.fall > STILL * abs(now):
         return f"the loss {falls}"
     unknown = "how far the minimum is, nobody can tell yet"

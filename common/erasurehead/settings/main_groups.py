@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from erasurehead.settings.numbers import AUTO, WeightOrAuto
 from erasurehead.settings.parts import (
@@ -122,10 +122,19 @@ class RunIdentitySettings(MainSection):
         " several times (docs/tracking.md) [default: nowhere]",
     )
 
+    @field_validator("out", mode="before")
+    @classmethod
+    def _out_is_a_name(cls, given: object) -> object:
+        # As a path it would be the working directory.
+        if given == "":
+            raise ValueError("out is empty and names no directory; name one, or leave it out")
+        return given
+
     @model_validator(mode="after")
     def _run_is_named(self) -> RunIdentitySettings:
         if self.resume and self.out is None:
             raise ValueError(
-                "resume goes on with the run in a directory, and none is named; give it as out"
+                "resume goes on with the run in a directory, and none is named; name it by --out, or"
+                " from Python by out="
             )
         return self
