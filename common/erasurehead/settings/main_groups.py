@@ -134,7 +134,7 @@ class RunIdentitySettings(MainSection):
     def _run_is_named(self) -> RunIdentitySettings:
         if self.resume and self.out is None:
             raise ValueError(
-                "resume goes on with the run in a directory, and none is named; name it by --out, or"
-                " from Python by out="
+                "resume goes on with the run in a directory, and none is named; name it by --out,"
+                " or from Python by out="
             )
         return self
