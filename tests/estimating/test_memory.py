@@ -190,6 +190,22 @@ def test_a_unit_that_is_forgotten_is_as_if_it_had_never_been_heard() -> None:
         assert play(either, 2) == (6.0, 30.0)
 
 
+def test_the_loss_of_units_that_were_heard_stands_for_all_as_their_gradient_does() -> None:
+    """Where the sum of what is remembered is asked for. A unit that is forgotten keeps its loss."""
+    estimate = uncoded_estimate("sag")
+    estimate.must_sum_memory = True
+    assert estimate.memory is not None
+    losses = []
+    for slots in ([0], [1], [0]):
+        estimate.begin()
+        for slot in slots:
+            estimate.fold(CodedVector(slot, None, np.ones(4), 10.0 * (slot + 1)), 1.0)
+        losses.append(step(estimate, decoding())[1])
+        if slots == [1]:
+            estimate.memory.forget(1)
+    assert losses == [30.0, 45.0, 45.0]
+
+
 def test_sag_sums_what_it_remembers_even_where_arrivals_are_enough() -> None:
     """Three of four slots of a cyclic code decode exactly; sag takes that, unless it must not."""
     coding = Coding.of(parse("cyclic-mds:s=1 / least-squares / fraction:r=3 / sag"), 4)

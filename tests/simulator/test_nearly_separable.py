@@ -76,5 +76,6 @@ def test_no_run_leaps_and_all_come_near_the_optimum(l2: float, data: int, seed: 
     assert cluster.finished is not None
     assert cluster.finished.exit_code == EXIT_OK
     losses = [record.train_loss for record in cluster.records]
+    assert losses[0] == pytest.approx(AT_START), "three of ten units stand for all"
     assert max(losses) < 1.5 * AT_START
     assert losses[-1] - least(rows, l2) < 0.01 * AT_START

@@ -142,6 +142,12 @@ class Memory:
         return [(self.fresh.get(u, self.known[u]), float(more[u])) for u in sorted(heard)]
 
     @property
+    def n_told(self) -> int:
+        """Units of which a loss is known: those that were heard, forgotten ones too."""
+        known = enumerate(self.known)
+        return sum(u.round != NEVER or u.loss != 0.0 or i in self.fresh for i, u in known)
+
+    @property
     def ages(self) -> list[int | None]:
         """How many rounds before this one each unit's vector was asked for; None: it has none."""
         return [None if unit.round == NEVER else self.round - unit.round for unit in self.known]

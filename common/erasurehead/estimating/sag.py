@@ -70,6 +70,9 @@ class SagEstimate(GradientEstimate):
             self.in_parts(memory.n_parameters, memory.renewal())
             return self._gradient.sum, loss
         loss = memory.total_loss + self._decoded.loss_change(decoding)
+        if self.must_sum_memory and 0 < memory.n_told < memory.units.n_held:
+            # As for the gradient: those that were heard stand for all.
+            loss = memory.renewed_loss * memory.units.n_held / memory.n_told
         stand_ins = [] if self.must_sum_memory else memory.stand_ins()
         scale = memory.units.n_held / memory.n_heard if memory.n_heard and not stand_ins else 1.0
         renew, renewed, gradient = memory.renewal(), memory.renewed, self._gradient.sum
