@@ -51,4 +51,5 @@ def round_pass_s(settings: RunSettings, pass_s: float) -> float:
 def check_pass(pass_s: float) -> None:
     """Raise UsageError unless this many seconds can be spent on a pass over all rows."""
     if not (isinstance(pass_s, Real) and math.isfinite(pass_s) and pass_s >= 0):
-        raise UsageError(f"a pass over all rows cannot take {pass_s} s; give 0 or more seconds")
+        said = f"{pass_s:g}" if isinstance(pass_s, Real) else pass_s
+        raise UsageError(f"a pass over all rows cannot take {said} s; give 0 or more seconds")
